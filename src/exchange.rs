@@ -1,0 +1,70 @@
+//! Requests and the responses to them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::anomaly::AnomalySet;
+use crate::http::{Request, Response};
+use crate::stream::ConnectionId;
+
+/// The stable name of an exchange: a digest of its connection's addresses, the capture time of the
+/// request's first byte and, where one packet holds several requests, its place among them. It does
+/// not depend on how the capture is cut into files nor on where reading began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub u64);
+
+/// Sixteen hexadecimal digits.
+impl fmt::Display for ExchangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The text was not an exchange's id.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not an exchange id: sixteen hexadecimal digits, as `inspect` prints them")]
+pub struct ExchangeIdError(String);
+
+impl FromStr for ExchangeId {
+    type Err = ExchangeIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16)
+            .ok()
+            .filter(|_| text.len() == 16)
+            .map(Self)
+            .ok_or_else(|| ExchangeIdError(text.to_owned()))
+    }
+}
+
+impl serde::Serialize for ExchangeId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ExchangeId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// One request and, where the capture has it, the final response to it.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Its stable name.
+    pub id: ExchangeId,
+    /// The connection that carried it.
+    pub connection: ConnectionId,
+    /// Its place on that connection, from 0.
+    pub ordinal: u32,
+    /// What the client asked.
+    pub request: Request,
+    /// What the server answered; `None` where the capture has no answer.
+    pub response: Option<Response>,
+    /// The status codes of the interim (1xx) responses before it, in order.
+    pub interim: Vec<u16>,
+    /// What was odd about the pairing (the messages carry their own).
+    pub anomalies: AnomalySet,
+}

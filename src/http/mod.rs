@@ -1,0 +1,114 @@
+//! Bytes into messages, without I/O.
+//!
+//! One parser serves captured and live bytes, requests and responses: it is told `push(bytes)`,
+//! `gap(len)` and `end()`, and yields [`Message`]s. It knows neither packets nor connections, so no
+//! difference between two answers can come from the way they were read.
+
+pub mod head;
+
+use bytes::Bytes;
+
+pub use head::{Headers, RequestHead, ResponseHead};
+
+use crate::anomaly::AnomalySet;
+use crate::time::Timestamp;
+
+/// A request or a response: the head as it was, the body, and when.
+#[derive(Clone, Debug)]
+pub struct Message<H> {
+    /// The start line and header fields.
+    pub head: H,
+    /// What follows the head.
+    pub body: Body,
+    /// When the first byte was seen.
+    pub first_byte: Timestamp,
+    /// When the last byte that belongs to the message was seen.
+    pub last_byte: Timestamp,
+    /// Whether all of it was seen.
+    pub completeness: Completeness,
+    /// What was odd about it.
+    pub anomalies: AnomalySet,
+}
+
+/// A captured request.
+pub type Request = Message<RequestHead>;
+/// A captured or live response.
+pub type Response = Message<ResponseHead>;
+
+/// Whether a message is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// Every byte was seen.
+    Complete,
+    /// Bytes are missing within it (lost by the capture).
+    Gap,
+    /// The capture, or what was captured of the connection, ends before the message does.
+    Cut,
+    /// The sender closed or reset the connection before the message was whole.
+    Aborted,
+}
+
+impl Completeness {
+    /// Whether every byte was seen.
+    #[must_use]
+    pub const fn is_complete(self) -> bool {
+        matches!(self, Self::Complete)
+    }
+}
+
+/// How the end of a body is found (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none: by method, by status, or because no field announces one.
+    None,
+    /// Content-Length.
+    Length(u64),
+    /// Transfer-Encoding whose last coding is chunked.
+    Chunked,
+    /// Until the connection closes.
+    UntilClose,
+    /// The message turned the connection into a tunnel (101, or 2xx to CONNECT): what follows is not HTTP.
+    Tunnel,
+}
+
+/// A message's body. "Entity" bytes are those after de-chunking and before content-decoding; "wire"
+/// bytes are those that were on the connection, chunk headers and trailers included.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// How its end was found.
+    pub framing: Framing,
+    /// Entity bytes that were seen, kept or not.
+    pub len: u64,
+    /// Entity bytes known to be missing.
+    pub lost: u64,
+    /// The entity bytes; `None` when they were not kept (not asked for, or larger than the limit).
+    pub entity: Option<Bytes>,
+    /// The wire bytes; `None` when they were not kept. The same buffer as `entity` unless chunked.
+    pub wire: Option<Bytes>,
+    /// The digest of the entity bytes, where asked for, or where they were too many to keep.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// The version in a start line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// A request line of a method and a target only.
+    Http09,
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+    /// Anything else in the place of the version; its digits.
+    Other(u8, u8),
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Http09 => f.write_str("HTTP/0.9"),
+            Self::Http10 => f.write_str("HTTP/1.0"),
+            Self::Http11 => f.write_str("HTTP/1.1"),
+            Self::Other(major, minor) => write!(f, "HTTP/{major}.{minor}"),
+        }
+    }
+}

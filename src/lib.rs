@@ -1,0 +1,12 @@
+//! What would v2 have answered to yesterday's traffic?
+
+pub mod anomaly;
+pub mod diff;
+pub mod exchange;
+pub mod http;
+pub mod packet;
+pub mod record;
+pub mod replay;
+pub mod route;
+pub mod stream;
+pub mod time;

@@ -1,0 +1,8 @@
+//! Sending again what was captured.
+//!
+//! `plan` says exactly which bytes leave, `pace` when, `client` is the only socket, and [`outcome`] says
+//! what became of each request.
+
+pub mod outcome;
+
+pub use outcome::{Failure, Outcome, SkipReason, Timing};
