@@ -1,0 +1,58 @@
+# Every target sets up what it needs first, and does nothing where that is already there.
+
+PREFIX ?= /usr/local
+# What the demo is built with: `make demo PROFILE=dev` compiles in half the time.
+PROFILE ?= release
+
+CARGO ?= cargo
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test lint bench doc install uninstall setup-build setup-test rust
+
+help: ## what can be made
+	@echo 'make TARGET, where TARGET is one of:'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: setup-build ## the whole job in half a minute: a bundled capture, a built-in v2, a report
+	$(CARGO) run --locked --profile $(PROFILE) -- demo $(ARGS)
+
+build: setup-build ## the program, in target/release/
+	$(CARGO) build --locked --release
+
+test: setup-test ## every test, with the real servers they need
+	$(CARGO) test --locked --no-fail-fast $(ARGS)
+	@echo 'make test: every test passed.'
+
+lint: setup-build ## format, clippy, documentation, licences and bans of dependencies
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --features cli -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --all-features --document-private-items
+	CARGO='$(CARGO)' tests/setup/cargo-deny
+	@echo 'make lint: clean.'
+
+bench: setup-build ## the benchmarks
+	$(CARGO) bench --locked $(ARGS)
+
+doc: setup-build ## the library's pages, in target/doc/
+	$(CARGO) doc --locked --no-deps
+
+install: build ## the program into PREFIX/bin (PREFIX=/usr/local; DESTDIR is honoured)
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 target/release/shadowcap '$(DESTDIR)$(PREFIX)/bin/shadowcap'
+
+uninstall: ## takes it away again
+	rm -f '$(DESTDIR)$(PREFIX)/bin/shadowcap'
+
+setup-build: rust
+	@tests/setup/packages build
+
+setup-test: rust
+	@tests/setup/packages build test
+	@tests/setup/python
+
+rust:
+	@command -v $(CARGO) >/dev/null 2>&1 || { \
+	  echo 'Missing on this machine: cargo (Rust 1.89 or later). See https://rustup.rs/' >&2; exit 1; }
