@@ -3,7 +3,13 @@
 //! It does not know that a replay exists: a request's head and its stable identity in, a
 //! [`Decision`] out.
 
+pub mod host;
+pub mod sampling;
+
 use std::sync::Arc;
+
+pub use host::{HostEdit, SHADOW_SUFFIX};
+pub use sampling::{Draw, Percent, PercentError};
 
 /// The part that a destination plays for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -41,4 +47,50 @@ pub struct Decision {
 pub enum NotMirrored {
     /// The sampled percentage left it out.
     NotSampled,
+}
+
+/// A rule book of one line: a share of all requests goes to one mirror, as `--to URL --percent P` asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// The share.
+    pub percent: Percent,
+    /// Where it goes.
+    pub destination: Destination,
+    rule: Arc<str>,
+}
+
+impl Mirror {
+    /// Mirrors `percent` of the requests to the one destination of `--to`, named `v2`.
+    #[must_use]
+    pub fn to_v2(percent: Percent) -> Self {
+        let destination = Destination { role: Role::Shadow, name: "v2".into() };
+        Self { percent, destination, rule: "--to".into() }
+    }
+
+    /// What becomes of the request with this draw.
+    #[must_use]
+    pub fn decide(&self, draw: Draw) -> Decision {
+        let taken = self.percent.takes(draw);
+        Decision {
+            rule: self.rule.clone(),
+            destinations: if taken { vec![self.destination.clone()] } else { Vec::new() },
+            why_nothing: (!taken).then_some(NotMirrored::NotSampled),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_form_sends_what_the_percentage_takes_and_says_why_not() {
+        let mirror = Mirror::to_v2(Percent::new(50.0).unwrap());
+        let taken = mirror.decide(Draw::from_value(499_999));
+        assert_eq!(taken.destinations, [Destination { role: Role::Shadow, name: "v2".into() }]);
+        assert_eq!((&*taken.rule, taken.why_nothing), ("--to", None));
+        let left = mirror.decide(Draw::from_value(500_000));
+        assert!(left.destinations.is_empty());
+        assert_eq!(left.why_nothing, Some(NotMirrored::NotSampled));
+    }
 }
