@@ -32,7 +32,6 @@ mod tcp;
 mod udp;
 mod view;
 
-
 pub use account::{Layer, PacketAccount, PacketClass, Undecodable};
 pub use decoder::{Decoded, Decoder};
 pub use duplicate::Deduplicator;
