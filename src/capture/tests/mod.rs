@@ -1,6 +1,9 @@
 //! Files made by hand, files made by the writers, and what damage does to either.
 
+mod damage;
 mod formats;
+mod round_trip;
+mod sets;
 
 use std::io::Read;
 
