@@ -32,6 +32,8 @@ mod tcp;
 mod udp;
 mod view;
 
+#[cfg(test)]
+mod tests;
 
 pub use account::{Layer, PacketAccount, PacketClass, Undecodable};
 pub use decoder::{Decoded, Decoder};
