@@ -81,6 +81,12 @@ impl Decoder {
     pub fn incomplete_fragments(&self) -> u64 {
         self.state.defragmenter.incomplete_fragments()
     }
+
+    /// IP datagrams that wait for fragments, and the bytes that they take.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        self.state.defragmenter.waiting()
+    }
 }
 
 impl State {

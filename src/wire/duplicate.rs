@@ -65,9 +65,9 @@ impl Deduplicator {
 /// The fingerprint of a TCP segment, from its header on.
 #[inline]
 pub(super) fn of_segment(ip: &IpHeader, tcp: View<'_>) -> u64 {
-    /// Header with the most common option, the timestamp. Longer ones are covered by the checksum.
-    const HEADER: usize = 32;
-    fingerprint(ip, u64::from(ip.id), tcp, HEADER)
+    /// The header with the most common option, the timestamp, and a sample of the payload.
+    const HEAD: usize = 32 + SAMPLE;
+    fingerprint(ip, u64::from(ip.id), tcp, HEAD)
 }
 
 /// The fingerprint of a fragment.

@@ -76,6 +76,11 @@ impl Defragmenter {
         self.held + self.given_up
     }
 
+    /// Datagrams that wait, and the bytes that they take.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.waiting.len(), self.bytes)
+    }
+
     /// Takes a fragment that was captured at `at`.
     pub(super) fn insert(
         &mut self,

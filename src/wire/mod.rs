@@ -32,6 +32,9 @@ mod tcp;
 mod udp;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::{Layer, PacketAccount, PacketClass, Undecodable};
 pub use decoder::{Decoded, Decoder};
 pub use duplicate::Deduplicator;
