@@ -1,0 +1,1 @@
+//! Whole answers, from the bytes up.
