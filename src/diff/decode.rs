@@ -20,12 +20,13 @@ impl std::fmt::Display for Undecoded {
     }
 }
 
-/// The content of an entity (RFC 9110, section 8.4).
+/// The content of an entity (RFC 9110, section 8.4). No bytes are no content in any coding, as in the
+/// answer to HEAD.
 pub(super) fn decode<'b>(headers: &Headers, entity: &'b [u8]) -> Result<Cow<'b, [u8]>, Undecoded> {
     match headers.all("content-encoding").find(|value| !value.eq_ignore_ascii_case(b"identity")) {
-        None => Ok(Cow::Borrowed(entity)),
-        Some(coding) => {
+        Some(coding) if !entity.is_empty() => {
             Err(Undecoded::OutOfReach(format!("unknown content coding {}", String::from_utf8_lossy(coding))))
         }
+        _ => Ok(Cow::Borrowed(entity)),
     }
 }
