@@ -1,0 +1,141 @@
+//! What is sent: exactly the captured bytes with the edits, or the reason why nothing is.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::edits::HeadEdits;
+use super::outcome::SkipReason;
+use crate::exchange::Exchange;
+use crate::http::{Framing, RequestHead, Version};
+use crate::route::host::is_shadow_request;
+use crate::route::{Decision, Destination, Role};
+use crate::time::Timestamp;
+
+/// Exactly the bytes that will be sent, and what the sender must know about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShadowRequest {
+    /// The head: as captured, with the edits.
+    pub head: Bytes,
+    /// What follows it: the captured bytes, chunk headers and trailers included.
+    pub body: Bytes,
+    /// What its method and version mean for the answer and the connection.
+    pub manner: Manner,
+    /// When the capture saw its first byte.
+    pub captured: Timestamp,
+}
+
+/// What a request's head means for how it is sent and how its answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// HEAD: the answer has no body whatever its fields say (RFC 9110, section 9.3.2).
+    pub head_only: bool,
+    /// The body waits for `100 Continue` (RFC 9110, section 10.1.1).
+    pub expects_continue: bool,
+    /// The client meant to send more on this connection (RFC 9112, section 9.3).
+    pub persistent: bool,
+}
+
+/// What becomes of one captured exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing is sent anywhere.
+    Skip(SkipReason),
+    /// One request for each destination.
+    Send(Vec<(Destination, ShadowRequest)>),
+}
+
+/// Turns exchanges and decisions into requests.
+#[derive(Clone, Debug, Default)]
+pub struct Planner {
+    shadow: HeadEdits,
+    canary: HeadEdits,
+    targets: Vec<SocketAddr>,
+}
+
+impl Planner {
+    /// A planner that makes these edits (a canary keeps its Host), and that knows captured traffic to
+    /// one of `targets` as the replay's own.
+    #[must_use]
+    pub fn new(edits: HeadEdits, targets: Vec<SocketAddr>) -> Self {
+        Self { canary: edits.keeping_host(), shadow: edits, targets }
+    }
+
+    /// What is sent for an exchange, given what the rules decided about it.
+    #[must_use]
+    pub fn plan(&self, exchange: &Exchange, decision: &Decision) -> Plan {
+        let nothing = decision.destinations.is_empty().then_some(SkipReason::NotSampled);
+        if let Some(reason) = self.obstacle(exchange).or(nothing) {
+            return Plan::Skip(reason);
+        }
+        let requests = decision.destinations.iter();
+        Plan::Send(requests.map(|to| (to.clone(), self.request(exchange, to.role))).collect())
+    }
+
+    /// Why an exchange cannot or should not be sent again, whatever the rules say.
+    #[must_use]
+    pub fn obstacle(&self, exchange: &Exchange) -> Option<SkipReason> {
+        let request = &exchange.request;
+        let obstacles = [
+            (is_shadow_request(&request.head, self.shadow.host.known_suffix()), SkipReason::AlreadyShadow),
+            (self.is_target(exchange.connection.server), SkipReason::ToTarget),
+            (request.head.method() == b"CONNECT", SkipReason::Connect),
+            (request.head.version == Version::Http09, SkipReason::Http09),
+            (was_upgraded(exchange), SkipReason::Upgrade),
+            (!request.completeness.is_complete(), SkipReason::IncompleteRequest),
+            (body(exchange).is_none(), SkipReason::BodyNotKept),
+        ];
+        obstacles.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
+    }
+
+    fn is_target(&self, server: SocketAddr) -> bool {
+        let canonical = |at: SocketAddr| (at.ip().to_canonical(), at.port());
+        self.targets.iter().any(|target| canonical(*target) == canonical(server))
+    }
+
+    fn request(&self, exchange: &Exchange, role: Role) -> ShadowRequest {
+        let edits = match role {
+            Role::Shadow => &self.shadow,
+            Role::Canary => &self.canary,
+        };
+        let head = &exchange.request.head;
+        let body = body(exchange).unwrap_or_default();
+        ShadowRequest {
+            manner: Manner::of(head, edits, !body.is_empty()),
+            head: edits.apply(head, exchange.connection.client.ip()),
+            body,
+            captured: exchange.request.first_byte,
+        }
+    }
+}
+
+impl Manner {
+    fn of(head: &RequestHead, edits: &HeadEdits, has_body: bool) -> Self {
+        let says = |name, word: &str| edits.value_after(head, name).is_some_and(|v| has_word(v, word));
+        let old = head.version == Version::Http10;
+        Self {
+            head_only: head.method() == b"HEAD",
+            expects_continue: has_body && !old && says("expect", "100-continue"),
+            persistent: if old { says("connection", "keep-alive") } else { !says("connection", "close") },
+        }
+    }
+}
+
+/// Whether a comma-separated list has this word, without regard to case.
+pub(super) fn has_word(list: &[u8], word: &str) -> bool {
+    list.split(|&b| b == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// v1 switched to another protocol. An Upgrade that v1 declined is a request like any other.
+fn was_upgraded(exchange: &Exchange) -> bool {
+    exchange.response.as_ref().is_some_and(|response| response.head.status == 101)
+        || exchange.interim.contains(&101)
+}
+
+/// The body's bytes as captured, where they were kept.
+fn body(exchange: &Exchange) -> Option<Bytes> {
+    match exchange.request.body.framing {
+        Framing::None | Framing::Length(0) => Some(Bytes::new()),
+        _ => exchange.request.body.wire.clone(),
+    }
+}
