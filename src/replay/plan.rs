@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::edits::HeadEdits;
 use super::outcome::SkipReason;
 use crate::exchange::Exchange;
-use crate::http::{Framing, RequestHead, Version};
+use crate::http::{Asked, Framing, Request, Version};
 use crate::route::host::is_shadow_request;
 use crate::route::{Decision, Destination, Role};
 use crate::time::Timestamp;
@@ -28,11 +28,11 @@ pub struct ShadowRequest {
 /// What a request's head means for how it is sent and how its answer is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manner {
-    /// HEAD: the answer has no body whatever its fields say (RFC 9110, section 9.3.2).
-    pub head_only: bool,
+    /// What decides where the answer's body ends.
+    pub asked: Asked,
     /// The body waits for `100 Continue` (RFC 9110, section 10.1.1).
     pub expects_continue: bool,
-    /// The client meant to send more on this connection (RFC 9112, section 9.3).
+    /// The client meant to use the connection again (RFC 9112, section 9.3).
     pub persistent: bool,
 }
 
@@ -98,11 +98,10 @@ impl Planner {
             Role::Shadow => &self.shadow,
             Role::Canary => &self.canary,
         };
-        let head = &exchange.request.head;
         let body = body(exchange).unwrap_or_default();
         ShadowRequest {
-            manner: Manner::of(head, edits, !body.is_empty()),
-            head: edits.apply(head, exchange.connection.client.ip()),
+            manner: Manner::of(&exchange.request, edits, !body.is_empty()),
+            head: edits.apply(&exchange.request.head, exchange.connection.client.ip()),
             body,
             captured: exchange.request.first_byte,
         }
@@ -110,20 +109,16 @@ impl Planner {
 }
 
 impl Manner {
-    fn of(head: &RequestHead, edits: &HeadEdits, has_body: bool) -> Self {
-        let says = |name, word: &str| edits.value_after(head, name).is_some_and(|v| has_word(v, word));
-        let old = head.version == Version::Http10;
+    fn of(request: &Request, edits: &HeadEdits, has_body: bool) -> Self {
+        let expectation = edits.value_after(&request.head, "expect").unwrap_or_default();
+        let modern = request.head.version != Version::Http10;
         Self {
-            head_only: head.method() == b"HEAD",
-            expects_continue: has_body && !old && says("expect", "100-continue"),
-            persistent: if old { says("connection", "keep-alive") } else { !says("connection", "close") },
+            asked: Asked::by(request.head.method()),
+            // A server has to ignore the expectation of an HTTP/1.0 client.
+            expects_continue: has_body && modern && expectation.eq_ignore_ascii_case(b"100-continue"),
+            persistent: request.keep_alive(),
         }
     }
-}
-
-/// Whether a comma-separated list has this word, without regard to case.
-pub(super) fn has_word(list: &[u8], word: &str) -> bool {
-    list.split(|&b| b == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// v1 switched to another protocol. An Upgrade that v1 declined is a request like any other.
