@@ -38,6 +38,12 @@ impl Headers {
         self.all(name).next()
     }
 
+    /// Where the name of the `index`th field lies in the raw head.
+    #[must_use]
+    pub fn name_range(&self, index: usize) -> Option<Range<usize>> {
+        self.fields.get(index).map(|(n, _)| n.start as usize..n.end as usize)
+    }
+
     /// Where the value of the `index`th field lies in the raw head.
     #[must_use]
     pub fn value_range(&self, index: usize) -> Option<Range<usize>> {

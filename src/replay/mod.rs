@@ -1,8 +1,27 @@
 //! Sending again what was captured.
 //!
-//! `plan` says exactly which bytes leave, `pace` when, `client` is the only socket, and [`outcome`] says
-//! what became of each request.
+//! [`plan`] says exactly which bytes leave, [`pace`] when, [`client`] is the only socket, and
+//! [`outcome`] says what became of each request. [`engine`] runs the captured connections side by side,
+//! each in its own order.
 
+#[cfg(feature = "cli")]
+pub mod client;
+#[cfg(feature = "cli")]
+pub mod clock;
+#[cfg(feature = "cli")]
+mod dialogue;
+pub mod edits;
+#[cfg(feature = "cli")]
+pub mod engine;
+#[cfg(feature = "cli")]
+mod lanes;
 pub mod outcome;
+pub mod pace;
+pub mod plan;
+#[cfg(feature = "cli")]
+pub mod stop;
 
+pub use edits::HeadEdits;
 pub use outcome::{Failure, Outcome, SkipReason, Timing};
+pub use pace::Speed;
+pub use plan::{Plan, Planner, ShadowRequest};

@@ -88,6 +88,8 @@ named! {
         ClosedInAnswer = "closed-in-answer",
         /// What came back is not HTTP.
         Garbage = "garbage",
+        /// The run was told to stop at once while the request was on its way.
+        Interrupted = "interrupted",
     }
 }
 

@@ -1,0 +1,351 @@
+//! One request and its answer on one connection.
+//!
+//! Reading and writing go on side by side, in one task: a server that answers before it has read the
+//! body is heard, and one that never reads cannot block us beyond the time limit.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::client::Connection;
+use super::clock::Clock;
+use super::outcome::{Failure, Outcome, Timing};
+use super::plan::ShadowRequest;
+use super::stop::{Stop, StopSignal};
+use crate::anomaly::Anomaly;
+use crate::http::{Close, Completeness, Response};
+use crate::time::Timestamp;
+
+/// How long the body of an `Expect: 100-continue` request waits for an interim answer. A client may
+/// not wait for ever (RFC 9110, section 10.1.1); this is what curl allows, too.
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// How long, after the whole answer has come, the rest of the request may make no progress.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// More interim answers than this are an attack, not a dialogue.
+const MAX_INTERIM: usize = 1000;
+
+/// How many of the first bytes of an answer are kept to show what came.
+const SHOWN: usize = 48;
+
+const READ_SIZE: usize = 16 * 1024;
+
+/// How a dialogue ended.
+#[allow(clippy::large_enum_variant, reason = "passed on at once, once for each request")]
+pub(super) enum Ending {
+    /// The connection took not one byte of the request: it may be sent on another one.
+    NothingAccepted(io::Error),
+    /// What became of the request.
+    Outcome {
+        outcome: Outcome,
+        /// Whether another request may follow on the connection.
+        reusable: bool,
+    },
+}
+
+/// One request on its way, and what came back so far.
+pub(super) struct Dialogue<'a> {
+    connection: &'a mut Connection,
+    request: &'a ShadowRequest,
+    clock: Clock,
+    address: SocketAddr,
+    /// How many bytes of the request were accepted.
+    written: usize,
+    /// How many may be written now: the head alone while an interim answer is awaited.
+    allowed: usize,
+    /// Why no more can be written.
+    write_error: Option<io::Error>,
+    sent: Option<Timestamp>,
+    interim: Vec<u16>,
+    answer: Option<Response>,
+    /// The first bytes that came after the last interim answer.
+    shown: Vec<u8>,
+    /// Bytes came that belong to no answer.
+    stray: bool,
+}
+
+/// What happened next on the connection.
+enum Event {
+    Wrote,
+    WriteFailed(io::Error),
+    Read,
+    /// v2 closed, or the connection broke.
+    Ended(Close, Option<io::Error>),
+    /// The time that was set is over.
+    Elapsed,
+    Interrupted,
+}
+
+impl<'a> Dialogue<'a> {
+    pub(super) fn new(
+        connection: &'a mut Connection,
+        request: &'a ShadowRequest,
+        clock: Clock,
+        address: SocketAddr,
+    ) -> Self {
+        let whole = request.head.len() + request.body.len();
+        let allowed = if request.manner.expects_continue { request.head.len() } else { whole };
+        connection.reader.expect(request.manner.asked);
+        Self {
+            connection,
+            request,
+            clock,
+            address,
+            written: 0,
+            allowed,
+            write_error: None,
+            sent: None,
+            interim: Vec::new(),
+            answer: None,
+            shown: Vec::new(),
+            stray: false,
+        }
+    }
+
+    /// Speaks until the answer is whole or something goes wrong.
+    pub(super) async fn run(mut self, due: Timestamp, limit: Duration, stop: &mut StopSignal) -> Ending {
+        self.sent = Some(self.clock.now());
+        let deadline = Instant::now() + limit;
+        let mut alarm = pin!(sleep_until(self.first_alarm(deadline)));
+        let mut interrupted = pin!(stop.reached(Stop::Now));
+        loop {
+            let event = poll_fn(|cx| self.poll_event(cx, alarm.as_mut(), interrupted.as_mut())).await;
+            match event {
+                Event::Wrote => {}
+                Event::WriteFailed(error) if self.written == 0 => return Ending::NothingAccepted(error),
+                // The answer may be on its way all the same: it explains why v2 reads no more.
+                Event::WriteFailed(error) => self.write_error = Some(error),
+                Event::Read => {
+                    if let Some(ending) = self.hear(due) {
+                        return ending;
+                    }
+                }
+                Event::Ended(_, error) if self.written == 0 => {
+                    return Ending::NothingAccepted(
+                        error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()),
+                    );
+                }
+                Event::Ended(close, error) => return self.ended(close, error, due),
+                Event::Elapsed if self.is_waiting_for_continue() && Instant::now() < deadline => {
+                    self.allowed = self.whole();
+                    alarm.as_mut().reset(deadline);
+                }
+                Event::Elapsed if self.answer.is_some() => return self.answered(due),
+                Event::Elapsed => {
+                    let detail = format!("{} within {limit:?}", self.progress());
+                    return self.broken(Failure::Timeout, detail, Close::Unknown, due);
+                }
+                Event::Interrupted => {
+                    let detail = format!("stopped by the user: {}", self.progress());
+                    return self.broken(Failure::Interrupted, detail, Close::Unknown, due);
+                }
+            }
+            if self.answer.is_some() {
+                if self.is_spoken() {
+                    return self.answered(due);
+                }
+                alarm.as_mut().reset(deadline.min(Instant::now() + LINGER));
+            }
+        }
+    }
+
+    /// The next thing that happens. Writing goes first, so that a request leaves without a vain read;
+    /// reading is never kept waiting by it, since a request is finite.
+    fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        alarm: Pin<&mut Sleep>,
+        interrupted: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<Event> {
+        // A server that never falls silent keeps the alarm from being polled: the time is checked here.
+        if self.written > 0 && Instant::now() >= alarm.deadline() {
+            return Poll::Ready(Event::Elapsed);
+        }
+        if let Poll::Ready(event) = self.poll_write(cx) {
+            return Poll::Ready(event);
+        }
+        if let Poll::Ready(event) = self.poll_read(cx) {
+            return Poll::Ready(event);
+        }
+        if alarm.poll(cx).is_ready() {
+            return Poll::Ready(Event::Elapsed);
+        }
+        interrupted.poll(cx).map(|()| Event::Interrupted)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        if self.written >= self.allowed || self.write_error.is_some() {
+            return Poll::Pending;
+        }
+        let head = self.request.head.get(self.written..).unwrap_or_default();
+        let body_from = self.written.saturating_sub(self.request.head.len());
+        let body_to = self.allowed.saturating_sub(self.request.head.len());
+        let body = self.request.body.get(body_from..body_to).unwrap_or_default();
+        let slices = [IoSlice::new(head), IoSlice::new(body)];
+        let present = if head.is_empty() { &slices[1..] } else { &slices[..] };
+        let wrote = Pin::new(&mut self.connection.stream).poll_write_vectored(cx, present);
+        wrote.map(|result| match result {
+            Ok(0) => Event::WriteFailed(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                self.written += count;
+                Event::Wrote
+            }
+            Err(error) => Event::WriteFailed(error),
+        })
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let mut space = [MaybeUninit::uninit(); READ_SIZE];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        let result = std::task::ready!(Pin::new(&mut self.connection.stream).poll_read(cx, &mut buffer));
+        Poll::Ready(match result {
+            Ok(()) if buffer.filled().is_empty() => Event::Ended(Close::Finished, None),
+            Ok(()) => {
+                self.take_in(buffer.filled());
+                Event::Read
+            }
+            Err(error) => Event::Ended(Close::Reset, Some(error)),
+        })
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) {
+        let room = SHOWN.saturating_sub(self.shown.len()).min(bytes.len());
+        self.shown.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        self.stray |= self.connection.reader.push(self.clock.now(), bytes) > 0;
+    }
+
+    /// Takes the answers that are complete by now.
+    fn hear(&mut self, due: Timestamp) -> Option<Ending> {
+        while let Some(response) = self.connection.reader.take() {
+            if response.head.is_final() {
+                self.answer = Some(response);
+            } else {
+                self.interim.push(response.head.status);
+                self.shown.clear();
+                self.allowed = self.whole();
+            }
+        }
+        let detail = match &self.answer {
+            Some(answer) if answer.anomalies.contains(Anomaly::InvalidChunk) => {
+                "the answer's body breaks the chunked coding".to_owned()
+            }
+            Some(answer) if answer.completeness != Completeness::Complete => {
+                format!("the answer's head is larger than {} KiB", crate::http::h1::MAX_HEAD / 1024)
+            }
+            Some(_) => return None,
+            None if self.connection.reader.is_garbage() => {
+                format!("not HTTP: `{}`", self.shown.escape_ascii())
+            }
+            None if self.interim.len() > MAX_INTERIM => format!("more than {MAX_INTERIM} interim answers"),
+            None => return None,
+        };
+        let detail = format!("{} answered garbage: {detail}", self.address);
+        Some(self.broken_at(Failure::Garbage, detail, due))
+    }
+
+    /// The connection is over: an answer that lasts until then is whole now.
+    fn ended(&mut self, close: Close, error: Option<io::Error>, due: Timestamp) -> Ending {
+        if self.answer.is_some() {
+            return self.answered(due);
+        }
+        self.connection.reader.end(close);
+        let last = self.connection.reader.take();
+        if let Some(answer) =
+            last.as_ref().filter(|last| last.head.is_final() && last.completeness.is_complete())
+        {
+            self.answer = Some(answer.clone());
+            return self.answered(due);
+        }
+        let how = error.or(self.write_error.take());
+        let how =
+            how.map_or_else(|| "closed the connection".to_owned(), |error| format!("broke off: {error}"));
+        let failure = match (self.shown.is_empty(), self.written < self.allowed) {
+            (false, _) => Failure::ClosedInAnswer,
+            (true, true) => Failure::Send,
+            (true, false) => Failure::ClosedBeforeAnswer,
+        };
+        let detail = format!("{} {how}; {}", self.address, self.progress());
+        self.answer = last;
+        self.broken_at(failure, detail, due)
+    }
+
+    /// Something else than v2 ends the dialogue: what has come of the answer so far is all.
+    fn broken(&mut self, failure: Failure, detail: String, close: Close, due: Timestamp) -> Ending {
+        self.connection.reader.end(close);
+        self.answer = self.answer.take().or_else(|| self.connection.reader.take());
+        let detail = format!("{}: {detail}", self.address);
+        self.broken_at(failure, detail, due)
+    }
+
+    fn broken_at(&mut self, failure: Failure, detail: String, due: Timestamp) -> Ending {
+        let partial = self.answer.take();
+        let timing = self.timing(partial.as_ref(), due);
+        Ending::Outcome { outcome: Outcome::Failed { failure, detail, partial, timing }, reusable: false }
+    }
+
+    fn answered(&mut self, due: Timestamp) -> Ending {
+        let Some(mut response) = self.answer.take() else {
+            return self.broken_at(Failure::ClosedBeforeAnswer, self.progress(), due);
+        };
+        if self.stray {
+            response.anomalies.insert(Anomaly::StrayBytes);
+        }
+        let whole = self.written == self.whole() && self.write_error.is_none() && !self.stray;
+        let reusable = whole && self.request.manner.persistent && response.keep_alive();
+        let timing = self.timing(Some(&response), due);
+        let interim = std::mem::take(&mut self.interim);
+        Ending::Outcome { outcome: Outcome::Answered { response, interim, timing }, reusable }
+    }
+
+    fn timing(&self, answer: Option<&Response>, due: Timestamp) -> Timing {
+        let (first_byte, last_byte) = (answer.map(|a| a.first_byte), answer.map(|a| a.last_byte));
+        let sent = self.sent.filter(|_| self.written > 0);
+        Timing { due, sent, first_byte, last_byte }
+    }
+
+    /// Whether nothing of the request remains to be said once the answer is whole: all of it was sent,
+    /// or v2 will not hear it. A body that still waits for `100 Continue` is not wanted any more
+    /// (RFC 9110, section 10.1.1), and one whose answer says `close` should not go on (RFC 9112,
+    /// section 9.6).
+    fn is_spoken(&self) -> bool {
+        self.written == self.whole()
+            || self.write_error.is_some()
+            || self.allowed < self.whole()
+            || self.stray
+            || self.answer.as_ref().is_some_and(|answer| !answer.keep_alive())
+    }
+
+    fn is_waiting_for_continue(&self) -> bool {
+        self.allowed < self.whole() && self.answer.is_none()
+    }
+
+    fn first_alarm(&self, deadline: Instant) -> Instant {
+        if self.is_waiting_for_continue() { deadline.min(Instant::now() + CONTINUE_WAIT) } else { deadline }
+    }
+
+    fn whole(&self) -> usize {
+        self.request.head.len() + self.request.body.len()
+    }
+
+    /// How far the dialogue came, for a person.
+    fn progress(&self) -> String {
+        let sent = match self.written {
+            all if all == self.whole() => format!("sent all {all} bytes of the request"),
+            some => format!("sent {some} of the request's {} bytes", self.whole()),
+        };
+        let came = if self.shown.is_empty() {
+            "no answer".to_owned()
+        } else {
+            format!("only part of an answer, which began `{}`", self.shown.escape_ascii())
+        };
+        format!("{sent}, got {came}")
+    }
+}

@@ -1,0 +1,193 @@
+//! The lanes of a replay: for each captured connection and destination the requests that wait their
+//! turn, and the connection to v2 that they share.
+//!
+//! A lane is *busy* while a worker serves it, and then gets no second one: this is what keeps the order.
+//! Between two requests its connection to v2 is *parked* here. At most so many are parked at a time;
+//! beyond that the one that has been parked longest is given up, and its lane connects again when
+//! it must. A lane without waiting requests, worker and parked connection does not exist, so memory
+//! follows what is waiting and what is open, not the number of connections in the capture.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
+
+use crate::stream::ConnectionId;
+
+/// A captured connection, and the destination (by its place among them) that its requests go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LaneKey {
+    pub(super) connection: ConnectionId,
+    pub(super) destination: usize,
+}
+
+/// All lanes. `J` is a waiting request, `C` a connection to v2.
+#[derive(Debug)]
+pub(super) struct Lanes<J, C> {
+    lanes: HashMap<LaneKey, Lane<J, C>, RandomState>,
+    /// The lanes with a parked connection, the one parked longest first.
+    parked: BTreeMap<u64, LaneKey>,
+    parkings: u64,
+    max_parked: usize,
+}
+
+#[derive(Debug)]
+struct Lane<J, C> {
+    waiting: VecDeque<J>,
+    busy: bool,
+    parked: Option<(u64, C)>,
+    /// The captured connection ended: no request will follow those that wait.
+    ended: bool,
+}
+
+impl<J, C> Lanes<J, C> {
+    pub(super) fn new(max_parked: usize) -> Self {
+        Self { lanes: HashMap::default(), parked: BTreeMap::new(), parkings: 0, max_parked }
+    }
+
+    /// Adds a request at the end of its lane. Whether the lane now needs a worker.
+    #[must_use]
+    pub(super) fn push(&mut self, key: LaneKey, job: J) -> bool {
+        let lane = self.lanes.entry(key).or_insert_with(|| Lane {
+            waiting: VecDeque::new(),
+            busy: false,
+            parked: None,
+            ended: false,
+        });
+        lane.waiting.push_back(job);
+        !std::mem::replace(&mut lane.busy, true)
+    }
+
+    /// The next request of a lane, for its worker. With `None` the worker has to end, and what is
+    /// returned beside it is a connection that nobody needs any more.
+    pub(super) fn next(&mut self, key: LaneKey) -> (Option<J>, Option<C>) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return (None, None) };
+        if let Some(job) = lane.waiting.pop_front() {
+            return (Some(job), None);
+        }
+        lane.busy = false;
+        let unneeded = if lane.ended { self.take_parked(key) } else { None };
+        self.forget_if_empty(key);
+        (None, unneeded)
+    }
+
+    /// The parked connection of a lane.
+    pub(super) fn take_parked(&mut self, key: LaneKey) -> Option<C> {
+        let (place, connection) = self.lanes.get_mut(&key)?.parked.take()?;
+        self.parked.remove(&place);
+        Some(connection)
+    }
+
+    /// Parks the connection of a busy lane. Returns one that has to be given up for it, if any.
+    #[must_use]
+    pub(super) fn park(&mut self, key: LaneKey, connection: C) -> Option<C> {
+        let Some(lane) = self.lanes.get_mut(&key) else { return Some(connection) };
+        self.parkings += 1;
+        lane.parked = Some((self.parkings, connection));
+        self.parked.insert(self.parkings, key);
+        if self.parked.len() <= self.max_parked {
+            return None;
+        }
+        let (_, longest) = self.parked.pop_first()?;
+        let (_, given_up) = self.lanes.get_mut(&longest)?.parked.take()?;
+        self.forget_if_empty(longest);
+        Some(given_up)
+    }
+
+    /// The captured connection ended. Returns the lane's connection where nothing waits for it.
+    #[must_use]
+    pub(super) fn end(&mut self, key: LaneKey) -> Option<C> {
+        let lane = self.lanes.get_mut(&key)?;
+        lane.ended = true;
+        if lane.busy {
+            return None;
+        }
+        let unneeded = self.take_parked(key);
+        self.forget_if_empty(key);
+        unneeded
+    }
+
+    fn forget_if_empty(&mut self, key: LaneKey) {
+        if self.lanes.get(&key).is_some_and(|l| !l.busy && l.waiting.is_empty() && l.parked.is_none()) {
+            self.lanes.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(port: u16) -> LaneKey {
+        let connection = ConnectionId {
+            client: ([10, 0, 0, 1], port).into(),
+            server: ([10, 0, 0, 2], 80).into(),
+            instance: 1,
+        };
+        LaneKey { connection, destination: 0 }
+    }
+
+    #[test]
+    fn a_lane_has_one_worker_and_keeps_its_order() {
+        let mut lanes = Lanes::<u32, ()>::new(8);
+        assert!(lanes.push(key(1), 1), "the first request needs a worker");
+        assert!(!lanes.push(key(1), 2), "the second one has it");
+        assert!(lanes.push(key(2), 3), "another lane needs its own");
+        assert_eq!(lanes.next(key(1)).0, Some(1));
+        assert_eq!(lanes.next(key(1)).0, Some(2));
+        assert_eq!(lanes.next(key(1)).0, None);
+        assert!(lanes.push(key(1), 4), "the worker has ended");
+    }
+
+    #[test]
+    fn a_lane_gets_its_connection_back() {
+        let mut lanes = Lanes::new(8);
+        assert!(lanes.push(key(1), ()));
+        lanes.next(key(1));
+        assert_eq!(lanes.park(key(1), "a"), None);
+        assert_eq!(lanes.next(key(1)), (None, None));
+        assert!(lanes.push(key(1), ()));
+        assert_eq!(lanes.take_parked(key(1)), Some("a"));
+        assert_eq!(lanes.take_parked(key(1)), None);
+    }
+
+    #[test]
+    fn the_connection_parked_longest_is_given_up_first() {
+        let mut lanes = Lanes::new(2);
+        for port in 1..=3 {
+            assert!(lanes.push(key(port), ()));
+            lanes.next(key(port));
+        }
+        assert_eq!(lanes.park(key(2), 2), None);
+        assert_eq!(lanes.park(key(1), 1), None);
+        assert_eq!(lanes.park(key(3), 3), Some(2));
+        assert_eq!((lanes.take_parked(key(1)), lanes.take_parked(key(2))), (Some(1), None));
+    }
+
+    #[test]
+    fn the_end_of_the_captured_connection_frees_the_lane_once_it_is_served() {
+        let mut lanes = Lanes::new(8);
+        assert!(lanes.push(key(1), ()));
+        assert_eq!(lanes.end(key(1)), None, "a request still waits");
+        lanes.next(key(1));
+        assert_eq!(lanes.park(key(1), "a"), None);
+        assert_eq!(lanes.next(key(1)), (None, Some("a")));
+        assert!(lanes.push(key(2), ()));
+        lanes.next(key(2));
+        assert_eq!(lanes.park(key(2), "b"), None);
+        assert_eq!(lanes.next(key(2)), (None, None));
+        assert_eq!(lanes.end(key(2)), Some("b"));
+        assert!(lanes.lanes.is_empty() && lanes.parked.is_empty());
+    }
+
+    #[test]
+    fn lanes_without_anything_leave_no_trace() {
+        let mut lanes = Lanes::new(0);
+        for port in 1..100 {
+            assert!(lanes.push(key(port), ()));
+            lanes.next(key(port));
+            assert_eq!(lanes.park(key(port), port), Some(port));
+            lanes.next(key(port));
+        }
+        assert!(lanes.lanes.is_empty() && lanes.parked.is_empty());
+    }
+}

@@ -1,0 +1,136 @@
+//! What is sent: exactly the captured bytes with the edits, or the reason why nothing is.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::edits::HeadEdits;
+use super::outcome::SkipReason;
+use crate::exchange::Exchange;
+use crate::http::{Asked, Framing, Request, Version};
+use crate::route::host::is_shadow_request;
+use crate::route::{Decision, Destination, Role};
+use crate::time::Timestamp;
+
+/// Exactly the bytes that will be sent, and what the sender must know about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShadowRequest {
+    /// The head: as captured, with the edits.
+    pub head: Bytes,
+    /// What follows it: the captured bytes, chunk headers and trailers included.
+    pub body: Bytes,
+    /// What its method and version mean for the answer and the connection.
+    pub manner: Manner,
+    /// When the capture saw its first byte.
+    pub captured: Timestamp,
+}
+
+/// What a request's head means for how it is sent and how its answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// What decides where the answer's body ends.
+    pub asked: Asked,
+    /// The body waits for `100 Continue` (RFC 9110, section 10.1.1).
+    pub expects_continue: bool,
+    /// The client meant to use the connection again (RFC 9112, section 9.3).
+    pub persistent: bool,
+}
+
+/// What becomes of one captured exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing is sent anywhere.
+    Skip(SkipReason),
+    /// One request for each destination.
+    Send(Vec<(Destination, ShadowRequest)>),
+}
+
+/// Turns exchanges and decisions into requests.
+#[derive(Clone, Debug, Default)]
+pub struct Planner {
+    shadow: HeadEdits,
+    canary: HeadEdits,
+    targets: Vec<SocketAddr>,
+}
+
+impl Planner {
+    /// A planner that makes these edits (a canary keeps its Host), and that knows captured traffic to
+    /// one of `targets` as the replay's own.
+    #[must_use]
+    pub fn new(edits: HeadEdits, targets: Vec<SocketAddr>) -> Self {
+        Self { canary: edits.keeping_host(), shadow: edits, targets }
+    }
+
+    /// What is sent for an exchange, given what the rules decided about it.
+    #[must_use]
+    pub fn plan(&self, exchange: &Exchange, decision: &Decision) -> Plan {
+        let nothing = decision.destinations.is_empty().then_some(SkipReason::NotSampled);
+        if let Some(reason) = self.obstacle(exchange).or(nothing) {
+            return Plan::Skip(reason);
+        }
+        let requests = decision.destinations.iter();
+        Plan::Send(requests.map(|to| (to.clone(), self.request(exchange, to.role))).collect())
+    }
+
+    /// Why an exchange cannot or should not be sent again, whatever the rules say.
+    #[must_use]
+    pub fn obstacle(&self, exchange: &Exchange) -> Option<SkipReason> {
+        let request = &exchange.request;
+        let obstacles = [
+            (is_shadow_request(&request.head, self.shadow.host.known_suffix()), SkipReason::AlreadyShadow),
+            (self.is_target(exchange.connection.server), SkipReason::ToTarget),
+            (request.head.method() == b"CONNECT", SkipReason::Connect),
+            (request.head.version == Version::Http09, SkipReason::Http09),
+            (was_upgraded(exchange), SkipReason::Upgrade),
+            (!request.completeness.is_complete(), SkipReason::IncompleteRequest),
+            (body(exchange).is_none(), SkipReason::BodyNotKept),
+        ];
+        obstacles.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
+    }
+
+    fn is_target(&self, server: SocketAddr) -> bool {
+        let canonical = |at: SocketAddr| (at.ip().to_canonical(), at.port());
+        self.targets.iter().any(|target| canonical(*target) == canonical(server))
+    }
+
+    fn request(&self, exchange: &Exchange, role: Role) -> ShadowRequest {
+        let edits = match role {
+            Role::Shadow => &self.shadow,
+            Role::Canary => &self.canary,
+        };
+        let body = body(exchange).unwrap_or_default();
+        ShadowRequest {
+            manner: Manner::of(&exchange.request, edits, !body.is_empty()),
+            head: edits.apply(&exchange.request.head, exchange.connection.client.ip()),
+            body,
+            captured: exchange.request.first_byte,
+        }
+    }
+}
+
+impl Manner {
+    fn of(request: &Request, edits: &HeadEdits, has_body: bool) -> Self {
+        let expectation = edits.value_after(&request.head, "expect").unwrap_or_default();
+        let modern = request.head.version != Version::Http10;
+        Self {
+            asked: Asked::by(request.head.method()),
+            // A server has to ignore the expectation of an HTTP/1.0 client.
+            expects_continue: has_body && modern && expectation.eq_ignore_ascii_case(b"100-continue"),
+            persistent: request.keep_alive(),
+        }
+    }
+}
+
+/// v1 switched to another protocol. An Upgrade that v1 declined is a request like any other.
+fn was_upgraded(exchange: &Exchange) -> bool {
+    exchange.response.as_ref().is_some_and(|response| response.head.status == 101)
+        || exchange.interim.contains(&101)
+}
+
+/// The body's bytes as captured, where they were kept.
+fn body(exchange: &Exchange) -> Option<Bytes> {
+    match exchange.request.body.framing {
+        Framing::None | Framing::Length(0) => Some(Bytes::new()),
+        _ => exchange.request.body.wire.clone(),
+    }
+}
