@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finished, Row, Run, Text, heads};
+use super::{Finished, Row, Run, Text};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::exchange::{Exchange, ExchangeId};
+use crate::http::h1::parse_head;
 use crate::http::{Body, Completeness, Framing, Message, RequestHead, ResponseHead};
 use crate::replay::{Failure, Outcome, SkipReason, Timing};
 use crate::route::Role;
@@ -223,12 +224,12 @@ impl OutcomeLine {
 
 impl MessageLine {
     fn into_request(self) -> Result<Message<RequestHead>, String> {
-        let head = heads::request(&self.head.0).ok_or("the request's head cannot be parsed")?;
+        let head = parse_head(self.head.0.clone()).ok_or("the request's head cannot be parsed")?;
         self.with_head(head)
     }
 
     fn into_response(self) -> Result<Message<ResponseHead>, String> {
-        let head = heads::response(&self.head.0).ok_or("a response's head cannot be parsed")?;
+        let head = parse_head(self.head.0.clone()).ok_or("a response's head cannot be parsed")?;
         self.with_head(head)
     }
 

@@ -6,7 +6,6 @@
 //! line for each [`Row`], then, after an orderly end, the [`Finished`] line. A report made again from
 //! these lines alone is the same report.
 
-mod heads;
 mod line;
 mod reader;
 pub mod redact;

@@ -26,6 +26,13 @@ pub struct Loss {
     pub bytes: u64,
 }
 
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        write!(f, "{name}: {} bytes behind byte {} could not be read", self.bytes, self.offset)
+    }
+}
+
 /// Reads the rows of a recording in their order.
 pub struct Reader {
     folder: PathBuf,

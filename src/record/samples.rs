@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Row, heads};
+use super::Row;
 use crate::anomaly::AnomalySet;
 use crate::exchange::{Exchange, ExchangeId};
-use crate::http::{Body, Completeness, Framing, Message};
+use crate::http::h1::parse_head;
+use crate::http::{Body, Completeness, Framing, Message, RequestHead, ResponseHead};
 use crate::replay::{Outcome, Timing};
 use crate::route::Role;
 use crate::stream::ConnectionId;
@@ -41,8 +42,9 @@ pub(crate) fn body_of(bytes: &[u8]) -> Body {
 
 /// A row whose request was answered by both; v1 took 12 ms, v2 20 ms.
 pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
-    let request = heads::request(&Bytes::from(request.to_owned())).expect("a request's head");
-    let answer = |text: &str| heads::response(&Bytes::from(text.to_owned())).expect("a response's head");
+    let request = parse_head::<RequestHead>(Bytes::from(request.to_owned())).expect("a request's head");
+    let answer =
+        |text: &str| parse_head::<ResponseHead>(Bytes::from(text.to_owned())).expect("a response's head");
     let sent = Timestamp::from_parts(1_795_400_000, 0);
     Row {
         sent_head: Some(request.raw.clone()),

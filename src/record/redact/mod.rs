@@ -25,8 +25,9 @@ use base64::Engine as _;
 use bytes::Bytes;
 use edits::Edits;
 
-use super::{Row, heads};
-use crate::http::{Body, Framing, Headers, Message, Request, Response};
+use super::Row;
+use crate::http::h1::parse_head;
+use crate::http::{Body, Framing, Headers, Message, Request, RequestHead, Response, ResponseHead, Version};
 use crate::replay::Outcome;
 
 /// What a secret's replacement begins with.
@@ -85,14 +86,14 @@ impl Redactor {
     fn request(&self, request: &mut Request, secrets: &Secrets) {
         self.body(&request.head.headers, &mut request.body, secrets);
         if let Some(raw) = self.redacted(&request.head.raw, Part::Head, secrets) {
-            request.head = heads::request_or_placeholder(&raw);
+            request.head = parse_head(raw).unwrap_or_else(no_request);
         }
     }
 
     fn response(&self, response: &mut Response, secrets: &Secrets) {
         self.body(&response.head.headers, &mut response.body, secrets);
         if let Some(raw) = self.redacted(&response.head.raw, Part::Head, secrets) {
-            response.head = heads::response_or_placeholder(&raw);
+            response.head = parse_head(raw).unwrap_or_else(no_response);
         }
     }
 
@@ -130,6 +131,18 @@ impl Redactor {
         let text = format!("{MARK}{}", digest.get(..DIGITS).unwrap_or_default());
         if form == Form::JsonNumber { format!("\"{text}\"").into_bytes() } else { text.into_bytes() }
     }
+}
+
+/// In place of a head that cannot be parsed once its secrets are out: they must not come back.
+fn no_request() -> RequestHead {
+    let (raw, headers) = (Bytes::new(), Headers::default());
+    RequestHead { raw, version: Version::Http11, headers, method: 0..0, target: 0..0 }
+}
+
+/// As [`no_request`].
+fn no_response() -> ResponseHead {
+    let (raw, headers) = (Bytes::new(), Headers::default());
+    ResponseHead { raw, version: Version::Http11, status: 0, headers, reason: 0..0 }
 }
 
 /// How a secret is written where it stands.
