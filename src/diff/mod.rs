@@ -2,8 +2,41 @@
 //!
 //! Two messages in, [`Difference`]s out: facts with a place and a class, never a judgement by size.
 //! It does not know which side was captured.
+//!
+//! ```text
+//! compare ─┬─ status
+//!          ├─ headers   four tiers
+//!          └─ body ──── decode, media ─┬─ json   members by name, arrays aligned
+//!                                      ├─ text   lines aligned
+//!                                      └─ length, digest, first byte that differs
+//! ```
+//!
+//! [`compare`] asks of each difference whether the shadowing explains it (`echo`), [`judge`] sums up
+//! one exchange, and [`Fingerprint`] says which differences of many exchanges are the same one.
+
+mod align;
+mod body;
+mod compare;
+mod decode;
+mod echo;
+mod excerpt;
+mod findings;
+mod fingerprint;
+mod headers;
+mod json;
+mod media;
+mod template;
+mod text;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+
+pub use compare::{compare, judge};
+pub use echo::{Context, HeaderEdit};
+pub use fingerprint::{Fingerprint, FingerprintError, general_path};
+pub use template::template;
 
 /// The part of a message that a difference lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -15,6 +48,18 @@ pub enum Layer {
     Header,
     /// The decoded body.
     Body,
+}
+
+impl Layer {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Header => "header",
+            Self::Body => "body",
+        }
+    }
 }
 
 /// What counts against v2, and what explains a difference away.
@@ -33,6 +78,8 @@ pub enum Class {
     Shadow,
     /// Explained by the user's rules.
     RuledOut,
+    /// It could not be told whether there is a difference: counted neither as same nor as different.
+    NotCompared,
 }
 
 impl Class {
@@ -40,6 +87,20 @@ impl Class {
     #[must_use]
     pub const fn counts(self) -> bool {
         matches!(self, Self::Confirmed | Self::Unverified)
+    }
+
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Unverified => "unverified",
+            Self::Drift => "drift",
+            Self::Volatile => "volatile",
+            Self::Shadow => "shadow",
+            Self::RuledOut => "ruled_out",
+            Self::NotCompared => "not_compared",
+        }
     }
 }
 
@@ -55,15 +116,54 @@ pub enum Kind {
     ValueChanged,
     /// Both have it, with values of different types.
     TypeChanged,
+    /// One has it with the value null, the other does not have it.
+    NullMissing,
     /// The same number, written differently.
     NumberFormat,
-    /// Arrays of different lengths.
+    /// The same number, as a string on one side.
+    StringNumber,
+    /// Arrays of which one has many elements more.
     ArrayLength,
     /// The same elements in another order.
     Reordered,
-    /// A body that one side's declared coding or type does not describe, so that it could not be
-    /// decoded; said, never guessed.
+    /// An element of an array that v1 has and v2 does not.
+    ElementRemoved,
+    /// An element of an array that v2 has and v1 does not.
+    ElementAdded,
+    /// A name that the members of one object have more often on one side.
+    DuplicateKey,
+    /// A validator was sent, and one side answered 304 where the other answered 200.
+    NotModified,
+    /// A body that one side's declared coding or type does not describe, or that was not kept, so that
+    /// it could not be compared; said, never guessed. It counts only where v1's could be read and v2's
+    /// is not what v2 declares.
     Undecodable,
+    /// Stands for the differences of one exchange beyond those that are listed.
+    Unlisted,
+}
+
+impl Kind {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Added => "added",
+            Self::ValueChanged => "value_changed",
+            Self::TypeChanged => "type_changed",
+            Self::NullMissing => "null_missing",
+            Self::NumberFormat => "number_format",
+            Self::StringNumber => "string_number",
+            Self::ArrayLength => "array_length",
+            Self::Reordered => "reordered",
+            Self::ElementRemoved => "element_removed",
+            Self::ElementAdded => "element_added",
+            Self::DuplicateKey => "duplicate_key",
+            Self::NotModified => "not_modified",
+            Self::Undecodable => "undecodable",
+            Self::Unlisted => "unlisted",
+        }
+    }
 }
 
 /// One fact about how two answers differ.
@@ -72,7 +172,7 @@ pub struct Difference {
     /// Where: the part of the message.
     pub layer: Layer,
     /// Where within it: a header name in lower case; a JSONPath (RFC 9535, normalized path) in a JSON
-    /// body; `line 3` in text; empty for the whole.
+    /// body; `line 3` in text; `set-cookie[name]` for a cookie; empty for the whole.
     pub path: String,
     /// What kind.
     pub kind: Kind,

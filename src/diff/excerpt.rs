@@ -1,0 +1,95 @@
+//! Values as they are shown: bounded, and honest about what was left out.
+
+use std::fmt::Write as _;
+
+/// The longest excerpt, in characters, without the marks that say it was cut.
+const MAX_CHARS: usize = 200;
+/// How much of what both values share is shown before the first difference.
+const LEAD: usize = 40;
+
+/// The value from its start. A cut one ends in `…` and its full length in bytes.
+pub(super) fn excerpt(value: &[u8]) -> String {
+    window(value, 0)
+}
+
+/// Two values, each from shortly before the place where they part, so that long ones do not look
+/// the same.
+pub(super) fn excerpts(v1: &[u8], v2: &[u8]) -> (String, String) {
+    if v1.len() <= MAX_CHARS && v2.len() <= MAX_CHARS {
+        return (excerpt(v1), excerpt(v2));
+    }
+    let from = first_difference(v1, v2).saturating_sub(LEAD);
+    (window(v1, from), window(v2, from))
+}
+
+/// The offset of the first byte at which two values differ.
+pub(super) fn first_difference(v1: &[u8], v2: &[u8]) -> usize {
+    const BLOCK: usize = 4096;
+    // Whole blocks compare at the speed of memory; only the last one is walked.
+    let blocks = v1.chunks_exact(BLOCK).zip(v2.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count();
+    let (rest1, rest2) = (&v1[blocks * BLOCK..], &v2[blocks * BLOCK..]);
+    blocks * BLOCK + rest1.iter().zip(rest2).take_while(|(a, b)| a == b).count()
+}
+
+fn window(value: &[u8], from: usize) -> String {
+    let from = char_start(value, from.min(value.len()));
+    // A character has at most four bytes.
+    let end = value.len().min(from + 4 * MAX_CHARS);
+    let text = String::from_utf8_lossy(&value[from..end]);
+    let mut out = String::from(if from > 0 { "…" } else { "" });
+    let mut rest = text.chars();
+    rest.by_ref().take(MAX_CHARS).for_each(|c| push_visible(&mut out, c));
+    let cut = end < value.len() || rest.next().is_some();
+    if cut {
+        out.push('…');
+    }
+    if cut || from > 0 {
+        // Writing to a String cannot fail.
+        let _ = write!(out, " ({} bytes)", value.len());
+    }
+    out
+}
+
+/// The start of the character that `at` lies in, if the bytes around it are UTF-8.
+fn char_start(value: &[u8], at: usize) -> usize {
+    (at.saturating_sub(3)..=at).rev().find(|&i| value.get(i).is_none_or(|b| b & 0xC0 != 0x80)).unwrap_or(at)
+}
+
+/// Control characters are written as escapes, so that a value is one line.
+fn push_visible(out: &mut String, c: char) {
+    if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_values_are_whole_and_long_ones_say_how_long() {
+        assert_eq!(excerpt(b"abc"), "abc");
+        assert_eq!(excerpt(b"a\r\n\0"), "a\\r\\n\\u{0}");
+        assert_eq!(excerpt("é".repeat(200).as_bytes()), "é".repeat(200));
+        assert_eq!(excerpt("é".repeat(201).as_bytes()), format!("{}… (402 bytes)", "é".repeat(200)));
+        assert_eq!(excerpt(b"\xff"), "\u{fffd}");
+    }
+
+    #[test]
+    fn long_values_are_shown_where_they_part() {
+        let (v1, v2) = (format!("{}one", "é".repeat(3000)), format!("{}two", "é".repeat(3000)));
+        let (a, b) = excerpts(v1.as_bytes(), v2.as_bytes());
+        assert_eq!(a, format!("…{}one (6003 bytes)", "é".repeat(20)));
+        assert_eq!(b, format!("…{}two (6003 bytes)", "é".repeat(20)));
+    }
+
+    #[test]
+    fn the_first_difference_is_found_in_and_behind_whole_blocks() {
+        let mut v = vec![7u8; 10_000];
+        for at in [0, 4095, 4096, 9_999] {
+            let before = v.clone();
+            v[at] = 8;
+            assert_eq!(first_difference(&before, &v), at);
+            v = before;
+        }
+        assert_eq!(first_difference(&v, &v[..5000]), 5000);
+    }
+}

@@ -1,0 +1,196 @@
+//! When two differences are the same one.
+//!
+//! A regression shows in every exchange that it touches. What tells regressions apart is where they
+//! are, not the values: the method, host and route template of the request, the place in the answer
+//! with indices and names of single things left out, the kind, and for a status or type the pair.
+
+use std::fmt;
+use std::str::FromStr;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::template::segment;
+use super::{Difference, Kind, Layer};
+
+/// The name of a distinct difference; the same in every run and on every machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(pub u64);
+
+impl Fingerprint {
+    /// The fingerprint of a difference in an answer to a request of that method and host, on that
+    /// route (a template, see [`template`](super::template::template)).
+    #[must_use]
+    pub fn of(method: &[u8], host: &[u8], route: &str, difference: &Difference) -> Self {
+        let place = general_path(difference.layer, &difference.path);
+        let pair = pair(difference);
+        let layer = difference.layer.name().as_bytes();
+        let kind = difference.kind.name().as_bytes();
+        let parts = [method, host, route.as_bytes(), layer, place.as_bytes(), kind, pair.as_bytes()];
+        let mut bytes = Vec::new();
+        for part in parts {
+            // Lengths keep the parts apart.
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+        Self(xxh3_64(&bytes))
+    }
+}
+
+/// Sixteen hexadecimal digits.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The text was not a fingerprint.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a fingerprint: sixteen hexadecimal digits, as in the reports")]
+pub struct FingerprintError(String);
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hex = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let value = hex.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        value.map(Self).ok_or_else(|| FingerprintError(text.to_owned()))
+    }
+}
+
+impl serde::Serialize for Fingerprint {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Fingerprint {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A difference's path for all the places that are like it: `[*]` for each index, a placeholder for
+/// each name that is the name of one thing, `line *` in text.
+#[must_use]
+pub fn general_path(layer: Layer, path: &str) -> String {
+    match layer {
+        Layer::Body if path.starts_with("line ") => "line *".to_owned(),
+        Layer::Body if path.starts_with('$') => general_json_path(path),
+        _ => path.to_owned(),
+    }
+}
+
+fn general_json_path(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('[') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (step, len) = match rest.strip_prefix("['") {
+            Some(name) => general_name(name),
+            None => ("[*]".to_owned(), rest.find(']').map_or(rest.len(), |end| end + 1)),
+        };
+        out.push_str(&step);
+        rest = &rest[len..];
+    }
+    out + rest
+}
+
+/// The step for a quoted name, and the length of the step in the path; `name` begins behind the
+/// opening quote.
+fn general_name(name: &str) -> (String, usize) {
+    let mut escaped = false;
+    let end = name.bytes().position(|b| {
+        let ends = b == b'\'' && !escaped;
+        escaped = b == b'\\' && !escaped;
+        ends
+    });
+    match end {
+        Some(end) => (format!("['{}']", segment(&name.as_bytes()[..end])), "['']".len() + end),
+        None => (format!("['{name}"), "['".len() + name.len()),
+    }
+}
+
+/// What tells differences of one kind and place apart: both codes of a status, both types of a value.
+fn pair(difference: &Difference) -> String {
+    let value = |value: &Option<String>| value.clone().unwrap_or_default();
+    let (v1, v2) = (value(&difference.v1), value(&difference.v2));
+    match (difference.layer, difference.kind) {
+        (Layer::Status, _) => format!("{v1}>{v2}"),
+        (Layer::Body, Kind::TypeChanged) => format!("{}>{}", json_type(&v1), json_type(&v2)),
+        _ => String::new(),
+    }
+}
+
+/// The type of a value by the first byte of its text.
+fn json_type(text: &str) -> &'static str {
+    match text.bytes().next() {
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b'"') => "string",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        Some(b'-' | b'0'..=b'9') => "number",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::Class;
+
+    fn difference(layer: Layer, path: &str, kind: Kind, v1: &str, v2: &str) -> Difference {
+        let class = Class::Unverified;
+        Difference { layer, path: path.into(), kind, v1: Some(v1.into()), v2: Some(v2.into()), class }
+    }
+
+    #[test]
+    fn paths_lose_indices_and_names_of_single_things() {
+        for (layer, path, general) in [
+            (Layer::Body, "$['a'][0]['b'][12]", "$['a'][*]['b'][*]"),
+            (Layer::Body, "$['a[0]']", "$['a[0]']"),
+            (Layer::Body, "$['it\\'s'][3]", "$['it\\'s'][*]"),
+            (Layer::Body, "$['users']['42']", "$['users']['{number}']"),
+            (Layer::Body, "$['123e4567-e89b-12d3-a456-426614174000']['n']", "$['{uuid}']['n']"),
+            (Layer::Body, "line 17", "line *"),
+            (Layer::Body, "$", "$"),
+            (Layer::Body, "", ""),
+            (Layer::Body, "$['cut", "$['cut"),
+            (Layer::Body, "$[1", "$[*]"),
+            (Layer::Header, "set-cookie[a]", "set-cookie[a]"),
+        ] {
+            assert_eq!(general_path(layer, path), general, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_same_regression_has_one_fingerprint_and_others_have_others() {
+        let of = |route: &str, d: &Difference| Fingerprint::of(b"GET", b"api", route, d);
+        let a = difference(Layer::Body, "$['items'][3]['price']", Kind::ValueChanged, "1", "2");
+        let b = difference(Layer::Body, "$['items'][9]['price']", Kind::ValueChanged, "5", "6");
+        assert_eq!(of("/x", &a), of("/x", &b));
+        assert_ne!(of("/x", &a), of("/y", &a));
+        let (s500, s404) = (
+            difference(Layer::Status, "", Kind::ValueChanged, "200", "500"),
+            difference(Layer::Status, "", Kind::ValueChanged, "200", "404"),
+        );
+        assert_ne!(of("/x", &s500), of("/x", &s404));
+        let (to_string, to_null) = (
+            difference(Layer::Body, "$['a']", Kind::TypeChanged, "1", "\"x\""),
+            difference(Layer::Body, "$['a']", Kind::TypeChanged, "1", "null"),
+        );
+        assert_ne!(of("/x", &to_string), of("/x", &to_null));
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_is_written() {
+        let fingerprint = Fingerprint(0x00ab);
+        assert_eq!(fingerprint.to_string(), "00000000000000ab");
+        assert_eq!("00000000000000ab".parse::<Fingerprint>().unwrap(), fingerprint);
+        assert!("+0000000000000ab".parse::<Fingerprint>().is_err());
+        assert!("ab".parse::<Fingerprint>().is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! JSON bodies by structure.
+//!
+//! Members are matched by name, whatever their order; what is there on one side only masks all
+//! below it. Elements of arrays are matched by [`array`]. Each leaf that differs is one difference.
+
+mod array;
+mod number;
+mod path;
+mod value;
+
+use std::collections::HashMap;
+
+use super::findings::Findings;
+use super::{Class, Kind, Layer};
+pub(super) use value::NotJson;
+
+use number::same_decimal;
+use path::{Path, Step};
+use value::{Member, Node, Value};
+
+/// Prefixes that servers put before JSON so that it cannot be run as a script.
+const PREFIXES: [&[u8]; 4] = [b")]}',", b")]}'", b"while(1);", b"for(;;);"];
+
+/// A document that can be compared with another.
+pub(super) struct Document<'b>(Node<'b>);
+
+/// How documents lie in a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One document.
+    Single,
+    /// One document on each line.
+    Lines,
+}
+
+/// Reads a body as JSON.
+pub(super) fn parse(body: &[u8], form: Form) -> Result<Document<'_>, NotJson> {
+    match form {
+        Form::Single => value::parse(unprefixed(body)),
+        Form::Lines => value::parse_lines(body),
+    }
+    .map(Document)
+}
+
+fn unprefixed(body: &[u8]) -> &[u8] {
+    PREFIXES.iter().find_map(|prefix| body.strip_prefix(*prefix)).unwrap_or(body)
+}
+
+/// Finds the differences of two documents.
+pub(super) fn compare(v1: &Document<'_>, v2: &Document<'_>, findings: &mut Findings<'_>) {
+    Comparison { findings }.nodes(&v1.0, &v2.0, &mut Path::default());
+}
+
+struct Comparison<'f, 'c> {
+    findings: &'f mut Findings<'c>,
+}
+
+impl Comparison<'_, '_> {
+    fn nodes<'n>(&mut self, v1: &'n Node<'_>, v2: &'n Node<'_>, path: &mut Path<'n>) {
+        let kind = match (&v1.value, &v2.value) {
+            (Value::Object(a), Value::Object(b)) => return self.members(a, b, path),
+            (Value::Array(a), Value::Array(b)) => return self.elements((v1, a), (v2, b), path),
+            (Value::Null, Value::Null) => return,
+            (Value::Bool, Value::Bool) if v1.source == v2.source => return,
+            (Value::Number, Value::Number) if v1.source == v2.source => return,
+            (Value::String, Value::String) if v1.source == v2.source => return,
+            (Value::String, Value::String) if v1.string() == v2.string() => return,
+            (Value::Number, Value::Number) if same_decimal(v1.source, v2.source) => Kind::NumberFormat,
+            (Value::Bool, Value::Bool) | (Value::Number, Value::Number) | (Value::String, Value::String) => {
+                Kind::ValueChanged
+            }
+            (Value::String, Value::Number) if is_number(v1, v2) => Kind::StringNumber,
+            (Value::Number, Value::String) if is_number(v2, v1) => Kind::StringNumber,
+            _ => Kind::TypeChanged,
+        };
+        self.report(kind, path, Some(v1), Some(v2));
+    }
+
+    fn members<'n>(&mut self, v1: &'n [Member<'_>], v2: &'n [Member<'_>], path: &mut Path<'n>) {
+        let in_step = v1.len() == v2.len() && v1.iter().zip(v2).all(|(a, b)| a.name == b.name);
+        if in_step {
+            for (a, b) in v1.iter().zip(v2) {
+                path.within(Step::Name(&a.name), |path| self.nodes(&a.node, &b.node, path));
+            }
+            return;
+        }
+        let (by_name1, by_name2) = (by_name(v1), by_name(v2));
+        for member in v1 {
+            let ours = by_name1.get(&*member.name).map_or(&[][..], Vec::as_slice);
+            if ours.first().is_some_and(|first| std::ptr::eq(*first, &raw const member.node)) {
+                let theirs = by_name2.get(&*member.name).map_or(&[][..], Vec::as_slice);
+                path.within(Step::Name(&member.name), |path| self.same_name(ours, theirs, path));
+            }
+        }
+        for member in v2 {
+            let theirs = by_name2.get(&*member.name).map_or(&[][..], Vec::as_slice);
+            let is_first = theirs.first().is_some_and(|first| std::ptr::eq(*first, &raw const member.node));
+            if is_first && !by_name1.contains_key(&*member.name) {
+                path.within(Step::Name(&member.name), |path| self.same_name(&[], theirs, path));
+            }
+        }
+    }
+
+    /// The values that members of one name have; almost always one on each side.
+    fn same_name<'n>(&mut self, v1: &[&'n Node<'n>], v2: &[&'n Node<'n>], path: &mut Path<'n>) {
+        match (v1, v2) {
+            (ours, theirs) if ours.len() == theirs.len() => {
+                ours.iter().zip(theirs).for_each(|(a, b)| self.nodes(a, b, path));
+            }
+            ([ours], []) => self.one_sided(Kind::Missing, path, Some(ours), None),
+            ([], [theirs]) => self.one_sided(Kind::Added, path, None, Some(theirs)),
+            (ours, theirs) => {
+                self.report(Kind::DuplicateKey, path, ours.last().copied(), theirs.last().copied())
+            }
+        }
+    }
+
+    fn one_sided<'n>(&mut self, kind: Kind, path: &Path<'n>, v1: Option<&Node<'_>>, v2: Option<&Node<'_>>) {
+        let is_null = v1.or(v2).is_some_and(|node| matches!(node.value, Value::Null));
+        self.report(if is_null { Kind::NullMissing } else { kind }, path, v1, v2);
+    }
+
+    fn report(&mut self, kind: Kind, path: &Path<'_>, v1: Option<&Node<'_>>, v2: Option<&Node<'_>>) {
+        let class = self.class(path, v1, v2);
+        let values = (v1.map(|node| node.source), v2.map(|node| node.source));
+        self.findings.push((Layer::Body, kind, class), || path.text(), values);
+    }
+
+    fn class(&self, path: &Path<'_>, v1: Option<&Node<'_>>, v2: Option<&Node<'_>>) -> Class {
+        let echo = &self.findings.echo;
+        let ours = v1.and_then(Node::string);
+        let theirs = v2.and_then(|node| node.string().or_else(|| only_string(node)));
+        let host = matches!((&ours, &theirs), (Some(a), Some(b)) if echo.explains(a, b));
+        let header = v2.is_none() == theirs.is_none()
+            && path.name().is_some_and(|name| echo.is_edited_header(name, theirs.as_deref()));
+        if host || header { Class::Shadow } else { Class::Unverified }
+    }
+}
+
+/// The one string of an array: how some services show a header's values.
+fn only_string<'b>(node: &Node<'b>) -> Option<std::borrow::Cow<'b, [u8]>> {
+    match &node.value {
+        Value::Array(elements) => match elements.as_slice() {
+            [only] => only.string(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a string's content is the number.
+fn is_number(string: &Node<'_>, number: &Node<'_>) -> bool {
+    string.string().is_some_and(|text| same_decimal(&text, number.source))
+}
+
+fn by_name<'n, 'b>(members: &'n [Member<'b>]) -> HashMap<&'n [u8], Vec<&'n Node<'b>>> {
+    let mut map: HashMap<&[u8], Vec<&Node<'_>>> = HashMap::with_capacity(members.len());
+    for member in members {
+        map.entry(&member.name).or_default().push(&member.node);
+    }
+    map
+}

@@ -1,0 +1,128 @@
+//! Route templates: requests for the same thing with other names in it.
+//!
+//! A segment of a path that can only be a name of one thing (a number, a UUID, a long digest or
+//! token) becomes a placeholder; words stay. This looks at one target at a time.
+
+/// The template of a request target: the path with `{number}`, `{uuid}`, `{hex}`, `{token}`, `{date}`
+/// in place of such segments, without authority and query. At most 256 characters.
+#[must_use]
+pub fn template(target: &[u8]) -> String {
+    let path = path_of(target);
+    let segments: Vec<_> = path.split(|&b| b == b'/').map(segment).collect();
+    let mut out = segments.join("/");
+    if out.len() > MAX_BYTES {
+        out.truncate(out.floor_char_boundary(MAX_BYTES));
+        out.push('…');
+    }
+    out
+}
+
+const MAX_BYTES: usize = 256;
+
+/// The path of a target in origin or absolute form (RFC 9112, section 3.2), without query and fragment.
+fn path_of(target: &[u8]) -> &[u8] {
+    let path = match crate::http::head::absolute_authority(target) {
+        // Behind `scheme://` and the authority.
+        Some(authority) => {
+            let scheme = memchr::memmem::find(target, b"://").unwrap_or(0);
+            target.get(scheme + 3 + authority.len()..).unwrap_or_default()
+        }
+        None => target,
+    };
+    let end = path.iter().position(|b| b"?#".contains(b)).unwrap_or(path.len());
+    match &path[..end] {
+        [] => b"/",
+        path => path,
+    }
+}
+
+/// A segment, or the placeholder for it; an extension of a name stays (`17.jpg`).
+pub(super) fn segment(segment: &[u8]) -> String {
+    let dot = memchr::memrchr(b'.', segment).filter(|&at| at > 0 && is_extension(&segment[at + 1..]));
+    let (stem, extension) = segment.split_at(dot.unwrap_or(segment.len()));
+    match placeholder(stem).or_else(|| placeholder(segment).filter(|_| dot.is_none())) {
+        Some(name) => format!("{{{name}}}{}", String::from_utf8_lossy(extension)),
+        None => String::from_utf8_lossy(segment).into_owned(),
+    }
+}
+
+fn is_extension(text: &[u8]) -> bool {
+    (1..=5).contains(&text.len())
+        && text[0].is_ascii_alphabetic()
+        && text.iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// What a segment can only be.
+fn placeholder(text: &[u8]) -> Option<&'static str> {
+    let digits = text.iter().filter(|b| b.is_ascii_digit()).count();
+    let signed = text.strip_prefix(b"-").unwrap_or(text);
+    if digits == 0 {
+        None
+    } else if signed.iter().all(u8::is_ascii_digit) {
+        Some("number")
+    } else if is_pattern(text, &[8, 4, 4, 4, 12], u8::is_ascii_hexdigit) {
+        Some("uuid")
+    } else if is_pattern(text, &[4, 2, 2], u8::is_ascii_digit) {
+        Some("date")
+    } else if text.len() >= 16 && text.iter().all(u8::is_ascii_hexdigit) {
+        Some("hex")
+    } else if is_token(text, digits) {
+        Some("token")
+    } else {
+        None
+    }
+}
+
+/// Groups of these lengths, joined by hyphens.
+fn is_pattern(text: &[u8], groups: &[usize], class: impl Fn(&u8) -> bool) -> bool {
+    let mut parts = text.split(|&b| b == b'-');
+    groups.iter().all(|&len| parts.next().is_some_and(|p| p.len() == len && p.iter().all(&class)))
+        && parts.next().is_none()
+}
+
+/// Letters and digits mixed as no word has them: long, of the base64url alphabet, and either with both
+/// cases within or with a fifth of digits.
+fn is_token(text: &[u8], digits: usize) -> bool {
+    let long = text.len() >= 20;
+    let alphabet = text.iter().all(|b| b.is_ascii_alphanumeric() || b"-_=.~".contains(b));
+    let words = text.split(|b| b"-_.".contains(b)).filter(|w| w.iter().all(u8::is_ascii_lowercase)).count();
+    let both_cases = text.iter().any(u8::is_ascii_lowercase) && text.iter().any(u8::is_ascii_uppercase);
+    long && alphabet && words < 3 && (both_cases || digits * 5 >= text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_one_thing_become_placeholders_and_words_stay() {
+        for (target, expected) in [
+            ("/", "/"),
+            ("/users/42", "/users/{number}"),
+            ("/users/42/orders/-7?page=2", "/users/{number}/orders/{number}"),
+            ("/v1/items", "/v1/items"),
+            ("/a/123e4567-e89b-12d3-a456-426614174000", "/a/{uuid}"),
+            ("/blob/d41d8cd98f00b204e9800998ecf8427e", "/blob/{hex}"),
+            ("/deadbeef", "/deadbeef"),
+            ("/on/2024-05-01/x", "/on/{date}/x"),
+            ("/t/01ARZ3NDEKTSV4RRFFQ69G5FAV", "/t/{token}"),
+            ("/t/dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "/t/{token}"),
+            ("/posts/the-10-best-ways-to-cook-an-egg", "/posts/the-10-best-ways-to-cook-an-egg"),
+            ("/img/17.jpg", "/img/{number}.jpg"),
+            ("/1.5", "/1.5"),
+            ("http://h:80/users/42?x", "/users/{number}"),
+            ("http://h", "/"),
+            ("*", "*"),
+            ("//a//1/", "//a//{number}/"),
+        ] {
+            assert_eq!(template(target.as_bytes()), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_target_gives_a_bounded_template() {
+        let target = ["/".repeat(70_000), "é".repeat(70_000)].concat();
+        assert!(template(target.as_bytes()).len() <= 256 + 3);
+        assert!(template(&target.as_bytes()[70_001..]).len() <= 256 + 3);
+    }
+}
