@@ -65,6 +65,9 @@ pub mod diff;
 pub mod record;
 
 #[cfg(feature = "cli")]
+pub mod report;
+
+#[cfg(feature = "cli")]
 pub mod config;
 
 #[cfg(feature = "cli")]

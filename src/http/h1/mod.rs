@@ -23,7 +23,7 @@ use bytes::Bytes;
 use self::body::{Decoder, Hole, Piece, Place};
 use self::collect::Collector;
 use self::scan::{Found, Scan};
-pub use self::start::{Head, Plausible, plausible_request, plausible_response};
+pub use self::start::{Head, Plausible, parse_head, plausible_request, plausible_response};
 use super::{Account, Completeness, Framing, Message, Options};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::time::Timestamp;

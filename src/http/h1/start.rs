@@ -17,6 +17,14 @@ pub trait Head: Sized + sealed::Sealed {}
 impl Head for RequestHead {}
 impl Head for ResponseHead {}
 
+/// Reads a head again that the parser handed over before, from its raw bytes: what comes out is equal to
+/// it. `None` for bytes that never were such a head.
+#[must_use]
+pub fn parse_head<H: Head>(raw: Bytes) -> Option<H> {
+    let mut known_already = AnomalySet::EMPTY;
+    H::parse(raw, &mut known_already)
+}
+
 /// Whether bytes can be the beginning of a start line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plausible {

@@ -1,0 +1,254 @@
+//! The lines of a recording, and how a [`Row`] becomes one and comes back.
+//!
+//! Heads are kept as they were and parsed again when read, so that a recorded message is the message
+//! that was captured. Of a chunked body the entity is kept and the chunks are not.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Finished, Row, Run, Text};
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::exchange::{Exchange, ExchangeId};
+use crate::http::h1::parse_head;
+use crate::http::{Body, Completeness, Framing, Message, RequestHead, ResponseHead};
+use crate::replay::{Failure, Outcome, SkipReason, Timing};
+use crate::route::Role;
+use crate::stream::ConnectionId;
+use crate::time::Timestamp;
+
+/// One line.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(super) enum Line {
+    /// The first.
+    Run {
+        /// The version of the form of these lines.
+        format: u32,
+        #[serde(flatten)]
+        run: Run,
+    },
+    /// One request at one destination.
+    Row(Box<RowLine>),
+    /// The last.
+    Finished(Finished),
+}
+
+/// The version of the form that this module writes.
+pub(super) const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct RowLine {
+    pub(super) id: ExchangeId,
+    pub(super) role: Role,
+    pub(super) destination: String,
+    route: String,
+    connection: ConnectionLine,
+    ordinal: u32,
+    anomalies: Vec<String>,
+    request: MessageLine,
+    response: Option<MessageLine>,
+    interim: Vec<u16>,
+    sent_head: Option<Text>,
+    outcome: OutcomeLine,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ConnectionLine {
+    client: std::net::SocketAddr,
+    server: std::net::SocketAddr,
+    instance: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MessageLine {
+    first_byte: Timestamp,
+    last_byte: Timestamp,
+    completeness: CompletenessLine,
+    anomalies: Vec<String>,
+    head: Text,
+    body: BodyLine,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", remote = "Completeness")]
+enum CompletenessForm {
+    Complete,
+    Gap,
+    Cut,
+    Aborted,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct CompletenessLine(#[serde(with = "CompletenessForm")] Completeness);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", remote = "Framing")]
+enum FramingForm {
+    None,
+    Length(u64),
+    Chunked,
+    UntilClose,
+    Tunnel,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BodyLine {
+    #[serde(with = "FramingForm")]
+    framing: Framing,
+    len: u64,
+    lost: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<[u8; 32]>,
+    entity: Option<Text>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum OutcomeLine {
+    Answered { timing: Timing, interim: Vec<u16>, response: MessageLine },
+    Failed { timing: Timing, failure: Failure, detail: String, partial: Option<MessageLine> },
+    Skipped { reason: SkipReason },
+}
+
+impl From<&Row> for RowLine {
+    fn from(row: &Row) -> Self {
+        let exchange = &row.exchange;
+        let ConnectionId { client, server, instance } = exchange.connection;
+        Self {
+            id: exchange.id,
+            role: row.role,
+            destination: row.destination.clone(),
+            route: row.route.clone(),
+            connection: ConnectionLine { client, server, instance },
+            ordinal: exchange.ordinal,
+            anomalies: names(exchange.anomalies),
+            request: message(&exchange.request, &exchange.request.head.raw),
+            response: exchange.response.as_ref().map(response),
+            interim: exchange.interim.clone(),
+            sent_head: row.sent_head.clone().map(Text),
+            outcome: outcome(&row.outcome),
+        }
+    }
+}
+
+impl RowLine {
+    /// The row again; says what is wrong where the line is not one that shadowcap wrote.
+    pub(super) fn into_row(self) -> Result<Row, String> {
+        let ConnectionLine { client, server, instance } = self.connection;
+        let exchange = Exchange {
+            id: self.id,
+            connection: ConnectionId { client, server, instance },
+            ordinal: self.ordinal,
+            request: self.request.into_request()?,
+            response: self.response.map(MessageLine::into_response).transpose()?,
+            interim: self.interim,
+            anomalies: set(&self.anomalies)?,
+        };
+        Ok(Row {
+            exchange,
+            role: self.role,
+            destination: self.destination,
+            route: self.route,
+            sent_head: self.sent_head.map(|text| text.0),
+            outcome: self.outcome.into_outcome()?,
+        })
+    }
+}
+
+fn names(set: AnomalySet) -> Vec<String> {
+    set.iter().map(|anomaly| anomaly.name().to_owned()).collect()
+}
+
+fn set(names: &[String]) -> Result<AnomalySet, String> {
+    let mut set = AnomalySet::EMPTY;
+    for name in names {
+        let known = Anomaly::ALL.iter().find(|anomaly| anomaly.name() == name);
+        set.insert(*known.ok_or_else(|| format!("`{name}` is no known anomaly"))?);
+    }
+    Ok(set)
+}
+
+fn message<H>(message: &Message<H>, raw: &bytes::Bytes) -> MessageLine {
+    let body = &message.body;
+    MessageLine {
+        first_byte: message.first_byte,
+        last_byte: message.last_byte,
+        completeness: CompletenessLine(message.completeness),
+        anomalies: names(message.anomalies),
+        head: Text(raw.clone()),
+        body: BodyLine {
+            framing: body.framing,
+            len: body.len,
+            lost: body.lost,
+            sha256: body.sha256,
+            entity: body.entity.clone().map(Text),
+        },
+    }
+}
+
+fn response(response: &Message<ResponseHead>) -> MessageLine {
+    message(response, &response.head.raw)
+}
+
+fn outcome(outcome: &Outcome) -> OutcomeLine {
+    match outcome {
+        Outcome::Answered { response: answer, interim, timing } => {
+            OutcomeLine::Answered { timing: *timing, interim: interim.clone(), response: response(answer) }
+        }
+        Outcome::Failed { failure, detail, partial, timing } => OutcomeLine::Failed {
+            timing: *timing,
+            failure: *failure,
+            detail: detail.clone(),
+            partial: partial.as_ref().map(response),
+        },
+        Outcome::Skipped(reason) => OutcomeLine::Skipped { reason: *reason },
+    }
+}
+
+impl OutcomeLine {
+    fn into_outcome(self) -> Result<Outcome, String> {
+        Ok(match self {
+            Self::Answered { timing, interim, response } => {
+                Outcome::Answered { response: response.into_response()?, interim, timing }
+            }
+            Self::Failed { timing, failure, detail, partial } => Outcome::Failed {
+                failure,
+                detail,
+                partial: partial.map(MessageLine::into_response).transpose()?,
+                timing,
+            },
+            Self::Skipped { reason } => Outcome::Skipped(reason),
+        })
+    }
+}
+
+impl MessageLine {
+    fn into_request(self) -> Result<Message<RequestHead>, String> {
+        let head = parse_head(self.head.0.clone()).ok_or("the request's head cannot be parsed")?;
+        self.with_head(head)
+    }
+
+    fn into_response(self) -> Result<Message<ResponseHead>, String> {
+        let head = parse_head(self.head.0.clone()).ok_or("a response's head cannot be parsed")?;
+        self.with_head(head)
+    }
+
+    fn with_head<H>(self, head: H) -> Result<Message<H>, String> {
+        let entity = self.body.entity.map(|text| text.0);
+        Ok(Message {
+            head,
+            first_byte: self.first_byte,
+            last_byte: self.last_byte,
+            completeness: self.completeness.0,
+            anomalies: set(&self.anomalies)?,
+            body: Body {
+                framing: self.body.framing,
+                len: self.body.len,
+                lost: self.body.lost,
+                wire: entity.clone().filter(|_| self.body.framing != Framing::Chunked),
+                entity,
+                sha256: self.body.sha256,
+            },
+        })
+    }
+}

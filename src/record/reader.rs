@@ -1,0 +1,216 @@
+//! Reads a recording, frame by frame, and says what of it is lost.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use zstd::stream::read::Decoder;
+
+use super::line::{FORMAT, Line, RowLine};
+use super::writer::{RowKey, segment_path};
+use super::{Finished, RecordError, Row, Run};
+
+/// Decompressed bytes of one frame; the writer stays far below, save for single bodies of that size.
+const MAX_FRAME: u64 = 1 << 30;
+
+/// A part of a segment that could not be read: a frame that was being written when the process died,
+/// or damage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The segment.
+    pub path: PathBuf,
+    /// The byte at which the frame begins that could not be read.
+    pub offset: u64,
+    /// How many bytes of the segment lie behind that; what they held is unknown.
+    pub bytes: u64,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        write!(f, "{name}: {} bytes behind byte {} could not be read", self.bytes, self.offset)
+    }
+}
+
+/// Reads the rows of a recording in their order.
+pub struct Reader {
+    folder: PathBuf,
+    run: Run,
+    finished: Option<Finished>,
+    losses: Vec<Loss>,
+    segment: Segment,
+    lines: VecDeque<Line>,
+}
+
+impl Reader {
+    /// Opens the recording in `folder` and reads its first line.
+    ///
+    /// # Errors
+    /// When there is none, it cannot be read, or it is of another version.
+    pub fn open(folder: &Path) -> Result<Self, RecordError> {
+        let not = || RecordError::NotARecording(folder.to_owned());
+        let mut segment = Segment::open(segment_path(folder, 1), 1)?.ok_or_else(not)?;
+        let Frame::Whole(lines) = segment.frame()? else { return Err(not()) };
+        let mut lines = VecDeque::from(lines);
+        let Some(Line::Run { format, run }) = lines.pop_front() else { return Err(not()) };
+        if format != FORMAT {
+            let reason = format!("the recording has format {format}, and this version reads {FORMAT}");
+            return Err(RecordError::Line { path: segment.path, offset: 0, reason });
+        }
+        Ok(Self { folder: folder.to_owned(), run, finished: None, losses: Vec::new(), segment, lines })
+    }
+
+    /// The facts that were known when the run began.
+    #[must_use]
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The facts at the end; `None` until all rows were read, and where the run never ended in order.
+    #[must_use]
+    pub fn finished(&self) -> Option<&Finished> {
+        self.finished.as_ref()
+    }
+
+    /// What could not be read so far.
+    #[must_use]
+    pub fn losses(&self) -> &[Loss] {
+        &self.losses
+    }
+
+    /// The next row, or `None` at the end.
+    ///
+    /// # Errors
+    /// When a file cannot be read or a whole line is not what shadowcap writes. A torn frame is no
+    /// error: see [`losses`](Self::losses).
+    pub fn next_row(&mut self) -> Result<Option<Row>, RecordError> {
+        let Some(line) = self.next_line()? else { return Ok(None) };
+        line.into_row().map(Some).map_err(|reason| self.segment.bad_line(reason))
+    }
+
+    /// What names the next row, without building it.
+    pub(super) fn next_key(&mut self) -> Result<Option<RowKey>, RecordError> {
+        Ok(self.next_line()?.map(|line| (line.id, line.role, line.destination)))
+    }
+
+    /// The last segment's number and the end of its last whole frame.
+    pub(super) fn end(&self) -> (u32, u64) {
+        (self.segment.number, self.segment.good)
+    }
+
+    fn next_line(&mut self) -> Result<Option<Box<RowLine>>, RecordError> {
+        loop {
+            match self.lines.pop_front() {
+                Some(Line::Row(row)) => return Ok(Some(row)),
+                Some(Line::Finished(finished)) => self.finished = Some(finished),
+                // A second first line adds nothing: the run is that which began.
+                Some(Line::Run { .. }) => {}
+                None if !self.refill()? => return Ok(None),
+                None => {}
+            }
+        }
+    }
+
+    /// Reads the next frame, in this segment or the next; `false` at the end of the recording.
+    fn refill(&mut self) -> Result<bool, RecordError> {
+        match self.segment.frame()? {
+            Frame::Whole(lines) => {
+                self.lines = lines.into();
+                return Ok(true);
+            }
+            Frame::Torn(loss) => self.losses.push(loss),
+            Frame::End => {}
+        }
+        let number = self.segment.number + 1;
+        let Some(next) = Segment::open(segment_path(&self.folder, number), number)? else { return Ok(false) };
+        self.segment = next;
+        Ok(true)
+    }
+}
+
+enum Frame {
+    Whole(Vec<Line>),
+    Torn(Loss),
+    End,
+}
+
+/// One segment while it is read. Invariant: `good` is the end of the last frame that was read whole.
+struct Segment {
+    path: PathBuf,
+    number: u32,
+    file: Counted<BufReader<File>>,
+    good: u64,
+    ended: bool,
+}
+
+impl Segment {
+    fn open(path: PathBuf, number: u32) -> Result<Option<Self>, RecordError> {
+        match File::open(&path) {
+            Ok(file) => {
+                let file = Counted { inner: BufReader::with_capacity(1 << 17, file), read: 0 };
+                Ok(Some(Self { path, number, file, good: 0, ended: false }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(RecordError::io("read", path)(error)),
+        }
+    }
+
+    fn frame(&mut self) -> Result<Frame, RecordError> {
+        if self.ended || self.file.fill_buf().map_err(RecordError::io("read", &self.path))?.is_empty() {
+            self.ended = true;
+            return Ok(Frame::End);
+        }
+        let mut text = Vec::new();
+        if self.decode(&mut text).is_err() || text.len() as u64 > MAX_FRAME {
+            return self.tear().map(Frame::Torn);
+        }
+        let lines: Result<Vec<Line>, _> =
+            text.split(|&b| b == b'\n').filter(|l| !l.is_empty()).map(serde_json::from_slice).collect();
+        let lines = lines.map_err(|error| self.bad_line(error.to_string()))?;
+        self.good = self.file.read;
+        Ok(Frame::Whole(lines))
+    }
+
+    fn decode(&mut self, text: &mut Vec<u8>) -> io::Result<()> {
+        let mut decoder = Decoder::with_buffer(&mut self.file)?.single_frame();
+        decoder.by_ref().take(MAX_FRAME + 1).read_to_end(text)?;
+        Ok(())
+    }
+
+    /// Gives the segment up behind its last whole frame.
+    fn tear(&mut self) -> Result<Loss, RecordError> {
+        self.ended = true;
+        let size = std::fs::metadata(&self.path).map_err(RecordError::io("read", &self.path))?.len();
+        Ok(Loss { path: self.path.clone(), offset: self.good, bytes: size.saturating_sub(self.good) })
+    }
+
+    fn bad_line(&self, reason: String) -> RecordError {
+        RecordError::Line { path: self.path.clone(), offset: self.good, reason }
+    }
+}
+
+/// Counts the bytes that were taken from a buffered reader.
+struct Counted<R> {
+    inner: R,
+    read: u64,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(out)?;
+        self.read += n as u64;
+        Ok(n)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.inner.consume(n);
+        self.read += n as u64;
+    }
+}

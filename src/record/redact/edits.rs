@@ -1,0 +1,50 @@
+//! Replacing parts of a buffer: spans with what goes there.
+
+use std::ops::Range;
+
+/// Replacements of spans. They may be pushed in any order; where two overlap, the one that begins first
+/// is kept, and of two that begin together the longer.
+#[derive(Default)]
+pub(super) struct Edits(Vec<(Range<usize>, Vec<u8>)>);
+
+impl Edits {
+    pub(super) fn push(&mut self, span: Range<usize>, replacement: Vec<u8>) {
+        self.0.push((span, replacement));
+    }
+
+    /// The buffer with the replacements made; `None` when there is none to make.
+    pub(super) fn apply(mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.sort_by_key(|(span, _)| (span.start, std::cmp::Reverse(span.end)));
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut at = 0;
+        for (span, replacement) in self.0 {
+            if span.start < at {
+                continue;
+            }
+            out.extend_from_slice(bytes.get(at..span.start)?);
+            out.extend_from_slice(&replacement);
+            at = span.end;
+        }
+        out.extend_from_slice(bytes.get(at..)?);
+        Some(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_overlapping_spans_the_first_and_longest_is_replaced() {
+        let mut edits = Edits::default();
+        edits.push(6..8, b"Z".to_vec());
+        edits.push(1..3, b"X".to_vec());
+        edits.push(1..4, b"Y".to_vec());
+        edits.push(3..5, b"W".to_vec());
+        assert_eq!(edits.apply(b"0123456789").unwrap(), b"0Y45Z89");
+        assert_eq!(Edits::default().apply(b"0123"), None);
+    }
+}

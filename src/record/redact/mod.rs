@@ -1,0 +1,254 @@
+//! Secrets leave the row before it is written, compared or shown.
+//!
+//! What is found by a name (credentials headers, cookies, parameters, form fields, JSON members), by a
+//! place (userinfo of a URL) or by its form (JSON Web Tokens, private keys) is replaced by `redacted:`
+//! and twelve hexadecimal digits of a keyed digest. Equal secrets get equal digits, so that the diff of
+//! two answers still sees whether they agree. What was found in one message of a row is also replaced
+//! where another message of that row repeats it, as an echo of the request in an error page does.
+//!
+//! The key is random, lives in memory, and is written nowhere: whoever holds a recording cannot try
+//! passwords against it. Digits of different runs are therefore not comparable.
+//!
+//! A body in a content coding is decoded, redacted, and coded again with the same codings when something
+//! was found, so that the head still describes it. `Body::len` stays that of the capture.
+
+mod edits;
+mod fields;
+mod names;
+mod recode;
+mod scan;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use edits::Edits;
+
+use super::Row;
+use crate::http::h1::parse_head;
+use crate::http::{Body, Framing, Headers, Message, Request, RequestHead, Response, ResponseHead, Version};
+use crate::replay::Outcome;
+
+/// What a secret's replacement begins with.
+pub const MARK: &str = "redacted:";
+/// Hexadecimal digits behind the mark.
+const DIGITS: usize = 12;
+/// Shorter values are replaced where they are named, and not wherever else their bytes occur.
+const SHORTEST_ECHO: usize = 6;
+/// Secrets of one row whose echoes are looked for; bounds the work on a hostile row.
+const MOST_ECHOES: usize = 64;
+
+/// Replaces secrets by digests of them.
+pub struct Redactor {
+    key: [u8; 32],
+}
+
+impl Redactor {
+    /// With a key for the tests, or shared by runs whose digits are to be comparable.
+    #[must_use]
+    pub const fn with_key(key: [u8; 32]) -> Self {
+        Self { key }
+    }
+
+    /// With a new random key. `None` when the system has no randomness to give.
+    #[must_use]
+    pub fn random() -> Option<Self> {
+        let mut key = [0; 32];
+        rustls::crypto::ring::default_provider().secure_random.fill(&mut key).ok()?;
+        Some(Self { key })
+    }
+
+    /// Redacts a row in place.
+    pub fn row(&self, row: &mut Row) {
+        let secrets = Secrets::of(row);
+        self.request(&mut row.exchange.request, &secrets);
+        if let Some(response) = &mut row.exchange.response {
+            self.response(response, &secrets);
+        }
+        if let Some(sent) = &mut row.sent_head {
+            *sent = self.redacted(sent, Part::Head, &secrets).unwrap_or_else(|| sent.clone());
+        }
+        match &mut row.outcome {
+            Outcome::Answered { response, .. } => self.response(response, &secrets),
+            Outcome::Failed { partial, detail, .. } => {
+                if let Some(text) = self.redacted(detail.as_bytes(), Part::Body, &secrets) {
+                    *detail = String::from_utf8_lossy(&text).into_owned();
+                }
+                if let Some(partial) = partial {
+                    self.response(partial, &secrets);
+                }
+            }
+            Outcome::Skipped(_) => {}
+        }
+    }
+
+    fn request(&self, request: &mut Request, secrets: &Secrets) {
+        self.body(&request.head.headers, &mut request.body, secrets);
+        if let Some(raw) = self.redacted(&request.head.raw, Part::Head, secrets) {
+            request.head = parse_head(raw).unwrap_or_else(no_request);
+        }
+    }
+
+    fn response(&self, response: &mut Response, secrets: &Secrets) {
+        self.body(&response.head.headers, &mut response.body, secrets);
+        if let Some(raw) = self.redacted(&response.head.raw, Part::Head, secrets) {
+            response.head = parse_head(raw).unwrap_or_else(no_response);
+        }
+    }
+
+    fn body(&self, headers: &Headers, body: &mut Body, secrets: &Secrets) {
+        let Some(text) = recode::decoded(headers, body) else { return };
+        let Some(redacted) = self.redacted(&text, Part::Body, secrets) else { return };
+        body.entity = recode::encoded(headers, redacted);
+        body.wire = body.entity.clone().filter(|_| body.framing != Framing::Chunked);
+        // The digest of what was there would let a short secret be guessed.
+        body.sha256 = None;
+    }
+
+    /// The bytes with their secrets and the echoes of others replaced; `None` when they hold none.
+    fn redacted(&self, bytes: &[u8], part: Part, secrets: &Secrets) -> Option<Bytes> {
+        let mut edits = Edits::default();
+        part.spans(bytes, |span, form| {
+            let value = bytes.get(span.clone()).unwrap_or_default();
+            if !is_redacted(value) {
+                edits.push(span, self.replacement(value, form));
+            }
+        });
+        for secret in secrets.0.iter() {
+            for at in memchr::memmem::find_iter(bytes, secret) {
+                edits.push(at..at + secret.len(), self.replacement(secret, Form::Bare));
+            }
+        }
+        edits.apply(bytes).map(Bytes::from)
+    }
+
+    fn replacement(&self, value: &[u8], form: Form) -> Vec<u8> {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        // `12` and `"12"` stay different.
+        hasher.update(if form == Form::JsonNumber { b"n" } else { b"t" }).update(value);
+        let digest = hasher.finalize().to_hex();
+        let text = format!("{MARK}{}", digest.get(..DIGITS).unwrap_or_default());
+        if form == Form::JsonNumber { format!("\"{text}\"").into_bytes() } else { text.into_bytes() }
+    }
+}
+
+/// In place of a head that cannot be parsed once its secrets are out: they must not come back.
+fn no_request() -> RequestHead {
+    let (raw, headers) = (Bytes::new(), Headers::default());
+    RequestHead { raw, version: Version::Http11, headers, method: 0..0, target: 0..0 }
+}
+
+/// As [`no_request`].
+fn no_response() -> ResponseHead {
+    let (raw, headers) = (Bytes::new(), Headers::default());
+    ResponseHead { raw, version: Version::Http11, status: 0, headers, reason: 0..0 }
+}
+
+/// How a secret is written where it stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Its bytes are the value.
+    Bare,
+    /// A JSON number: the replacement needs quotes.
+    JsonNumber,
+}
+
+/// What kind of bytes are searched.
+#[derive(Clone, Copy)]
+enum Part {
+    /// A start line and header fields.
+    Head,
+    /// A decoded body or another text.
+    Body,
+}
+
+impl Part {
+    /// Calls `found` with the span of each secret.
+    fn spans(self, bytes: &[u8], mut found: impl FnMut(Range<usize>, Form)) {
+        match self {
+            Self::Head => fields::secrets(bytes, |span| found(span, Form::Bare)),
+            Self::Body if scan::looks_like_json(bytes) => scan::json(bytes, |secret| {
+                if secret.string {
+                    let span = inside_quotes(bytes, secret.span);
+                    let scheme = scan::scheme_len(bytes.get(span.clone()).unwrap_or_default());
+                    found(span.start + scheme..span.end, Form::Bare);
+                } else {
+                    found(secret.span, Form::JsonNumber);
+                }
+            }),
+            Self::Body => scan::multipart(bytes, |span| found(span, Form::Bare)),
+        }
+        scan::pairs(bytes, |span| found(span, Form::Bare));
+        scan::userinfo(bytes, |span| found(span, Form::Bare));
+        scan::forms(bytes, |span| found(span, Form::Bare));
+    }
+}
+
+fn inside_quotes(text: &[u8], span: Range<usize>) -> Range<usize> {
+    let closed = span.len() > 1 && text.get(span.end - 1) == Some(&b'"');
+    span.start + 1..span.end - usize::from(closed)
+}
+
+/// Whether a value is a replacement already, so that redacting again changes nothing.
+fn is_redacted(value: &[u8]) -> bool {
+    let value = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
+    value.strip_prefix(MARK.as_bytes()).is_some_and(|digits| {
+        digits.len() == DIGITS && digits.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+    })
+}
+
+/// The secrets of one row, for finding their echoes.
+#[derive(Default)]
+struct Secrets(BTreeSet<Vec<u8>>);
+
+impl Secrets {
+    fn of(row: &Row) -> Self {
+        let mut secrets = Self::default();
+        secrets.of_message(&row.exchange.request, &row.exchange.request.head.raw, |head| &head.headers);
+        let answer = match &row.outcome {
+            Outcome::Answered { response, .. } => Some(response),
+            Outcome::Failed { partial, .. } => partial.as_ref(),
+            Outcome::Skipped(_) => None,
+        };
+        for response in row.exchange.response.iter().chain(answer) {
+            secrets.of_message(response, &response.head.raw, |head| &head.headers);
+        }
+        if let Some(sent) = &row.sent_head {
+            secrets.of_bytes(sent, Part::Head);
+        }
+        secrets
+    }
+
+    fn of_message<H>(&mut self, message: &Message<H>, raw: &[u8], headers: impl Fn(&H) -> &Headers) {
+        self.of_bytes(raw, Part::Head);
+        if let Some(text) = recode::decoded(headers(&message.head), &message.body) {
+            self.of_bytes(&text, Part::Body);
+        }
+    }
+
+    fn of_bytes(&mut self, bytes: &[u8], part: Part) {
+        part.spans(bytes, |span, _| {
+            let value = bytes.get(span).unwrap_or_default();
+            self.add(value);
+            // Basic credentials (RFC 7617) are echoed decoded: `user:password`.
+            if let Ok(plain) = base64::engine::general_purpose::STANDARD.decode(value)
+                && let Some(colon) = memchr::memchr(b':', &plain)
+            {
+                self.add(plain.get(colon + 1..).unwrap_or_default());
+            }
+            if memchr::memchr(b'%', value).is_some() {
+                self.add(&scan::percent_decoded(value));
+            }
+        });
+    }
+
+    fn add(&mut self, value: &[u8]) {
+        if value.len() >= SHORTEST_ECHO && self.0.len() < MOST_ECHOES && !is_redacted(value) {
+            self.0.insert(value.to_vec());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,368 @@
+//! Finding secrets in bytes: where in a text, a JSON document or a field value they lie.
+//!
+//! The finders are lenient on purpose. A body that breaks its grammar half-way still has its secrets
+//! found, since what goes unfound would be written to disk. Each runs once over the bytes.
+
+use std::ops::Range;
+
+use super::names::is_secret;
+
+/// Calls `found` with the span of each value of `name=value` whose name is a secret's, as in queries,
+/// forms and cookies, wherever in a text they stand.
+pub(super) fn pairs(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    let mut floor = 0;
+    for equals in memchr::memchr_iter(b'=', text) {
+        if equals < floor {
+            continue;
+        }
+        let before = text.get(floor..equals).unwrap_or_default();
+        let name_len = before.iter().rev().take(129).take_while(|b| is_name_byte(**b)).count();
+        let name = before.get(before.len() - name_len..).unwrap_or_default();
+        let after = text.get(equals + 1..).unwrap_or_default();
+        if is_secret(&percent_decoded(name)) {
+            let quote = usize::from(after.first() == Some(&b'"'));
+            let value = after.get(quote..).unwrap_or_default();
+            let len = match quote {
+                0 => value.iter().take_while(|b| !ends_value(**b)).count(),
+                _ => memchr::memchr3(b'"', b'\r', b'\n', value).unwrap_or(value.len()),
+            };
+            let start = equals + 1 + quote;
+            floor = start + len;
+            if len > 0 {
+                found(start..floor);
+            }
+        }
+    }
+}
+
+fn is_name_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-_.[]%".contains(&b)
+}
+
+fn ends_value(b: u8) -> bool {
+    b.is_ascii_whitespace() || b"&;\"'<>#\\,`".contains(&b)
+}
+
+/// With `%xx` resolved (RFC 3986, section 2.1) where two hexadecimal digits follow.
+pub(super) fn percent_decoded(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let [first, tail @ ..] = rest {
+        let code = tail.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let byte = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+    }
+    out
+}
+
+/// Calls `found` with the span of each userinfo of a URL (RFC 3986, section 3.2.1), without the `@`.
+pub(super) fn userinfo(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    for at in memchr::memmem::find_iter(text, b"://") {
+        let start = at + 3;
+        let rest = text.get(start..).unwrap_or_default();
+        let ends = |b: &u8| b.is_ascii_whitespace() || b"/?#\"'<>\\".contains(b);
+        let authority = rest.iter().take(1024).take_while(|b| !ends(b)).count();
+        if let Some(len) = rest.get(..authority).and_then(|a| memchr::memrchr(b'@', a)).filter(|&len| len > 0)
+        {
+            found(start..start + len);
+        }
+    }
+}
+
+/// Calls `found` with the span of each value of a cookie list `a=1; b=2` (RFC 6265, section 4.2.1).
+/// Of a Set-Cookie field, `first_only` is the cookie and what follows are its attributes.
+pub(super) fn cookies(value: &[u8], first_only: bool, mut found: impl FnMut(Range<usize>)) {
+    let mut start = 0;
+    for part in value.split(|&b| b == b';').take(if first_only { 1 } else { usize::MAX }) {
+        // A part without a name is all value.
+        let from = memchr::memchr(b'=', part).map_or(0, |equals| equals + 1);
+        let blank = |b: &&u8| b.is_ascii_whitespace();
+        let bytes = part.get(from..).unwrap_or_default();
+        let lead = if from == 0 { bytes.iter().take_while(blank).count() } else { 0 };
+        let trail = bytes.iter().rev().take_while(blank).count();
+        if lead + trail < bytes.len() {
+            found(start + from + lead..start + part.len() - trail);
+        }
+        start += part.len() + 1;
+    }
+}
+
+/// How many bytes the scheme of credentials takes, its space included (RFC 9110, section 11.4): it is no
+/// secret, and worth seeing.
+pub(super) fn scheme_len(credentials: &[u8]) -> usize {
+    const SCHEMES: [&[u8]; 6] = [b"bearer ", b"basic ", b"digest ", b"token ", b"negotiate ", b"apikey "];
+    let begins = |scheme: &&&[u8]| {
+        credentials.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    SCHEMES.iter().find(begins).map_or(0, |scheme| scheme.len()).min(credentials.len().saturating_sub(1))
+}
+
+/// Calls `found` with the span of each field of a multipart form whose name is a secret's (RFC 7578).
+pub(super) fn multipart(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    let mut floor = 0;
+    for at in memchr::memmem::find_iter(text, b" name=\"") {
+        let start = at + b" name=\"".len();
+        let rest = text.get(start.max(floor)..).unwrap_or_default();
+        let name_len = rest.iter().take(129).take_while(|b| !b"\"\r\n".contains(b)).count();
+        let head = rest.get(..rest.len().min(1024)).unwrap_or_default();
+        let blank = memchr::memmem::find(head, b"\r\n\r\n");
+        let (true, Some(blank)) =
+            (start >= floor && is_secret(head.get(..name_len).unwrap_or_default()), blank)
+        else {
+            continue;
+        };
+        let from = start + blank + 4;
+        let value = text.get(from..).unwrap_or_default();
+        floor = from + memchr::memmem::find(value, b"\r\n--").unwrap_or(value.len());
+        if floor > from {
+            found(from..floor);
+        }
+    }
+}
+
+/// Calls `found` with the span of each thing that is a secret by its form, whatever its name: a JSON Web
+/// Token (RFC 7519), credentials behind `Bearer` or `Basic`, a private key in PEM (RFC 7468), an access
+/// key of AWS.
+pub(super) fn forms(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    let run = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        from + rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b)).count()
+    };
+    let mut floor = 0;
+    for at in memchr::memmem::find_iter(text, b"eyJ") {
+        if at < floor {
+            continue;
+        }
+        floor = run(at);
+        let dots = memchr::memchr_iter(b'.', text.get(at..floor).unwrap_or_default()).count();
+        if dots >= 2 && floor - at >= 24 {
+            found(at..floor);
+        }
+    }
+    for scheme in [&b"Bearer "[..], b"bearer ", b"Basic "] {
+        for at in memchr::memmem::find_iter(text, scheme) {
+            let start = at + scheme.len();
+            let end = run(start);
+            if end - start >= 8 {
+                found(start..end);
+            }
+        }
+    }
+    let mut floor = 0;
+    for at in memchr::memmem::find_iter(text, b" PRIVATE KEY-----") {
+        if at < floor {
+            continue;
+        }
+        let start = at + b" PRIVATE KEY-----".len();
+        let rest = text.get(start..).unwrap_or_default();
+        floor = start + memchr::memmem::find(rest, b"-----END").unwrap_or(rest.len());
+        if floor > start {
+            found(start..floor);
+        }
+    }
+    for at in memchr::memmem::find_iter(text, b"AKIA") {
+        let key = text.get(at + 4..at + 20).unwrap_or_default();
+        if key.len() == 16 && key.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
+            found(at..at + 20);
+        }
+    }
+}
+
+/// A scalar in a JSON text that a secret's name announces.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct JsonSecret {
+    /// The scalar as written, quotes included.
+    pub(super) span: Range<usize>,
+    /// Whether it is a string.
+    pub(super) string: bool,
+}
+
+/// Whether bytes begin as a JSON object or array does.
+pub(super) fn looks_like_json(bytes: &[u8]) -> bool {
+    bytes.iter().find(|b| !b.is_ascii_whitespace()).is_some_and(|b| b"{[".contains(b))
+}
+
+/// Calls `found` with each string and number beneath a member whose name is a secret's. `null`, `true`,
+/// `false` and the empty string are no secrets, and worth seeing in a report.
+pub(super) fn json(text: &[u8], mut found: impl FnMut(JsonSecret)) {
+    let mut scan = JsonScan { stack: vec![Level { object: false, secret: false }], pending: false };
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let end = token_end(text, at);
+        scan.token(text, byte, at..end, &mut found);
+        at = end;
+    }
+}
+
+struct Level {
+    object: bool,
+    secret: bool,
+}
+
+/// Invariant: `stack` is never empty; `pending` says that the name before the next value is a secret's.
+struct JsonScan {
+    stack: Vec<Level>,
+    pending: bool,
+}
+
+/// Levels of nesting that are told apart; deeper ones count as the deepest.
+const MAX_DEPTH: usize = 4096;
+
+impl JsonScan {
+    fn token(&mut self, text: &[u8], byte: u8, span: Range<usize>, found: &mut impl FnMut(JsonSecret)) {
+        let inherited = self.stack.last().is_some_and(|level| level.secret);
+        match byte {
+            b'{' | b'[' => {
+                if self.stack.len() < MAX_DEPTH {
+                    self.stack.push(Level { object: byte == b'{', secret: inherited || self.pending });
+                }
+                self.pending = false;
+            }
+            b'}' | b']' => {
+                if self.stack.len() > 1 {
+                    self.stack.pop();
+                }
+                self.pending = false;
+            }
+            b',' => self.pending = false,
+            b'"' => self.string(text, span, inherited, found),
+            b'0'..=b'9' | b'-' if inherited || self.pending => found(JsonSecret { span, string: false }),
+            _ => {}
+        }
+    }
+
+    fn string(
+        &mut self,
+        text: &[u8],
+        span: Range<usize>,
+        inherited: bool,
+        found: &mut impl FnMut(JsonSecret),
+    ) {
+        if self.stack.last().is_some_and(|level| level.object) && colon_follows(text, span.end) {
+            self.pending = is_secret(&unescaped(text.get(span).unwrap_or_default()));
+        } else if (inherited || self.pending) && span.len() > 2 {
+            found(JsonSecret { span, string: true });
+        }
+    }
+}
+
+fn colon_follows(text: &[u8], at: usize) -> bool {
+    text.get(at..).unwrap_or_default().iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':')
+}
+
+/// A member's name without quotes; escapes such as `\u0070` are resolved where they can be.
+fn unescaped(quoted: &[u8]) -> Vec<u8> {
+    if memchr::memchr(b'\\', quoted).is_some()
+        && let Ok(name) = serde_json::from_slice::<String>(quoted)
+    {
+        return name.into_bytes();
+    }
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_vec()
+}
+
+/// Where the token that begins at `at` ends: a string behind its quote, a number behind its digits,
+/// anything else after one byte.
+fn token_end(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let len = match rest.first() {
+        Some(b'"') => {
+            let mut from = 1;
+            loop {
+                match rest.get(from..).and_then(|r| memchr::memchr2(b'"', b'\\', r)) {
+                    Some(n) if rest.get(from + n) == Some(&b'\\') => from += n + 2,
+                    Some(n) => break from + n + 1,
+                    None => break rest.len(),
+                }
+            }
+        }
+        Some(b'-' | b'0'..=b'9') => {
+            rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)).count()
+        }
+        _ => 1,
+    };
+    at + len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(text: &str, scan: impl Fn(&[u8], &mut dyn FnMut(Range<usize>))) -> Vec<String> {
+        let mut out = Vec::new();
+        scan(text.as_bytes(), &mut |span| out.push(text[span].to_owned()));
+        out
+    }
+
+    #[test]
+    fn secrets_among_parameters() {
+        for (text, expected) in [
+            ("/get?token=abc&x=1&api_key=d%20e#f", &["abc", "d%20e"][..]),
+            ("password=p&user[password]=q&user%5Bpassword%5D=r", &["p", "q", "r"]),
+            ("access%5ftoken=zz", &["zz"]),
+            ("<a href=\"http://h/?sig=s1\">x=y</a>", &["s1"]),
+            ("Digest response=\"r\", token=\"t u\"", &["t u"]),
+            ("tokens=1&token_count=2&token=", &[]),
+            ("token==a=b&c=d", &["=a=b"]),
+        ] {
+            assert_eq!(spans(text, |t, f| pairs(t, f)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn userinfo_ends_at_the_last_at_sign_of_the_authority() {
+        for (text, expected) in [
+            ("http://u:p@h/x", &["u:p"][..]),
+            ("see https://a@b@c/ and ftp://k@l", &["a@b", "k"]),
+            ("http://h/@x", &[]),
+            ("http://@h/", &[]),
+        ] {
+            assert_eq!(spans(text, |t, f| userinfo(t, f)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn cookies_keep_their_names_and_attributes() {
+        assert_eq!(spans("a=1; b=\"2\" ;c; d=", |t, f| cookies(t, false, f)), ["1", "\"2\"", "c"]);
+        assert_eq!(spans("id=x=y; Path=/; HttpOnly", |t, f| cookies(t, true, f)), ["x=y"]);
+    }
+
+    #[test]
+    fn fields_of_multipart_forms() {
+        let form = "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nhunter2\r\n--b\r\n\
+                    Content-Disposition: form-data; name=\"note\"\r\n\r\nx\r\n--b--\r\n";
+        assert_eq!(spans(form, |t, f| multipart(t, f)), ["hunter2"]);
+        assert_eq!(spans(&form[..60], |t, f| multipart(t, f)), ["hunt"]);
+    }
+
+    #[test]
+    fn secrets_known_by_their_form() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
+        for (text, expected) in [
+            (format!("a {jwt}, b"), vec![jwt]),
+            ("x Bearer abcdefgh12 y".to_owned(), vec!["abcdefgh12"]),
+            ("eyJ is short; Bearer up".to_owned(), vec![]),
+            ("id AKIAIOSFODNN7EXAMPLE.".to_owned(), vec!["AKIAIOSFODNN7EXAMPLE"]),
+            ("-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----".to_owned(), vec!["\nMII\n"]),
+        ] {
+            assert_eq!(spans(&text, |t, f| forms(t, f)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_in_json() {
+        for (text, expected) in [
+            (r#"{"token": "a", "x": "b"}"#, &[r#""a""#][..]),
+            (r#"{"password":12.5e3,"n":1}"#, &["12.5e3"]),
+            (r#"{"cookies":{"a":"1","b":["2",{"c":3}]},"d":"4"}"#, &["\"1\"", "\"2\"", "3"]),
+            (r#"{"token":null,"secret":"","jwt":true}"#, &[]),
+            (r#"[{"a":["token"]},{"api\u005fkey":"k\"k"}]"#, &[r#""k\"k""#]),
+            (r#"{"token" : "cut off"#, &["\"cut off"]),
+            (r#"}}]{"token":"odd"}"#, &["\"odd\""]),
+            (r#"["token","x"]"#, &[]),
+        ] {
+            let found = spans(text, |t, f| json(t, |secret| f(secret.span)));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}

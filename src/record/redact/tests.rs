@@ -1,0 +1,77 @@
+//! The redactor on whole rows.
+
+use super::*;
+use crate::record::samples;
+
+const KEY: [u8; 32] = [7; 32];
+
+fn text(row: &Row) -> String {
+    format!("{:?}", row).replace("\\\"", "\"")
+}
+
+#[test]
+fn no_secret_of_a_row_survives_and_equal_ones_stay_equal() {
+    let request = "POST http://bob:hunter22@h/x?api_key=QUERYSECRET&q=1 HTTP/1.1\r\nHost: h\r\n\
+                   Authorization: Bearer TOPSECRET1\r\nCookie: sid=COOKIESECRET; theme=dark\r\n\r\n";
+    let v1 = "HTTP/1.1 200 OK\r\nSet-Cookie: sid=COOKIESECRET; Path=/\r\n\
+              Location: /y?access_token=QUERYSECRET\r\n\r\n";
+    let mut row = samples::row(request, v1, v1);
+    samples::set_bodies(
+        &mut row,
+        br#"{"user":{"password":"BODYSECRET"},"pin_code":1}"#,
+        br#"{"headers":{"Authorization":"Bearer TOPSECRET1"},"token":123456,"note":"you sent BODYSECRET"}"#,
+        br#"<p>you sent BODYSECRET with TOPSECRET1</p>"#,
+    );
+    Redactor::with_key(KEY).row(&mut row);
+    let all = text(&row);
+    for secret in ["hunter22", "QUERYSECRET", "TOPSECRET1", "COOKIESECRET", "BODYSECRET", "123456"] {
+        assert!(!all.contains(secret), "{secret} in {all}");
+    }
+    let head = String::from_utf8_lossy(&row.exchange.request.head.raw).into_owned();
+    assert!(head.contains("Bearer redacted:") && head.contains("; theme=redacted:"), "{head}");
+    let of_request = head.split("api_key=").nth(1).unwrap().split('&').next().unwrap();
+    let v1_head = &row.exchange.response.as_ref().unwrap().head;
+    let location = std::str::from_utf8(v1_head.headers.get("location").unwrap()).unwrap();
+    assert_eq!(location, format!("/y?access_token={of_request}"));
+}
+
+#[test]
+fn redacting_twice_changes_nothing_more() {
+    let mut row = samples::row(
+        "GET /?token=abcdefgh HTTP/1.1\r\nHost: h\r\nCookie: a=secret-value\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\n",
+    );
+    samples::set_bodies(&mut row, b"password=abc", br#"{"token":1}"#, b"-");
+    Redactor::with_key(KEY).row(&mut row);
+    let once = text(&row);
+    Redactor::with_key([8; 32]).row(&mut row);
+    assert_eq!(text(&row), once);
+}
+
+#[test]
+fn a_row_without_secrets_is_left_alone() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
+    let mut row = samples::row("GET /a?b=c HTTP/1.1\r\nHost: h\r\n\r\n", answer, answer);
+    samples::set_bodies(&mut row, b"", b"<p>same</p>", b"<p>other</p>");
+    let before = text(&row);
+    Redactor::with_key(KEY).row(&mut row);
+    assert_eq!(text(&row), before);
+}
+
+#[test]
+fn keys_are_random() {
+    let (one, two) = (Redactor::random().unwrap(), Redactor::random().unwrap());
+    assert_ne!(one.replacement(b"x", Form::Bare), two.replacement(b"x", Form::Bare));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>, json in "[\\[{\"token:,1\\\\ }\\]]{0,60}") {
+        for part in [Part::Head, Part::Body] {
+            let redactor = Redactor::with_key(KEY);
+            redactor.redacted(&bytes, part, &Secrets::default());
+            redactor.redacted(json.as_bytes(), part, &Secrets::default());
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The facts of a run that its rows do not tell: what was read, sent where, by whom, and how it ended.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::anomaly::AnomalyCounts;
+use crate::time::Timestamp;
+
+/// Which command made the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// A capture was replayed to the destinations.
+    Replay,
+    /// Traffic was captured and shadowed at once.
+    Live,
+    /// The mesh had mirrored already; nothing was sent.
+    Compare,
+    /// The bundled demonstration.
+    Demo,
+}
+
+impl Mode {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Live => "live",
+            Self::Compare => "compare",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// What is known when a run begins: the recording's first line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The version of shadowcap that recorded.
+    pub tool_version: String,
+    /// When the run began.
+    pub started: Timestamp,
+    /// What seeds the sampling.
+    pub seed: u64,
+    /// Which command.
+    pub mode: Mode,
+    /// The capture files in the order of reading, or the interfaces, as the user named them.
+    pub captures: Vec<String>,
+    /// Where requests go: destination name to address, without credentials.
+    pub targets: BTreeMap<String, String>,
+    /// The options that shaped the run, as words, without secrets.
+    pub options: Vec<String>,
+}
+
+/// What the capture held in total.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureTotals {
+    /// The files that were read, in order.
+    pub files: Vec<String>,
+    /// Packets read.
+    pub packets: u64,
+    /// Captured bytes read, packet headers of the file format not counted.
+    pub bytes: u64,
+    /// TCP connections seen.
+    pub connections: u64,
+    /// Bytes of TCP streams that were on the wire and are not in the capture.
+    pub lost_bytes: u64,
+    /// The time of the first packet.
+    pub first_packet: Option<Timestamp>,
+    /// The time of the last packet.
+    pub last_packet: Option<Timestamp>,
+}
+
+/// What is known when a run has ended in order: the recording's last line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// When the run ended.
+    pub finished: Timestamp,
+    /// Whether the user stopped it before all was sent.
+    pub interrupted: bool,
+    /// What the capture held.
+    pub capture: CaptureTotals,
+    /// How often each anomaly was met, by name; those of the rows' messages included.
+    pub anomalies: BTreeMap<String, u64>,
+}
+
+impl Finished {
+    /// The account of anomalies as this line holds it.
+    #[must_use]
+    pub fn anomalies_of(counts: &AnomalyCounts) -> BTreeMap<String, u64> {
+        counts.iter().map(|(anomaly, n)| (anomaly.name().to_owned(), n)).collect()
+    }
+}

@@ -1,0 +1,168 @@
+//! Writes a recording: lines gather in memory, and leave as one zstd frame at a time.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::CParameter;
+
+use super::line::{FORMAT, Line, RowLine};
+use super::{Finished, Reader, RecordError, Row, Run};
+use crate::exchange::ExchangeId;
+use crate::route::Role;
+
+/// Uncompressed bytes after which a frame is written without being asked for.
+const FRAME_BYTES: usize = 1 << 20;
+/// Rows after which a frame is written without being asked for.
+const FRAME_ROWS: usize = 4096;
+/// Compressed bytes after which another segment is begun.
+const SEGMENT_BYTES: u64 = 256 << 20;
+/// zstd's fastest regular level; the recording must not slow the replay.
+const LEVEL: i32 = 1;
+
+/// Appends to a recording. Whatever was flushed survives a crash of the process.
+pub struct Writer {
+    folder: PathBuf,
+    path: PathBuf,
+    file: File,
+    number: u32,
+    written: u64,
+    pending: Vec<u8>,
+    pending_rows: usize,
+    compressor: Compressor<'static>,
+}
+
+/// What names a row among all rows of a run: the request, the part, and the destination.
+pub type RowKey = (ExchangeId, Role, String);
+
+impl Writer {
+    /// Begins a recording in `folder`, which is made (mode 0700) where it is missing. The first line is
+    /// on disk when this returns.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or holds a recording already.
+    pub fn create(folder: &Path, run: &Run) -> Result<Self, RecordError> {
+        make_private_folder(folder)?;
+        let (path, file) = create_segment(folder, 1)?;
+        let mut writer = Self::at(folder, path, file, 1, 0)?;
+        writer.line(&Line::Run { format: FORMAT, run: run.clone() })?;
+        writer.flush()?;
+        Ok(writer)
+    }
+
+    /// Goes on with a recording: a torn last frame is cut off, and new frames follow the last whole one.
+    /// Returns the run as it began and the rows that are on disk.
+    ///
+    /// # Errors
+    /// When the recording cannot be read or written, or holds a line of another version.
+    pub fn resume(folder: &Path) -> Result<(Self, Run, HashSet<RowKey>), RecordError> {
+        let mut reader = Reader::open(folder)?;
+        let mut rows = HashSet::new();
+        while let Some(key) = reader.next_key()? {
+            rows.insert(key);
+        }
+        let (number, end) = reader.end();
+        let path = segment_path(folder, number);
+        let file =
+            OpenOptions::new().append(true).open(&path).map_err(RecordError::io("go on writing", &path))?;
+        file.set_len(end).map_err(RecordError::io("cut the torn end of", &path))?;
+        let writer = Self::at(folder, path, file, number, end)?;
+        Ok((writer, reader.run().clone(), rows))
+    }
+
+    fn at(folder: &Path, path: PathBuf, file: File, number: u32, written: u64) -> Result<Self, RecordError> {
+        let compressor = Compressor::new(LEVEL)
+            .and_then(|mut c| c.set_parameter(CParameter::ChecksumFlag(true)).map(|()| c))
+            .map_err(RecordError::io("compress", &path))?;
+        let folder = folder.to_owned();
+        Ok(Self { folder, path, file, number, written, pending: Vec::new(), pending_rows: 0, compressor })
+    }
+
+    /// Appends a row. It reaches the disk with its frame: when enough has gathered, or at
+    /// [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// When a frame was due and could not be written.
+    pub fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.line(&Line::Row(Box::new(RowLine::from(row))))?;
+        self.pending_rows += 1;
+        if self.pending.len() >= FRAME_BYTES || self.pending_rows >= FRAME_ROWS {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what has gathered as one frame and hands it to the system.
+    ///
+    /// # Errors
+    /// When it cannot be written, as on a full disk. What had gathered is kept, so that the next flush
+    /// tries again behind the last whole frame.
+    pub fn flush(&mut self) -> Result<(), RecordError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        if self.written >= SEGMENT_BYTES {
+            (self.path, self.file) = create_segment(&self.folder, self.number + 1)?;
+            (self.number, self.written) = (self.number + 1, 0);
+        }
+        let frame =
+            self.compressor.compress(&self.pending).map_err(RecordError::io("compress for", &self.path))?;
+        if let Err(source) = self.file.write_all(&frame) {
+            // Half a frame would hide all that follows it. If even this fails, the reader reports the tear.
+            let _ = self.file.set_len(self.written);
+            return Err(RecordError::io("write", &self.path)(source));
+        }
+        self.written += frame.len() as u64;
+        self.pending.clear();
+        self.pending_rows = 0;
+        Ok(())
+    }
+
+    /// Ends the recording in order: the last line, and everything on the disk itself.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(mut self, finished: &Finished) -> Result<(), RecordError> {
+        self.line(&Line::Finished(finished.clone()))?;
+        self.flush()?;
+        self.file.sync_all().map_err(RecordError::io("write", &self.path))
+    }
+
+    fn line(&mut self, line: &Line) -> Result<(), RecordError> {
+        serde_json::to_writer(&mut self.pending, line)
+            .map_err(|error| RecordError::io("write", &self.path)(error.into()))?;
+        self.pending.push(b'\n');
+        Ok(())
+    }
+}
+
+/// Where the `number`th segment is, counted from 1.
+pub(super) fn segment_path(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("segment-{number:05}.ndjson.zst"))
+}
+
+fn make_private_folder(folder: &Path) -> Result<(), RecordError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(RecordError::io("create", folder))
+}
+
+fn create_segment(folder: &Path, number: u32) -> Result<(PathBuf, File), RecordError> {
+    let path = segment_path(folder, number);
+    let mut options = OpenOptions::new();
+    // Appending, so that cutting off half a frame also moves where the next one goes.
+    options.append(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(&path) {
+        Ok(file) => Ok((path, file)),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(RecordError::Exists(folder.to_owned()))
+        }
+        Err(error) => Err(RecordError::io("create", path)(error)),
+    }
+}

@@ -1,0 +1,13 @@
+//! What a run comes to, and the ways to show it.
+
+mod gate;
+mod latency;
+mod route;
+mod summary;
+mod tally;
+
+pub use gate::Gate;
+pub use latency::{Latency, Quantiles, Step};
+pub use route::route_of;
+pub use summary::*;
+pub use tally::{Judged, Tally};

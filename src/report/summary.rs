@@ -1,0 +1,233 @@
+//! What a run comes to: the one value that every report is made of.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::latency::{Latency, Quantiles};
+use crate::diff::{Class, Kind, Layer, Verdict};
+use crate::record::{CaptureTotals, Mode};
+use crate::time::Timestamp;
+
+/// The form of `summary.json`; it changes when a field is removed or changes its meaning.
+pub const SCHEMA: &str = "shadowcap-summary/1";
+
+/// The account of a run. In it, captured = replayed + the sum of the skipped, and replayed = the sum of
+/// the verdicts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// The version of shadowcap that made the recording.
+    pub tool_version: String,
+    /// When the run began.
+    pub started: Timestamp,
+    /// When it ended; `None` where it never did in order.
+    pub finished: Option<Timestamp>,
+    /// Whether the user stopped it.
+    pub interrupted: bool,
+    /// What seeded the sampling.
+    pub seed: u64,
+    /// Which command.
+    pub mode: Mode,
+    /// Captures as the user named them.
+    pub captures: Vec<String>,
+    /// Destinations and their addresses.
+    pub targets: BTreeMap<String, String>,
+    /// The options that shaped the run.
+    pub options: Vec<String>,
+    /// What the capture held.
+    pub capture: CaptureTotals,
+    /// Distinct requests among the rows.
+    pub requests: u64,
+    /// Rows: a request at a destination.
+    pub exchanges: Exchanges,
+    /// What was said of the replayed rows.
+    pub verdicts: Verdicts,
+    /// Why rows failed, by name.
+    pub failures: BTreeMap<String, u64>,
+    /// Why rows were not comparable, by name.
+    pub not_comparable: BTreeMap<String, u64>,
+    /// Distinct differences: those that count first, then by how many exchanges show them.
+    pub differences: Vec<DistinctDifference>,
+    /// Differences beyond the number of distinct ones that are told apart.
+    pub differences_beyond: u64,
+    /// Routes by host, most requests first.
+    pub routes: Vec<RouteSummary>,
+    /// How long both took.
+    pub latency: Latency,
+    /// How late requests were sent against their due time, which is ours and not v2's; in milliseconds.
+    pub lateness: Option<Quantiles>,
+    /// The judgement.
+    pub verdict: Judgement,
+    /// Why, in sentences.
+    pub reasons: Vec<String>,
+    /// How often each anomaly was met, by name.
+    pub anomalies: BTreeMap<String, u64>,
+    /// What of the recording could not be read, in sentences; empty in a run of its own.
+    pub losses: Vec<String>,
+}
+
+/// Rows, by whether they were sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchanges {
+    /// All rows.
+    pub captured: u64,
+    /// Rows that were sent, or whose sending was tried.
+    pub replayed: u64,
+    /// Rows that were not sent, by the reason's name.
+    pub skipped: BTreeMap<String, u64>,
+}
+
+impl Exchanges {
+    /// Rows that were not sent.
+    #[must_use]
+    pub fn skipped_in_all(&self) -> u64 {
+        self.skipped.values().sum()
+    }
+}
+
+/// How many replayed rows got which verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdicts {
+    /// No difference.
+    #[serde(rename = "match")]
+    pub matching: u64,
+    /// Noise alone.
+    pub noise: u64,
+    /// Different in a way that counts.
+    pub different: u64,
+    /// No whole answer from v2.
+    pub failed: u64,
+    /// No whole answer of v1 in the capture.
+    pub not_comparable: u64,
+}
+
+impl Verdicts {
+    /// How many rows got this verdict.
+    #[must_use]
+    pub const fn of(&self, verdict: Verdict) -> u64 {
+        match verdict {
+            Verdict::Match => self.matching,
+            Verdict::Noise => self.noise,
+            Verdict::Different => self.different,
+            Verdict::Failed => self.failed,
+            Verdict::NotComparable => self.not_comparable,
+        }
+    }
+
+    pub(super) const fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Match => self.matching += 1,
+            Verdict::Noise => self.noise += 1,
+            Verdict::Different => self.different += 1,
+            Verdict::Failed => self.failed += 1,
+            Verdict::NotComparable => self.not_comparable += 1,
+        }
+    }
+
+    /// All of them together.
+    #[must_use]
+    pub fn in_all(&self) -> u64 {
+        Verdict::ALL.iter().map(|&verdict| self.of(verdict)).sum()
+    }
+
+    /// Rows whose two answers were laid side by side.
+    #[must_use]
+    pub const fn compared(&self) -> u64 {
+        self.matching + self.noise + self.different
+    }
+}
+
+/// A difference, however many exchanges show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DistinctDifference {
+    /// Names it, within a run and between runs.
+    pub fingerprint: String,
+    /// Whether it counts, and if not, why.
+    pub class: Class,
+    /// Where: method and path, with what varies left open.
+    pub route: String,
+    /// Where: the part of the message.
+    pub layer: Layer,
+    /// Where within it.
+    pub path: String,
+    /// What kind.
+    pub kind: Kind,
+    /// How many rows show it.
+    pub count: u64,
+    /// `count` as a share of the rows that were compared, from 0 to 1.
+    pub share: f64,
+    /// v1's value in the first row that shows it.
+    pub v1_example: Option<String>,
+    /// v2's value in that row.
+    pub v2_example: Option<String>,
+    /// The first rows that show it, by the exchange's id.
+    pub exchanges: Vec<String>,
+}
+
+/// What happened on one route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouteSummary {
+    /// The host that was asked.
+    pub host: String,
+    /// Method and path, with what varies left open.
+    pub route: String,
+    /// The rule that sent the first of its rows.
+    pub rule: String,
+    /// Rows, sent or not.
+    pub captured: u64,
+    /// Rows that were sent.
+    pub replayed: u64,
+    /// What was said of them.
+    pub verdicts: Verdicts,
+    /// Pairs of status codes, most frequent first.
+    pub statuses: Vec<StatusPair>,
+    /// How long both took.
+    pub latency: Latency,
+}
+
+/// How often v1's status met v2's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusPair {
+    /// v1's status; `None` where the capture has no answer.
+    pub v1: Option<u16>,
+    /// v2's status; `None` where none came.
+    pub v2: Option<u16>,
+    /// How often.
+    pub count: u64,
+}
+
+/// What a run proves about v2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Judgement {
+    /// Enough was compared, and nothing that counts differs.
+    Pass,
+    /// Something that counts differs, or v2 failed to answer.
+    Fail,
+    /// Too little could be compared to say.
+    Inconclusive,
+}
+
+impl Judgement {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+
+    /// The exit status of a run that was not interrupted: 0, 1, or 3 where nothing could be judged.
+    #[must_use]
+    pub const fn exit_status(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Inconclusive => 3,
+        }
+    }
+}

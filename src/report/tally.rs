@@ -1,0 +1,326 @@
+//! Counts rows as they come, in memory that does not grow with their number.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use super::gate::{Evidence, Gate};
+use super::latency::{Gathered, Pair};
+use super::route::route_of;
+use super::summary::{DistinctDifference, Exchanges, RouteSummary, SCHEMA, StatusPair, Summary, Verdicts};
+use crate::diff::{Class, Difference, Verdict};
+use crate::exchange::ExchangeId;
+use crate::http::Response;
+use crate::record::{Finished, Loss, Row, Run};
+use crate::replay::{Outcome, Timing};
+
+/// Distinct differences that are told apart; more are counted together.
+const MOST_DIFFERENCES: usize = 10_000;
+/// Exchanges named for each distinct difference.
+const EXAMPLES: usize = 5;
+/// Routes that are told apart; the rest are counted as one.
+const MOST_ROUTES: usize = 500;
+/// Pairs of statuses told apart for each route.
+const MOST_STATUS_PAIRS: usize = 64;
+/// The name of the routes that are not told apart.
+const OTHER_ROUTES: &str = "(other routes)";
+
+/// What was found in one replayed row.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// Its differences, each with the fingerprint that it shares with its like in other rows.
+    pub differences: Vec<(String, Difference)>,
+}
+
+/// Counts rows, and becomes the [`Summary`].
+pub struct Tally {
+    run: Run,
+    requests: HashSet<ExchangeId, foldhash::fast::RandomState>,
+    exchanges: Exchanges,
+    verdicts: Verdicts,
+    failures: BTreeMap<String, u64>,
+    not_comparable: BTreeMap<String, u64>,
+    differences: HashMap<(String, Class, String), Counted>,
+    differences_beyond: u64,
+    routes: HashMap<(String, String), Route>,
+    latency: Pair,
+    lateness: Gathered,
+}
+
+/// A distinct difference while it is counted.
+struct Counted {
+    first: Difference,
+    count: u64,
+    /// The last row that showed it, by its number: a row is counted once, however often it shows it.
+    last_row: u64,
+    exchanges: Vec<ExchangeId>,
+}
+
+/// A route while it is counted.
+struct Route {
+    rule: String,
+    captured: u64,
+    verdicts: Verdicts,
+    statuses: HashMap<(Option<u16>, Option<u16>), u64>,
+    latency: Pair,
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(run: Run) -> Self {
+        Self {
+            run,
+            requests: HashSet::default(),
+            exchanges: Exchanges::default(),
+            verdicts: Verdicts::default(),
+            failures: BTreeMap::new(),
+            not_comparable: BTreeMap::new(),
+            differences: HashMap::new(),
+            differences_beyond: 0,
+            routes: HashMap::new(),
+            latency: Pair::new(3),
+            lateness: Gathered::new(3),
+        }
+    }
+
+    /// Counts a row. What was skipped counts as skipped whatever `judged` says; what was replayed and not
+    /// judged counts as not comparable.
+    pub fn add(&mut self, row: &Row, judged: Option<&Judged>) {
+        self.requests.insert(row.exchange.id);
+        self.exchanges.captured += 1;
+        let route_name = route_of(&row.exchange.request.head);
+        let route = route_entry(&mut self.routes, row, &route_name);
+        route.captured += 1;
+        if let Outcome::Skipped(reason) = &row.outcome {
+            *self.exchanges.skipped.entry(reason.name().to_owned()).or_default() += 1;
+            return;
+        }
+        let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
+        self.exchanges.replayed += 1;
+        self.verdicts.count(verdict);
+        route.verdicts.count(verdict);
+        route.count_statuses(row);
+        if let Some((v1, v2)) = both_latencies(row) {
+            route.latency.add(v1, v2);
+            self.latency.add(v1, v2);
+        }
+        if let Some(late) = timing(row).and_then(|timing| Some(timing.sent?.since(timing.due))) {
+            self.lateness.add(late);
+        }
+        self.count_causes(row, verdict);
+        for (fingerprint, difference) in
+            judged.map(|judged| judged.differences.as_slice()).unwrap_or_default()
+        {
+            self.count_difference(row.exchange.id, fingerprint, difference, &route_name);
+        }
+    }
+
+    fn count_causes(&mut self, row: &Row, verdict: Verdict) {
+        match (verdict, &row.outcome) {
+            (Verdict::Failed, Outcome::Failed { failure, .. }) => {
+                *self.failures.entry(failure.name().to_owned()).or_default() += 1;
+            }
+            (Verdict::NotComparable, _) => {
+                *self.not_comparable.entry(why_not_comparable(row).to_owned()).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn count_difference(&mut self, id: ExchangeId, fingerprint: &str, difference: &Difference, route: &str) {
+        let key = (fingerprint.to_owned(), difference.class, route.to_owned());
+        let full = self.differences.len() >= MOST_DIFFERENCES;
+        if full && !self.differences.contains_key(&key) {
+            self.differences_beyond += 1;
+            return;
+        }
+        let counted = self.differences.entry(key).or_insert_with(|| Counted {
+            first: difference.clone(),
+            count: 0,
+            last_row: 0,
+            exchanges: Vec::new(),
+        });
+        // The row is the `captured`th, from 1.
+        if counted.last_row == self.exchanges.captured {
+            return;
+        }
+        counted.last_row = self.exchanges.captured;
+        counted.count += 1;
+        if counted.exchanges.len() < EXAMPLES {
+            counted.exchanges.push(id);
+        }
+    }
+
+    /// The account. `finished` is `None` for a recording whose run never ended in order.
+    #[must_use]
+    pub fn finish(self, finished: Option<&Finished>, losses: &[Loss], gate: &Gate) -> Summary {
+        let (verdict, reasons) = gate.judge(&Evidence {
+            exchanges: &self.exchanges,
+            verdicts: &self.verdicts,
+            failures: &self.failures,
+            interrupted: finished.is_none_or(|f| f.interrupted),
+            unreadable: !losses.is_empty(),
+        });
+        debug_assert_eq!(self.exchanges.captured, self.exchanges.replayed + self.exchanges.skipped_in_all());
+        debug_assert_eq!(self.exchanges.replayed, self.verdicts.in_all());
+        Summary {
+            schema: SCHEMA.to_owned(),
+            tool_version: self.run.tool_version,
+            started: self.run.started,
+            finished: finished.map(|f| f.finished),
+            interrupted: finished.is_none_or(|f| f.interrupted),
+            seed: self.run.seed,
+            mode: self.run.mode,
+            captures: self.run.captures,
+            targets: self.run.targets,
+            options: self.run.options,
+            capture: finished.map(|f| f.capture.clone()).unwrap_or_default(),
+            requests: self.requests.len() as u64,
+            differences: ranked(self.differences, self.verdicts.compared()),
+            exchanges: self.exchanges,
+            verdicts: self.verdicts,
+            failures: self.failures,
+            not_comparable: self.not_comparable,
+            differences_beyond: self.differences_beyond,
+            routes: by_size(self.routes),
+            latency: self.latency.latency_with_distribution(),
+            lateness: self.lateness.quantiles(),
+            verdict,
+            reasons,
+            anomalies: finished.map(|f| f.anomalies.clone()).unwrap_or_default(),
+            losses: losses.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn route_entry<'r>(
+    routes: &'r mut HashMap<(String, String), Route>,
+    row: &Row,
+    route: &str,
+) -> &'r mut Route {
+    let host: String = String::from_utf8_lossy(row.exchange.request.head.host().unwrap_or_default())
+        .chars()
+        .take(256)
+        .collect();
+    let mut key = (host, route.to_owned());
+    if routes.len() >= MOST_ROUTES && !routes.contains_key(&key) {
+        key = (String::new(), OTHER_ROUTES.to_owned());
+    }
+    routes.entry(key).or_insert_with(|| Route {
+        rule: row.route.clone(),
+        captured: 0,
+        verdicts: Verdicts::default(),
+        statuses: HashMap::new(),
+        latency: Pair::new(2),
+    })
+}
+
+impl Route {
+    fn count_statuses(&mut self, row: &Row) {
+        let status = |response: &Response| response.head.status;
+        let pair = (row.exchange.response.as_ref().map(status), v2_response(row).map(status));
+        if self.statuses.len() < MOST_STATUS_PAIRS || self.statuses.contains_key(&pair) {
+            *self.statuses.entry(pair).or_default() += 1;
+        }
+    }
+}
+
+/// What came back from v2, whole or not.
+pub(super) fn v2_response(row: &Row) -> Option<&Response> {
+    match &row.outcome {
+        Outcome::Answered { response, .. } => Some(response),
+        Outcome::Failed { partial, .. } => partial.as_ref(),
+        Outcome::Skipped(_) => None,
+    }
+}
+
+/// When things happened to the shadow request; `None` where none was sent.
+pub(super) const fn timing(row: &Row) -> Option<&Timing> {
+    match &row.outcome {
+        Outcome::Answered { timing, .. } | Outcome::Failed { timing, .. } => Some(timing),
+        Outcome::Skipped(_) => None,
+    }
+}
+
+/// v1's latency, from the request's first byte to the answer's last; `None` without a whole answer.
+pub(super) fn v1_latency(row: &Row) -> Option<Duration> {
+    let response = row.exchange.response.as_ref().filter(|r| r.completeness.is_complete())?;
+    Some(response.last_byte.since(row.exchange.request.first_byte))
+}
+
+/// v2's latency, from the first byte sent to the last received; `None` without a whole answer.
+pub(super) fn v2_latency(row: &Row) -> Option<Duration> {
+    match &row.outcome {
+        Outcome::Answered { timing, .. } => Some(timing.last_byte?.since(timing.sent?)),
+        Outcome::Failed { .. } | Outcome::Skipped(_) => None,
+    }
+}
+
+fn both_latencies(row: &Row) -> Option<(Duration, Duration)> {
+    v1_latency(row).zip(v2_latency(row))
+}
+
+fn why_not_comparable(row: &Row) -> &'static str {
+    match &row.exchange.response {
+        None => "no-captured-answer",
+        Some(response) if !response.completeness.is_complete() => "incomplete-captured-answer",
+        Some(response) if response.body.entity.is_none() => "body-not-kept",
+        Some(_) => "not-judged",
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
+fn ranked(differences: HashMap<(String, Class, String), Counted>, compared: u64) -> Vec<DistinctDifference> {
+    let mut ranked: Vec<_> = differences
+        .into_iter()
+        .map(|((fingerprint, class, route), counted)| DistinctDifference {
+            fingerprint,
+            class,
+            route,
+            layer: counted.first.layer,
+            path: counted.first.path,
+            kind: counted.first.kind,
+            count: counted.count,
+            share: counted.count as f64 / compared.max(1) as f64,
+            v1_example: counted.first.v1,
+            v2_example: counted.first.v2,
+            exchanges: counted.exchanges.iter().map(ToString::to_string).collect(),
+        })
+        .collect();
+    ranked.sort_by(|a, b| {
+        let key = |d: &DistinctDifference| (!d.class.counts(), std::cmp::Reverse(d.count), d.class);
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| (&a.route, a.layer, &a.path).cmp(&(&b.route, b.layer, &b.path)))
+            .then_with(|| a.fingerprint.cmp(&b.fingerprint))
+    });
+    ranked
+}
+
+fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
+    let mut routes: Vec<_> = routes
+        .into_iter()
+        .map(|((host, name), route)| RouteSummary {
+            host,
+            route: name,
+            rule: route.rule,
+            captured: route.captured,
+            replayed: route.verdicts.in_all(),
+            verdicts: route.verdicts,
+            statuses: statuses(&route.statuses),
+            latency: route.latency.latency(),
+        })
+        .collect();
+    routes.sort_by(|a, b| {
+        b.captured.cmp(&a.captured).then_with(|| (&a.host, &a.route).cmp(&(&b.host, &b.route)))
+    });
+    routes
+}
+
+fn statuses(counts: &HashMap<(Option<u16>, Option<u16>), u64>) -> Vec<StatusPair> {
+    let mut pairs: Vec<_> = counts.iter().map(|(&(v1, v2), &count)| StatusPair { v1, v2, count }).collect();
+    pairs.sort_by_key(|pair| (std::cmp::Reverse(pair.count), pair.v1, pair.v2));
+    pairs
+}
