@@ -46,7 +46,7 @@ pub enum CaptureError {
     #[error(
         "{file}: none of its {files} files is a capture{}; folders within it are not searched (a pattern \
          such as `dir/**/*.pcap` is)",
-        first_skipped(.example)
+        first_skipped(example.as_deref())
     )]
     NoCaptures {
         /// The folder or pattern.
@@ -193,8 +193,8 @@ fn pattern_hint(file: &str) -> &'static str {
     }
 }
 
-fn first_skipped(example: &Option<String>) -> String {
-    example.as_ref().map(|text| format!(" (for one, {text})")).unwrap_or_default()
+fn first_skipped(example: Option<&str>) -> String {
+    example.map(|text| format!(" (for one, {text})")).unwrap_or_default()
 }
 
 fn io_hint(source: &io::Error) -> &'static str {

@@ -81,52 +81,56 @@ impl Origin {
     }
 }
 
-/// A stream, and how firmly it was named.
-#[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) origin: Origin,
-    /// The folder or pattern that led to it: what is no capture there is passed over.
+/// The streams that one input stands for.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The folder or pattern that led to them: what is no capture there is passed over.
     pub(super) found_in: Option<Arc<str>>,
+    pub(super) origins: Vec<Origin>,
+}
+
+impl Place {
+    fn single(origin: Origin) -> Self {
+        Self { found_in: None, origins: vec![origin] }
+    }
 }
 
 /// The streams that the inputs stand for, each once, in the order of the inputs and, within a folder or
 /// pattern, of the names.
-pub(super) fn expand(inputs: &[Input]) -> Result<Vec<Candidate>, CaptureError> {
-    let mut candidates = Vec::new();
+pub(super) fn expand(inputs: &[Input]) -> Result<Vec<Place>, CaptureError> {
     let mut seen = HashSet::new();
-    for input in inputs {
-        let found = match input {
-            Input::Stdin => vec![Candidate { origin: Origin::Stdin, found_in: None }],
-            Input::Url(url) => vec![Candidate { origin: Origin::Url(url.clone()), found_in: None }],
+    if inputs.iter().filter(|input| **input == Input::Stdin).count() > 1 {
+        return Err(CaptureError::StdinTwice);
+    }
+    let mut is_new = |origin: &Origin| match origin {
+        Origin::File(path) => seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())),
+        _ => true,
+    };
+    let expanded = inputs.iter().map(|input| {
+        let mut place = match input {
+            Input::Stdin => Place::single(Origin::Stdin),
+            Input::Url(url) => Place::single(Origin::Url(url.clone())),
             Input::Path(path) => expand_path(path)?,
         };
-        for candidate in found {
-            match &candidate.origin {
-                Origin::Stdin if !seen.insert(PathBuf::from("-")) => return Err(CaptureError::StdinTwice),
-                Origin::File(path)
-                    if !seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())) => {}
-                _ => candidates.push(candidate),
-            }
-        }
-    }
-    Ok(candidates)
+        place.origins.retain(&mut is_new);
+        Ok(place)
+    });
+    expanded.collect()
 }
 
-fn expand_path(path: &Path) -> Result<Vec<Candidate>, CaptureError> {
-    let name = || Arc::from(path.to_string_lossy());
+fn expand_path(path: &Path) -> Result<Place, CaptureError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => folder(path),
         Ok(metadata) => {
             let path = path.to_path_buf();
-            let origin = if metadata.is_file() { Origin::File(path) } else { Origin::Special(path) };
-            Ok(vec![Candidate { origin, found_in: None }])
+            Ok(Place::single(if metadata.is_file() { Origin::File(path) } else { Origin::Special(path) }))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => pattern(path),
-        Err(error) => Err(not_opened(name(), error)),
+        Err(error) => Err(not_opened(path.to_string_lossy().into(), error)),
     }
 }
 
-fn folder(path: &Path) -> Result<Vec<Candidate>, CaptureError> {
+fn folder(path: &Path) -> Result<Place, CaptureError> {
     let name: Arc<str> = path.to_string_lossy().into();
     let unreadable = |error| not_opened(Arc::clone(&name), error);
     let mut paths = Vec::new();
@@ -137,18 +141,17 @@ fn folder(path: &Path) -> Result<Vec<Candidate>, CaptureError> {
 }
 
 /// The regular files among these paths; opening a pipe that nobody writes to would wait for ever.
-fn among(name: Arc<str>, mut paths: Vec<PathBuf>) -> Result<Vec<Candidate>, CaptureError> {
+fn among(name: Arc<str>, mut paths: Vec<PathBuf>) -> Result<Place, CaptureError> {
     paths.retain(|path| path.is_file());
     paths.sort();
     if paths.is_empty() {
         return Err(CaptureError::NoCaptures { file: name, files: 0, example: None });
     }
-    let candidate = |path| Candidate { origin: Origin::File(path), found_in: Some(Arc::clone(&name)) };
-    Ok(paths.into_iter().map(candidate).collect())
+    Ok(Place { found_in: Some(name), origins: paths.into_iter().map(Origin::File).collect() })
 }
 
 #[cfg(feature = "cli")]
-fn pattern(path: &Path) -> Result<Vec<Candidate>, CaptureError> {
+fn pattern(path: &Path) -> Result<Place, CaptureError> {
     let name: Arc<str> = path.to_string_lossy().into();
     if !name.contains(['*', '?', '[']) {
         return Err(CaptureError::NotFound { file: name });
@@ -161,7 +164,7 @@ fn pattern(path: &Path) -> Result<Vec<Candidate>, CaptureError> {
 }
 
 #[cfg(not(feature = "cli"))]
-fn pattern(path: &Path) -> Result<Vec<Candidate>, CaptureError> {
+fn pattern(path: &Path) -> Result<Place, CaptureError> {
     Err(CaptureError::NotFound { file: path.to_string_lossy().into() })
 }
 

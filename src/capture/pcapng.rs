@@ -3,6 +3,7 @@
 //! Source: <https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-03.html>.
 
 use std::io::Read;
+use std::ops::Range;
 
 use super::byte_order::{ByteOrder, half, word};
 use super::error::Corruption;
@@ -44,8 +45,15 @@ struct Interface {
 /// A block whose frame has been checked and that is at hand in the window.
 struct Block {
     offset: u64,
-    /// The length of the body, in bytes.
-    body: usize,
+    /// The length of the whole block, in bytes; at least [`BLOCK_FRAME`].
+    length: u32,
+}
+
+impl Block {
+    /// Where the body lies, from the start of the block.
+    fn body(&self) -> Range<usize> {
+        BLOCK_HEADER..self.length as usize - 4
+    }
 }
 
 /// Where in a block the packet lies, and what is said of it.
@@ -107,12 +115,11 @@ impl PcapngReader {
     #[inline]
     fn packet<R: Read>(&mut self, window: &mut Window<R>, kind: u32) -> Result<Record, Stop> {
         let block = self.load(window, kind)?;
-        let body = &window.unread()[BLOCK_HEADER..BLOCK_HEADER + block.body];
+        let body = &window.unread()[block.body()];
         let corrupt = |what| Stop::Corrupt(block.offset, what);
-        let fields = self.packet_fields(kind, body).ok_or_else(|| {
-            // The frame counts as in the file, for whoever looks there.
-            corrupt(Corruption::BlockLength(kind, body.len() as u32 + BLOCK_FRAME))
-        })?;
+        let Some(fields) = self.packet_fields(kind, body) else {
+            return Err(corrupt(Corruption::BlockLength(kind, block.length)));
+        };
         let Some(interface) = self.interfaces.get(fields.interface as usize) else {
             return Err(corrupt(Corruption::UnknownInterface(fields.interface, self.interfaces.len())));
         };
@@ -124,7 +131,7 @@ impl PcapngReader {
         if let Some(ticks) = fields.ticks {
             self.last = interface.clock.time(ticks);
         }
-        let start = window.take(block.body + BLOCK_FRAME as usize).start + BLOCK_HEADER + fields.data_at;
+        let start = window.take(block.length as usize).start + BLOCK_HEADER + fields.data_at;
         Ok(Record {
             at: self.last,
             link,
@@ -183,7 +190,7 @@ impl PcapngReader {
         if behind != length {
             return Err(Stop::Corrupt(offset, Corruption::BlockLengths(length, behind)));
         }
-        Ok(Block { offset, body: (length - BLOCK_FRAME) as usize })
+        Ok(Block { offset, length })
     }
 
     fn section_header<R: Read>(&mut self, window: &mut Window<R>) -> Result<(), Stop> {
@@ -213,17 +220,15 @@ impl PcapngReader {
         if self.interfaces.len() == MAX_INTERFACES {
             return corrupt(Corruption::TooManyInterfaces(MAX_INTERFACES));
         }
-        let Some((fixed, options)) =
-            window.unread()[BLOCK_HEADER..BLOCK_HEADER + block.body].split_first_chunk::<8>()
-        else {
-            return corrupt(Corruption::BlockLength(INTERFACE_DESCRIPTION, block.body as u32 + BLOCK_FRAME));
+        let Some((fixed, options)) = window.unread()[block.body()].split_first_chunk::<8>() else {
+            return corrupt(Corruption::BlockLength(INTERFACE_DESCRIPTION, block.length));
         };
         self.interfaces.push(Interface {
             link: LinkType(self.order.u16(half(fixed, 0))),
             snaplen: self.order.u32(word(fixed, 1)),
             clock: Clock::of_interface(self.order, options),
         });
-        window.take(block.body + BLOCK_FRAME as usize);
+        window.take(block.length as usize);
         Ok(())
     }
 

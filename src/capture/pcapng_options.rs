@@ -129,9 +129,9 @@ mod tests {
             (12, 1_999, 1),
             (127, u64::MAX, 0),
             (0x80, second, second * 1_000_000_000),
-            (0x80 | 10, (second << 10) + 512, second * 1_000_000_000 + 500_000_000),
-            (0x80 | 20, (second << 20) + 1, second * 1_000_000_000 + 953),
-            (0x80 | 127, u64::MAX, 0),
+            (0x8a, (second << 10) + 512, second * 1_000_000_000 + 500_000_000),
+            (0x94, (second << 20) + 1, second * 1_000_000_000 + 953),
+            (0xff, u64::MAX, 0),
         ] {
             let time = clock(&[0, 9, 0, 1, resolution, 0, 0, 0]).time(ticks);
             assert_eq!(time.as_nanos().cast_unsigned(), nanos, "resolution {resolution:#x}");

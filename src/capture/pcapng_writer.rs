@@ -46,9 +46,9 @@ impl<W: Write> PcapngWriter<W> {
         let ticks = seconds * (1_000_000_000 / tick) + u64::from(nanos) / tick;
         let captured = length(packet.data)?;
         let interface = self.interface(packet)?;
-        let [high, low] = [(ticks >> 32) as u32, (ticks & u64::from(u32::MAX)) as u32];
+        let half = |ticks: u64| u32::try_from(ticks & 0xffff_ffff).unwrap_or_default();
         let mut fixed = [0; 20];
-        let words = [interface, high, low, captured, packet.original_len];
+        let words = [interface, half(ticks >> 32), half(ticks), captured, packet.original_len];
         for (to, word) in fixed.chunks_exact_mut(4).zip(words) {
             to.copy_from_slice(&self.order.put_u32(word));
         }

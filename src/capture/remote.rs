@@ -71,3 +71,93 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread;
+
+    use super::super::{CaptureSet, Input, PacketSource, PcapWriter, synth::Conversation};
+    use super::*;
+    use crate::packet::LinkType;
+    use crate::time::Timestamp;
+
+    /// Eleven packets, compressed.
+    fn capture() -> Vec<u8> {
+        let mut talk = Conversation::new(
+            "192.0.2.1:40000".parse().unwrap(),
+            "192.0.2.2:80".parse().unwrap(),
+            Timestamp::from_nanos(0),
+        );
+        talk.open();
+        talk.client_sends(b"GET / HTTP/1.0\r\n\r\n");
+        talk.server_sends(b"HTTP/1.0 204 No Content\r\n\r\n");
+        talk.close();
+        let mut writer = PcapWriter::new(Vec::new(), LinkType::ETHERNET).unwrap();
+        for frame in talk.take_frames() {
+            writer.write(&frame.packet(1)).unwrap();
+        }
+        zstd::stream::encode_all(&writer.finish().unwrap()[..], 1).unwrap()
+    }
+
+    /// A server that answers each request by its path, until the test ends.
+    fn serve() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut line = String::new();
+                BufReader::new(&stream).read_line(&mut line).unwrap();
+                let body = capture();
+                let (head, sent) = match line.split(' ').nth(1) {
+                    Some("/moved.pcap.zst") => ("302 Found\r\nLocation: /a.pcap.zst", &b""[..]),
+                    Some("/a.pcap.zst?signature=secret" | "/a.pcap.zst") => ("200 OK", &body[..]),
+                    Some("/cut.pcap.zst") => ("200 OK", &body[..body.len() - 9]),
+                    Some("/login.pcap") => ("200 OK", &b"<!doctype html><html>"[..]),
+                    _ => ("404 Not Found", &b""[..]),
+                };
+                // The length is that of the whole even where less is sent.
+                let length = if line.contains("/cut") { body.len() } else { sent.len() };
+                let head =
+                    format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+                stream.write_all(head.as_bytes()).unwrap();
+                stream.write_all(sent).unwrap();
+            }
+        });
+        address
+    }
+
+    fn fetch(url: String) -> Result<u64, CaptureError> {
+        let mut set = CaptureSet::open(&[Input::parse(url)])?;
+        while set.next_packet()?.is_some() {}
+        Ok(set.stats().packets())
+    }
+
+    #[test]
+    fn a_capture_is_read_from_an_address_and_what_is_none_is_named() {
+        let address = serve();
+        assert_eq!(fetch(format!("http://{address}/a.pcap.zst?signature=secret")).unwrap(), 11);
+        assert_eq!(fetch(format!("http://{address}/moved.pcap.zst")).unwrap(), 11);
+        let message = |path| fetch(format!("http://{address}/{path}")).unwrap_err().to_string();
+        assert_eq!(
+            message("none?key=secret"),
+            format!(
+                "http://{address}/none: the server answered 404 Not Found; check the address, and whether it \
+                 wants credentials"
+            )
+        );
+        assert!(message("login.pcap").contains("it looks like a web page"));
+        let cut = message("cut.pcap.zst");
+        assert!(cut.contains("cannot be read at byte"), "{cut}");
+    }
+
+    #[test]
+    fn an_address_where_nobody_listens_is_an_error_without_the_secrets_of_the_address() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let message = fetch(format!("http://user:pass@{address}/a?key=secret")).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("http://{address}/a: cannot be fetched: ")), "{message}");
+        assert!(!message.contains("secret") && !message.contains("pass"), "{message}");
+    }
+}

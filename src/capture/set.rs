@@ -2,12 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 
 use super::PacketSource;
 use super::error::CaptureError;
 use super::file::{self, CaptureFile, Record};
-use super::input::{self, Candidate, Input, Origin, Stream};
+use super::input::{self, Input, Origin, Place, Stream};
 use super::stats::{CaptureStats, FileStats, SkippedFile};
 use crate::packet::Packet;
 use crate::time::Timestamp;
@@ -71,21 +70,20 @@ impl CaptureSet {
     /// where it was named itself, a note in [`CaptureStats::skipped`] where a folder or pattern led to
     /// it.
     pub fn open(inputs: &[Input]) -> Result<Self, CaptureError> {
-        let candidates = input::expand(inputs)?;
+        let places = input::expand(inputs)?;
+        let files = places.iter().map(|place| place.origins.len()).sum();
         let mut set = Self {
-            members: Vec::with_capacity(candidates.len()),
-            queue: BinaryHeap::with_capacity(candidates.len()),
+            members: Vec::with_capacity(files),
+            queue: BinaryHeap::with_capacity(files),
             current: None,
             skipped: Vec::new(),
             packets: 0,
             interfaces: 0,
             open: 0,
         };
-        let alone = candidates.len() == 1;
-        for candidate in &candidates {
-            set.add(candidate, alone)?;
+        for place in places {
+            set.add_place(place, files == 1)?;
         }
-        set.each_place_gave_something(&candidates)?;
         if set.members.is_empty() { Err(CaptureError::NothingNamed) } else { Ok(set) }
     }
 
@@ -98,56 +96,42 @@ impl CaptureSet {
         }
     }
 
-    /// Opens a file for its first packet, and keeps it open only where it must be.
-    fn add(&mut self, candidate: &Candidate, alone: bool) -> Result<(), CaptureError> {
-        let keep = alone || !candidate.origin.reopens();
-        let buffer = if keep { self.buffer() } else { PEEK_BUFFER };
-        let state = match (State::open(&candidate.origin, buffer), &candidate.found_in) {
-            (Ok(state), _) => state,
-            (Err(error), Some(_)) if is_no_capture(&error) => {
-                let name = candidate.origin.name();
-                let why = error.to_string();
-                let why = why.strip_prefix(&format!("{name}: ")).unwrap_or(&why).to_owned();
-                self.skipped.push(SkippedFile { name, why });
-                return Ok(());
+    /// Adds the files of a place; a folder or pattern must have a capture among its files.
+    fn add_place(&mut self, place: Place, alone: bool) -> Result<(), CaptureError> {
+        let (members, skipped, files) = (self.members.len(), self.skipped.len(), place.origins.len());
+        for origin in place.origins {
+            match (self.add(origin.clone(), alone), &place.found_in) {
+                (Err(error), Some(_)) if is_no_capture(&error) => {
+                    self.skipped.push(SkippedFile::new(origin.name(), &error));
+                }
+                (result, _) => result?,
             }
-            (Err(error), _) => return Err(error),
-        };
-        let index = self.members.len();
-        if let State::Open(_, record) = &state {
-            self.queue.push(Reverse((record.at, index)));
         }
-        let state = match state {
-            State::Open(file, _) if !keep => State::Waiting(FileStats::new(
-                candidate.origin.name(),
-                file.stats().format,
-                file.stats().compression,
-            )),
-            State::Open(..) => {
-                self.open += 1;
-                state
-            }
-            done => done,
-        };
-        self.members.push(Member { origin: candidate.origin.clone(), state, interfaces: Vec::new() });
-        Ok(())
+        match (place.found_in, self.skipped.get(skipped)) {
+            (Some(file), Some(first)) if self.members.len() == members => Err(CaptureError::NoCaptures {
+                file,
+                files,
+                example: Some(format!("{}: {}", first.name, first.why)),
+            }),
+            _ => Ok(()),
+        }
     }
 
-    /// A folder or pattern in which every file was passed over is an error.
-    fn each_place_gave_something(&self, candidates: &[Candidate]) -> Result<(), CaptureError> {
-        let skipped = |name: &Arc<str>| self.skipped.iter().find(|skipped| skipped.name == *name);
-        let mut at = 0;
-        while let Some(place) = candidates.get(at) {
-            let run = candidates[at..].iter().take_while(|other| other.found_in == place.found_in);
-            let names: Vec<_> = run.map(|candidate| candidate.origin.name()).collect();
-            at += names.len();
-            if let Some(file) = &place.found_in
-                && names.iter().all(|name| skipped(name).is_some())
-            {
-                let example = names.first().and_then(skipped).map(|s| format!("{}: {}", s.name, s.why));
-                return Err(CaptureError::NoCaptures { file: Arc::clone(file), files: names.len(), example });
+    /// Opens a file for its first packet, and keeps it open only where it must be.
+    fn add(&mut self, origin: Origin, alone: bool) -> Result<(), CaptureError> {
+        let keep = alone || !origin.reopens();
+        let buffer = if keep { self.buffer() } else { PEEK_BUFFER };
+        let mut state = State::open(&origin, buffer)?;
+        if let State::Open(file, record) = &state {
+            self.queue.push(Reverse((record.at, self.members.len())));
+            if keep {
+                self.open += 1;
+            } else {
+                let stats = file.stats();
+                state = State::Waiting(FileStats::new(stats.name, stats.format, stats.compression));
             }
         }
+        self.members.push(Member { origin, state, interfaces: Vec::new() });
         Ok(())
     }
 

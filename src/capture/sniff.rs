@@ -109,7 +109,7 @@ impl fmt::Display for LooksLike {
             Self::Packed(by) => write!(f, "it is a {by} file"),
             Self::CompressedTwice => f.write_str("it is compressed twice"),
             Self::CompressedNothing(by) => write!(f, "it is {by} of nothing"),
-            Self::Unknown([a, b, c, d]) => write!(f, "it begins with {a:02x} {b:02x} {c:02x} {d:02x}"),
+            Self::Unknown(first) => write!(f, "it begins with {first:02x?}"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::error::CaptureError;
 use crate::anomaly::{Anomaly, AnomalyCounts};
 use crate::time::Timestamp;
 
@@ -147,6 +148,15 @@ pub struct SkippedFile {
     pub name: Arc<str>,
     /// Why not, as a sentence without its end.
     pub why: String,
+}
+
+impl SkippedFile {
+    pub(super) fn new(name: Arc<str>, error: &CaptureError) -> Self {
+        let why = error.to_string();
+        // The message begins with the name, which stands beside it here.
+        let why = why.strip_prefix(&*name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&why);
+        Self { why: why.to_owned(), name }
+    }
 }
 
 /// The account of a set of files.

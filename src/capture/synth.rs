@@ -230,3 +230,70 @@ fn v6(address: IpAddr) -> [u8; 16] {
         IpAddr::V6(address) => address.octets(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+
+    use super::*;
+
+    fn talk(client: &str, server: &str) -> Vec<Frame> {
+        let start = Timestamp::from_parts(1_700_000_000, 0);
+        let mut talk = Conversation::new(client.parse().unwrap(), server.parse().unwrap(), start)
+            .mss(4)
+            .step(Duration::from_millis(1))
+            .initial_sequence(u32::MAX, 7);
+        talk.open();
+        talk.client_sends(b"question");
+        talk.wait(Duration::from_secs(1));
+        talk.server_sends(b"reply");
+        talk.close();
+        talk.take_frames()
+    }
+
+    /// `SA 7 0 ""`: flags, sequence and acknowledgement number, payload.
+    fn line(frame: &Frame) -> String {
+        let packet = SlicedPacket::from_ethernet(&frame.bytes).unwrap();
+        let Some(TransportSlice::Tcp(tcp)) = packet.transport else { panic!("no TCP: {frame:?}") };
+        let checksum = match packet.net.unwrap() {
+            NetSlice::Ipv4(ip) => tcp.calc_checksum_ipv4(ip.header().source(), ip.header().destination()),
+            NetSlice::Ipv6(ip) => tcp.calc_checksum_ipv6(ip.header().source(), ip.header().destination()),
+            NetSlice::Arp(_) => panic!("ARP"),
+        };
+        assert_eq!(checksum.unwrap(), tcp.checksum());
+        let flags = [(tcp.syn(), 'S'), (tcp.fin(), 'F'), (tcp.psh(), 'P'), (tcp.ack(), 'A')];
+        let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
+        let payload = String::from_utf8_lossy(tcp.payload());
+        format!("{flags} {} {} {payload:?}", tcp.sequence_number(), tcp.acknowledgment_number())
+    }
+
+    #[test]
+    fn a_conversation_is_valid_tcp_over_either_ip() {
+        for (client, server) in
+            [("192.0.2.1:4000", "192.0.2.2:80"), ("[2001:db8::1]:4000", "[2001:db8::2]:80")]
+        {
+            let frames = talk(client, server);
+            let lines: Vec<_> = frames.iter().map(line).collect();
+            assert_eq!(
+                lines,
+                [
+                    "S 4294967295 0 \"\"",
+                    "SA 7 0 \"\"",
+                    "A 0 8 \"\"",
+                    "A 0 8 \"ques\"",
+                    "PA 4 8 \"tion\"",
+                    "A 8 8 \"\"",
+                    "A 8 8 \"repl\"",
+                    "PA 12 8 \"y\"",
+                    "A 8 13 \"\"",
+                    "FA 8 13 \"\"",
+                    "A 13 9 \"\"",
+                    "FA 13 9 \"\"",
+                    "A 9 14 \"\"",
+                ]
+            );
+            assert!(frames.windows(2).all(|pair| pair[0].at < pair[1].at));
+            assert_eq!(frames[12].at.since(frames[0].at), Duration::from_millis(1012));
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::super::{CaptureError, Compression, Format, LooksLike};
 use super::{Owned, read};
+use crate::time::Timestamp;
 
 fn bytes(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
@@ -36,7 +37,7 @@ fn pcap_is_read_in_both_byte_orders_and_all_units() {
         assert_eq!(packets, [packet(nanos, 1, 5, b"abc")], "{magic:02x?}");
         assert_eq!((stats.format, stats.packets, stats.bytes), (format, 1, 3));
         assert_eq!(stats.compression, Compression::None);
-        assert_eq!(stats.first.map(|at| at.as_nanos()), Some(nanos));
+        assert_eq!(stats.first.map(Timestamp::as_nanos), Some(nanos));
         assert_eq!(stats.truncated, None);
     }
 }

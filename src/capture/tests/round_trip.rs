@@ -36,7 +36,9 @@ fn any_compression() -> impl Strategy<Value = Compression> {
 
 pub(super) fn pcap(packets: &[Owned], precision: Precision, order: ByteOrder) -> Vec<u8> {
     let mut writer = PcapWriter::with_form(Vec::new(), LinkType::ETHERNET, precision, order).unwrap();
-    packets.iter().for_each(|packet| writer.write(&packet.packet()).unwrap());
+    for packet in packets {
+        writer.write(&packet.packet()).unwrap();
+    }
     let written = writer.written();
     let bytes = writer.finish().unwrap();
     assert_eq!(bytes.len() as u64, written);
@@ -45,7 +47,9 @@ pub(super) fn pcap(packets: &[Owned], precision: Precision, order: ByteOrder) ->
 
 pub(super) fn pcapng(packets: &[Owned], precision: Precision, order: ByteOrder) -> Vec<u8> {
     let mut writer = PcapngWriter::with_form(Vec::new(), precision, order).unwrap();
-    packets.iter().for_each(|packet| writer.write(&packet.packet()).unwrap());
+    for packet in packets {
+        writer.write(&packet.packet()).unwrap();
+    }
     let written = writer.written();
     let bytes = writer.finish().unwrap();
     assert_eq!(bytes.len() as u64, written);

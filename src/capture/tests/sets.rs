@@ -8,6 +8,7 @@ use super::super::{ByteOrder, CaptureError, CaptureSet, Input, LooksLike, Packet
 use super::round_trip::{pcap, pcapng};
 use super::{Owned, drain};
 use crate::anomaly::Anomaly;
+use crate::time::Timestamp;
 
 fn at(seconds: i64) -> Owned {
     Owned { at: seconds * 1_000_000_000, link: 1, interface: 0, original_len: 1, data: vec![1] }
@@ -40,8 +41,8 @@ fn files_are_read_by_the_time_of_their_first_packet_and_merged_where_they_overla
     let stats = set.stats();
     assert_eq!(stats.files.iter().map(|file| file.packets).collect::<Vec<_>>(), [2, 4, 4, 0]);
     assert_eq!(stats.bytes(), 10);
-    assert_eq!(stats.first_packet().map(|at| at.as_nanos()), Some(1_000_000_000));
-    assert_eq!(stats.last_packet().map(|at| at.as_nanos()), Some(60_000_000_000));
+    assert_eq!(stats.first_packet().map(Timestamp::as_nanos), Some(1_000_000_000));
+    assert_eq!(stats.last_packet().map(Timestamp::as_nanos), Some(60_000_000_000));
     assert_eq!(stats.anomalies().iter().count(), 0);
 }
 
@@ -53,7 +54,7 @@ fn the_order_within_a_file_is_kept_where_its_time_goes_back() {
     let mut set = open(folder.path()).unwrap();
     assert_eq!(seconds(&mut set), [9, 10, 5, 11, 12]);
     assert_eq!(set.stats().anomalies().of(Anomaly::TimeWentBack), 1);
-    assert_eq!(set.stats().first_packet().map(|at| at.as_nanos()), Some(5_000_000_000));
+    assert_eq!(set.stats().first_packet().map(Timestamp::as_nanos), Some(5_000_000_000));
 }
 
 #[test]
