@@ -44,6 +44,25 @@ impl Headers {
         self.fields.get(index).map(|(_, v)| v.start as usize..v.end as usize)
     }
 
+    /// Whether a connection option is named in any Connection field (RFC 9110, section 7.6.1).
+    #[must_use]
+    pub fn has_connection_option(&self, option: &str) -> bool {
+        self.all("connection")
+            .flat_map(|value| value.split(|&b| b == b','))
+            .any(|item| item.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+    }
+
+    /// Whether fields and version let the connection persist (RFC 9112, section 9.3).
+    pub(crate) fn keep_alive(&self, version: Version) -> bool {
+        match version {
+            _ if self.has_connection_option("close") => false,
+            Version::Http11 => true,
+            Version::Http09 => false,
+            Version::Http10 => self.has_connection_option("keep-alive"),
+            Version::Other(major, minor) => (major, minor) > (1, 0),
+        }
+    }
+
     /// How many fields there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -128,6 +147,13 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// Whether it answers its request for good: not an interim response (1xx), of which any number
+    /// may precede the final one; 101 is final (RFC 9110, section 15.2).
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        !matches!(self.status, 100 | 102..=199)
+    }
+
     /// The reason phrase, often empty.
     #[must_use]
     pub fn reason(&self) -> &[u8] {

@@ -4,11 +4,16 @@
 //! `gap(len)` and `end()`, and yields [`Message`]s. It knows neither packets nor connections, so no
 //! difference between two answers can come from the way they were read.
 
+pub mod coding;
+pub mod h1;
 pub mod head;
+mod reader;
 
 use bytes::Bytes;
 
+pub use h1::{Asked, Close, Parser, Sink};
 pub use head::{Headers, RequestHead, ResponseHead};
+pub use reader::ResponseReader;
 
 use crate::anomaly::AnomalySet;
 use crate::time::Timestamp;
@@ -89,6 +94,63 @@ pub struct Body {
     pub sha256: Option<[u8; 32]>,
 }
 
+/// What a parser does with bodies. They are always counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Which are kept.
+    pub keep: BodyKeep,
+    /// Whether the SHA-256 of the entity bytes is wanted.
+    pub hash: bool,
+}
+
+/// Which bodies are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyKeep {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those of at most so many entity bytes.
+    UpTo(usize),
+}
+
+/// What became of the bytes of one direction: each is counted in one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// In heads.
+    pub head: u64,
+    /// In bodies, framing included.
+    pub body: u64,
+    /// Missing from the capture.
+    pub gap: u64,
+    /// After the connection became a tunnel.
+    pub tunnel: u64,
+    /// In answers of HTTP/0.9, which have no head.
+    pub headless: u64,
+    /// Of messages whose beginning or framing was lost.
+    pub torn: u64,
+    /// Between messages, and of none.
+    pub stray: u64,
+}
+
+impl Account {
+    /// All of them: the bytes of the stream, the missing ones included.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.head + self.body + self.gap + self.tunnel + self.headless + self.torn + self.stray
+    }
+
+    /// Adds another account to this one.
+    pub fn merge(&mut self, other: &Self) {
+        self.head += other.head;
+        self.body += other.body;
+        self.gap += other.gap;
+        self.tunnel += other.tunnel;
+        self.headless += other.headless;
+        self.torn += other.torn;
+        self.stray += other.stray;
+    }
+}
+
 /// The version in a start line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
@@ -110,5 +172,31 @@ impl std::fmt::Display for Version {
             Self::Http11 => f.write_str("HTTP/1.1"),
             Self::Other(major, minor) => write!(f, "HTTP/{major}.{minor}"),
         }
+    }
+}
+
+impl<H> Message<H> {
+    /// Whether the connection lasts beyond this message as far as its own sender says: not after a
+    /// message that was cut, ended by the connection's end, or made a tunnel; nor after `Connection:
+    /// close`, nor with HTTP/1.0 unless it says `keep-alive` (RFC 9112, section 9.3).
+    pub(crate) fn persists(&self, version: Version, headers: &Headers) -> bool {
+        let bounded = !matches!(self.body.framing, Framing::UntilClose | Framing::Tunnel);
+        bounded && self.completeness.is_complete() && headers.keep_alive(version)
+    }
+}
+
+impl Message<RequestHead> {
+    /// Whether the client means to use the connection again after this request.
+    #[must_use]
+    pub fn keep_alive(&self) -> bool {
+        self.persists(self.head.version, &self.head.headers)
+    }
+}
+
+impl Message<ResponseHead> {
+    /// Whether the connection can be used again after this response.
+    #[must_use]
+    pub fn keep_alive(&self) -> bool {
+        self.persists(self.head.version, &self.head.headers)
     }
 }

@@ -4,6 +4,14 @@
 //! [`Chunk`]s: data in the order of the sequence numbers (RFC 9293), gaps where bytes are proven lost,
 //! and the end. It knows nothing of HTTP: an application is told of each chunk.
 
+mod account;
+mod application;
+mod table;
+
+pub use account::{ByteAccount, StreamAccount};
+pub use application::{Application, ConnectionInfo, Roles};
+pub use table::{ConnectionTable, Limits};
+
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -68,6 +76,14 @@ pub struct ConnectionId {
     pub server: SocketAddr,
     /// Counts the connections between these two addresses, from 1.
     pub instance: u32,
+}
+
+impl ConnectionId {
+    /// The same connection, had the roles been guessed the other way round.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self { client: self.server, server: self.client, instance: self.instance }
+    }
 }
 
 /// `client>server`, with `#n` from the second instance on.

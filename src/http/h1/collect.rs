@@ -1,0 +1,127 @@
+//! A body as it comes in: counted, kept, digested, as asked.
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::body::{Decoder, Piece};
+use crate::http::{Body, BodyKeep, Framing, Options};
+
+/// Chunked bodies whose wire form is more than this many times the limit are not kept: bytes of
+/// framing can be had without end.
+const WIRE_FACTOR: usize = 8;
+
+/// The body that is being read.
+pub(super) struct Collector {
+    framing: Framing,
+    len: u64,
+    lost: u64,
+    /// What was kept so far; `None` when nothing is to be kept, or no longer.
+    kept: Option<Kept>,
+    limit: usize,
+    digest: Option<Sha256>,
+    oversized: bool,
+}
+
+#[derive(Default)]
+struct Kept {
+    entity: Vec<u8>,
+    /// Wire bytes of a chunked body; of any other they are the entity's.
+    wire: Vec<u8>,
+}
+
+impl Collector {
+    pub(super) fn new(framing: Framing, options: Options) -> Self {
+        let limit = match options.keep {
+            BodyKeep::Nothing => None,
+            BodyKeep::UpTo(limit) => Some(limit),
+        };
+        let kept = limit.map(|_| Kept::default());
+        let digest = options.hash.then(Sha256::new);
+        Self { framing, len: 0, lost: 0, kept, limit: limit.unwrap_or(0), digest, oversized: false }
+    }
+
+    /// Whether the body outgrew the limit.
+    pub(super) fn is_oversized(&self) -> bool {
+        self.oversized
+    }
+
+    /// Whether bytes of it are known to be missing.
+    pub(super) fn has_hole(&self) -> bool {
+        self.lost > 0
+    }
+
+    /// Bytes of memory that are kept.
+    pub(super) fn memory(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| kept.entity.capacity() + kept.wire.capacity())
+    }
+
+    /// Takes the bytes of one piece.
+    pub(super) fn take(&mut self, piece: Piece, bytes: &[u8], rest: Option<u64>) {
+        if let Piece::Entity(_) = piece {
+            self.len += bytes.len() as u64;
+            if let Some(digest) = &mut self.digest {
+                digest.update(bytes);
+            }
+        }
+        if self.kept.is_some() {
+            self.keep(piece, bytes, rest);
+        }
+    }
+
+    /// Notes that `len` entity bytes are missing.
+    pub(super) fn lose(&mut self, len: u64) {
+        self.lost = self.lost.saturating_add(len);
+    }
+
+    fn keep(&mut self, piece: Piece, bytes: &[u8], rest: Option<u64>) {
+        let Some(kept) = &mut self.kept else { return };
+        let chunked = self.framing == Framing::Chunked;
+        if let Piece::Entity(_) = piece {
+            if kept.entity.is_empty() && rest == Some(0) {
+                kept.entity.reserve_exact(bytes.len());
+            }
+            kept.entity.extend_from_slice(bytes);
+        }
+        if chunked {
+            kept.wire.extend_from_slice(bytes);
+        }
+        if kept.entity.len() > self.limit
+            || kept.wire.len() > self.limit.saturating_mul(WIRE_FACTOR).max(1024)
+        {
+            self.give_up();
+        }
+    }
+
+    /// The body is too large to keep: from here on it is only counted and digested.
+    fn give_up(&mut self) {
+        self.oversized = true;
+        if let Some(kept) = self.kept.take()
+            && self.digest.is_none()
+        {
+            self.digest = Some(Sha256::new().chain_update(kept.entity));
+        }
+    }
+
+    /// The body, as far as it came.
+    pub(super) fn finish(self) -> Body {
+        let (entity, wire) = match self.kept {
+            None => (None, None),
+            Some(kept) => {
+                let entity = Bytes::from(kept.entity);
+                let chunked = self.framing == Framing::Chunked;
+                let wire = if chunked { Bytes::from(kept.wire) } else { entity.clone() };
+                (Some(entity), Some(wire))
+            }
+        };
+        let sha256 = self.digest.map(|digest| digest.finalize().into());
+        Body { framing: self.framing, len: self.len, lost: self.lost, entity, wire, sha256 }
+    }
+}
+
+/// What remains of a body after the present piece, where the framing knows.
+pub(super) fn rest(decoder: &Decoder) -> Option<u64> {
+    match decoder {
+        Decoder::Length(left) => Some(*left),
+        Decoder::Chunked(_) | Decoder::UntilClose => None,
+    }
+}

@@ -1,0 +1,131 @@
+//! How the end of a message's body is found (RFC 9112, section 6.3).
+
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::http::{Framing, Headers, RequestHead, ResponseHead, Version};
+
+use super::Asked;
+
+/// The body framing of a request. What a server should refuse (section 6.3, items 3 to 5) is read as
+/// the most widespread servers would, with the anomaly named.
+pub(super) fn of_request(head: &RequestHead, anomalies: &mut AnomalySet) -> Framing {
+    if head.version == Version::Http09 {
+        return Framing::None;
+    }
+    match announced(&head.headers, anomalies) {
+        Announced::Chunked => Framing::Chunked,
+        Announced::Length(length) => Framing::Length(length),
+        // A request whose body cannot be delimited is refused by any server; a body until the
+        // connection's end exists for responses only.
+        Announced::OtherCoding | Announced::Nothing => Framing::None,
+    }
+}
+
+/// The body framing of a response to a request of the kind `asked`.
+pub(super) fn of_response(head: &ResponseHead, asked: Asked, anomalies: &mut AnomalySet) -> Framing {
+    let announced = announced(&head.headers, anomalies);
+    match (head.status, asked) {
+        (101, _) | (200..=299, Asked::Connect) => return Framing::Tunnel,
+        (100..=199 | 204 | 304, _) | (_, Asked::Head) => return Framing::None,
+        _ => {}
+    }
+    match announced {
+        Announced::Chunked => Framing::Chunked,
+        Announced::Length(length) => Framing::Length(length),
+        Announced::OtherCoding | Announced::Nothing => Framing::UntilClose,
+    }
+}
+
+/// What the header fields say of the body's length.
+enum Announced {
+    Nothing,
+    Length(u64),
+    Chunked,
+    /// A Transfer-Encoding that does not end with chunked.
+    OtherCoding,
+}
+
+fn announced(headers: &Headers, anomalies: &mut AnomalySet) -> Announced {
+    let mut length = None;
+    let mut coding = None;
+    for (name, value) in headers.iter() {
+        // Both names have a length of their own: most fields are passed over without comparing.
+        match name.len() {
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                length = Some(content_length(value, length, anomalies));
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                coding = Some(transfer_coding(value, coding, anomalies));
+            }
+            _ => {}
+        }
+    }
+    if coding.is_some() && length.is_some() {
+        anomalies.insert(Anomaly::LengthWithTransferEncoding);
+    }
+    match (coding, length) {
+        (Some(Coding::Chunked), _) => Announced::Chunked,
+        (Some(Coding::Other), _) => Announced::OtherCoding,
+        (_, Some(Some(length))) => Announced::Length(length),
+        (_, Some(None) | None) => Announced::Nothing,
+    }
+}
+
+/// A Content-Length beside those `before` it: the first valid one counts.
+#[allow(clippy::option_option, reason = "absent, invalid and a number are three things")]
+fn content_length(value: &[u8], before: Option<Option<u64>>, anomalies: &mut AnomalySet) -> Option<u64> {
+    let mut counted = before;
+    for item in value.split(|&b| b == b',') {
+        let number = decimal(item.trim_ascii());
+        let anomaly = match (number, counted) {
+            (None, _) => Some(Anomaly::InvalidContentLength),
+            (Some(_), None) => None,
+            (Some(new), Some(Some(old))) if new == old => Some(Anomaly::DuplicateContentLength),
+            (Some(_), Some(_)) => Some(Anomaly::InvalidContentLength),
+        };
+        if let Some(anomaly) = anomaly {
+            anomalies.insert(anomaly);
+        }
+        counted = Some(counted.flatten().or(number));
+    }
+    counted.flatten()
+}
+
+fn decimal(text: &[u8]) -> Option<u64> {
+    if !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Chunked,
+    Other,
+}
+
+/// A Transfer-Encoding beside those `before` it: the last coding of all decides.
+fn transfer_coding(value: &[u8], before: Option<Coding>, anomalies: &mut AnomalySet) -> Coding {
+    let mut last = before;
+    for item in value.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty()) {
+        if last == Some(Coding::Chunked) {
+            anomalies.insert(Anomaly::UnknownTransferEncoding);
+        }
+        let name = item.split(|&b| b == b';').next().unwrap_or_default().trim_ascii_end();
+        last = Some(if name.eq_ignore_ascii_case(b"chunked") { Coding::Chunked } else { Coding::Other });
+        if !is_registered(name) {
+            anomalies.insert(Anomaly::UnknownTransferEncoding);
+        }
+    }
+    let last = last.unwrap_or(Coding::Other);
+    if last == Coding::Other {
+        anomalies.insert(Anomaly::UnknownTransferEncoding);
+    }
+    last
+}
+
+/// The transfer codings of the registry (RFC 9112, section 7).
+fn is_registered(name: &[u8]) -> bool {
+    ["chunked", "gzip", "x-gzip", "deflate", "compress", "x-compress"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}

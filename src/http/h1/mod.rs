@@ -1,0 +1,553 @@
+//! HTTP/1 messages from bytes (RFC 9112).
+//!
+//! One [`Parser`] reads one direction of one connection. It never looks ahead: a message is handed
+//! over with its last byte.
+//!
+//! ```text
+//!          first byte        empty line           last byte
+//! Between ───────────▶ Head ───────────▶ Body ───────────────▶ Between
+//!    │ garbage, hole     │ hole            │ hole in framing       │ 101, 2xx to CONNECT
+//!    └───────▶ Lost ◀────┴─────────────────┘                       ▼
+//!               └── start line at the start of a push ──▶ Head   Tunnel
+//! ```
+
+mod body;
+mod collect;
+mod framing;
+mod lenient;
+mod scan;
+mod start;
+
+use bytes::Bytes;
+
+use self::body::{Decoder, Hole, Piece, Place};
+use self::collect::Collector;
+use self::scan::{Found, Scan};
+use self::start::StartLine;
+pub use self::start::{Head, Plausible, begins_surely, plausible_request, plausible_response};
+use super::{Account, Completeness, Framing, Message, Options};
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::time::Timestamp;
+
+/// The largest head that is kept whole, in bytes; of a larger one only the first so many are kept.
+pub const MAX_HEAD: usize = 256 * 1024;
+
+/// How far into a line the parser looks for whether it can be a start line.
+const LINE_PREFIX: usize = 64;
+
+/// What was asked, as far as it decides where the answer's body ends (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asked {
+    /// By HEAD: the answer has no body, whatever its fields say.
+    Head,
+    /// By CONNECT: an answer of 2xx makes a tunnel.
+    Connect,
+    /// By any other method.
+    #[default]
+    Other,
+}
+
+impl Asked {
+    /// The kind of a method.
+    #[must_use]
+    pub fn by(method: &[u8]) -> Self {
+        match method {
+            b"HEAD" => Self::Head,
+            b"CONNECT" => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// How a direction ended, as the parser needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// The sender said that nothing follows, and all before that was seen.
+    Finished,
+    /// A side broke the connection off.
+    Reset,
+    /// Nothing more was seen.
+    Unknown,
+}
+
+/// Who is told what the parser reads.
+pub trait Sink<H> {
+    /// The first byte of a message was seen.
+    fn started(&mut self, at: Timestamp) {
+        let _ = at;
+    }
+
+    /// A head is complete. For a response (a final one) the answer says what was asked; for a request
+    /// it means nothing.
+    fn head(&mut self, head: &H, first_byte: Timestamp) -> Asked {
+        let _ = (head, first_byte);
+        Asked::Other
+    }
+
+    /// A message is complete, or will never be.
+    fn message(&mut self, message: Message<H>);
+
+    /// What was announced by [`Sink::started`] turned out to be no message.
+    fn abandoned(&mut self) {}
+
+    /// Bytes are missing between messages, or a message was torn so that its end is not known: any
+    /// number of messages may be lost here.
+    fn lost(&mut self) {}
+
+    /// Whether bytes that begin no message are all the same an answer: that of HTTP/0.9, which has no
+    /// head and lasts until the connection closes.
+    fn is_headless(&mut self) -> bool {
+        false
+    }
+}
+
+/// Reads the messages of one direction.
+pub struct Parser<H> {
+    options: Options,
+    state: State<H>,
+    account: Account,
+    /// What was odd since the last message.
+    odd: AnomalySet,
+}
+
+enum State<H> {
+    /// The next byte begins a message.
+    Between,
+    /// In a head.
+    Head(Box<Partial>),
+    /// In a body.
+    Body(Box<Reading<H>>),
+    /// Where the next message begins is not known.
+    Lost,
+    /// What follows is not HTTP.
+    Tunnel,
+    /// An answer without head.
+    Headless,
+}
+
+/// A head that is being read.
+struct Partial {
+    kept: Vec<u8>,
+    /// Bytes beyond [`MAX_HEAD`].
+    beyond: u64,
+    scan: Scan,
+    first_byte: Timestamp,
+    last_byte: Timestamp,
+}
+
+/// A message whose body is being read.
+struct Reading<H> {
+    head: H,
+    decoder: Decoder,
+    body: Collector,
+    first_byte: Timestamp,
+    last_byte: Timestamp,
+    anomalies: AnomalySet,
+    /// Part of the head is missing.
+    cut_head: bool,
+}
+
+impl<H: Head> Parser<H> {
+    /// A parser that stands between messages.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { options, state: State::Between, account: Account::default(), odd: AnomalySet::EMPTY }
+    }
+
+    /// A parser that was put before the middle of a stream: it looks for the next start line.
+    #[must_use]
+    pub fn midstream(options: Options) -> Self {
+        Self { state: State::Lost, ..Self::new(options) }
+    }
+
+    /// What was odd after the last message, and belongs to none.
+    #[must_use]
+    pub fn leftover(&self) -> AnomalySet {
+        self.odd
+    }
+
+    /// Bytes of memory beside the parser itself.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        match &self.state {
+            State::Head(partial) => size_of::<Partial>() + partial.kept.capacity(),
+            State::Body(reading) => size_of::<Reading<H>>() + reading.body.memory(),
+            State::Between | State::Lost | State::Tunnel | State::Headless => 0,
+        }
+    }
+
+    /// What became of the bytes so far. Those of a head that is still being read are not in it yet.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.account
+    }
+
+    /// Whether a message has begun and is not complete.
+    #[must_use]
+    pub fn is_within_message(&self) -> bool {
+        matches!(self.state, State::Head(_) | State::Body(_))
+    }
+
+    /// Whether what follows is not HTTP.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        matches!(self.state, State::Tunnel)
+    }
+
+    /// Whether the last bytes were no message, or their beginning is missing.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state, State::Lost)
+    }
+
+    /// Tells that the connection became a tunnel: what follows is not HTTP.
+    pub fn tunnel<S: Sink<H>>(&mut self, sink: &mut S) {
+        self.end(Close::Unknown, sink);
+        self.state = State::Tunnel;
+    }
+
+    /// The next bytes, seen at `at`.
+    pub fn push<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
+        let mut rest = bytes;
+        if let State::Lost = self.state {
+            self.find(at, rest, sink);
+        }
+        while !rest.is_empty() {
+            rest = rest.get(self.read(at, rest, sink)..).unwrap_or_default();
+        }
+    }
+
+    /// Reads the first of `bytes`, at most to the end of the present message; says how many.
+    ///
+    /// At least one byte is read, so that a caller that wants one message stops when it has it.
+    pub fn read<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
+        match &mut self.state {
+            State::Between => self.read_between(at, bytes, sink),
+            State::Head(_) => self.read_head(at, bytes, sink),
+            State::Body(_) => self.read_body(at, bytes, sink),
+            State::Lost => count(&mut self.account.torn, bytes),
+            State::Tunnel => count(&mut self.account.tunnel, bytes),
+            State::Headless => count(&mut self.account.headless, bytes),
+        }
+    }
+
+    /// `len` bytes are missing.
+    pub fn gap<S: Sink<H>>(&mut self, len: u64, sink: &mut S) {
+        self.account.gap = self.account.gap.saturating_add(len);
+        match &mut self.state {
+            State::Between => self.lose(sink),
+            State::Head(_) => {
+                self.cut_head(Completeness::Gap, sink);
+                self.lose(sink);
+            }
+            State::Body(reading) => {
+                let hole = reading.decoder.gap(len);
+                self.hole(hole, len, sink);
+            }
+            State::Lost | State::Tunnel | State::Headless => {}
+        }
+    }
+
+    /// Nothing follows.
+    pub fn end<S: Sink<H>>(&mut self, close: Close, sink: &mut S) {
+        let short = match close {
+            Close::Finished | Close::Reset => Completeness::Aborted,
+            Close::Unknown => Completeness::Cut,
+        };
+        match std::mem::replace(&mut self.state, State::Between) {
+            State::Head(partial) => {
+                self.state = State::Head(partial);
+                self.cut_head(short, sink);
+            }
+            State::Body(mut reading) => {
+                let whole = reading.decoder == Decoder::UntilClose && close == Close::Finished;
+                if !whole && short == Completeness::Aborted {
+                    reading.anomalies.insert(Anomaly::BodyCutShort);
+                }
+                finish(*reading, if whole { Completeness::Complete } else { short }, sink);
+            }
+            other => self.state = other,
+        }
+    }
+
+    fn read_between<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
+        // Empty lines ahead of a start line are passed over (RFC 9112, section 2.2).
+        let blank = bytes.iter().take_while(|&&b| matches!(b, b'\r' | b'\n')).count();
+        if blank > 0 {
+            self.odd.insert(Anomaly::StrayBytes);
+            return count(&mut self.account.stray, bytes.get(..blank).unwrap_or_default());
+        }
+        if H::plausible(prefix(bytes)) == Plausible::No {
+            if sink.is_headless() {
+                self.state = State::Headless;
+            } else {
+                self.odd.insert(Anomaly::StrayBytes);
+                self.state = State::Lost;
+                return count(&mut self.account.stray, bytes);
+            }
+            return self.read(at, bytes, sink);
+        }
+        self.begin(at, sink);
+        self.read_head(at, bytes, sink)
+    }
+
+    fn begin<S: Sink<H>>(&mut self, at: Timestamp, sink: &mut S) {
+        sink.started(at);
+        self.state = State::Head(Box::new(Partial {
+            kept: Vec::new(),
+            beyond: 0,
+            scan: Scan::default(),
+            first_byte: at,
+            last_byte: at,
+        }));
+    }
+
+    fn read_head<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
+        let State::Head(partial) = &mut self.state else { return bytes.len() };
+        partial.last_byte = at;
+        match partial.take::<H>(bytes) {
+            Took::All => bytes.len(),
+            Took::Head(used, raw) => {
+                self.complete_head(raw, sink);
+                used
+            }
+            Took::NoHead => {
+                let stray = partial.kept.len() as u64 + bytes.len() as u64;
+                self.account.stray += stray;
+                self.odd.insert(Anomaly::StrayBytes);
+                self.state = State::Lost;
+                sink.abandoned();
+                bytes.len()
+            }
+        }
+    }
+
+    fn complete_head<S: Sink<H>>(&mut self, raw: Bytes, sink: &mut S) {
+        let State::Head(partial) = std::mem::replace(&mut self.state, State::Between) else { return };
+        let size = raw.len() as u64 + partial.beyond;
+        let mut anomalies = std::mem::take(&mut self.odd);
+        start::note_bare_lf(partial.scan.saw_bare_lf(), &mut anomalies);
+        if partial.beyond > 0 {
+            anomalies.insert(Anomaly::OversizedHead);
+        }
+        let Some(head) = H::parse(raw, &mut anomalies) else {
+            self.account.stray += size;
+            self.odd.insert(Anomaly::StrayBytes);
+            self.state = State::Lost;
+            sink.abandoned();
+            return;
+        };
+        self.account.head += size;
+        let asked = if head.is_interim() { Asked::Other } else { sink.head(&head, partial.first_byte) };
+        let framing = head.framing(asked, &mut anomalies);
+        let decoder = match framing {
+            Framing::None | Framing::Tunnel => Decoder::Length(0),
+            Framing::Length(length) => Decoder::Length(length),
+            Framing::Chunked => Decoder::CHUNKED,
+            Framing::UntilClose => Decoder::UntilClose,
+        };
+        let done = decoder.is_done();
+        let reading = Reading {
+            head,
+            decoder,
+            body: Collector::new(framing, self.options),
+            first_byte: partial.first_byte,
+            last_byte: partial.last_byte,
+            anomalies,
+            cut_head: partial.beyond > 0,
+        };
+        if framing == Framing::Tunnel {
+            self.state = State::Tunnel;
+        }
+        if done {
+            finish(reading, Completeness::Complete, sink);
+        } else {
+            self.state = State::Body(Box::new(reading));
+        }
+    }
+
+    fn read_body<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
+        let State::Body(reading) = &mut self.state else { return bytes.len() };
+        let mut used = 0;
+        while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty())
+            && !reading.decoder.is_done()
+            && !reading.decoder.is_broken()
+        {
+            let piece = reading.decoder.next(rest);
+            let (Piece::Entity(length) | Piece::Framing(length)) = piece;
+            reading.body.take(piece, rest.get(..length).unwrap_or_default(), collect::rest(&reading.decoder));
+            used += length;
+        }
+        self.account.body += used as u64;
+        if used > 0 {
+            reading.last_byte = at;
+        }
+        if reading.decoder.is_done() {
+            self.finish_body(Completeness::Complete, sink);
+        } else if reading.decoder.is_broken() {
+            reading.anomalies.insert(Anomaly::InvalidChunk);
+            self.finish_body(Completeness::Aborted, sink);
+            self.account.torn += bytes.len().saturating_sub(used) as u64;
+            self.lose(sink);
+            return bytes.len();
+        }
+        used
+    }
+
+    /// A hole in a body: the message goes on where its framing is still known.
+    fn hole<S: Sink<H>>(&mut self, hole: Hole, len: u64, sink: &mut S) {
+        let State::Body(reading) = &mut self.state else { return };
+        match hole {
+            Hole::Within(lost) => {
+                reading.body.lose(lost);
+                if reading.decoder.is_done() {
+                    self.finish_body(Completeness::Gap, sink);
+                    if len > lost {
+                        self.lose(sink);
+                    }
+                }
+            }
+            Hole::Lost => {
+                reading.body.lose(len);
+                self.finish_body(Completeness::Gap, sink);
+                self.lose(sink);
+            }
+        }
+    }
+
+    fn finish_body<S: Sink<H>>(&mut self, completeness: Completeness, sink: &mut S) {
+        if let State::Body(reading) = std::mem::replace(&mut self.state, State::Between) {
+            finish(*reading, completeness, sink);
+        }
+    }
+
+    /// A head that will never be complete: where its start line is whole, it is told as far as it came.
+    fn cut_head<S: Sink<H>>(&mut self, completeness: Completeness, sink: &mut S) {
+        let State::Head(partial) = std::mem::replace(&mut self.state, State::Between) else { return };
+        let size = partial.kept.len() as u64 + partial.beyond;
+        let mut anomalies = std::mem::take(&mut self.odd);
+        let whole_line = partial.scan.past_start_line();
+        let Some(head) = Some(partial.kept)
+            .filter(|_| whole_line)
+            .and_then(|kept| H::parse(Bytes::from(kept), &mut anomalies))
+        else {
+            self.account.torn += size;
+            sink.abandoned();
+            return;
+        };
+        self.account.head += size;
+        if !head.is_interim() {
+            sink.head(&head, partial.first_byte);
+        }
+        let reading = Reading {
+            head,
+            decoder: Decoder::Length(0),
+            body: Collector::new(Framing::None, self.options),
+            first_byte: partial.first_byte,
+            last_byte: partial.last_byte,
+            anomalies,
+            cut_head: true,
+        };
+        finish(reading, completeness, sink);
+    }
+
+    fn lose<S: Sink<H>>(&mut self, sink: &mut S) {
+        self.state = State::Lost;
+        sink.lost();
+    }
+
+    /// Looks for a start line where one is most likely and nothing else is likely to look like one: at
+    /// the very beginning of what was pushed, which is the beginning of a packet.
+    fn find<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
+        if begins_surely::<H>(bytes) {
+            self.begin(at, sink);
+        }
+    }
+}
+
+/// What became of bytes that were handed to a partial head.
+enum Took {
+    /// They are part of it.
+    All,
+    /// So many complete it; here it is.
+    Head(usize, Bytes),
+    /// It is none.
+    NoHead,
+}
+
+impl Partial {
+    fn take<H: Head>(&mut self, bytes: &[u8]) -> Took {
+        let before = self.kept.len();
+        let mut from = 0;
+        loop {
+            match self.scan.feed(bytes, from) {
+                Found::Nothing => {
+                    self.keep(bytes);
+                    let unsure = !self.scan.past_start_line() && before < LINE_PREFIX;
+                    let refused = unsure && H::plausible(prefix(&self.kept)) == Plausible::No;
+                    if refused {
+                        self.kept.truncate(before);
+                        return Took::NoHead;
+                    }
+                    return Took::All;
+                }
+                Found::StartLine(end) => match H::start_line(&self.joined(bytes, end)) {
+                    StartLine::Whole => return Took::Head(end, self.complete(bytes, end)),
+                    StartLine::Begins => from = end,
+                    StartLine::None => return Took::NoHead,
+                },
+                Found::End(end) => return Took::Head(end, self.complete(bytes, end)),
+            }
+        }
+    }
+
+    fn joined<'a>(&'a self, bytes: &'a [u8], end: usize) -> std::borrow::Cow<'a, [u8]> {
+        let piece = bytes.get(..end).unwrap_or_default();
+        if self.kept.is_empty() { piece.into() } else { [self.kept.as_slice(), piece].concat().into() }
+    }
+
+    /// The head, which ends after `end` of `bytes`.
+    fn complete(&mut self, bytes: &[u8], end: usize) -> Bytes {
+        let piece = bytes.get(..end).unwrap_or_default();
+        if self.kept.is_empty() && piece.len() <= MAX_HEAD {
+            return Bytes::copy_from_slice(piece);
+        }
+        self.keep(piece);
+        Bytes::from(std::mem::take(&mut self.kept))
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = MAX_HEAD.saturating_sub(self.kept.len()).min(bytes.len());
+        self.kept.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        self.beyond += (bytes.len() - room) as u64;
+    }
+}
+
+fn finish<H, S: Sink<H>>(reading: Reading<H>, completeness: Completeness, sink: &mut S) {
+    let Reading { head, body, first_byte, last_byte, mut anomalies, cut_head, .. } = reading;
+    if body.is_oversized() {
+        anomalies.insert(Anomaly::OversizedBody);
+    }
+    let completeness = match completeness {
+        Completeness::Complete if body.has_hole() => Completeness::Gap,
+        Completeness::Complete if cut_head => Completeness::Cut,
+        other => other,
+    };
+    sink.message(Message { head, body: body.finish(), first_byte, last_byte, completeness, anomalies });
+}
+
+fn prefix(bytes: &[u8]) -> &[u8] {
+    bytes.get(..LINE_PREFIX).unwrap_or(bytes)
+}
+
+/// Counts all of `bytes`.
+fn count(place: &mut u64, bytes: &[u8]) -> usize {
+    *place += bytes.len() as u64;
+    bytes.len()
+}
+
+impl Decoder {
+    fn is_broken(&self) -> bool {
+        matches!(self, Self::Chunked(chunked) if chunked.place == Place::Broken)
+    }
+}

@@ -1,0 +1,266 @@
+//! The two kinds of head, and what the one parser asks of them.
+
+use bytes::Bytes;
+use httparse::Header;
+
+use super::{Asked, framing, lenient};
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::http::head::Span;
+use crate::http::{Framing, Headers, RequestHead, ResponseHead, Version};
+
+/// More fields than this take the slower way through the lenient splitter.
+const FIELDS: usize = 96;
+
+/// The head of a request or of a response, as the parser needs it.
+pub trait Head: Sized + sealed::Sealed {}
+
+impl Head for RequestHead {}
+impl Head for ResponseHead {}
+
+/// Whether bytes can be the beginning of a start line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plausible {
+    /// They are such a beginning.
+    Yes,
+    /// So far; more bytes will tell.
+    Perhaps,
+    /// They are something else.
+    No,
+}
+
+/// What a complete line begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartLine {
+    /// A message, and is all of its head (HTTP/0.9).
+    Whole,
+    /// A message.
+    Begins,
+    /// Nothing.
+    None,
+}
+
+pub(super) mod sealed {
+    use super::{AnomalySet, Asked, Bytes, Framing, Plausible, StartLine};
+
+    /// What only this module's parser may call.
+    pub trait Sealed {
+        /// Whether `prefix`, all or the first bytes of a line, can begin a message.
+        fn plausible(prefix: &[u8]) -> Plausible;
+        /// Whether `bytes` begin with a start line beyond doubt.
+        fn certain(bytes: &[u8]) -> bool;
+        /// What a complete line begins.
+        fn start_line(line: &[u8]) -> StartLine;
+        /// Reads a head: `raw` ends with the empty line, save where the head was cut.
+        fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self>
+        where
+            Self: Sized;
+        /// Whether another, final message follows for the same request (1xx save 101).
+        fn is_interim(&self) -> bool;
+        /// How the body's end is found.
+        fn framing(&self, asked: Asked, anomalies: &mut AnomalySet) -> Framing;
+    }
+}
+
+impl sealed::Sealed for RequestHead {
+    fn plausible(prefix: &[u8]) -> Plausible {
+        plausible_request(prefix)
+    }
+
+    fn certain(bytes: &[u8]) -> bool {
+        certain_request(bytes)
+    }
+
+    fn start_line(line: &[u8]) -> StartLine {
+        if line.ends_with(b" HTTP/1.1\r\n") {
+            return StartLine::Begins;
+        }
+        match lenient::request_line(line, &mut AnomalySet::default()) {
+            Some(parts) if parts.version == Version::Http09 => StartLine::Whole,
+            Some(_) => StartLine::Begins,
+            None => StartLine::None,
+        }
+    }
+
+    fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self> {
+        if let Some(head) = strict_request(&raw) {
+            return Some(head);
+        }
+        let lenient::RequestLine { method, target, version } = lenient::request_line(&raw, anomalies)?;
+        let fields = lenient::fields(&raw, anomalies);
+        Some(Self { raw: raw.clone(), version, headers: Headers::new(raw, fields), method, target })
+    }
+
+    fn is_interim(&self) -> bool {
+        false
+    }
+
+    fn framing(&self, _: Asked, anomalies: &mut AnomalySet) -> Framing {
+        framing::of_request(self, anomalies)
+    }
+}
+
+impl sealed::Sealed for ResponseHead {
+    fn plausible(prefix: &[u8]) -> Plausible {
+        plausible_response(prefix)
+    }
+
+    fn certain(bytes: &[u8]) -> bool {
+        certain_response(bytes)
+    }
+
+    fn start_line(line: &[u8]) -> StartLine {
+        if line.starts_with(b"HTTP/1.1 ") || lenient::status_line(line, &mut AnomalySet::default()).is_some()
+        {
+            StartLine::Begins
+        } else {
+            StartLine::None
+        }
+    }
+
+    fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self> {
+        if let Some(head) = strict_response(&raw) {
+            return Some(head);
+        }
+        let lenient::StatusLine { version, status, reason } = lenient::status_line(&raw, anomalies)?;
+        let fields = lenient::fields(&raw, anomalies);
+        Some(Self { raw: raw.clone(), version, status, headers: Headers::new(raw, fields), reason })
+    }
+
+    fn is_interim(&self) -> bool {
+        !self.is_final()
+    }
+
+    fn framing(&self, asked: Asked, anomalies: &mut AnomalySet) -> Framing {
+        framing::of_response(self, asked, anomalies)
+    }
+}
+
+/// The longest method that is taken for one: the registry's longest has 17 characters.
+const METHOD: usize = 32;
+
+/// Whether `prefix` can begin a request line: white space, a token, white space, a printable byte.
+pub fn plausible_request(prefix: &[u8]) -> Plausible {
+    let token = prefix.iter().position(|&b| !lenient::is_token(b)).unwrap_or(prefix.len());
+    match prefix.get(token) {
+        _ if token > METHOD => Plausible::No,
+        None => Plausible::Perhaps,
+        Some(b' ' | b'\t') if token > 0 => Plausible::Yes,
+        Some(_) => Plausible::No,
+    }
+}
+
+/// Whether `prefix` can begin a status line: the protocol's name, in any case.
+pub fn plausible_response(prefix: &[u8]) -> Plausible {
+    let name = b"HTTP/";
+    let same = prefix.iter().zip(name).all(|(a, b)| a.eq_ignore_ascii_case(b));
+    match same {
+        true if prefix.len() >= name.len() => Plausible::Yes,
+        true => Plausible::Perhaps,
+        false => Plausible::No,
+    }
+}
+
+fn strict_request(raw: &Bytes) -> Option<RequestHead> {
+    let mut fields = [const { std::mem::MaybeUninit::uninit() }; FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(raw, &mut fields).ok()?;
+    if !parsed.is_complete() {
+        return None;
+    }
+    Some(RequestHead {
+        raw: raw.clone(),
+        version: version(request.version?),
+        method: span(raw, request.method?.as_bytes())?,
+        target: span(raw, request.path?.as_bytes())?,
+        headers: headers(raw, request.headers)?,
+    })
+}
+
+fn strict_response(raw: &Bytes) -> Option<ResponseHead> {
+    let mut fields = [const { std::mem::MaybeUninit::uninit() }; FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default()
+        .parse_response_with_uninit_headers(&mut response, raw, &mut fields)
+        .ok()?;
+    // httparse hands no reason that is not ASCII; the lenient reader keeps it.
+    let reason = response.reason.filter(|reason| parsed.is_complete() && !reason.is_empty());
+    let reason = reason.map_or(Some(0..0), |reason| span(raw, reason.as_bytes()))?;
+    if reason.is_empty() && !has_no_reason(raw) {
+        return None;
+    }
+    Some(ResponseHead {
+        raw: raw.clone(),
+        version: version(response.version?),
+        status: response.code?,
+        reason,
+        headers: headers(raw, response.headers)?,
+    })
+}
+
+/// Whether the status line ends with the status code.
+fn has_no_reason(raw: &[u8]) -> bool {
+    let line = raw.split(|&b| b == b'\n').next().unwrap_or_default();
+    line.trim_ascii_end().len() <= "HTTP/1.1 200".len()
+}
+
+fn version(minor: u8) -> Version {
+    if minor == 0 { Version::Http10 } else { Version::Http11 }
+}
+
+fn headers(raw: &Bytes, fields: &[Header<'_>]) -> Option<Headers> {
+    let mut spans = Vec::with_capacity(fields.len());
+    for field in fields {
+        spans.push((span(raw, field.name.as_bytes())?, span(raw, field.value)?));
+    }
+    Some(Headers::new(raw.clone(), spans))
+}
+
+/// Where `part`, a slice of `raw`, lies in it.
+fn span(raw: &[u8], part: &[u8]) -> Option<Span> {
+    if part.is_empty() {
+        return Some(0..0);
+    }
+    let start = (part.as_ptr() as usize).checked_sub(raw.as_ptr() as usize)?;
+    let end = start.checked_add(part.len()).filter(|&end| end <= raw.len())?;
+    Some(u32::try_from(start).ok()?..u32::try_from(end).ok()?)
+}
+
+/// Names the anomaly of a head in which a line ended with LF alone.
+pub(super) fn note_bare_lf(saw: bool, anomalies: &mut AnomalySet) {
+    if saw {
+        anomalies.insert(Anomaly::BareLf);
+    }
+}
+
+/// Whether `bytes` begin with a complete start line that leaves no doubt: for use where they need not
+/// begin a message at all.
+pub fn begins_surely<H: Head>(bytes: &[u8]) -> bool {
+    H::certain(bytes.get(..SURE_LINE).unwrap_or(bytes))
+}
+
+/// How far the end of such a start line is looked for.
+const SURE_LINE: usize = 16 * 1024;
+
+/// A status line that the strict grammar allows (RFC 9112, section 4).
+fn certain_response(bytes: &[u8]) -> bool {
+    let digits = |at: std::ops::Range<usize>| {
+        let part = bytes.get(at.clone()).unwrap_or_default();
+        part.len() == at.len() && part.iter().all(u8::is_ascii_digit)
+    };
+    bytes.starts_with(b"HTTP/1.")
+        && digits(7..8)
+        && bytes.get(8) == Some(&b' ')
+        && digits(9..12)
+        && matches!(bytes.get(12), Some(b' ' | b'\r' | b'\n'))
+}
+
+/// A request line that ends with a version of HTTP/1.
+fn certain_request(bytes: &[u8]) -> bool {
+    if plausible_request(bytes) != Plausible::Yes || !bytes.first().is_some_and(u8::is_ascii_uppercase) {
+        return false;
+    }
+    let Some(lf) = memchr::memchr(b'\n', bytes) else { return false };
+    let line = bytes.get(..lf).unwrap_or_default().trim_ascii_end();
+    let version = line.len().checked_sub(" HTTP/1.1".len()).and_then(|at| line.get(at..));
+    matches!(version, Some(b" HTTP/1.1" | b" HTTP/1.0"))
+}
