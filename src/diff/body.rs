@@ -137,7 +137,9 @@ fn digest(response: &Response) -> Option<[u8; 32]> {
 
 fn summary(len: u64, digest: &[u8]) -> String {
     let mut out = format!("{len} bytes, sha256 ");
-    digest.iter().for_each(|b| _ = write!(out, "{b:02x}"));
+    for byte in digest {
+        _ = write!(out, "{byte:02x}");
+    }
     out
 }
 

@@ -55,13 +55,15 @@ impl Context {
 pub(super) struct Echo<'c> {
     context: &'c Context,
     /// What is searched for, and what it stood for: with its port, then without.
-    substitutions: Vec<(Cow<'c, [u8]>, Cow<'c, [u8]>)>,
+    substitutions: Vec<Substitution<'c>>,
 }
+
+type Substitution<'c> = (Cow<'c, [u8]>, Cow<'c, [u8]>);
 
 impl<'c> Echo<'c> {
     pub(super) fn new(context: &'c Context) -> Self {
         let (shadow, host) = (context.shadow_host.as_slice(), context.host.as_slice());
-        let mut substitutions: Vec<(Cow<'c, [u8]>, Cow<'c, [u8]>)> = Vec::new();
+        let mut substitutions: Vec<Substitution<'c>> = Vec::new();
         for (from, to) in [(shadow, host), (name_of(shadow), name_of(host))] {
             let lower = (from.to_ascii_lowercase().into(), to.to_ascii_lowercase().into());
             for pair in [(Cow::Borrowed(from), Cow::Borrowed(to)), lower] {

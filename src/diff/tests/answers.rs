@@ -4,8 +4,9 @@ use super::*;
 
 #[test]
 fn json_is_compared_by_structure() {
+    type Row<'t> = (&'t str, &'t str, &'t [(&'t str, Kind)]);
     use Kind::*;
-    let table: &[(&str, &str, &[(&str, Kind)])] = &[
+    let table: &[Row<'_>] = &[
         (r#"{"a":1,"b":2}"#, r#"{ "b": 2, "a": 1 }"#, &[]),
         (r#"{"a":1}"#, r#"{"a":2}"#, &[("$['a']", ValueChanged)]),
         (r#"{"a":1}"#, r#"{"a":1.0}"#, &[("$['a']", NumberFormat)]),
@@ -124,11 +125,11 @@ fn the_echo_of_added_headers_is_the_shadowings_own() {
     assert_eq!(
         found,
         [
-            ("$['headers']['X-Secret']".to_owned(), Class::Shadow),
-            ("$['headers']['X-Other']".to_owned(), Class::Unverified),
             ("$['headers']['X-Envoy-Internal']".to_owned(), Class::Shadow),
             ("$['headers']['X-Forwarded-For']".to_owned(), Class::Shadow),
+            ("$['headers']['X-Other']".to_owned(), Class::Unverified),
             ("$['headers']['X-Own']".to_owned(), Class::Unverified),
+            ("$['headers']['X-Secret']".to_owned(), Class::Shadow),
         ]
     );
 }
@@ -166,7 +167,8 @@ fn a_validator_makes_304_and_200_a_kind_of_their_own() {
 
 #[test]
 fn headers_are_compared_by_tier() {
-    let table: &[(&[&str], &[&str], &[(&str, Kind, Class)])] = &[
+    type Row<'t> = (&'t [&'t str], &'t [&'t str], &'t [(&'t str, Kind, Class)]);
+    let table: &[Row<'_>] = &[
         (&["Content-Length: 5", "Connection: close"], &["Transfer-Encoding: chunked"], &[]),
         (&["Date: x", "ETag: \"a\""], &["date: y", "etag: \"b\""], &[]),
         (&["Date: x"], &[], &[("date", Kind::Missing, Class::Unverified)]),
