@@ -1,7 +1,10 @@
 //! Network namespaces and the cables between them.
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::process::Command;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::skip::command;
@@ -17,6 +20,7 @@ impl Namespace {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         require_tool("ip", "-V")?;
         require_privilege(true)?;
+        sweep();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = Self { name: format!("shadowcap-{}-{number}", std::process::id()) };
         ip(&["netns", "add", &namespace.name]);
@@ -41,6 +45,20 @@ impl Namespace {
         all.extend(arguments);
         ip(&all);
     }
+}
+
+/// Takes away what test processes left behind that were killed.
+fn sweep() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let names = fs::read_dir("/run/netns").into_iter().flatten().flatten().map(|entry| entry.file_name());
+        for name in names.filter_map(|name| name.into_string().ok()) {
+            let owner = name.strip_prefix("shadowcap-").and_then(|rest| rest.split('-').next());
+            if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+                let _ = command("ip").args(["netns", "del", &name]).output();
+            }
+        }
+    });
 }
 
 impl Drop for Namespace {
