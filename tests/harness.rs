@@ -138,8 +138,16 @@ fn a_cable_joins_two_namespaces_and_tcpdump_sees_what_passes() {
     assert_eq!(nginx.wait_for_requests(1)[0].client, Veth::ADDRESS_A.to_string());
     let counts = tcpdump.stop();
     assert!(counts.captured >= 8, "{counts:?}");
+    let httpbin = or_skip!(Httpbin::start_in(&veth.a, SocketAddr::new(Veth::ADDRESS_A, 8000)));
+    let mut curl = veth.b.command("curl");
+    let output =
+        curl.args(["-sS", "--max-time", "10", &format!("{}/headers", httpbin.url())]).output().unwrap();
+    assert!(output.stdout.starts_with(b"{"), "{output:?}");
+    assert_eq!(httpbin.wait_for_requests(1)[0].client, Veth::ADDRESS_B.to_string());
+    let said = Shadowcap::new_in(&veth.a, ["no-such-command"]).run();
+    assert!(said.to_string().contains(veth.a.name()), "{said}");
     let name = veth.a.name().to_owned();
-    drop((nginx, veth));
+    drop((nginx, httpbin, veth));
     assert!(!std::path::Path::new("/run/netns").join(name).exists(), "a dropped namespace is gone");
 }
 
@@ -194,8 +202,8 @@ fn the_raw_server_resets_closes_and_hangs_at_the_point_that_it_is_told() {
     let outcome = |_: usize| {
         let mut stream = TcpStream::connect(server.address())?;
         stream.set_read_timeout(Some(Duration::from_millis(200)))?;
-        // It may be reset already.
-        let _ = stream.write_all(request);
+        // A reset is told once: by the write, when it came before.
+        stream.write_all(request)?;
         stream.read(&mut [0; 16])
     };
     let outcomes: Vec<String> =
@@ -207,6 +215,7 @@ fn the_raw_server_resets_closes_and_hangs_at_the_point_that_it_is_told() {
     for hang in [4, 5] {
         assert!(["operation would block", "timed out"].contains(&outcomes[hang].as_str()), "{outcomes:?}");
     }
+    server.wait_for("the last request", |connections| connections[5].bytes.len() == request.len());
     let read: Vec<usize> = server.connections().iter().map(|connection| connection.bytes.len()).collect();
     assert_eq!(read, [0, 0, 7, 7, 0, request.len()]);
 }

@@ -7,12 +7,10 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{AccessLine, Process, Skip, venv};
+use super::{AccessLine, Namespace, Process, Skip, venv};
 
-/// One worker with threads, which keeps connections alive. It inherits its listening socket as fd 0, so that its
-/// port is known before it runs and nobody else can take it.
+/// One worker with threads, which keeps connections alive.
 const CONFIG: &str = r#"
-bind = "fd://0"
 workers = 1
 worker_class = "gthread"
 threads = 64
@@ -24,7 +22,7 @@ def post_worker_init(worker):
     worker.log.info("the worker is ready")
 "#;
 
-/// `httpbin` on a loopback port.
+/// `httpbin` in a server of its own.
 pub struct Httpbin {
     process: Process,
     address: SocketAddr,
@@ -32,21 +30,36 @@ pub struct Httpbin {
 }
 
 impl Httpbin {
-    /// Starts one and waits until it has loaded.
+    /// Starts one on a loopback port and waits until it has loaded.
+    ///
+    /// It inherits its listening socket as fd 0, so that its port is known before it runs and nobody else can take
+    /// it.
     pub fn start() -> Result<Self, Skip> {
         let python = venv()?.join("bin/python");
-        let folder = TempDir::new().unwrap();
-        fs::write(folder.path().join("config.py"), CONFIG).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let mut command = Command::new(python);
+        command.stdin(Stdio::from(OwnedFd::from(listener)));
+        Ok(Self::launch(command, "fd://0", address))
+    }
+
+    /// Starts one inside a namespace, where no one else has a port: it binds `address` itself.
+    pub fn start_in(namespace: &Namespace, address: SocketAddr) -> Result<Self, Skip> {
+        let python = venv()?.join("bin/python");
+        let mut command = namespace.command(&python.display().to_string());
+        command.stdin(Stdio::null());
+        Ok(Self::launch(command, &address.to_string(), address))
+    }
+
+    fn launch(mut command: Command, bind: &str, address: SocketAddr) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("config.py"), CONFIG).unwrap();
         command
-            .args(["-m", "gunicorn", "--config", "config.py", "httpbin:app"])
-            .current_dir(&folder)
-            .stdin(Stdio::from(OwnedFd::from(listener)));
+            .args(["-m", "gunicorn", "--config", "config.py", "--bind", bind, "httpbin:app"])
+            .current_dir(&folder);
         let process = Process::spawn(command, "QUIT");
         process.wait_for_stderr("the worker is ready");
-        Ok(Self { process, address, _folder: folder })
+        Self { process, address, _folder: folder }
     }
 
     pub fn address(&self) -> SocketAddr {

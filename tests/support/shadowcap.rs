@@ -11,7 +11,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{PATIENCE, Process};
+use super::{Namespace, PATIENCE, Process};
+
+/// The program as cargo built it for this test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_shadowcap");
 
 /// A command line in the making, in a folder of its own.
 pub struct Shadowcap {
@@ -24,8 +27,16 @@ pub struct Shadowcap {
 impl Shadowcap {
     /// `shadowcap` with these arguments, in an empty folder and without what the user's environment would change.
     pub fn new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::with(Command::new(PROGRAM), arguments)
+    }
+
+    /// The same inside a network namespace.
+    pub fn new_in<A: AsRef<OsStr>>(namespace: &Namespace, arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::with(namespace.command(PROGRAM), arguments)
+    }
+
+    fn with<A: AsRef<OsStr>>(mut command: Command, arguments: impl IntoIterator<Item = A>) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shadowcap"));
         command.args(arguments).current_dir(&folder).env("NO_COLOR", "1");
         for name in ["RUST_LOG", "RUST_BACKTRACE", "http_proxy", "https_proxy", "all_proxy", "ALL_PROXY"] {
             command.env_remove(name);
