@@ -6,6 +6,8 @@ PROFILE ?= release
 
 CARGO ?= cargo
 ARGS ?=
+# The tests leave a line here for each that could not run.
+SKIPPED = target/tmp/skipped-tests
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test lint bench doc install uninstall setup-build setup-test rust
@@ -21,8 +23,10 @@ build: setup-build ## the program, in target/release/
 	$(CARGO) build --locked --release
 
 test: setup-test ## every test, with the real servers they need
+	@rm -f $(SKIPPED)
 	$(CARGO) test --locked --no-fail-fast $(ARGS)
-	@echo 'make test: every test passed.'
+	@if [ -s $(SKIPPED) ]; then echo; cat $(SKIPPED); fi
+	@echo 'make test: every test passed, save those that are named above as SKIPPED, if any.'
 
 lint: setup-build ## format, clippy, documentation, licences and bans of dependencies
 	$(CARGO) fmt --check
