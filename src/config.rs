@@ -7,6 +7,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use reqwest::Url;
 
+use crate::capture::Input;
+
 /// A word of the user's that cannot be meant.
 #[derive(Debug, thiserror::Error)]
 #[error("{option} `{given}`: {problem}")]
@@ -24,6 +26,12 @@ impl ConfigError {
     pub fn new(option: &'static str, given: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { option, given: given.into(), problem: problem.into() }
     }
+}
+
+/// The captures that the arguments name.
+#[must_use]
+pub fn inputs(captures: &[String]) -> Vec<Input> {
+    captures.iter().map(Input::parse).collect()
 }
 
 /// Where v2 is.

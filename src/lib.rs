@@ -72,3 +72,9 @@ pub mod config;
 
 #[cfg(feature = "cli")]
 pub mod demo;
+
+#[cfg(feature = "cli")]
+pub mod pipeline;
+
+#[cfg(feature = "cli")]
+pub mod cli;

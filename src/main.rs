@@ -1,3 +1,7 @@
 //! The program: parse, run, exit code.
 
-fn main() {}
+use shadowcap::cli::{self, Exit};
+
+fn main() -> Exit {
+    cli::run()
+}

@@ -5,9 +5,11 @@ mod latency;
 mod route;
 mod summary;
 mod tally;
+mod visible;
 
 pub use gate::Gate;
 pub use latency::{Latency, Quantiles, Step};
 pub use route::route_of;
 pub use summary::*;
 pub use tally::{Judged, Tally};
+pub(crate) use visible::visible;

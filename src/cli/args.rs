@@ -1,0 +1,327 @@
+//! What can be typed. Meanings are in [`config`](crate::config).
+
+use std::path::PathBuf;
+
+use crate::http::Options;
+use crate::pipeline::ReadingOptions;
+use crate::stream::Limits;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// The program's arguments.
+#[derive(Debug, Parser)]
+#[command(
+    name = "shadowcap",
+    version,
+    about = "What would v2 have answered to yesterday's traffic?",
+    long_about = "Reads a packet capture of HTTP traffic between clients and a service's v1, sends each request \
+                  again to v2 with the `-shadow` Host of Istio's mirroring, and reports how v2's answers differ \
+                  from those that v1 gave.",
+    after_help = "Try `shadowcap demo` first: it needs no network, no privileges and half a minute.",
+    after_long_help = MAIN_EXAMPLES,
+    styles = STYLES,
+    propagate_version = true,
+    max_term_width = 110
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const MAIN_EXAMPLES: &str = "\
+Examples:
+  shadowcap demo
+  shadowcap inspect captures/httpbin-v1.pcap
+  shadowcap replay captures/httpbin-v1.pcap --to http://127.0.0.1:8080
+  shadowcap report reports/httpbin-v1-20261122T120750Z
+
+Exit status:
+  0    no difference that counts
+  1    v2 differs, or failed
+  2    usage or configuration
+  3    could not judge: capture unreadable, target unreachable, nothing compared
+  130  interrupted; the partial report is written";
+
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// Print results and errors only.
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Log what happens inside (-v: decisions, -vv: connections, -vvv: everything).
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(super) verbose: u8,
+    /// When to use colour; `auto` follows the terminal and NO_COLOR.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(super) color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// The whole job in half a minute: bundled capture, built-in v2, no network, no privileges.
+    Demo(Demo),
+    /// What is in a capture: exchanges, connections, losses, anomalies.
+    Inspect(Inspect),
+    /// Send a capture's requests to v2 and report how its answers differ from v1's.
+    Replay(Replay),
+    /// Diff and render again from a run's recording, sending nothing.
+    Report(Report),
+    /// Print the man page.
+    #[command(hide = true)]
+    Man,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  shadowcap demo\n  shadowcap demo --out /tmp/demo\n  shadowcap demo --serve v1 --listen 127.0.0.1:8080"
+)]
+pub(super) struct Demo {
+    /// Where to put the run's folder [default: reports/demo-<UTC time>].
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: Option<PathBuf>,
+    /// Only run one of the demo's two services, to try the other commands on; Ctrl-C ends it.
+    #[arg(long, value_enum, value_name = "VERSION")]
+    pub(super) serve: Option<DemoVersion>,
+    /// Where the service listens; port 0 takes a free one. The address is printed.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", requires = "serve")]
+    pub(super) listen: std::net::SocketAddr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DemoVersion {
+    V1,
+    V2,
+}
+
+/// Which packets are read, and how much of them is kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading")]
+pub(super) struct Reading {
+    /// Captures: pcap or pcapng, plain, .gz or .zst; a file, a folder, a glob, an http(s):// address, or - for
+    /// stdin. Several are one capture, in time order.
+    #[arg(required = true, value_name = "CAPTURE")]
+    pub(super) captures: Vec<String>,
+    /// Read only connections with one of these ports [default: HTTP on any port].
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub(super) port: Vec<u16>,
+    /// Keep bodies up to this size; larger ones are counted and hashed.
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse_size)]
+    pub(super) max_body: u64,
+    /// Memory for connections and unfinished messages; beyond it the oldest are given up, and counted.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_size)]
+    pub(super) memory: u64,
+}
+
+impl Reading {
+    /// What was typed, as the pipeline takes it.
+    pub(super) fn options(&self, bodies: Options) -> ReadingOptions {
+        ReadingOptions { ports: self.port.clone(), bodies, limits: Limits { memory: self.memory } }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  shadowcap inspect yesterday.pcap\n  shadowcap inspect --format jsonl 'rotated/*.pcap.gz' | jq .target\n  ssh host tcpdump -w - 'tcp port 80' | shadowcap inspect -"
+)]
+pub(super) struct Inspect {
+    #[command(flatten)]
+    pub(super) reading: Reading,
+    /// A table, one JSON document with the totals, or one JSON object for each exchange.
+    #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
+    pub(super) format: InspectFormat,
+    /// Add digests of the bodies.
+    #[arg(long, value_enum, value_name = "DIGEST")]
+    pub(super) hash: Option<Digest>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum InspectFormat {
+    Text,
+    Json,
+    Jsonl,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Digest {
+    Sha256,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_EXAMPLES)]
+pub(super) struct Replay {
+    #[command(flatten)]
+    pub(super) reading: Reading,
+    #[command(flatten)]
+    pub(super) target: Target,
+    #[command(flatten)]
+    pub(super) edits: Edits,
+    #[command(flatten)]
+    pub(super) pace: Pace,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  shadowcap replay yesterday.pcap --to http://v2.staging:8080
+  shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
+  kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' | shadowcap replay - --to http://127.0.0.1:8080";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Target")]
+pub(super) struct Target {
+    /// Where v2 is: http://HOST[:PORT].
+    #[arg(long, value_name = "URL")]
+    pub(super) to: String,
+    /// Send this percentage of the requests; which ones follows from the seed.
+    #[arg(long, value_name = "PERCENT", default_value = "100")]
+    pub(super) percent: String,
+    /// Chooses which requests a percentage contains; the same seed chooses the same.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(super) seed: u64,
+    /// Allow a target that is a server of the capture: v1 itself would get the requests again.
+    #[arg(long)]
+    pub(super) allow_captured_server: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is sent")]
+pub(super) struct Edits {
+    /// What is added to the Host, before its port; `none` leaves it as captured.
+    #[arg(long, value_name = "TEXT", default_value = "-shadow", allow_hyphen_values = true)]
+    pub(super) host_suffix: String,
+    /// Send this Host in place of the captured one.
+    #[arg(long, value_name = "HOST", conflicts_with = "host_suffix")]
+    pub(super) host: Option<String>,
+    /// Add what Envoy adds to a mirrored request: x-envoy-internal and x-forwarded-for.
+    #[arg(long)]
+    pub(super) as_envoy: bool,
+    /// Set a header field, replacing those of that name; may be given several times.
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(super) set_header: Vec<String>,
+    /// Leave out all header fields of that name; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(super) remove_header: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "When it is sent")]
+pub(super) struct Pace {
+    /// 1 keeps the captured times, N divides them, max sends as fast as v2 answers.
+    #[arg(long, value_name = "N|max", default_value = "max")]
+    pub(super) speed: String,
+    /// How many requests may be waiting for their answers at once.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) concurrency: u32,
+    /// How long v2 may take for a whole answer, and to accept a connection, such as 500ms or 30s.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    pub(super) timeout: std::time::Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct Output {
+    /// The run's folder [default: reports/<capture>-<UTC time>].
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: Option<PathBuf>,
+    /// Keep credentials, cookies and tokens in the recording and the reports as they are.
+    #[arg(long)]
+    pub(super) no_redact: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  shadowcap report reports/httpbin-v1-20261122T120750Z\n  shadowcap report reports/httpbin-v1-20261122T120750Z --out /tmp/again"
+)]
+pub(super) struct Report {
+    /// The run's folder.
+    #[arg(required = true, value_name = "RUN")]
+    pub(super) run: PathBuf,
+    /// Where to write the reports [default: the run's folder].
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// A number of bytes with an optional unit: B, KB, MB, GB (powers of 1000), KiB, MiB, GiB (of 1024).
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        unit => return Err(format!("`{unit}` is no unit of bytes; use KB, MB, GB, KiB, MiB or GiB")),
+    };
+    let number: u64 =
+        digits.trim().parse().map_err(|_| "a size is a whole number and a unit, such as 16MiB".to_owned())?;
+    number.checked_mul(factor).ok_or_else(|| "the size does not fit into 64 bits".to_owned())
+}
+
+/// A number with a unit: ms, s, m or h; seconds without one.
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        unit => return Err(format!("`{unit}` is no unit of time; use ms, s, m or h")),
+    };
+    let number: f64 =
+        digits.trim().parse().map_err(|_| "a duration is a number and a unit, such as 30s".to_owned())?;
+    match std::time::Duration::try_from_secs_f64(number * factor) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("a duration is more than zero".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("0", 0), ("7B", 7), ("16MiB", 16 << 20), ("2k", 2048), ("3MB", 3_000_000)] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "MiB", "-1", "1.5GB", "9x", "99999999999GiB"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units_and_are_positive() {
+        use std::time::Duration;
+        for (text, millis) in
+            [("500ms", 500), ("30s", 30_000), ("2", 2000), ("1.5m", 90_000), ("1h", 3_600_000)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "0s", "-1s", "inf", "NaN", "3 days", "1e30h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+}

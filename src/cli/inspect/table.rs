@@ -1,0 +1,156 @@
+//! The text form: a line for each exchange as it comes, then the totals.
+//!
+//! The columns are of fixed width, so that a capture of any size is printed while it is read.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::document::{Document, Line};
+use crate::report::visible;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+pub(super) fn header(out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{BOLD}{:<15} {:<21} {:<7} {:>3} {:>9} {:>9} {:>9}  {}{BOLD:#}",
+        "TIME", "CLIENT", "METHOD", "ST", "REQUEST", "RESPONSE", "MS", "URL"
+    )
+}
+
+pub(super) fn row(out: &mut dyn Write, line: &Line<'_>) -> io::Result<()> {
+    let time = line.time.to_string();
+    let clock = time.get(11..26).unwrap_or(&time);
+    let style = status_style(line.status);
+    let status = line.status.map_or_else(|| "-".to_owned(), |status| format!("{status:03}"));
+    let length = line.response_body_bytes.map_or_else(|| "-".to_owned(), |n| n.to_string());
+    let duration = line.duration_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.3}"));
+    write!(
+        out,
+        "{clock:<15} {:<21} {:<7} {style}{status:>3}{style:#} {:>9} {length:>9} {duration:>9}  {}",
+        line.client,
+        visible(&line.method),
+        line.request_body_bytes,
+        visible(&url(line)),
+    )?;
+    let notes = notes(line);
+    if notes.is_empty() { writeln!(out) } else { writeln!(out, "  {DIM}{}{DIM:#}", notes.join(", ")) }
+}
+
+fn status_style(status: Option<u16>) -> Style {
+    let color = match status {
+        Some(100..400) => AnsiColor::Green,
+        Some(400..500) => AnsiColor::Yellow,
+        Some(_) => AnsiColor::Red,
+        None => return DIM,
+    };
+    color.on_default()
+}
+
+fn url(line: &Line<'_>) -> String {
+    match &line.host {
+        Some(host) if line.target.starts_with('/') => format!("{host}{}", line.target),
+        _ => line.target.to_string(),
+    }
+}
+
+fn notes(line: &Line<'_>) -> Vec<&'static str> {
+    let mut notes = line.anomalies.clone();
+    if !line.request_complete {
+        notes.push("request incomplete");
+    }
+    if line.status.is_some() && !line.response_complete {
+        notes.push("response incomplete");
+    }
+    notes
+}
+
+pub(super) fn totals(out: &mut dyn Write, document: &Document) -> io::Result<()> {
+    let Document { capture, streams, http, .. } = document;
+    writeln!(out)?;
+    for file in &capture.files {
+        let compression = if file.compression == "none" { "" } else { file.compression };
+        let name = visible(&file.name);
+        line(out, "file", &format!("{name}: {} packets, {} {compression}", file.packets, file.format))?;
+        if let Some(offset) = file.truncated_at {
+            line(out, "", &format!("{name} breaks off at byte {offset}; what came before is read"))?;
+        }
+    }
+    for file in &capture.skipped_files {
+        line(out, "passed over", &format!("{}: {}", visible(&file.name), visible(&file.why)))?;
+    }
+    if let (Some(first), Some(last)) = (capture.first_packet, capture.last_packet) {
+        line(out, "time", &format!("{first} to {last} ({:.3} s)", last.since(first).as_secs_f64()))?;
+    }
+    line(out, "packets", &format!("{}: {}", capture.packets, joined(&document.packets)))?;
+    line(out, "connections", &joined(&document.connections))?;
+    line(
+        out,
+        "exchanges",
+        &format!(
+            "{}: {} without a response; {} responses without a request",
+            http.exchanges, http.unanswered, http.orphan_responses
+        ),
+    )?;
+    line(
+        out,
+        "payload",
+        &balance(
+            streams.payload,
+            &[
+                ("delivered", streams.delivered),
+                ("retransmitted", streams.retransmitted),
+                ("conflicting", streams.conflicting),
+                ("keep-alive", streams.keep_alive),
+                ("after the end", streams.after_end),
+                ("late", streams.late),
+                ("out of window", streams.out_of_window),
+            ],
+        ),
+    )?;
+    line(
+        out,
+        "HTTP bytes",
+        &balance(
+            http.head_bytes
+                + http.body_bytes
+                + http.tunnel_bytes
+                + http.headless_bytes
+                + http.stray_bytes
+                + http.torn_bytes,
+            &[
+                ("heads", http.head_bytes),
+                ("bodies", http.body_bytes),
+                ("tunnels", http.tunnel_bytes),
+                ("headless", http.headless_bytes),
+                ("stray", http.stray_bytes),
+                ("torn", http.torn_bytes),
+            ],
+        ),
+    )?;
+    line(out, "lost", &format!("{} bytes that were on the wire are not in the capture", streams.lost))?;
+    if !document.anomalies.is_empty() {
+        line(out, "anomalies", &joined(&document.anomalies))?;
+    }
+    for imbalance in &document.imbalances {
+        line(out, "IMBALANCE", imbalance)?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{BOLD}{label:>12}{BOLD:#}  {text}")
+}
+
+fn joined(counts: &BTreeMap<&'static str, u64>) -> String {
+    let all: Vec<_> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+fn balance(total: u64, parts: &[(&str, u64)]) -> String {
+    let parts: Vec<_> = parts.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect();
+    if parts.is_empty() { format!("{total} bytes") } else { format!("{total} bytes = {}", parts.join(" + ")) }
+}

@@ -1,0 +1,39 @@
+//! The command line: what can be typed, and one file for each command.
+//!
+//! Nothing here decides what an option means: the commands hand what was typed to
+//! [`config`](crate::config), and what that yields to [`pipeline`](crate::pipeline).
+
+mod args;
+mod exit;
+mod inspect;
+mod terminal;
+
+use std::io::Write;
+
+use clap::{CommandFactory, Parser};
+
+pub use args::Cli;
+pub use exit::Exit;
+
+use args::Command;
+
+/// Parses the process's arguments, runs the command, and says how the process should end.
+#[must_use]
+pub fn run() -> Exit {
+    let cli = Cli::parse();
+    terminal::start_logging(&cli.global);
+    let result = match cli.command {
+        Command::Inspect(args) => inspect::run(&args, &cli.global),
+        _ => Ok(Exit::Pass),
+        Command::Man => print_man_page(),
+    };
+    result.unwrap_or_else(|error| exit::explain(&error))
+}
+
+/// The man page, made from the same definitions as `--help`.
+fn print_man_page() -> anyhow::Result<Exit> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    std::io::stdout().write_all(&page)?;
+    Ok(Exit::Pass)
+}

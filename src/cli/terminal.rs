@@ -1,0 +1,64 @@
+//! The terminal: colour, logging, and where messages go.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstream::ColorChoice;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::args::{Color, Global};
+
+/// Standard output that takes ANSI styles and drops them where they are not wanted.
+pub(super) fn stdout(color: Color) -> anstream::AutoStream<io::StdoutLock<'static>> {
+    anstream::AutoStream::new(io::stdout().lock(), choice(color))
+}
+
+/// Standard error, the same way.
+pub(super) fn stderr(color: Color) -> anstream::AutoStream<io::StderrLock<'static>> {
+    anstream::AutoStream::new(io::stderr().lock(), choice(color))
+}
+
+fn choice(color: Color) -> ColorChoice {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::AlwaysAnsi,
+        Color::Never => ColorChoice::Never,
+    }
+}
+
+/// Says something to the person, unless told to be quiet.
+pub(super) fn say(global: &Global, message: impl std::fmt::Display) {
+    if !global.quiet {
+        // The person may have closed stderr; that is no reason to stop.
+        let _ = writeln!(stderr(global.color), "{message}");
+    }
+}
+
+/// Whether a progress bar can be drawn.
+pub(super) fn is_interactive(global: &Global) -> bool {
+    !global.quiet && io::stderr().is_terminal()
+}
+
+/// Sends the program's log to stderr: warnings by default.
+pub(super) fn start_logging(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (false, 0) => LevelFilter::WARN,
+        (false, 1) => LevelFilter::INFO,
+        (false, 2) => LevelFilter::DEBUG,
+        (false, _) => LevelFilter::TRACE,
+    };
+    let ansi = match global.color {
+        Color::Auto => {
+            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        }
+        Color::Always => true,
+        Color::Never => false,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(ansi)
+        .with_target(false)
+        .without_time()
+        .init();
+}

@@ -1,0 +1,135 @@
+//! From packets to exchanges: the stages of reading, one after the other in one pass.
+
+use crate::anomaly::AnomalyCounts;
+use crate::capture::PacketSource;
+use crate::exchange::{ExchangeAccount, ExchangeReader, Listener};
+use crate::http::Options;
+use crate::stream::{ConnectionTable, Limits, StreamAccount};
+use crate::wire::{Decoded, Decoder, PacketAccount, PacketClass, Segment};
+
+/// Which packets are read, and what is kept of them.
+#[derive(Clone, Debug, Default)]
+pub struct ReadingOptions {
+    /// Only connections with one of these ports; all where it is empty.
+    pub ports: Vec<u16>,
+    /// What is kept of bodies.
+    pub bodies: Options,
+    /// What connections may cost.
+    pub limits: Limits,
+}
+
+/// Reads a capture: decodes packets, reassembles streams, parses and pairs messages, and tells a
+/// [`Listener`] of each exchange.
+pub struct Reading<S, L: Listener> {
+    source: S,
+    ports: Vec<u16>,
+    decoder: Decoder,
+    table: ConnectionTable<ExchangeReader<L>>,
+    exchanges: ExchangeReader<L>,
+    packets: PacketAccount,
+}
+
+/// What became of everything that was read.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// Of the packets.
+    pub packets: PacketAccount,
+    /// Of their TCP payload.
+    pub streams: StreamAccount,
+    /// Of the bytes of the streams.
+    pub exchanges: ExchangeAccount,
+}
+
+impl Account {
+    /// What was odd about the streams, and about what they carried outside of exchanges.
+    #[must_use]
+    pub fn anomalies(&self) -> AnomalyCounts {
+        let mut counts = self.streams.anomalies.clone();
+        counts.merge(&self.exchanges.anomalies);
+        counts
+    }
+
+    /// The sums that do not come out even, as sentences; none where each packet and byte is accounted
+    /// for.
+    #[must_use]
+    pub fn imbalances(&self) -> Vec<String> {
+        let streams = self.streams.total();
+        let sums = [
+            ("packets used", self.packets.of(PacketClass::Used), "segments taken", self.streams.segments),
+            ("payload bytes", streams.payload, "payload bytes accounted for", streams.balance()),
+            (
+                "stream bytes delivered or lost",
+                streams.delivered + streams.lost,
+                "stream bytes accounted for",
+                self.exchanges.total(),
+            ),
+        ];
+        let uneven = sums.into_iter().filter(|(_, a, _, b)| a != b);
+        uneven.map(|(what, a, other, b)| format!("{a} {what}, but {b} {other}")).collect()
+    }
+}
+
+impl<S: PacketSource, L: Listener> Reading<S, L> {
+    /// Stands before the first packet of `source`.
+    pub fn new(source: S, options: &ReadingOptions, listener: L) -> Self {
+        Self {
+            source,
+            ports: options.ports.clone(),
+            decoder: Decoder::new(),
+            table: ConnectionTable::new(options.limits),
+            exchanges: ExchangeReader::new(options.bodies, listener),
+            packets: PacketAccount::default(),
+        }
+    }
+
+    /// Reads one packet. `false` at the end of the capture.
+    ///
+    /// # Errors
+    /// Those of the source. What was read before stays; [`Self::finish`] completes it.
+    #[inline]
+    pub fn step(&mut self) -> Result<bool, S::Error> {
+        let Some(packet) = self.source.next_packet()? else { return Ok(false) };
+        let class = match self.decoder.decode(&packet) {
+            Decoded::Segment(segment) if wanted(&self.ports, &segment) => {
+                self.table.push(&segment, &mut self.exchanges);
+                PacketClass::Used
+            }
+            Decoded::Segment(_) => PacketClass::Filtered,
+            Decoded::Other(class) => class,
+        };
+        self.packets.count(class);
+        Ok(true)
+    }
+
+    /// The capture has ended, or is not read on: ends all connections, so that every exchange is told.
+    pub fn finish(&mut self) {
+        self.table.finish(&mut self.exchanges);
+        self.packets.settle(self.decoder.incomplete_fragments());
+    }
+
+    /// What became of what was read so far; it balances after [`Self::finish`].
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account {
+            packets: self.packets.clone(),
+            streams: self.table.account().clone(),
+            exchanges: self.exchanges.account().clone(),
+        }
+    }
+
+    /// Where the packets come from.
+    #[must_use]
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Who is told of the exchanges.
+    pub fn listener_mut(&mut self) -> &mut L {
+        self.exchanges.listener_mut()
+    }
+}
+
+#[inline]
+fn wanted(ports: &[u16], segment: &Segment<'_>) -> bool {
+    ports.is_empty() || ports.contains(&segment.source.port()) || ports.contains(&segment.destination.port())
+}
