@@ -551,3 +551,6 @@ impl Decoder {
         matches!(self, Self::Chunked(chunked) if chunked.place == Place::Broken)
     }
 }
+
+#[cfg(test)]
+mod tests;
