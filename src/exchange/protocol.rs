@@ -50,26 +50,6 @@ pub(super) enum Opening {
 /// How many bytes are looked at for the end of a request line with a method that is not registered.
 const LONGEST_LINE: usize = 16 * 1024;
 
-/// The methods whose name and the space after it are proof enough of HTTP.
-const METHODS: [&[u8]; 16] = [
-    b"GET",
-    b"POST",
-    b"PUT",
-    b"HEAD",
-    b"DELETE",
-    b"OPTIONS",
-    b"PATCH",
-    b"CONNECT",
-    b"TRACE",
-    b"PROPFIND",
-    b"PROPPATCH",
-    b"MKCOL",
-    b"COPY",
-    b"MOVE",
-    b"LOCK",
-    b"UNLOCK",
-];
-
 /// The connection preface of HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -142,10 +122,10 @@ fn request(text: &[u8]) -> Option<Opening> {
         Plausible::Perhaps => return Some(Opening::Perhaps),
         Plausible::Yes => {}
     }
-    let method = text.split(|b| matches!(b, b' ' | b'\t')).next().unwrap_or_default();
-    if METHODS.contains(&method) && text.get(method.len()) == Some(&b' ') {
+    if h1::begins_with_method(text) {
         return Some(Opening::Request);
     }
+    let method = text.split(|b| matches!(b, b' ' | b'\t')).next().unwrap_or_default();
     let Some(line) = memchr::memchr(b'\n', text).and_then(|lf| text.get(..lf)) else {
         return (text.len() < LONGEST_LINE).then_some(Opening::Perhaps);
     };

@@ -24,7 +24,9 @@ use self::body::{Decoder, Hole, Piece, Place};
 use self::collect::Collector;
 use self::scan::{Found, Scan};
 use self::start::StartLine;
-pub use self::start::{Head, Plausible, begins_surely, parse_head, plausible_request, plausible_response};
+pub use self::start::{
+    Head, Plausible, begins_surely, begins_with_method, parse_head, plausible_request, plausible_response,
+};
 use super::{Account, Completeness, Framing, Message, Options};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::time::Timestamp;
@@ -551,3 +553,6 @@ impl Decoder {
         matches!(self, Self::Chunked(chunked) if chunked.place == Place::Broken)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -262,9 +262,58 @@ fn certain_response(bytes: &[u8]) -> bool {
         && matches!(bytes.get(12), Some(b' ' | b'\r' | b'\n'))
 }
 
-/// A request line that ends with a version of HTTP/1.
+/// The methods of the registry (RFC 9110, section 16.1.1), those first that are used most.
+const METHODS: [&[u8]; 39] = [
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"HEAD",
+    b"DELETE",
+    b"OPTIONS",
+    b"PATCH",
+    b"CONNECT",
+    b"TRACE",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"REPORT",
+    b"SEARCH",
+    b"QUERY",
+    b"ACL",
+    b"BASELINE-CONTROL",
+    b"BIND",
+    b"CHECKIN",
+    b"CHECKOUT",
+    b"LABEL",
+    b"LINK",
+    b"MERGE",
+    b"MKACTIVITY",
+    b"MKCALENDAR",
+    b"MKREDIRECTREF",
+    b"MKWORKSPACE",
+    b"ORDERPATCH",
+    b"REBIND",
+    b"UNBIND",
+    b"UNCHECKOUT",
+    b"UNLINK",
+    b"UPDATE",
+    b"UPDATEREDIRECTREF",
+    b"VERSION-CONTROL",
+];
+
+/// Whether `bytes` begin with a registered method and a space.
+pub fn begins_with_method(bytes: &[u8]) -> bool {
+    METHODS.iter().any(|method| bytes.strip_prefix(*method).is_some_and(|rest| rest.first() == Some(&b' ')))
+}
+
+/// A request line of a registered method that ends with a version of HTTP/1. The end of a longer
+/// method is no other method, so that a line whose first bytes are lost is not taken for a whole one.
 fn certain_request(bytes: &[u8]) -> bool {
-    if plausible_request(bytes) != Plausible::Yes || !bytes.first().is_some_and(u8::is_ascii_uppercase) {
+    if !begins_with_method(bytes) {
         return false;
     }
     let Some(lf) = memchr::memchr(b'\n', bytes) else { return false };
