@@ -84,6 +84,12 @@ impl<'c> Echo<'c> {
         }
     }
 
+    /// Whether a value is the X-Forwarded-For that was sent, which services show under names of their
+    /// own (`origin`, `ip`). A list of addresses is not met by chance, as `true` is.
+    pub(super) fn is_forwarded_for(&self, v2: &[u8]) -> bool {
+        !v2.is_empty() && self.is_edited_header(b"x-forwarded-for", Some(v2))
+    }
+
     /// Whether a value under that name shows an edited header field: the value that was sent, or
     /// none where the field was removed.
     pub(super) fn is_edited_header(&self, name: &[u8], v2: Option<&[u8]>) -> bool {
@@ -190,5 +196,6 @@ mod tests {
         assert!(!echo.is_edited_header(b"X-Envoy", Some(b"true")));
         assert!(echo.is_edited_header(b"Cookie", None));
         assert!(echo.is_edited_line(b"X-Envoy-Internal: true\r"));
+        assert!(!echo.is_forwarded_for(b"true"));
     }
 }

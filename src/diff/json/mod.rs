@@ -120,7 +120,8 @@ impl Comparison<'_, '_> {
         let echo = &self.findings.echo;
         let ours = v1.and_then(Node::string);
         let theirs = v2.and_then(|node| node.string().or_else(|| only_string(node)));
-        let host = matches!((&ours, &theirs), (Some(a), Some(b)) if echo.explains(a, b));
+        let host =
+            matches!((&ours, &theirs), (Some(a), Some(b)) if echo.explains(a, b) || echo.is_forwarded_for(b));
         let header = v2.is_none() == theirs.is_none()
             && path.name().is_some_and(|name| echo.is_edited_header(name, theirs.as_deref()));
         if host || header { Class::Shadow } else { Class::Unverified }
