@@ -35,8 +35,8 @@ lint: setup-build ## format, clippy, documentation, licences and bans of depende
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --features cli -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --all-features --document-private-items
-	CARGO='$(CARGO)' tests/setup/cargo-deny
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --all-features
+	tests/setup/cargo-deny
 	@echo 'make lint: clean.'
 
 bench: setup-build ## the benchmarks
