@@ -6,8 +6,10 @@ PROFILE ?= release
 
 CARGO ?= cargo
 ARGS ?=
+# Where cargo builds.
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 # The tests leave a line here for each that could not run.
-SKIPPED = target/tmp/skipped-tests
+SKIPPED = $(TARGET)/tmp/skipped-tests
 
 .DEFAULT_GOAL := help
 .PHONY: help demo build test lint bench doc install uninstall setup-build setup-test rust
@@ -33,8 +35,8 @@ lint: setup-build ## format, clippy, documentation, licences and bans of depende
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --features cli -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --all-features --document-private-items
-	CARGO='$(CARGO)' tests/setup/cargo-deny
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --all-features
+	tests/setup/cargo-deny
 	@echo 'make lint: clean.'
 
 bench: setup-build ## the benchmarks
@@ -45,7 +47,7 @@ doc: setup-build ## the library's pages, in target/doc/
 
 install: build ## the program into PREFIX/bin (PREFIX=/usr/local; DESTDIR is honoured)
 	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 target/release/shadowcap '$(DESTDIR)$(PREFIX)/bin/shadowcap'
+	install -m 755 $(TARGET)/release/shadowcap '$(DESTDIR)$(PREFIX)/bin/shadowcap'
 
 uninstall: ## takes it away again
 	rm -f '$(DESTDIR)$(PREFIX)/bin/shadowcap'

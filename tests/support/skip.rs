@@ -83,9 +83,7 @@ pub fn require_privilege(namespaces: bool) -> Result<(), Skip> {
         return Ok(());
     }
     let what = if namespaces { "network namespaces" } else { "capturing packets" };
-    Err(Skip::Unable(format!(
-        "{what} needs root (or its capabilities), and this process is not so privileged"
-    )))
+    Err(Skip::Unable(format!("{what} takes root or its capabilities, which this process has not")))
 }
 
 /// Whether this process runs as root.
