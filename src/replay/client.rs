@@ -141,6 +141,12 @@ impl Connection {
         Self { stream, reader: ResponseReader::new(Options { keep: BodyKeep::UpTo(max_body), hash: false }) }
     }
 
+    /// Waits until v2 closes the connection or says something unasked. After that it will not be used
+    /// again.
+    pub async fn disturbed(&self) {
+        self.stream.readable().await.ok();
+    }
+
     /// Whether v2 has neither closed the connection nor said anything unasked, such as the 408 that
     /// some servers send before they close. Asks the kernel, since the runtime learns of a close only
     /// when it polls next.

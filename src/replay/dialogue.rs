@@ -20,7 +20,7 @@ use super::outcome::{Failure, Outcome, Timing};
 use super::plan::ShadowRequest;
 use super::stop::{Stop, StopSignal};
 use crate::anomaly::Anomaly;
-use crate::http::{Close, Completeness, Response};
+use crate::http::{Close, Response};
 use crate::time::Timestamp;
 
 /// How long the body of an `Expect: 100-continue` request waits for an interim answer. A client may
@@ -141,11 +141,11 @@ impl<'a> Dialogue<'a> {
                 Event::Elapsed if self.answer.is_some() => return self.answered(due),
                 Event::Elapsed => {
                     let detail = format!("{} within {limit:?}", self.progress());
-                    return self.broken(Failure::Timeout, detail, Close::Unknown, due);
+                    return self.broken(Failure::Timeout, &detail, due);
                 }
                 Event::Interrupted => {
                     let detail = format!("stopped by the user: {}", self.progress());
-                    return self.broken(Failure::Interrupted, detail, Close::Unknown, due);
+                    return self.broken(Failure::Interrupted, &detail, due);
                 }
             }
             if self.answer.is_some() {
@@ -233,22 +233,24 @@ impl<'a> Dialogue<'a> {
                 self.allowed = self.whole();
             }
         }
-        let detail = match &self.answer {
-            Some(answer) if answer.anomalies.contains(Anomaly::InvalidChunk) => {
-                "the answer's body breaks the chunked coding".to_owned()
-            }
-            Some(answer) if answer.completeness != Completeness::Complete => {
-                format!("the answer's head is larger than {} KiB", crate::http::h1::MAX_HEAD / 1024)
-            }
-            Some(_) => return None,
-            None if self.connection.reader.is_garbage() => {
-                format!("not HTTP: `{}`", self.shown.escape_ascii())
-            }
-            None if self.interim.len() > MAX_INTERIM => format!("more than {MAX_INTERIM} interim answers"),
-            None => return None,
-        };
-        let detail = format!("{} answered garbage: {detail}", self.address);
+        let detail = format!("{} answered garbage: {}", self.address, self.garbage()?);
         Some(self.broken_at(Failure::Garbage, detail, due))
+    }
+
+    /// What is wrong with what came, where no good answer can come of it.
+    fn garbage(&self) -> Option<String> {
+        let Some(answer) = &self.answer else {
+            if self.connection.reader.is_garbage() {
+                return Some(format!("not HTTP: `{}`", self.shown.escape_ascii()));
+            }
+            let endless = self.interim.len() > MAX_INTERIM;
+            return endless.then(|| format!("more than {MAX_INTERIM} interim answers"));
+        };
+        if answer.anomalies.contains(Anomaly::InvalidChunk) {
+            return Some("its body breaks the chunked coding".to_owned());
+        }
+        let cut = !answer.completeness.is_complete();
+        cut.then(|| format!("its head is larger than {} KiB", crate::http::h1::MAX_HEAD / 1024))
     }
 
     /// The connection is over: an answer that lasts until then is whole now.
@@ -256,6 +258,7 @@ impl<'a> Dialogue<'a> {
         if self.answer.is_some() {
             return self.answered(due);
         }
+        let began = !self.shown.is_empty() || self.connection.reader.is_within_message();
         self.connection.reader.end(close);
         let last = self.connection.reader.take();
         if let Some(answer) =
@@ -267,10 +270,10 @@ impl<'a> Dialogue<'a> {
         let how = error.or(self.write_error.take());
         let how =
             how.map_or_else(|| "closed the connection".to_owned(), |error| format!("broke off: {error}"));
-        let failure = match (self.shown.is_empty(), self.written < self.allowed) {
-            (false, _) => Failure::ClosedInAnswer,
-            (true, true) => Failure::Send,
-            (true, false) => Failure::ClosedBeforeAnswer,
+        let failure = match (began, self.written < self.allowed) {
+            (true, _) => Failure::ClosedInAnswer,
+            (false, true) => Failure::Send,
+            (false, false) => Failure::ClosedBeforeAnswer,
         };
         let detail = format!("{} {how}; {}", self.address, self.progress());
         self.answer = last;
@@ -278,8 +281,8 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Something else than v2 ends the dialogue: what has come of the answer so far is all.
-    fn broken(&mut self, failure: Failure, detail: String, close: Close, due: Timestamp) -> Ending {
-        self.connection.reader.end(close);
+    fn broken(&mut self, failure: Failure, detail: &str, due: Timestamp) -> Ending {
+        self.connection.reader.end(Close::Unknown);
         self.answer = self.answer.take().or_else(|| self.connection.reader.take());
         let detail = format!("{}: {detail}", self.address);
         self.broken_at(failure, detail, due)

@@ -304,3 +304,124 @@ impl Lines {
 fn empty_line(head: &[u8]) -> &[u8] {
     [b"\r\n".as_slice(), b"\n"].into_iter().find(|end| head.ends_with(end)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{BodyKeep, Options, Parser, Request, Sink};
+    use crate::time::Timestamp;
+
+    struct Heads(Vec<RequestHead>);
+
+    impl Sink<RequestHead> for Heads {
+        fn message(&mut self, request: Request) {
+            self.0.push(request.head);
+        }
+    }
+
+    fn head(raw: &[u8]) -> RequestHead {
+        let mut heads = Heads(Vec::new());
+        Parser::new(Options { keep: BodyKeep::Nothing, hash: false }).push(
+            Timestamp::default(),
+            raw,
+            &mut heads,
+        );
+        heads.0.remove(0)
+    }
+
+    fn edited(edits: &HeadEdits, raw: &str) -> String {
+        let client = IpAddr::from([192, 0, 2, 7]);
+        String::from_utf8(edits.apply(&head(raw.as_bytes()), client).to_vec()).unwrap()
+    }
+
+    fn edits(set: &[&str], remove: &[&str], as_envoy: bool) -> HeadEdits {
+        HeadEdits {
+            host: HostEdit::None,
+            as_envoy,
+            remove: remove.iter().map(|name| name.parse().unwrap()).collect(),
+            set: set.iter().map(|field| field.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_set_takes_the_place_of_all_of_its_name() {
+        let raw = "GET / HTTP/1.1\r\nHost: a\r\nx-a:  1 \r\nB: 2\r\nX-A: 3\r\n\r\n";
+        assert_eq!(
+            edited(&edits(&["X-a: new", "C:3"], &[], false), raw),
+            "GET / HTTP/1.1\r\nHost: a\r\nx-a:  new \r\nB: 2\r\nC: 3\r\n\r\n"
+        );
+        let twice = edits(&["C: 1", "c: 2"], &[], false);
+        assert_eq!(edited(&twice, "GET / HTTP/1.1\r\n\r\n"), "GET / HTTP/1.1\r\nc: 2\r\n\r\n");
+        let bare = edited(&edits(&["C: 3"], &[], false), "GET / HTTP/1.1\nHost: a\n\n");
+        assert_eq!(bare, "GET / HTTP/1.1\nHost: a\nC: 3\n\n", "line ends are those of the head");
+    }
+
+    #[test]
+    fn a_field_that_is_removed_goes_with_its_folded_lines_and_duplicates() {
+        let raw =
+            "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n more\r\nB: 2\r\nx:\r\nno field\r\nC: 3\r\nX: 9\r\n\r\n";
+        assert_eq!(
+            edited(&edits(&[], &["X", "Host"], false), raw),
+            "GET / HTTP/1.1\r\nB: 2\r\nno field\r\nC: 3\r\n\r\n"
+        );
+        assert_eq!(
+            edited(&edits(&["X: 5"], &["X"], false), "GET / HTTP/1.1\r\nX: 1\r\n\r\n"),
+            "GET / HTTP/1.1\r\nX: 5\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn as_envoy_names_the_client_and_marks_the_request_as_internal() {
+        let envoy = edits(&[], &[], true);
+        assert_eq!(
+            edited(&envoy, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "GET / HTTP/1.1\r\nHost: a\r\nx-forwarded-for: 192.0.2.7\r\nx-envoy-internal: true\r\n\r\n"
+        );
+        assert_eq!(
+            edited(
+                &envoy,
+                "GET / HTTP/1.1\r\nX-Forwarded-For: 10.0.0.1, 10.0.0.2\r\nx-envoy-internal: no\r\n\r\n"
+            ),
+            "GET / HTTP/1.1\r\nX-Forwarded-For: 10.0.0.1, 10.0.0.2,192.0.2.7\r\nx-envoy-internal: true\r\n\r\n"
+        );
+        assert_eq!(
+            edited(
+                &envoy,
+                "GET / HTTP/1.1\r\nX-Forwarded-For: a\r\nX-Forwarded-For: b\r\nX-Envoy-Internal: true\r\n\r\n"
+            ),
+            "GET / HTTP/1.1\r\nX-Forwarded-For: a\r\nX-Forwarded-For: b,192.0.2.7\r\nX-Envoy-Internal: true\r\n\r\n"
+        );
+        let less = edits(&["x-forwarded-for: me"], &["x-envoy-internal"], true);
+        assert_eq!(
+            edited(&less, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "GET / HTTP/1.1\r\nHost: a\r\nx-forwarded-for: me\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_literal_host_replaces_the_value_and_none_leaves_it() {
+        let raw = "GET / HTTP/1.1\r\nHost:  a.example:80 \r\n\r\n";
+        let literal = HeadEdits { host: HostEdit::Literal("v2.test:1".into()), ..HeadEdits::default() };
+        assert_eq!(edited(&literal, raw), "GET / HTTP/1.1\r\nHost:  v2.test:1 \r\n\r\n");
+        assert_eq!(edited(&literal.keeping_host(), raw), raw);
+        assert_eq!(edited(&literal, "GET / HTTP/1.0\r\n\r\n"), "GET / HTTP/1.0\r\n\r\n");
+    }
+
+    #[test]
+    fn fields_that_would_break_a_head_are_refused() {
+        for text in ["no colon", ": value", "two words: x", "n\u{e9}: x", "a: b\r\nEvil: 1", "a: \0"] {
+            assert!(text.parse::<Field>().is_err(), "{text:?}");
+        }
+        assert!("a: b:c".parse::<Field>().is_ok());
+        assert!("".parse::<FieldName>().is_err());
+    }
+
+    #[test]
+    fn a_head_of_many_fields_is_edited_in_linear_time() {
+        let raw = format!("GET / HTTP/1.1\r\n{}Host: a\r\n\r\n", "x:\n".repeat(80_000));
+        let began = std::time::Instant::now();
+        let out = edited(&edits(&["x: 1"], &["y"], true), &raw);
+        assert!(out.starts_with("GET / HTTP/1.1\r\nx:1\nHost: a\r\n"));
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    }
+}

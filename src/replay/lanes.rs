@@ -23,7 +23,7 @@ pub(super) struct LaneKey {
 /// All lanes. `J` is a waiting request, `C` a connection to v2.
 #[derive(Debug)]
 pub(super) struct Lanes<J, C> {
-    lanes: HashMap<LaneKey, Lane<J, C>, RandomState>,
+    by_key: HashMap<LaneKey, Lane<J, C>, RandomState>,
     /// The lanes with a parked connection, the one parked longest first.
     parked: BTreeMap<u64, LaneKey>,
     parkings: u64,
@@ -41,13 +41,13 @@ struct Lane<J, C> {
 
 impl<J, C> Lanes<J, C> {
     pub(super) fn new(max_parked: usize) -> Self {
-        Self { lanes: HashMap::default(), parked: BTreeMap::new(), parkings: 0, max_parked }
+        Self { by_key: HashMap::default(), parked: BTreeMap::new(), parkings: 0, max_parked }
     }
 
     /// Adds a request at the end of its lane. Whether the lane now needs a worker.
     #[must_use]
     pub(super) fn push(&mut self, key: LaneKey, job: J) -> bool {
-        let lane = self.lanes.entry(key).or_insert_with(|| Lane {
+        let lane = self.by_key.entry(key).or_insert_with(|| Lane {
             waiting: VecDeque::new(),
             busy: false,
             parked: None,
@@ -60,7 +60,7 @@ impl<J, C> Lanes<J, C> {
     /// The next request of a lane, for its worker. With `None` the worker has to end, and what is
     /// returned beside it is a connection that nobody needs any more.
     pub(super) fn next(&mut self, key: LaneKey) -> (Option<J>, Option<C>) {
-        let Some(lane) = self.lanes.get_mut(&key) else { return (None, None) };
+        let Some(lane) = self.by_key.get_mut(&key) else { return (None, None) };
         if let Some(job) = lane.waiting.pop_front() {
             return (Some(job), None);
         }
@@ -72,7 +72,7 @@ impl<J, C> Lanes<J, C> {
 
     /// The parked connection of a lane.
     pub(super) fn take_parked(&mut self, key: LaneKey) -> Option<C> {
-        let (place, connection) = self.lanes.get_mut(&key)?.parked.take()?;
+        let (place, connection) = self.by_key.get_mut(&key)?.parked.take()?;
         self.parked.remove(&place);
         Some(connection)
     }
@@ -80,7 +80,7 @@ impl<J, C> Lanes<J, C> {
     /// Parks the connection of a busy lane. Returns one that has to be given up for it, if any.
     #[must_use]
     pub(super) fn park(&mut self, key: LaneKey, connection: C) -> Option<C> {
-        let Some(lane) = self.lanes.get_mut(&key) else { return Some(connection) };
+        let Some(lane) = self.by_key.get_mut(&key) else { return Some(connection) };
         self.parkings += 1;
         lane.parked = Some((self.parkings, connection));
         self.parked.insert(self.parkings, key);
@@ -88,7 +88,7 @@ impl<J, C> Lanes<J, C> {
             return None;
         }
         let (_, longest) = self.parked.pop_first()?;
-        let (_, given_up) = self.lanes.get_mut(&longest)?.parked.take()?;
+        let (_, given_up) = self.by_key.get_mut(&longest)?.parked.take()?;
         self.forget_if_empty(longest);
         Some(given_up)
     }
@@ -96,7 +96,7 @@ impl<J, C> Lanes<J, C> {
     /// The captured connection ended. Returns the lane's connection where nothing waits for it.
     #[must_use]
     pub(super) fn end(&mut self, key: LaneKey) -> Option<C> {
-        let lane = self.lanes.get_mut(&key)?;
+        let lane = self.by_key.get_mut(&key)?;
         lane.ended = true;
         if lane.busy {
             return None;
@@ -107,8 +107,8 @@ impl<J, C> Lanes<J, C> {
     }
 
     fn forget_if_empty(&mut self, key: LaneKey) {
-        if self.lanes.get(&key).is_some_and(|l| !l.busy && l.waiting.is_empty() && l.parked.is_none()) {
-            self.lanes.remove(&key);
+        if self.by_key.get(&key).is_some_and(|l| !l.busy && l.waiting.is_empty() && l.parked.is_none()) {
+            self.by_key.remove(&key);
         }
     }
 }
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(lanes.park(key(2), "b"), None);
         assert_eq!(lanes.next(key(2)), (None, None));
         assert_eq!(lanes.end(key(2)), Some("b"));
-        assert!(lanes.lanes.is_empty() && lanes.parked.is_empty());
+        assert!(lanes.by_key.is_empty() && lanes.parked.is_empty());
     }
 
     #[test]
@@ -188,6 +188,6 @@ mod tests {
             assert_eq!(lanes.park(key(port), port), Some(port));
             lanes.next(key(port));
         }
-        assert!(lanes.lanes.is_empty() && lanes.parked.is_empty());
+        assert!(lanes.by_key.is_empty() && lanes.parked.is_empty());
     }
 }

@@ -46,11 +46,18 @@ pub enum Plan {
 }
 
 /// Turns exchanges and decisions into requests.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Planner {
     shadow: HeadEdits,
     canary: HeadEdits,
     targets: Vec<SocketAddr>,
+}
+
+/// The default edits, and no target to be known.
+impl Default for Planner {
+    fn default() -> Self {
+        Self::new(HeadEdits::default(), Vec::new())
+    }
 }
 
 impl Planner {
@@ -134,3 +141,6 @@ fn body(exchange: &Exchange) -> Option<Bytes> {
         _ => exchange.request.body.wire.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! Captured connections side by side: order, concurrency, pace, bounds, and stopping.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use shadowcap::replay::client::Client;
+use shadowcap::replay::clock::Clock;
+use shadowcap::replay::engine::{Done, Job, Settings, Work, run};
+use shadowcap::replay::stop::{StopHandle, stop_channel};
+use shadowcap::replay::{Outcome, SkipReason, Speed};
+use shadowcap::time::Timestamp;
+use tokio::sync::{Barrier, Notify, mpsc};
+
+use crate::support::{LIMITS, Log, Peer, Server, answer, connection, shadow};
+
+/// A replay that a test hands work to.
+struct Replay {
+    work: mpsc::Sender<Work<String>>,
+    done: mpsc::Receiver<Done<String>>,
+    stop: StopHandle,
+}
+
+impl Replay {
+    fn start(server: &Server, set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::new(vec![Client::new(server.address, LIMITS, Clock::start())]);
+        set(&mut settings);
+        let (work, receiver) = mpsc::channel(1);
+        let (sender, done) = mpsc::channel(1);
+        let (stop, signal) = stop_channel();
+        tokio::spawn(run(settings, receiver, sender, signal));
+        Self { work, done, stop }
+    }
+
+    async fn hand_in(&self, port: u16, name: &str, at: Duration) {
+        self.work.send(job(port, name, at)).await.unwrap();
+    }
+
+    /// Hands in the work while it takes the outcomes, until the last one.
+    async fn through(self, jobs: Vec<Work<String>>) -> Vec<Done<String>> {
+        let Self { work, mut done, stop: _stop } = self;
+        tokio::spawn(async move {
+            for job in jobs {
+                work.send(job).await.unwrap();
+            }
+        });
+        let mut all = Vec::new();
+        while let Some(one) = done.recv().await {
+            all.push(one);
+        }
+        all
+    }
+}
+
+fn job(port: u16, name: &str, at: Duration) -> Work<String> {
+    let mut request = shadow(format!("GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+    request.captured = Timestamp::from_nanos(1_000_000_000) + at;
+    let payload = name.to_owned();
+    Work::Send(Box::new(Job { connection: connection(port), destination: 0, request, weight: 0, payload }))
+}
+
+/// The name in a request's target.
+fn name_of(head: &[u8]) -> String {
+    String::from_utf8_lossy(head).split(' ').nth(1).unwrap()[1..].to_owned()
+}
+
+async fn ok(peer: &mut Peer) {
+    peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+}
+
+/// A server that notes each request with the number of its connection, and answers at once.
+async fn noting() -> (Server, Log<(usize, String)>) {
+    let log = Log::default();
+    let seen = log.clone();
+    let server = Server::start(move |number, mut peer: Peer| {
+        let log = log.clone();
+        async move {
+            while let Some(head) = peer.head().await {
+                log.note((number, name_of(&head)));
+                ok(&mut peer).await;
+            }
+        }
+    })
+    .await;
+    (server, seen)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_captured_connection_has_its_own_connection_and_keeps_its_order() {
+    let (server, seen) = noting().await;
+    let replay = Replay::start(&server, |settings| settings.concurrency = 5);
+    let jobs = (0..400_u16).map(|n| job(n % 16, &format!("{}-{}", n % 16, n / 16), Duration::ZERO)).collect();
+    let done = replay.through(jobs).await;
+    assert_eq!(done.len(), 400);
+    assert!(done.iter().all(|done| answer(&done.outcome).0 == 200));
+    assert_eq!(server.accepted(), 16);
+    let mut served: HashMap<usize, Vec<String>> = HashMap::new();
+    seen.take().into_iter().for_each(|(number, name)| served.entry(number).or_default().push(name));
+    for names in served.values() {
+        let lane = names[0].split('-').next().unwrap();
+        let expected: Vec<_> = (0..25).map(|n| format!("{lane}-{n}")).collect();
+        assert_eq!(*names, expected);
+    }
+    for lane in 0..16 {
+        let of_lane = |done: &&Done<String>| done.payload.starts_with(&format!("{lane}-"));
+        let outcomes: Vec<_> = done.iter().filter(of_lane).map(|done| done.payload.clone()).collect();
+        assert_eq!(outcomes, (0..25).map(|n| format!("{lane}-{n}")).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn concurrency_is_reached_and_never_exceeded() {
+    let barrier = Arc::new(Barrier::new(4));
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let observed = Arc::clone(&most);
+    let server = Server::start(move |_, mut peer: Peer| {
+        let (barrier, now, most) = (barrier.clone(), now.clone(), most.clone());
+        async move {
+            while peer.head().await.is_some() {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                barrier.wait().await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                ok(&mut peer).await;
+            }
+        }
+    })
+    .await;
+    let replay = Replay::start(&server, |settings| settings.concurrency = 4);
+    let done = replay.through((0..32).map(|n| job(n % 8, "x", Duration::ZERO)).collect()).await;
+    assert!(done.iter().all(|done| answer(&done.outcome).0 == 200));
+    assert_eq!(observed.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn a_slow_answer_delays_its_own_connection_alone() {
+    let others_done = Arc::new(Notify::new());
+    let gate = Arc::clone(&others_done);
+    let server = Server::start(move |_, mut peer: Peer| {
+        let gate = gate.clone();
+        async move {
+            while let Some(head) = peer.head().await {
+                if name_of(&head) == "slow" {
+                    gate.notified().await;
+                }
+                ok(&mut peer).await;
+            }
+        }
+    })
+    .await;
+    let mut replay = Replay::start(&server, |settings| settings.concurrency = 2);
+    replay.hand_in(1, "slow", Duration::ZERO).await;
+    replay.hand_in(1, "after", Duration::ZERO).await;
+    for n in 0..50 {
+        replay.hand_in(2 + n % 5, "quick", Duration::ZERO).await;
+        assert_eq!(replay.done.recv().await.unwrap().payload, "quick");
+    }
+    others_done.notify_one();
+    assert_eq!(replay.done.recv().await.unwrap().payload, "slow");
+    assert_eq!(replay.done.recv().await.unwrap().payload, "after");
+}
+
+#[tokio::test]
+async fn a_small_budget_slows_the_reading_and_never_stops_it() {
+    let (server, _) = noting().await;
+    // Room for one job alone: each waits until the outcome before it is taken.
+    let replay = Replay::start(&server, |settings| (settings.budget, settings.concurrency) = (100, 8));
+    let jobs = (0..100_u16).map(|n| job(if n < 50 { 1 } else { n }, "x", Duration::ZERO)).collect();
+    assert_eq!(replay.through(jobs).await.len(), 100);
+}
+
+#[tokio::test]
+async fn no_more_waits_than_the_budget_allows() {
+    let server = Server::start(|_, mut peer: Peer| async move { drop(peer.rest().await) }).await;
+    let replay = Replay::start(&server, |settings| settings.budget = 16 * 1100);
+    let mut taken = 0;
+    let hand_in = async {
+        for n in 0..1000_u16 {
+            replay.hand_in(n, "x", Duration::ZERO).await;
+            taken += 1;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_millis(300), hand_in).await.is_err());
+    // Sixteen or so wait, one is held by the dispatcher and one by the channel.
+    assert!((14..=20).contains(&taken), "{taken}");
+}
+
+#[tokio::test]
+async fn due_times_are_those_of_the_capture_and_nothing_leaves_early() {
+    let (server, _) = noting().await;
+    for (speed, divisor) in [("1", 1), ("2", 2)] {
+        let replay = Replay::start(&server, |settings| settings.speed = speed.parse::<Speed>().unwrap());
+        let captured = [0, 40, 41, 95].map(Duration::from_millis);
+        let jobs = captured.iter().enumerate();
+        let jobs = jobs.map(|(n, at)| job(u16::try_from(n).unwrap() % 2, &n.to_string(), *at)).collect();
+        let mut done = replay.through(jobs).await;
+        done.sort_by(|a, b| a.payload.cmp(&b.payload));
+        let timings: Vec<_> = done
+            .iter()
+            .map(|done| match &done.outcome {
+                Outcome::Answered { timing, .. } => *timing,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        for (timing, at) in timings.iter().zip(captured) {
+            assert_eq!(timing.due.since(timings[0].due), at / divisor);
+            assert!(timing.sent.unwrap() >= timing.due, "{timing:?}");
+            assert!(timing.first_byte >= timing.sent && timing.last_byte >= timing.first_byte, "{timing:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rate_caps_the_sending() {
+    let (server, _) = noting().await;
+    let replay = Replay::start(&server, |settings| settings.rate = Some("200".parse().unwrap()));
+    let done = replay.through((0..21).map(|n| job(n, "x", Duration::ZERO)).collect()).await;
+    let mut sent: Vec<_> = done
+        .iter()
+        .map(|done| match &done.outcome {
+            Outcome::Answered { timing, .. } => timing.sent.unwrap(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    sent.sort_unstable();
+    assert!(sent[20].since(sent[0]) >= Duration::from_millis(95), "{:?}", sent[20].since(sent[0]));
+}
+
+#[tokio::test]
+async fn the_connection_is_closed_when_the_captured_one_has_ended() {
+    let (closed, mut closings) = mpsc::unbounded_channel();
+    let server = Server::start(move |_, mut peer: Peer| {
+        let closed = closed.clone();
+        async move {
+            let mut last = String::new();
+            while let Some(head) = peer.head().await {
+                last = name_of(&head);
+                ok(&mut peer).await;
+            }
+            closed.send(last).unwrap();
+        }
+    })
+    .await;
+    let mut replay = Replay::start(&server, |_| {});
+    replay.hand_in(1, "stays", Duration::ZERO).await;
+    replay.done.recv().await.unwrap();
+    replay.hand_in(2, "ends", Duration::ZERO).await;
+    replay.work.send(Work::ConnectionEnded(connection(2))).await.unwrap();
+    replay.done.recv().await.unwrap();
+    assert_eq!(closings.recv().await.unwrap(), "ends");
+    assert!(closings.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn beyond_the_limit_the_connection_idle_longest_is_given_up() {
+    let (server, seen) = noting().await;
+    let mut replay = Replay::start(&server, |settings| settings.max_parked = 1);
+    for (port, name) in [(1, "a"), (1, "b"), (2, "c"), (1, "d"), (1, "e")] {
+        replay.hand_in(port, name, Duration::ZERO).await;
+        replay.done.recv().await.unwrap();
+    }
+    let numbers: Vec<_> = seen.take().into_iter().map(|(number, _)| number).collect();
+    assert_eq!(numbers, [0, 0, 1, 2, 2]);
+}
+
+#[tokio::test]
+async fn told_to_stop_it_finishes_what_is_on_its_way_and_names_the_rest() {
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let gate = Arc::new(Notify::new());
+    let open = Arc::clone(&gate);
+    let server = Server::start(move |_, mut peer: Peer| {
+        let (arrived, gate) = (arrived.clone(), gate.clone());
+        async move {
+            while peer.head().await.is_some() {
+                arrived.send(()).unwrap();
+                gate.notified().await;
+                ok(&mut peer).await;
+            }
+        }
+    })
+    .await;
+    let mut replay = Replay::start(&server, |settings| settings.concurrency = 2);
+    for (port, name) in [(1, "a"), (1, "b"), (2, "c"), (3, "d")] {
+        replay.hand_in(port, name, Duration::ZERO).await;
+    }
+    arrivals.recv().await.unwrap();
+    arrivals.recv().await.unwrap();
+    replay.stop.raise();
+    replay.hand_in(4, "e", Duration::ZERO).await;
+    open.notify_one();
+    open.notify_one();
+    let mut outcomes = HashMap::new();
+    for _ in 0..5 {
+        let done = replay.done.recv().await.unwrap();
+        let interrupted = matches!(done.outcome, Outcome::Skipped(SkipReason::Interrupted));
+        outcomes.insert(done.payload, interrupted);
+    }
+    let expected = [("a", false), ("b", true), ("c", false), ("d", true), ("e", true)];
+    assert_eq!(outcomes, expected.map(|(name, skipped)| (name.to_owned(), skipped)).into());
+    drop(replay.work);
+    assert!(replay.done.recv().await.is_none());
+}
