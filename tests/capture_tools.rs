@@ -112,7 +112,7 @@ fn the_packets_are_as_many_as_capinfos_counts() {
     }
     for path in captures {
         let Some(table) = tool("capinfos", &["-c", "-M", "-T", "-r", path.to_str().unwrap()]) else { return };
-        let counted = table.trim().rsplit('\t').next().unwrap().parse().unwrap();
+        let counted: usize = table.trim().rsplit('\t').next().unwrap().parse().unwrap();
         let (read, _) = packets(std::slice::from_ref(&path));
         assert_eq!(read.len(), counted, "{}", path.display());
     }

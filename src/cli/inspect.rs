@@ -11,7 +11,7 @@ use super::args::{Digest, Global, Inspect, InspectFormat};
 use super::{Exit, terminal};
 use crate::capture::CaptureSet;
 use crate::config;
-use crate::exchange::{Exchange, Sequencer, SequencerLimits};
+use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{Reading, ReadingOptions};
 
@@ -47,7 +47,11 @@ fn print(
     let mut printer = Printer { format: args.format, printed: 0, failure: None, out };
     printer.begin()?;
     let (document, broken_off) = {
-        let sequencer = Sequencer::new(SequencerLimits::default(), |exchange| printer.exchange(&exchange));
+        let sequencer = Sequencer::new(SequencerLimits::default(), |told| {
+            if let Told::Exchange(exchange) = told {
+                printer.exchange(&exchange);
+            }
+        });
         let mut reading = Reading::new(source, options, sequencer);
         let mut broken_off = None;
         loop {

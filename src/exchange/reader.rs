@@ -4,7 +4,7 @@ use super::conversation::Conversation;
 use super::pairing::Context;
 use super::{Exchange, ExchangeAccount};
 use crate::http::Options;
-use crate::stream::{Application, Chunk, ConnectionInfo, Direction};
+use crate::stream::{Application, Chunk, ConnectionId, ConnectionInfo, Direction};
 use crate::time::Timestamp;
 
 /// The place of a request among all of a capture: by the time of its first byte and, of those with
@@ -24,6 +24,11 @@ pub trait Listener {
 
     /// What began is complete, with its response or without; `None` if it turned out to be no request.
     fn finished(&mut self, start: Start, exchange: Option<Exchange>);
+
+    /// A connection has closed: no exchange of it follows.
+    fn closed(&mut self, connection: ConnectionId) {
+        let _ = connection;
+    }
 }
 
 /// Told as they complete.
@@ -97,6 +102,7 @@ impl<L: Listener> Application for ExchangeReader<L> {
 
     fn close(&mut self, connection: &ConnectionInfo, state: Conversation) {
         state.close(&mut self.context(connection));
+        self.listener.closed(connection.id);
     }
 
     fn memory(&self, state: &Conversation) -> usize {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Exchange;
 use super::reader::{Listener, Start};
+use crate::stream::ConnectionId;
 use crate::time::Timestamp;
 
 /// How much a [`Sequencer`] may hold back.
@@ -22,7 +23,17 @@ impl Default for SequencerLimits {
     }
 }
 
-/// Tells exchanges in the order of their requests' first bytes.
+/// What a [`Sequencer`] tells.
+#[derive(Debug)]
+pub enum Told {
+    /// An exchange.
+    Exchange(Exchange),
+    /// A connection has closed, and all exchanges of it were told.
+    Closed(ConnectionId),
+}
+
+/// Tells exchanges in the order of their requests' first bytes, and after those of a connection that it
+/// has closed.
 ///
 /// An exchange is held back while a request that began before it is not complete. What is held is
 /// bounded: beyond the limits the earliest complete exchange is told all the same, and one that began
@@ -34,18 +45,29 @@ pub struct Sequencer<F> {
     /// Requests that began and are not complete.
     open: BTreeSet<Start>,
     /// Exchanges that are complete and not told. Between calls the first open request lies before all.
-    complete: BTreeMap<Start, Box<Exchange>>,
+    complete: BTreeMap<Start, Waiting>,
     /// Bytes of those.
     bytes: usize,
     next: u64,
+    /// The latest time at which a request began.
+    latest: Timestamp,
     early: u64,
 }
 
-impl<F: FnMut(Exchange)> Sequencer<F> {
+impl<F: FnMut(Told)> Sequencer<F> {
     /// A sequencer that hands exchanges to `tell`.
     pub fn new(limits: SequencerLimits, tell: F) -> Self {
         let (open, complete) = (BTreeSet::new(), BTreeMap::new());
-        Self { tell, limits, open, complete, bytes: 0, next: 0, early: 0 }
+        Self {
+            tell,
+            limits,
+            open,
+            complete,
+            bytes: 0,
+            next: 0,
+            latest: Timestamp::from_nanos(i64::MIN),
+            early: 0,
+        }
     }
 
     /// How many exchanges were told before one that began earlier.
@@ -56,8 +78,8 @@ impl<F: FnMut(Exchange)> Sequencer<F> {
 
     /// Tells all that is complete.
     pub fn finish(&mut self) {
-        while let Some((_, exchange)) = self.complete.pop_first() {
-            self.release(*exchange);
+        while let Some((_, waiting)) = self.complete.pop_first() {
+            self.release(waiting);
         }
     }
 
@@ -70,22 +92,28 @@ impl<F: FnMut(Exchange)> Sequencer<F> {
                 break;
             }
             self.early += u64::from(waits);
-            if let Some((_, exchange)) = self.complete.pop_first() {
-                self.release(*exchange);
+            if let Some((_, waiting)) = self.complete.pop_first() {
+                self.release(waiting);
             }
         }
     }
 
-    fn release(&mut self, exchange: Exchange) {
-        self.bytes = self.bytes.saturating_sub(weigh(&exchange));
-        (self.tell)(exchange);
+    fn release(&mut self, waiting: Waiting) {
+        (self.tell)(match waiting {
+            Waiting::Exchange(exchange) => {
+                self.bytes = self.bytes.saturating_sub(weigh(&exchange));
+                Told::Exchange(*exchange)
+            }
+            Waiting::Closed(connection) => Told::Closed(connection),
+        });
     }
 }
 
-impl<F: FnMut(Exchange)> Listener for Sequencer<F> {
+impl<F: FnMut(Told)> Listener for Sequencer<F> {
     fn began(&mut self, at: Timestamp) -> Start {
         let start = Start { at, number: self.next };
         self.next += 1;
+        self.latest = self.latest.max(at);
         self.open.insert(start);
         start
     }
@@ -96,16 +124,30 @@ impl<F: FnMut(Exchange)> Listener for Sequencer<F> {
             Some(exchange)
                 if self.complete.is_empty() && self.open.first().is_none_or(|open| *open > start) =>
             {
-                (self.tell)(exchange);
+                (self.tell)(Told::Exchange(exchange));
             }
             Some(exchange) => {
                 self.bytes += weigh(&exchange);
-                self.complete.insert(start, Box::new(exchange));
+                self.complete.insert(start, Waiting::Exchange(Box::new(exchange)));
             }
             None => {}
         }
         self.advance();
     }
+
+    fn closed(&mut self, connection: ConnectionId) {
+        // After every request that has begun, and so after those of this connection.
+        let place = Start { at: self.latest, number: self.next };
+        self.next += 1;
+        self.complete.insert(place, Waiting::Closed(connection));
+        self.advance();
+    }
+}
+
+/// What is held back.
+enum Waiting {
+    Exchange(Box<Exchange>),
+    Closed(ConnectionId),
 }
 
 /// The memory that an exchange's bytes take.

@@ -14,6 +14,9 @@ pub mod edits;
 #[cfg(feature = "cli")]
 pub mod engine;
 #[cfg(feature = "cli")]
+pub mod guard;
+
+#[cfg(feature = "cli")]
 mod lanes;
 pub mod outcome;
 pub mod pace;
