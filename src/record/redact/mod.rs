@@ -24,6 +24,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use bytes::Bytes;
 use edits::Edits;
+pub(crate) use recode::decoded;
 
 use super::Row;
 use crate::http::h1::parse_head;

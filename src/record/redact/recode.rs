@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::http::{Body, Headers};
 
 /// The entity without its content codings; `None` where it was not kept or cannot be decoded.
-pub(super) fn decoded(_headers: &Headers, body: &Body) -> Option<Bytes> {
+pub(crate) fn decoded(_headers: &Headers, body: &Body) -> Option<Bytes> {
     body.entity.clone()
 }
 

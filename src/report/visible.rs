@@ -1,0 +1,63 @@
+//! Makes text from the wire harmless to show: nothing moves a cursor, hides, or reorders what is read.
+
+use std::borrow::Cow;
+
+/// The text with control, bidirectional and invisible characters written as escapes: `\n`, `\u{202e}`.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_deceptive) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_deceptive(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// At most `most` characters of [`visible`] text, the last an ellipsis where some are left out.
+pub(super) fn excerpt(text: &str, most: usize) -> String {
+    // Text far beyond the limit is not looked at.
+    let head: String = text.chars().take(most + 1).collect();
+    let shown = visible(&head);
+    if shown.chars().count() <= most {
+        return shown.into_owned();
+    }
+    shown.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Whether a character acts on how others are shown instead of being shown itself.
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_acts_on_the_reader_is_left() {
+        for (text, shown) in [
+            ("plain ü 漢", "plain ü 漢"),
+            ("a\nb\tc", "a\\nb\\tc"),
+            ("\x1b[31mred", "\\u{1b}[31mred"),
+            ("gpj.\u{202e}exe", "gpj.\\u{202e}exe"),
+            ("a\u{200b}b\u{9b}c", "a\\u{200b}b\\u{9b}c"),
+        ] {
+            assert_eq!(visible(text), shown);
+        }
+    }
+
+    #[test]
+    fn an_excerpt_says_that_it_is_one() {
+        assert_eq!(excerpt("abcdef", 6), "abcdef");
+        assert_eq!(excerpt("abcdefg", 6), "abcde…");
+        assert_eq!(excerpt("\n\n\n\n", 6), "\\n\\n\\…");
+    }
+}
