@@ -260,8 +260,12 @@ impl Connection {
         while idle < 2 {
             let other = self.other_of(side);
             let before = self.sides[side.index()].next_seq();
+            let awaited = self.sides[side.other().index()].awaits();
             let (own, mut outlet) = self.outlet(side, listener);
             own.drain(other, 0, &mut outlet);
+            if let Some(awaited) = awaited {
+                own.drain_to(awaited, other, &mut outlet);
+            }
             idle = if own.next_seq() == before { idle + 1 } else { 0 };
             side = side.other();
         }
@@ -340,13 +344,7 @@ impl Connection {
         let Listener { app, state, account } = listener;
         (
             &mut self.sides[side.index()],
-            Outlet {
-                info: &mut self.info,
-                direction,
-                app: &mut **app,
-                state: &mut **state,
-                account: &mut **account,
-            },
+            Outlet { info: &mut self.info, direction, app: &mut **app, state: &mut **state, account },
         )
     }
 }

@@ -95,6 +95,20 @@ impl Held {
         Some((offset, piece))
     }
 
+    /// Cuts the first piece in two at `position`, if that lies within it.
+    pub(super) fn split_first(&mut self, position: u64) {
+        let Some(mut entry) = self.pieces.first_entry() else { return };
+        let offset = *entry.key();
+        let keep = usize::try_from(position.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let piece = entry.get_mut();
+        if keep == 0 || keep >= piece.bytes.len() {
+            return;
+        }
+        let rest = Piece { bytes: piece.bytes[keep..].into(), ..*piece };
+        *piece = Piece { bytes: piece.bytes[..keep].into(), reaches: position, ..*piece };
+        self.pieces.insert(position, rest);
+    }
+
     /// Drops what starts behind `horizon`; returns how many bytes that were.
     pub(super) fn drop_beyond(&mut self, horizon: u64) -> u64 {
         let beyond = self.pieces.split_off(&horizon.saturating_add(1));
@@ -167,13 +181,13 @@ impl Held {
     /// Remembers, with the piece that ends where the empty `run` stands, how far its segment went.
     fn reach(&mut self, run: &Run<'_>) {
         let before = self.pieces.range_mut(..=run.offset).next_back();
-        match before.filter(|(offset, piece)| **offset + piece.bytes.len() as u64 >= run.offset) {
-            Some((_, piece)) => piece.reaches = piece.reaches.max(run.reaches()),
-            None => {
-                let piece =
-                    Piece { at: run.at, needs: run.needs, bytes: Box::default(), reaches: run.reaches() };
-                self.pieces.insert(run.offset, piece);
-            }
+        if let Some((_, piece)) =
+            before.filter(|(offset, piece)| **offset + piece.bytes.len() as u64 >= run.offset)
+        {
+            piece.reaches = piece.reaches.max(run.reaches());
+        } else {
+            let (at, needs, reaches) = (run.at, run.needs, run.reaches());
+            self.pieces.insert(run.offset, Piece { at, needs, bytes: Box::default(), reaches });
         }
     }
 }

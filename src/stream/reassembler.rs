@@ -112,6 +112,12 @@ fn ahead(seq: SeqNumber, origin: SeqNumber) -> Option<u64> {
     u64::try_from(seq.distance_from(origin)).ok()
 }
 
+/// The number `n` bytes behind `seq`: numbers wrap, positions do not.
+#[allow(clippy::cast_possible_truncation, reason = "sequence numbers are positions modulo 2^32")]
+const fn after(seq: SeqNumber, n: u64) -> SeqNumber {
+    seq.advance(n as u32)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// The capture came into the middle, and nothing was seen of this direction yet, except perhaps
@@ -222,7 +228,9 @@ impl Reassembler {
         let moved = i64::from(first.distance_from(self.next_seq));
         if let Phase::Unanchored { acked } = self.phase {
             *self = Self::from_start(first);
-            acked.into_iter().for_each(|acked| self.acknowledge(acked));
+            if let Some(acked) = acked {
+                self.acknowledge(acked);
+            }
         } else {
             self.next = self.next.saturating_add_signed(moved);
             (self.start, self.next_seq) = (self.next, first);
@@ -315,7 +323,9 @@ impl Reassembler {
             _ => {
                 self.next_seq = segment.seq;
                 self.phase = Phase::Settling;
-                acked.into_iter().for_each(|acked| self.acknowledge(acked));
+                if let Some(acked) = acked {
+                    self.acknowledge(acked);
+                }
             }
         }
     }
@@ -331,7 +341,7 @@ impl Reassembler {
 
     fn push_after_end(&self, segment: &Arrival<'_>, end: End, out: &mut impl Output) {
         let len = segment.payload.len() as u64;
-        let past = i64::from(segment.seq.distance_from(self.next_seq)) + segment.payload.len() as i64;
+        let past = i128::from(segment.seq.distance_from(self.next_seq)) + segment.payload.len() as i128;
         if self.is_probe(segment) {
             out.account().keep_alive += len;
         } else if past <= 0 {
@@ -370,6 +380,7 @@ impl Reassembler {
     fn judge_distance(&mut self, run: &Run<'_>) {
         if run.offset <= self.horizon() {
             self.far_count = 0;
+            self.confirmed = self.confirmed.max(run.offset);
             return;
         }
         let follows = run.offset >= self.far_end && run.offset - self.far_end <= WINDOW;
@@ -449,8 +460,7 @@ impl Reassembler {
 
     fn advance(&mut self, n: u64) {
         self.next += n;
-        // Numbers wrap; positions do not.
-        self.next_seq = self.next_seq.advance((n & u64::from(u32::MAX)) as u32);
+        self.next_seq = after(self.next_seq, n);
     }
 
     fn lose(&mut self, len: u64, out: &mut impl Output) {
@@ -472,8 +482,11 @@ impl Reassembler {
             let first = self.held.first().map(|(offset, piece)| (offset, piece.needs));
             match first {
                 Some((offset, needs)) if offset <= self.next => {
-                    if offset >= force_to && other.blocks(needs) {
-                        return;
+                    if other.blocks(needs) {
+                        if offset >= force_to {
+                            return;
+                        }
+                        self.held.split_first(force_to);
                     }
                     self.deliver_first(out);
                 }
@@ -489,6 +502,23 @@ impl Reassembler {
         }
         if self.fin == Some(self.next) {
             self.end(End::Fin, out);
+        }
+    }
+
+    /// What of the other direction the next bytes wait for.
+    pub(super) fn awaits(&self) -> Option<SeqNumber> {
+        let (offset, piece) = self.held.first()?;
+        if offset <= self.next { piece.needs } else { None }
+    }
+
+    /// Hands on what of the first piece comes before `seq` without waiting for the other direction, which
+    /// itself waits for just that: a repeat that was cut anew joins old bytes with newer ones, and its
+    /// acknowledgement is that of the newer ones.
+    pub(super) fn drain_to(&mut self, seq: SeqNumber, other: Other, out: &mut impl Output) {
+        let position = self.next + ahead(seq, self.next_seq).unwrap_or(0);
+        let joined = self.held.first().is_some_and(|(at, piece)| at + piece.bytes.len() as u64 > position);
+        if joined {
+            self.drain(other, position, out);
         }
     }
 
@@ -599,8 +629,7 @@ impl Reassembler {
             out.account().keep_alive += 1;
             first += 1;
         }
-        let moved = first.wrapping_sub(self.next);
-        self.next_seq = self.next_seq.advance((moved & u64::from(u32::MAX)) as u32);
+        self.next_seq = after(self.next_seq, first.wrapping_sub(self.next));
         self.next = first;
         self.start = first;
         self.phase = Phase::Running;

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher};
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     prints: [(u64, u64); Self::DEPTH],
-    newest: u8,
+    newest: usize,
 }
 
 /// How many bytes at either end of a segment a print covers.
@@ -22,8 +22,8 @@ impl Recent {
 
     /// Remembers the bytes that were handed on at `offset`.
     pub(super) fn remember(&mut self, offset: u64, bytes: &[u8]) {
-        self.newest = (self.newest + 1) % Self::DEPTH as u8;
-        self.prints[usize::from(self.newest)] = (offset, print(bytes));
+        self.newest = (self.newest + 1) % Self::DEPTH;
+        self.prints[self.newest] = (offset, print(bytes));
     }
 
     /// Whether a repeat at `offset` differs from the bytes that were handed on from there to `end`,

@@ -97,7 +97,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Slots<T> {
     index: HashTable<u32>,
-    slots: Vec<Option<Slot<T>>>,
+    slab: Vec<Option<Slot<T>>>,
     free: Vec<u32>,
     lines: [Ends; 3],
     hasher: foldhash::fast::RandomState,
@@ -112,7 +112,7 @@ impl<T> Slots<T> {
     pub(super) fn new() -> Self {
         Self {
             index: HashTable::new(),
-            slots: Vec::new(),
+            slab: Vec::new(),
             free: Vec::new(),
             lines: [Ends { oldest: NONE, newest: NONE, len: 0 }; 3],
             hasher: foldhash::fast::RandomState::default(),
@@ -132,7 +132,7 @@ impl<T> Slots<T> {
             return Some(self.latest);
         }
         let hash = endpoints.hash(&self.hasher);
-        let slots = &self.slots;
+        let slots = &self.slab;
         let is_it = |&id: &u32| slot_in(slots, id).is_some_and(|slot| slot.endpoints == *endpoints);
         let found = self.index.find(hash, is_it).copied()?;
         self.latest = found;
@@ -141,16 +141,15 @@ impl<T> Slots<T> {
 
     /// Puts a value for endpoints that have none, at the end of a line. `None` when 2^32 slots are full.
     pub(super) fn insert(&mut self, endpoints: Endpoints, line: Line, value: T) -> Option<u32> {
-        let id = match self.free.pop() {
-            Some(id) => id,
-            None => {
-                let id = u32::try_from(self.slots.len()).ok().filter(|&id| id != NONE)?;
-                self.slots.push(None);
-                id
-            }
+        let id = if let Some(id) = self.free.pop() {
+            id
+        } else {
+            let id = u32::try_from(self.slab.len()).ok().filter(|&id| id != NONE)?;
+            self.slab.push(None);
+            id
         };
-        self.slots[id as usize] = Some(Slot { endpoints, line, older: NONE, newer: NONE, value });
-        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.slab[id as usize] = Some(Slot { endpoints, line, older: NONE, newer: NONE, value });
+        let (slots, hasher) = (&self.slab, &self.hasher);
         let rehash = |&id: &u32| slot_in(slots, id).map_or(0, |slot| slot.endpoints.hash(hasher));
         self.index.insert_unique(endpoints.hash(hasher), id, rehash);
         self.join(id, line);
@@ -160,7 +159,7 @@ impl<T> Slots<T> {
     /// Takes a slot away.
     pub(super) fn remove(&mut self, id: u32) -> Option<T> {
         self.leave(id);
-        let slot = self.slots.get_mut(id as usize)?.take()?;
+        let slot = self.slab.get_mut(id as usize)?.take()?;
         if let Ok(entry) = self.index.find_entry(slot.endpoints.hash(&self.hasher), |&other| other == id) {
             entry.remove();
         }
@@ -170,13 +169,13 @@ impl<T> Slots<T> {
 
     #[inline]
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
-        self.slots.get_mut(id as usize)?.as_mut().map(|slot| &mut slot.value)
+        self.slab.get_mut(id as usize)?.as_mut().map(|slot| &mut slot.value)
     }
 
     /// Puts another value into a slot, at the end of a line.
     pub(super) fn replace(&mut self, id: u32, line: Line, value: T) -> Option<T> {
         self.leave(id);
-        let slot = self.slots.get_mut(id as usize)?.as_mut()?;
+        let slot = self.slab.get_mut(id as usize)?.as_mut()?;
         let old = std::mem::replace(&mut slot.value, value);
         self.join(id, line);
         Some(old)
@@ -201,11 +200,11 @@ impl<T> Slots<T> {
 
     #[inline]
     fn slot(&self, id: u32) -> Option<&Slot<T>> {
-        slot_in(&self.slots, id)
+        slot_in(&self.slab, id)
     }
 
     fn slot_mut(&mut self, id: u32) -> Option<&mut Slot<T>> {
-        self.slots.get_mut(id as usize)?.as_mut()
+        self.slab.get_mut(id as usize)?.as_mut()
     }
 
     fn join(&mut self, id: u32, line: Line) {

@@ -25,7 +25,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    fn segment(&self) -> Segment<'_> {
+    pub(super) fn segment(&self) -> Segment<'_> {
         let (client, server) = (SocketAddr::from(CLIENT), SocketAddr::from(SERVER));
         let (source, destination) = match self.direction {
             Direction::ToServer => (client, server),
@@ -137,7 +137,9 @@ pub(super) fn listen(packets: &[Sent]) -> (Scribe, StreamAccount) {
 fn listen_until(packets: &[Sent]) -> (Scribe, ConnectionTable<Scribe>) {
     let mut scribe = Scribe::default();
     let mut table = ConnectionTable::new(Limits::default());
-    packets.iter().for_each(|packet| table.push(&packet.segment(), &mut scribe));
+    for packet in packets {
+        table.push(&packet.segment(), &mut scribe);
+    }
     table.finish(&mut scribe);
     assert_eq!(scribe.opened, scribe.closed.len());
     assert_eq!(table.memory(), 0);

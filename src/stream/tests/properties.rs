@@ -120,7 +120,9 @@ proptest! {
     #[test]
     fn a_turn_is_told_of_after_the_turn_that_it_answers(dialogue in dialogue(), fates in fates()) {
         let (packets, streams) = written(&dialogue);
-        let (scribe, _) = listen(&captured(&packets, &fates, &streams));
+        // A repeat that joins bytes of two turns carries one acknowledgement for both.
+        let uncut: Vec<_> = fates.iter().map(|fate| Fate { overlap: 0, ..*fate }).collect();
+        let (scribe, _) = listen(&captured(&packets, &uncut, &streams));
         let spoken = scribe.closed[0].script.iter().filter(|line| &line[1..] != ".Fin");
         let mut sides: Vec<_> = spoken.map(|line| line.as_bytes()[0]).collect();
         sides.dedup();
@@ -141,11 +143,13 @@ proptest! {
         let (scribe, account) = listen(&kept);
         prop_assert!(scribe.closed.len() <= 1);
         for heard in &scribe.closed {
-            for (told, stream) in [(&heard.to_server, &streams[0]), (&heard.to_client, &streams[1])] {
+            let sides = [(&heard.to_server, Direction::ToServer), (&heard.to_client, Direction::ToClient)];
+            for (told, direction) in sides {
+                let stream = &streams[direction as usize];
                 assert_true(told, stream, 0)?;
                 // A FIN lost together with the bytes before it has a number like them.
                 prop_assert!(told.position <= stream.len() as u64 + 1);
-                let fin_seen = kept.iter().any(|p| p.flags.contains(Flags::FIN) && std::ptr::eq(&streams[p.direction as usize], stream));
+                let fin_seen = kept.iter().any(|p| p.flags.contains(Flags::FIN) && p.direction == direction);
                 if fin_seen {
                     prop_assert_eq!(told.position, stream.len() as u64);
                     prop_assert_eq!(&told.ends, &[End::Fin]);
