@@ -14,6 +14,8 @@ impl LinkType {
     pub const ETHERNET: Self = Self(1);
     /// PPP, with or without HDLC framing.
     pub const PPP: Self = Self(9);
+    /// PPP in HDLC-like framing, or Cisco HDLC.
+    pub const PPP_HDLC: Self = Self(50);
     /// PPPoE session packets, without the Ethernet header.
     pub const PPP_ETHER: Self = Self(51);
     /// Raw IP, version from the first nibble.

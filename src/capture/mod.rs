@@ -1,4 +1,43 @@
 //! Where packets come from.
+//!
+//! [`CaptureFile`] reads one stream of bytes: pcap or pcapng, plain or compressed, told apart by their
+//! magic numbers. [`CaptureSet`] reads what a user names (files, folders, patterns, addresses, standard
+//! input) as one capture in time order. Both lend their packets from the buffer that they were read
+//! into. [`PcapWriter`] and [`PcapngWriter`] go the other way, and [`synth`] makes conversations to
+//! write.
+//!
+//! A file that ends inside a packet is no error: what came before is read, and the statistics say where
+//! it was cut. Everything else that keeps a packet from being read is a [`CaptureError`] with file,
+//! offset and packet number.
+
+mod byte_order;
+mod decompress;
+mod error;
+mod file;
+mod input;
+mod pcap;
+mod pcap_writer;
+mod pcapng;
+mod pcapng_options;
+mod pcapng_writer;
+#[cfg(feature = "cli")]
+mod remote;
+mod set;
+mod sniff;
+mod stats;
+mod window;
+
+pub mod synth;
+
+pub use byte_order::ByteOrder;
+pub use error::{CaptureError, Corruption};
+pub use file::CaptureFile;
+pub use input::Input;
+pub use pcap_writer::{PcapWriter, Precision};
+pub use pcapng_writer::PcapngWriter;
+pub use set::CaptureSet;
+pub use sniff::LooksLike;
+pub use stats::{CaptureStats, Compression, FileStats, Format, SkippedBlocks, SkippedFile, Truncation};
 
 use crate::packet::Packet;
 
@@ -13,3 +52,6 @@ pub trait PacketSource {
     /// The next packet, or `None` at the end.
     fn next_packet(&mut self) -> Result<Option<Packet<'_>>, Self::Error>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! `gap(len)` and `end()`, and yields [`Message`]s. It knows neither packets nor connections, so no
 //! difference between two answers can come from the way they were read.
 
+pub mod coding;
 pub mod h1;
 pub mod head;
 mod reader;
@@ -136,6 +137,17 @@ impl Account {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.head + self.body + self.gap + self.tunnel + self.headless + self.torn + self.stray
+    }
+
+    /// Adds another account to this one.
+    pub fn merge(&mut self, other: &Self) {
+        self.head += other.head;
+        self.body += other.body;
+        self.gap += other.gap;
+        self.tunnel += other.tunnel;
+        self.headless += other.headless;
+        self.torn += other.torn;
+        self.stray += other.stray;
     }
 }
 

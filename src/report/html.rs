@@ -135,7 +135,7 @@ fn page(summary: &Summary, selection: &Selection) -> Page {
         headline: headline(summary.verdict),
         reasons: summary.reasons.clone(),
         mode: summary.mode.name(),
-        started: summary.started.to_string(),
+        started: to_the_second(summary.started),
         tool_version: visible(&summary.tool_version).into_owned(),
         compared: summary.verdicts.compared(),
         differ,
@@ -167,6 +167,12 @@ const fn headline(verdict: Judgement) -> &'static str {
         Judgement::Fail => "v2 does not answer as v1 did",
         Judgement::Inconclusive => "too little was compared to say",
     }
+}
+
+/// A time as a heading needs it: `2026-11-22 12:00:00 UTC`.
+fn to_the_second(time: crate::time::Timestamp) -> String {
+    let text = time.to_string();
+    text.split('.').next().unwrap_or_default().replace('T', " ") + " UTC"
 }
 
 /// Allows the one style sheet and the one script, by digest, and nothing else.

@@ -1,5 +1,6 @@
 //! Where every payload byte went.
 
+use super::Direction;
 use crate::anomaly::AnomalyCounts;
 
 /// The payload bytes of one direction (of all connections), by what became of them.
@@ -77,6 +78,22 @@ pub struct StreamAccount {
 }
 
 impl StreamAccount {
+    /// The bytes of one direction.
+    #[must_use]
+    pub const fn of(&self, direction: Direction) -> &ByteAccount {
+        match direction {
+            Direction::ToServer => &self.to_server,
+            Direction::ToClient => &self.to_client,
+        }
+    }
+
+    pub(super) const fn of_mut(&mut self, direction: Direction) -> &mut ByteAccount {
+        match direction {
+            Direction::ToServer => &mut self.to_server,
+            Direction::ToClient => &mut self.to_client,
+        }
+    }
+
     /// Both directions together.
     #[must_use]
     pub fn total(&self) -> ByteAccount {

@@ -6,6 +6,12 @@
 
 mod account;
 mod application;
+mod connection;
+mod handshake;
+mod held;
+mod reassembler;
+mod recent;
+mod slots;
 mod table;
 
 pub use account::{ByteAccount, StreamAccount};
@@ -93,3 +99,6 @@ impl fmt::Display for ConnectionId {
         if self.instance > 1 { write!(f, "#{}", self.instance) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,11 @@ impl Collector {
         self.lost > 0
     }
 
+    /// Bytes of memory that are kept.
+    pub(super) fn memory(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| kept.entity.capacity() + kept.wire.capacity())
+    }
+
     /// Takes the bytes of one piece.
     pub(super) fn take(&mut self, piece: Piece, bytes: &[u8], rest: Option<u64>) {
         if let Piece::Entity(_) = piece {

@@ -59,6 +59,9 @@ fn announced(headers: &Headers, anomalies: &mut AnomalySet) -> Announced {
             _ => {}
         }
     }
+    if coding == Some(Coding::Other) {
+        anomalies.insert(Anomaly::UnknownTransferEncoding);
+    }
     if coding.is_some() && length.is_some() {
         anomalies.insert(Anomaly::LengthWithTransferEncoding);
     }
@@ -116,11 +119,7 @@ fn transfer_coding(value: &[u8], before: Option<Coding>, anomalies: &mut Anomaly
             anomalies.insert(Anomaly::UnknownTransferEncoding);
         }
     }
-    let last = last.unwrap_or(Coding::Other);
-    if last == Coding::Other {
-        anomalies.insert(Anomaly::UnknownTransferEncoding);
-    }
-    last
+    last.unwrap_or(Coding::Other)
 }
 
 /// The transfer codings of the registry (RFC 9112, section 7).

@@ -44,8 +44,11 @@ pub(super) fn request_line(raw: &[u8], anomalies: &mut AnomalySet) -> Option<Req
         }
         _ => return None,
     };
-    let plain = method.start == 0 && target.start == method.end + 1;
-    if !plain || raw.get(target.clone())?.iter().any(|&b| is_blank(b)) || last > target.end + 1 {
+    // Exactly one space between the parts, and white space nowhere else.
+    let parts = [method.start..method.end, target.start..target.end, last..line];
+    let parts = parts.map(|part| raw.get(part).unwrap_or_default());
+    let spaced = if version == Version::Http09 { &parts[..2] } else { &parts[..] };
+    if raw.get(..line)? != spaced.join(&b' ') || parts.concat().iter().any(|&b| is_blank(b)) {
         anomalies.insert(Anomaly::OddWhitespace);
     }
     Some(RequestLine { method: span(method)?, target: span(target)?, version })

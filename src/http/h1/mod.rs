@@ -23,7 +23,10 @@ use bytes::Bytes;
 use self::body::{Decoder, Hole, Piece, Place};
 use self::collect::Collector;
 use self::scan::{Found, Scan};
-pub use self::start::{Head, Plausible, parse_head, plausible_request, plausible_response};
+use self::start::StartLine;
+pub use self::start::{
+    Head, Plausible, begins_surely, begins_with_method, parse_head, plausible_request, plausible_response,
+};
 use super::{Account, Completeness, Framing, Message, Options};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::time::Timestamp;
@@ -151,6 +154,28 @@ impl<H: Head> Parser<H> {
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self { options, state: State::Between, account: Account::default(), odd: AnomalySet::EMPTY }
+    }
+
+    /// A parser that was put before the middle of a stream: it looks for the next start line.
+    #[must_use]
+    pub fn midstream(options: Options) -> Self {
+        Self { state: State::Lost, ..Self::new(options) }
+    }
+
+    /// What was odd after the last message, and belongs to none.
+    #[must_use]
+    pub fn leftover(&self) -> AnomalySet {
+        self.odd
+    }
+
+    /// Bytes of memory beside the parser itself.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        match &self.state {
+            State::Head(partial) => size_of::<Partial>() + partial.kept.capacity(),
+            State::Body(reading) => size_of::<Reading<H>>() + reading.body.memory(),
+            State::Between | State::Lost | State::Tunnel | State::Headless => 0,
+        }
     }
 
     /// What became of the bytes so far. Those of a head that is still being read are not in it yet.
@@ -436,7 +461,7 @@ impl<H: Head> Parser<H> {
     /// Looks for a start line where one is most likely and nothing else is likely to look like one: at
     /// the very beginning of what was pushed, which is the beginning of a packet.
     fn find<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
-        if start::begins_surely::<H>(bytes) {
+        if begins_surely::<H>(bytes) {
             self.begin(at, sink);
         }
     }
@@ -468,12 +493,11 @@ impl Partial {
                     }
                     return Took::All;
                 }
-                Found::StartLine(end) => {
-                    if H::is_headless(&self.joined(bytes, end)) {
-                        return Took::Head(end, self.complete(bytes, end));
-                    }
-                    from = end;
-                }
+                Found::StartLine(end) => match H::start_line(&self.joined(bytes, end)) {
+                    StartLine::Whole => return Took::Head(end, self.complete(bytes, end)),
+                    StartLine::Begins => from = end,
+                    StartLine::None => return Took::NoHead,
+                },
                 Found::End(end) => return Took::Head(end, self.complete(bytes, end)),
             }
         }
@@ -529,3 +553,6 @@ impl Decoder {
         matches!(self, Self::Chunked(chunked) if chunked.place == Place::Broken)
     }
 }
+
+#[cfg(test)]
+mod tests;

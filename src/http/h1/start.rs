@@ -36,8 +36,19 @@ pub enum Plausible {
     No,
 }
 
+/// What a complete line begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartLine {
+    /// A message, and is all of its head (HTTP/0.9).
+    Whole,
+    /// A message.
+    Begins,
+    /// Nothing.
+    None,
+}
+
 pub(super) mod sealed {
-    use super::{AnomalySet, Asked, Bytes, Framing, Plausible};
+    use super::{AnomalySet, Asked, Bytes, Framing, Plausible, StartLine};
 
     /// What only this module's parser may call.
     pub trait Sealed {
@@ -45,8 +56,8 @@ pub(super) mod sealed {
         fn plausible(prefix: &[u8]) -> Plausible;
         /// Whether `bytes` begin with a start line beyond doubt.
         fn certain(bytes: &[u8]) -> bool;
-        /// Whether the complete line is the whole message head (HTTP/0.9).
-        fn is_headless(line: &[u8]) -> bool;
+        /// What a complete line begins.
+        fn start_line(line: &[u8]) -> StartLine;
         /// Reads a head: `raw` ends with the empty line, save where the head was cut.
         fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self>
         where
@@ -67,9 +78,15 @@ impl sealed::Sealed for RequestHead {
         certain_request(bytes)
     }
 
-    fn is_headless(line: &[u8]) -> bool {
-        let mut ignored = AnomalySet::EMPTY;
-        lenient::request_line(line, &mut ignored).is_some_and(|parts| parts.version == Version::Http09)
+    fn start_line(line: &[u8]) -> StartLine {
+        if line.ends_with(b" HTTP/1.1\r\n") {
+            return StartLine::Begins;
+        }
+        match lenient::request_line(line, &mut AnomalySet::default()) {
+            Some(parts) if parts.version == Version::Http09 => StartLine::Whole,
+            Some(_) => StartLine::Begins,
+            None => StartLine::None,
+        }
     }
 
     fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self> {
@@ -99,8 +116,13 @@ impl sealed::Sealed for ResponseHead {
         certain_response(bytes)
     }
 
-    fn is_headless(_: &[u8]) -> bool {
-        false
+    fn start_line(line: &[u8]) -> StartLine {
+        if line.starts_with(b"HTTP/1.1 ") || lenient::status_line(line, &mut AnomalySet::default()).is_some()
+        {
+            StartLine::Begins
+        } else {
+            StartLine::None
+        }
     }
 
     fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self> {
@@ -220,7 +242,7 @@ pub(super) fn note_bare_lf(saw: bool, anomalies: &mut AnomalySet) {
 
 /// Whether `bytes` begin with a complete start line that leaves no doubt: for use where they need not
 /// begin a message at all.
-pub(super) fn begins_surely<H: Head>(bytes: &[u8]) -> bool {
+pub fn begins_surely<H: Head>(bytes: &[u8]) -> bool {
     H::certain(bytes.get(..SURE_LINE).unwrap_or(bytes))
 }
 
@@ -240,9 +262,58 @@ fn certain_response(bytes: &[u8]) -> bool {
         && matches!(bytes.get(12), Some(b' ' | b'\r' | b'\n'))
 }
 
-/// A request line that ends with a version of HTTP/1.
+/// The methods of the registry (RFC 9110, section 16.1.1), those first that are used most.
+const METHODS: [&[u8]; 39] = [
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"HEAD",
+    b"DELETE",
+    b"OPTIONS",
+    b"PATCH",
+    b"CONNECT",
+    b"TRACE",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"REPORT",
+    b"SEARCH",
+    b"QUERY",
+    b"ACL",
+    b"BASELINE-CONTROL",
+    b"BIND",
+    b"CHECKIN",
+    b"CHECKOUT",
+    b"LABEL",
+    b"LINK",
+    b"MERGE",
+    b"MKACTIVITY",
+    b"MKCALENDAR",
+    b"MKREDIRECTREF",
+    b"MKWORKSPACE",
+    b"ORDERPATCH",
+    b"REBIND",
+    b"UNBIND",
+    b"UNCHECKOUT",
+    b"UNLINK",
+    b"UPDATE",
+    b"UPDATEREDIRECTREF",
+    b"VERSION-CONTROL",
+];
+
+/// Whether `bytes` begin with a registered method and a space.
+pub fn begins_with_method(bytes: &[u8]) -> bool {
+    METHODS.iter().any(|method| bytes.strip_prefix(*method).is_some_and(|rest| rest.first() == Some(&b' ')))
+}
+
+/// A request line of a registered method that ends with a version of HTTP/1. The end of a longer
+/// method is no other method, so that a line whose first bytes are lost is not taken for a whole one.
 fn certain_request(bytes: &[u8]) -> bool {
-    if plausible_request(bytes) != Plausible::Yes || !bytes.first().is_some_and(u8::is_ascii_uppercase) {
+    if !begins_with_method(bytes) {
         return false;
     }
     let Some(lf) = memchr::memchr(b'\n', bytes) else { return false };

@@ -2,6 +2,9 @@
 // Everything shown here is put in as text nodes; nothing from the data is ever parsed as markup.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  // What counts against v2 comes first; within a verdict, the order of the run.
+  const rank = ["different", "failed", "not_comparable", "noise", "match", "skipped"];
+  data.sort((a, b) => rank.indexOf(a.verdict) - rank.indexOf(b.verdict));
   const byId = id => document.getElementById(id);
   const el = (tag, className, ...kids) => {
     const node = document.createElement(tag);

@@ -1,17 +1,63 @@
 //! Requests and the responses to them.
+//!
+//! [`ExchangeReader`] listens to the connections of a capture. For each it finds out what is spoken
+//! ([`Protocol`]), has the two directions of an HTTP/1 connection parsed, and pairs what comes of them.
+//! A [`Listener`] is told of each exchange as it completes, in order within a connection;
+//! [`Sequencer`] is a listener that brings those of all connections into the order of their requests.
+
+mod account;
+mod conversation;
+mod pairing;
+mod protocol;
+mod reader;
+mod sequencer;
+mod socks;
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+
+pub use account::{ExchangeAccount, ProtocolAccount};
+pub use protocol::Protocol;
+pub use reader::{ExchangeReader, Listener, Start};
+pub use sequencer::{Sequencer, SequencerLimits};
 
 use crate::anomaly::AnomalySet;
 use crate::http::{Request, Response};
 use crate::stream::ConnectionId;
+use crate::time::Timestamp;
 
 /// The stable name of an exchange: a digest of its connection's addresses, the capture time of the
 /// request's first byte and, where one packet holds several requests, its place among them. It does
 /// not depend on how the capture is cut into files nor on where reading began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub u64);
+
+impl ExchangeId {
+    /// The name of the request whose first byte was captured at `at` on `connection`, the `nth` (from
+    /// 0) with that time.
+    #[must_use]
+    pub fn new(connection: ConnectionId, at: Timestamp, nth: u32) -> Self {
+        let mut name = [0; 48];
+        name[..18].copy_from_slice(&side(connection.client));
+        name[18..36].copy_from_slice(&side(connection.server));
+        name[36..44].copy_from_slice(&at.as_nanos().to_be_bytes());
+        name[44..].copy_from_slice(&nth.to_be_bytes());
+        Self(xxhash_rust::xxh3::xxh3_64(&name))
+    }
+}
+
+/// Address (IPv4 as mapped into IPv6) and port.
+fn side(address: SocketAddr) -> [u8; 18] {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let mut bytes = [0; 18];
+    bytes[..16].copy_from_slice(&ip.octets());
+    bytes[16..].copy_from_slice(&address.port().to_be_bytes());
+    bytes
+}
 
 /// Sixteen hexadecimal digits.
 impl fmt::Display for ExchangeId {

@@ -1,0 +1,386 @@
+//! One connection: what is spoken on it, and who is the client.
+//!
+//! ```text
+//!           request, response
+//! Opening ─────────────────────▶ Http ──▶ (tunnel)
+//!    │  ├── SOCKS ──▶ Socks ──▶ Opening       ▲
+//!    │  ├── TLS, HTTP/2 ──▶ Opaque            │ a start line at the start of a packet
+//!    └──┴── anything else ──▶ Searching ──────┘
+//! ```
+
+use super::Protocol;
+use super::pairing::{Context, Pairing, Requests, Responses};
+use super::protocol::{Opening, opening};
+use super::reader::Listener;
+use super::socks::{Handshake, Progress};
+use crate::http::{Close, Options, Parser, RequestHead, ResponseHead, h1};
+use crate::stream::{Chunk, ConnectionId, Direction, End};
+use crate::time::Timestamp;
+
+/// What an [`ExchangeReader`](super::ExchangeReader) keeps for one connection.
+pub struct Conversation {
+    options: Options,
+    stage: Stage,
+    /// Bytes of no message and gaps, while the connection is not known to speak HTTP/1.
+    to_server: Side,
+    to_client: Side,
+    socks: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Side {
+    bytes: u64,
+    gap: u64,
+}
+
+enum Stage {
+    /// The first bytes do not tell yet what is spoken.
+    Opening(Held),
+    /// A SOCKS handshake, begun by the side that sends in this direction.
+    Socks(Handshake, Direction),
+    /// HTTP/1.
+    Http(Box<Http>),
+    /// Never to be read.
+    Opaque(Protocol),
+    /// Something unknown, in which HTTP may begin yet.
+    Searching,
+}
+
+/// First bytes, until they tell what is spoken.
+#[derive(Default)]
+struct Held {
+    to_server: Vec<u8>,
+    to_client: Vec<u8>,
+    /// In which order they came, and how many of them when.
+    pieces: Vec<(Direction, Timestamp, usize)>,
+}
+
+struct Http {
+    /// The direction of the requests.
+    requesting: Direction,
+    connection: ConnectionId,
+    requests: Parser<RequestHead>,
+    responses: Parser<ResponseHead>,
+    pairing: Pairing,
+}
+
+impl Conversation {
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            options,
+            stage: Stage::Opening(Held::default()),
+            to_server: Side::default(),
+            to_client: Side::default(),
+            socks: 0,
+        }
+    }
+
+    /// Takes the next piece of one direction. The connection of `context` is that of the stream.
+    pub(super) fn chunk<L: Listener>(
+        &mut self,
+        direction: Direction,
+        chunk: Chunk<'_>,
+        context: &mut Context<'_, L>,
+    ) {
+        match chunk {
+            Chunk::Data { at, bytes } => self.data(direction, at, bytes, context),
+            Chunk::Gap { len } => self.gap(direction, len, context),
+            Chunk::End(end) => {
+                if let Stage::Http(http) = &mut self.stage {
+                    http.end(direction, end, context);
+                }
+            }
+        }
+    }
+
+    /// Settles the account when both directions have ended.
+    pub(super) fn close<L: Listener>(mut self, context: &mut Context<'_, L>) {
+        self.give_up_opening();
+        self.leave_handshake(Stage::Searching);
+        let sides = [self.to_server, self.to_client];
+        let (bytes, gap) = sides.iter().fold((0, 0), |sum, side| (sum.0 + side.bytes, sum.1 + side.gap));
+        let account = &mut *context.account;
+        account.socks += self.socks;
+        account.socks_connections += u64::from(self.socks > 0);
+        let protocol = match &self.stage {
+            Stage::Http(_) => Protocol::Http1,
+            Stage::Opaque(protocol) => *protocol,
+            Stage::Opening(_) | Stage::Socks(..) | Stage::Searching => Protocol::Unknown,
+        };
+        let of = account.of_mut(protocol);
+        of.connections += 1;
+        if let Stage::Http(http) = &mut self.stage {
+            // What came before the first message that could be read.
+            account.http.torn += bytes;
+            account.http.gap += gap;
+            http.close(context);
+        } else {
+            of.bytes += bytes;
+            of.gap += gap;
+        }
+    }
+
+    /// Bytes of memory beside the conversation itself.
+    pub(super) fn memory(&self) -> usize {
+        match &self.stage {
+            Stage::Opening(held) => held.to_server.capacity() + held.to_client.capacity(),
+            Stage::Http(http) => size_of::<Http>() + http.memory(),
+            Stage::Socks(..) | Stage::Opaque(_) | Stage::Searching => 0,
+        }
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::ToServer => &mut self.to_server,
+            Direction::ToClient => &mut self.to_client,
+        }
+    }
+
+    fn data<L: Listener>(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        bytes: &[u8],
+        context: &mut Context<'_, L>,
+    ) {
+        match &mut self.stage {
+            Stage::Http(http) => http.data(direction, at, bytes, context),
+            Stage::Opening(_) => self.open(direction, at, bytes, context),
+            Stage::Socks(..) => self.shake(direction, at, bytes, context),
+            Stage::Opaque(_) => self.side(direction).bytes += bytes.len() as u64,
+            Stage::Searching => self.search(direction, at, bytes, context),
+        }
+    }
+
+    fn gap<L: Listener>(&mut self, direction: Direction, len: u64, context: &mut Context<'_, L>) {
+        if let Stage::Http(http) = &mut self.stage {
+            return http.gap(direction, len, context);
+        }
+        let side = self.side(direction);
+        side.gap = side.gap.saturating_add(len);
+        match &self.stage {
+            // The rest of what was to tell is lost.
+            Stage::Opening(held) if !held.of(direction).is_empty() => self.give_up_opening(),
+            Stage::Socks(..) => self.leave_handshake(Stage::Searching),
+            _ => {}
+        }
+    }
+
+    /// First bytes: waits until they tell what is spoken.
+    fn open<L: Listener>(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        bytes: &[u8],
+        context: &mut Context<'_, L>,
+    ) {
+        let Stage::Opening(held) = &mut self.stage else { return };
+        let fresh = held.pieces.is_empty();
+        if !fresh {
+            held.keep(direction, at, bytes);
+        }
+        let told = opening(if fresh { bytes } else { held.of(direction) });
+        if told == Opening::Perhaps {
+            if fresh {
+                held.keep(direction, at, bytes);
+            }
+            return;
+        }
+        let held = std::mem::take(held);
+        self.stage = match told {
+            Opening::Request => self.http(direction, context),
+            Opening::Response => self.http(direction.reverse(), context),
+            Opening::Socks(version) => Stage::Socks(Handshake::new(version), direction),
+            Opening::Other(protocol @ (Protocol::Http2 | Protocol::Tls)) => Stage::Opaque(protocol),
+            Opening::Other(Protocol::Http1 | Protocol::Unknown) | Opening::Perhaps => Stage::Searching,
+        };
+        if fresh {
+            self.data(direction, at, bytes, context);
+        } else {
+            held.each(|direction, at, bytes| self.data(direction, at, bytes, context));
+        }
+    }
+
+    /// HTTP/1, with requests in the direction `requesting`.
+    fn http<L: Listener>(&self, requesting: Direction, context: &Context<'_, L>) -> Stage {
+        let connection = match requesting {
+            Direction::ToServer => context.connection,
+            Direction::ToClient => context.connection.reversed(),
+        };
+        let (requests, responses) = (self.parser(requesting), self.parser(requesting.reverse()));
+        let pairing = Pairing::default();
+        Stage::Http(Box::new(Http { requesting, connection, requests, responses, pairing }))
+    }
+
+    /// A parser for a direction of which nothing was read so far: one that looks for a start line,
+    /// where the first bytes need not be the beginning of a message.
+    fn parser<H: h1::Head>(&self, direction: Direction) -> Parser<H> {
+        let side = match direction {
+            Direction::ToServer => self.to_server,
+            Direction::ToClient => self.to_client,
+        };
+        if side.bytes > 0 || side.gap > 0 {
+            Parser::midstream(self.options)
+        } else {
+            Parser::new(self.options)
+        }
+    }
+
+    /// Bytes of a SOCKS handshake, and what follows it.
+    fn shake<L: Listener>(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        bytes: &[u8],
+        context: &mut Context<'_, L>,
+    ) {
+        let Stage::Socks(handshake, client) = &mut self.stage else { return };
+        let client = *client;
+        match handshake.push(direction == client, bytes) {
+            Progress::Going => {}
+            Progress::Broken => self.leave_handshake(Stage::Searching),
+            Progress::Over(from_client, from_server) => {
+                let (more_client, more_server) = handshake.rest(from_client, from_server);
+                self.leave_handshake(Stage::Opening(Held::default()));
+                self.socks -= (more_client.len() + more_server.len()) as u64;
+                for (direction, rest) in [(client, more_client), (client.reverse(), more_server)] {
+                    if !rest.is_empty() {
+                        self.data(direction, at, &rest, context);
+                    }
+                }
+            }
+        }
+    }
+
+    fn leave_handshake(&mut self, next: Stage) {
+        if let Stage::Socks(handshake, _) = &self.stage {
+            self.socks += handshake.len() as u64;
+            self.stage = next;
+        }
+    }
+
+    /// Counts bytes of something unknown, unless HTTP begins with them.
+    fn search<L: Listener>(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        bytes: &[u8],
+        context: &mut Context<'_, L>,
+    ) {
+        let requesting = match () {
+            () if h1::begins_surely::<RequestHead>(bytes) => direction,
+            () if h1::begins_surely::<ResponseHead>(bytes) => direction.reverse(),
+            () => return self.side(direction).bytes += bytes.len() as u64,
+        };
+        self.stage = self.http(requesting, context);
+        self.data(direction, at, bytes, context);
+    }
+
+    /// What was held while the first bytes did not tell is of something unknown.
+    fn give_up_opening(&mut self) {
+        if let Stage::Opening(held) = &mut self.stage {
+            let held = std::mem::take(held);
+            self.stage = Stage::Searching;
+            self.to_server.bytes += held.to_server.len() as u64;
+            self.to_client.bytes += held.to_client.len() as u64;
+        }
+    }
+}
+
+impl Held {
+    fn of(&self, direction: Direction) -> &[u8] {
+        match direction {
+            Direction::ToServer => &self.to_server,
+            Direction::ToClient => &self.to_client,
+        }
+    }
+
+    fn keep(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
+        self.pieces.push((direction, at, bytes.len()));
+        match direction {
+            Direction::ToServer => self.to_server.extend_from_slice(bytes),
+            Direction::ToClient => self.to_client.extend_from_slice(bytes),
+        }
+    }
+
+    /// Hands out the pieces in the order in which they came.
+    fn each(&self, mut take: impl FnMut(Direction, Timestamp, &[u8])) {
+        let (mut to_server, mut to_client) = (self.to_server.as_slice(), self.to_client.as_slice());
+        for &(direction, at, len) in &self.pieces {
+            let side = match direction {
+                Direction::ToServer => &mut to_server,
+                Direction::ToClient => &mut to_client,
+            };
+            let (piece, rest) = side.split_at_checked(len).unwrap_or((side, &[]));
+            *side = rest;
+            take(direction, at, piece);
+        }
+    }
+}
+
+impl Http {
+    fn data<L: Listener>(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        bytes: &[u8],
+        context: &mut Context<'_, L>,
+    ) {
+        let mut context = context.of(self.connection);
+        if direction == self.requesting {
+            self.requests.push(at, bytes, &mut Requests(&mut self.pairing, context));
+        } else {
+            self.responses.push(at, bytes, &mut Responses(&mut self.pairing, context.again()));
+            if self.responses.is_tunnel() && !self.requests.is_tunnel() {
+                self.requests.tunnel(&mut Requests(&mut self.pairing, context));
+            }
+        }
+    }
+
+    fn gap<L: Listener>(&mut self, direction: Direction, len: u64, context: &mut Context<'_, L>) {
+        let context = context.of(self.connection);
+        if direction == self.requesting {
+            self.requests.gap(len, &mut Requests(&mut self.pairing, context));
+        } else {
+            self.responses.gap(len, &mut Responses(&mut self.pairing, context));
+        }
+    }
+
+    fn end<L: Listener>(&mut self, direction: Direction, end: End, context: &mut Context<'_, L>) {
+        let close = match end {
+            End::Fin => Close::Finished,
+            End::Reset => Close::Reset,
+            End::Idle => Close::Unknown,
+        };
+        let context = context.of(self.connection);
+        if direction == self.requesting {
+            self.requests.end(close, &mut Requests(&mut self.pairing, context));
+        } else {
+            self.responses.end(close, &mut Responses(&mut self.pairing, context));
+        }
+    }
+
+    fn close<L: Listener>(&mut self, context: &mut Context<'_, L>) {
+        // Ends were told of; a parser that was not would keep an unfinished message to itself.
+        self.end(Direction::ToServer, End::Idle, context);
+        self.end(Direction::ToClient, End::Idle, context);
+        let mut context = context.of(self.connection);
+        self.pairing.close(&mut context);
+        context.account.http.merge(&self.requests.account());
+        context.account.http.merge(&self.responses.account());
+        let mut left = self.requests.leftover();
+        left.extend(self.responses.leftover());
+        context.account.anomalies.count_set(left);
+        if self.pairing.upgraded_to_http2() {
+            let tunnel = self.requests.account().tunnel + self.responses.account().tunnel;
+            context.account.http.tunnel -= tunnel;
+            let http2 = context.account.of_mut(Protocol::Http2);
+            http2.connections += 1;
+            http2.bytes += tunnel;
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.requests.memory() + self.responses.memory() + self.pairing.held()
+    }
+}

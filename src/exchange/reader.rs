@@ -1,0 +1,105 @@
+//! The listener of all connections.
+
+use super::conversation::Conversation;
+use super::pairing::Context;
+use super::{Exchange, ExchangeAccount};
+use crate::http::Options;
+use crate::stream::{Application, Chunk, ConnectionInfo, Direction};
+use crate::time::Timestamp;
+
+/// The place of a request among all of a capture: by the time of its first byte and, of those with
+/// one time, in the order in which they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Start {
+    /// When the first byte was captured.
+    pub at: Timestamp,
+    /// Counts the requests that a listener was told of.
+    pub number: u64,
+}
+
+/// Who is told of exchanges.
+pub trait Listener {
+    /// A request began. The answer is handed back with [`Listener::finished`].
+    fn began(&mut self, at: Timestamp) -> Start;
+
+    /// What began is complete, with its response or without; `None` if it turned out to be no request.
+    fn finished(&mut self, start: Start, exchange: Option<Exchange>);
+}
+
+/// Told as they complete.
+impl<F: FnMut(Exchange)> Listener for F {
+    fn began(&mut self, at: Timestamp) -> Start {
+        Start { at, number: 0 }
+    }
+
+    fn finished(&mut self, _: Start, exchange: Option<Exchange>) {
+        exchange.into_iter().for_each(self);
+    }
+}
+
+/// Reads the exchanges of all connections of a capture.
+pub struct ExchangeReader<L> {
+    options: Options,
+    listener: L,
+    account: ExchangeAccount,
+}
+
+impl<L: Listener> ExchangeReader<L> {
+    /// A reader that treats bodies as `options` say and tells `listener`.
+    pub fn new(options: Options, listener: L) -> Self {
+        Self { options, listener, account: ExchangeAccount::default() }
+    }
+
+    /// What became of all bytes of the connections that have closed.
+    #[must_use]
+    pub fn account(&self) -> &ExchangeAccount {
+        &self.account
+    }
+
+    /// The listener.
+    #[must_use]
+    pub fn listener(&self) -> &L {
+        &self.listener
+    }
+
+    /// The listener, to be changed.
+    pub fn listener_mut(&mut self) -> &mut L {
+        &mut self.listener
+    }
+
+    fn context(&mut self, connection: &ConnectionInfo) -> Context<'_, L> {
+        Context { connection: connection.id, listener: &mut self.listener, account: &mut self.account }
+    }
+
+    /// The listener and the account, when all is read.
+    #[must_use]
+    pub fn into_parts(self) -> (L, ExchangeAccount) {
+        (self.listener, self.account)
+    }
+}
+
+impl<L: Listener> Application for ExchangeReader<L> {
+    type State = Conversation;
+
+    fn open(&mut self, _: &ConnectionInfo) -> Conversation {
+        Conversation::new(self.options)
+    }
+
+    fn chunk(
+        &mut self,
+        connection: &ConnectionInfo,
+        state: &mut Conversation,
+        direction: Direction,
+        chunk: Chunk<'_>,
+    ) {
+        state.chunk(direction, chunk, &mut self.context(connection));
+    }
+
+    fn close(&mut self, connection: &ConnectionInfo, state: Conversation) {
+        state.close(&mut self.context(connection));
+    }
+
+    fn memory(&self, state: &Conversation) -> usize {
+        state.memory()
+    }
+}

@@ -1,0 +1,376 @@
+//! One connection that carries payload: who is who, both directions, and how it ends.
+
+use super::handshake::Handshake;
+use super::reassembler::{Arrival, Other, Output, PROOF, Reassembler};
+use super::slots::{Endpoints, Side};
+use super::{
+    Application, ByteAccount, Chunk, ConnectionId, ConnectionInfo, Direction, End, Roles, StreamAccount,
+};
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::time::Timestamp;
+use crate::wire::{Flags, Segment, SeqNumber};
+
+/// What everything that happens to a connection is told to.
+pub(super) struct Listener<'a, A: Application> {
+    pub(super) app: &'a mut A,
+    pub(super) state: &'a mut A::State,
+    pub(super) account: &'a mut StreamAccount,
+}
+
+/// A reset that was seen, and is believed when nothing contradicts it for a while.
+#[derive(Clone, Copy, Debug)]
+struct Reset {
+    by: Side,
+    seq: SeqNumber,
+    since: Timestamp,
+    segments: u32,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    info: ConnectionInfo,
+    client: Side,
+    sides: [Reassembler; 2],
+    seen: [bool; 2],
+    /// The numbers of the first bytes, where the handshake told them.
+    first_numbers: [Option<SeqNumber>; 2],
+    reset: Option<Reset>,
+    /// A SYN with another number came from this side: the start of another connection, if it is answered.
+    challenge: Option<(Side, SeqNumber)>,
+    latest: Timestamp,
+}
+
+/// Silence after which the ports may be used again without a farewell: twice the maximum segment
+/// lifetime, as Linux counts it (`TCP_TIMEWAIT_LEN`).
+pub(super) const QUIET: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl Connection {
+    /// A connection whose first payload is about to come from `speaker`.
+    pub(super) fn new(
+        handshake: &Handshake,
+        endpoints: &Endpoints,
+        speaker: Side,
+        account: &mut StreamAccount,
+    ) -> Self {
+        let (client, roles) = handshake.client(endpoints, speaker);
+        let id = ConnectionId {
+            client: endpoints.address(client),
+            server: endpoints.address(client.other()),
+            instance: handshake.instance,
+        };
+        let both = [Side::Low, Side::High];
+        let mut connection = Self {
+            info: ConnectionInfo { id, roles, opened: handshake.opened, anomalies: AnomalySet::EMPTY },
+            client,
+            sides: both.map(|side| handshake.reassembler(side)),
+            seen: both.map(|side| handshake.was_seen(side)),
+            first_numbers: both.map(|side| handshake.first_number(side)),
+            reset: None,
+            challenge: None,
+            latest: handshake.opened,
+        };
+        if roles == Roles::Guessed {
+            connection.note(Anomaly::MidConnection, account);
+        }
+        connection
+    }
+
+    pub(super) fn info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
+    /// Takes the FINs that came before any payload.
+    pub(super) fn begin<A: Application>(&mut self, handshake: &Handshake, listener: &mut Listener<'_, A>) {
+        for side in [Side::Low, Side::High] {
+            if let Some(seq) = handshake.fin(side) {
+                let at = handshake.opened;
+                let fin = Arrival { at, seq, ack: None, payload: &[], cut: 0, fin: true };
+                self.push_payload(&fin, side, listener);
+            }
+        }
+    }
+
+    /// Whether both directions have ended. A direction of which nothing was captured ends with the other.
+    pub(super) fn is_over(&self) -> bool {
+        let ended = |side: Side| self.sides[side.index()].has_ended();
+        let absent = |side: Side| !self.seen[side.index()];
+        [Side::Low, Side::High].iter().all(|&side| ended(side) || (absent(side) && ended(side.other())))
+    }
+
+    /// The next number of each side, for telling what comes after the end.
+    pub(super) fn next_numbers(&self) -> [Option<SeqNumber>; 2] {
+        [self.sides[0].next_seq(), self.sides[1].next_seq()]
+    }
+
+    pub(super) fn first_numbers(&self) -> [Option<SeqNumber>; 2] {
+        self.first_numbers
+    }
+
+    /// When it was last heard of.
+    pub(super) fn latest(&self) -> Timestamp {
+        self.latest
+    }
+
+    pub(super) fn client(&self) -> Side {
+        self.client
+    }
+
+    pub(super) fn was_reset(&self) -> bool {
+        self.reset.is_some()
+    }
+
+    /// Whether a SYN with another number was seen.
+    pub(super) fn is_challenged(&self) -> bool {
+        self.challenge.is_some()
+    }
+
+    /// Bytes of memory in held segments.
+    pub(super) fn memory(&self) -> u64 {
+        self.sides[0].memory() + self.sides[1].memory()
+    }
+
+    /// Whether `segment` belongs to another, later connection of the same endpoints.
+    ///
+    /// A SYN with another number does when this connection has begun to close, was silent for
+    /// [`QUIET`], or when the SYN carries payload. Otherwise it may be forged (RFC 5961, section 4), and
+    /// starts a connection when it is answered, or when its sender goes on behind it.
+    pub(super) fn is_succeeded_by(&mut self, segment: &Segment<'_>, side: Side) -> bool {
+        let flags = segment.flags;
+        if !flags.contains(Flags::SYN) {
+            return self.challenge.is_some_and(|(by, first)| {
+                by == side && segment.seq == first && self.sides[side.index()].next_seq() != Some(first)
+            });
+        }
+        if flags.contains(Flags::ACK) {
+            let answered = Some((side.other(), segment.ack));
+            let known = self.first_numbers[side.other().index()] == Some(segment.ack);
+            let answers = self.challenge == answered;
+            if !known {
+                self.challenge = answered;
+            }
+            return answers;
+        }
+        let first = segment.seq.advance(1);
+        if self.first_numbers[side.index()] == Some(first) || self.sides[side.index()].could_start_at(first) {
+            return false;
+        }
+        self.challenge = Some((side, first));
+        let closing = self.reset.is_some() || self.sides.iter().any(Reassembler::has_ended);
+        closing || !segment.payload.is_empty() || segment.at.since(self.latest) >= QUIET
+    }
+
+    /// Takes a segment of this connection. Returns until when something is waited for.
+    #[inline]
+    pub(super) fn push<A: Application>(
+        &mut self,
+        segment: &Segment<'_>,
+        side: Side,
+        listener: &mut Listener<'_, A>,
+    ) -> Option<Timestamp> {
+        self.latest = segment.at;
+        self.seen[side.index()] = true;
+        let flags = segment.flags;
+        if flags.0 & (Flags::RST.0 | Flags::SYN.0) != 0 {
+            self.push_rare(segment, side, listener);
+        } else {
+            let near = self.sides[side.index()].is_near(segment.seq);
+            let ack = (near && flags.contains(Flags::ACK)).then_some(segment.ack);
+            if let Some(ack) = ack {
+                self.sides[side.other().index()].acknowledge(ack);
+            }
+            let (at, seq, payload, cut) = (segment.at, segment.seq, segment.payload, segment.cut);
+            let fin = flags.contains(Flags::FIN);
+            self.push_payload(&Arrival { at, seq, ack, payload, cut, fin }, side, listener);
+        }
+        self.keep_waiting(segment.at, listener)
+    }
+
+    fn push_rare<A: Application>(
+        &mut self,
+        segment: &Segment<'_>,
+        side: Side,
+        listener: &mut Listener<'_, A>,
+    ) {
+        let (at, payload, cut) = (segment.at, segment.payload, segment.cut);
+        if segment.flags.contains(Flags::RST) {
+            // A reset may carry a text that explains it (RFC 9293, section 3.5.3); it is not of the stream.
+            self.count_outside(side, payload.len() as u64, listener.account);
+            self.note_reset(segment, side);
+            return;
+        }
+        let first = segment.seq.advance(1);
+        let own = &mut self.sides[side.index()];
+        if own.could_start_at(first) {
+            own.start_at(first);
+            self.first_numbers[side.index()] = Some(first);
+        } else if self.first_numbers[side.index()] != Some(first) {
+            self.count_outside(side, payload.len() as u64, listener.account);
+            self.note(Anomaly::OutOfWindow, listener.account);
+            return;
+        }
+        let fin = segment.flags.contains(Flags::FIN);
+        self.push_payload(&Arrival { at, seq: first, ack: None, payload, cut, fin }, side, listener);
+    }
+
+    /// A reset is believed where the receiver could have expected its number (RFC 5961, section 3).
+    fn note_reset(&mut self, segment: &Segment<'_>, by: Side) {
+        let own = &self.sides[by.index()];
+        if self.reset.is_none() && own.is_near(segment.seq) {
+            self.reset = Some(Reset { by, seq: segment.seq, since: segment.at, segments: 0 });
+        }
+    }
+
+    #[inline]
+    fn push_payload<A: Application>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        side: Side,
+        listener: &mut Listener<'_, A>,
+    ) {
+        if self.reset.is_some() && !arrival.payload.is_empty() {
+            self.contradict_reset(arrival, side, listener);
+        }
+        let other = self.other_of(side);
+        let (own, mut outlet) = self.outlet(side, listener);
+        own.push(arrival, other, &mut outlet);
+        if self.sides[0].holds() || self.sides[1].holds() {
+            self.drain_both(side.other(), listener);
+        }
+    }
+
+    /// A sender that goes on behind its reset did not send that reset.
+    fn contradict_reset<A: Application>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        side: Side,
+        listener: &mut Listener<'_, A>,
+    ) {
+        let end = arrival.seq.advance(u32::try_from(arrival.payload.len()).unwrap_or(u32::MAX));
+        if self.reset.is_some_and(|reset| reset.by == side && end.distance_from(reset.seq) > 0) {
+            self.reset = None;
+            self.note(Anomaly::DataAfterReset, listener.account);
+        }
+    }
+
+    /// Hands on what of either direction waited for the other, `first` first.
+    fn drain_both<A: Application>(&mut self, first: Side, listener: &mut Listener<'_, A>) {
+        let mut side = first;
+        let mut idle = 0;
+        while idle < 2 {
+            let other = self.other_of(side);
+            let before = self.sides[side.index()].next_seq();
+            let awaited = self.sides[side.other().index()].awaits();
+            let (own, mut outlet) = self.outlet(side, listener);
+            own.drain(other, 0, &mut outlet);
+            if let Some(awaited) = awaited {
+                own.drain_to(awaited, other, &mut outlet);
+            }
+            idle = if own.next_seq() == before { idle + 1 } else { 0 };
+            side = side.other();
+        }
+    }
+
+    /// Goes on waiting, or gives up what was waited for long enough, `now`.
+    #[inline]
+    pub(super) fn keep_waiting<A: Application>(
+        &mut self,
+        now: Timestamp,
+        listener: &mut Listener<'_, A>,
+    ) -> Option<Timestamp> {
+        for side in [Side::Low, Side::High] {
+            let other = self.other_of(side);
+            if self.sides[side.index()].is_overdue(now, other.seen) {
+                let (own, mut outlet) = self.outlet(side, listener);
+                own.give_up_waiting(other, &mut outlet);
+                self.drain_both(side.other(), listener);
+            }
+        }
+        if let Some(reset) = &mut self.reset {
+            reset.segments += 1;
+            if now.since(reset.since) >= PROOF.time || reset.segments > PROOF.segments {
+                self.finish(End::Reset, listener);
+                return None;
+            }
+        }
+        let [low, high] = self.seen;
+        let waits = [self.sides[0].keep_waiting(now, high), self.sides[1].keep_waiting(now, low)];
+        let reset = self.reset.map(|reset| reset.since + PROOF.time);
+        waits.into_iter().chain([reset]).flatten().min()
+    }
+
+    /// Ends both directions, the client's first.
+    pub(super) fn finish<A: Application>(&mut self, end: End, listener: &mut Listener<'_, A>) {
+        let end = if self.reset.is_some() { End::Reset } else { end };
+        for side in [self.client, self.client.other()] {
+            if !self.seen[side.index()] {
+                self.note(Anomaly::OneDirection, listener.account);
+            }
+            let (own, mut outlet) = self.outlet(side, listener);
+            own.finish(end, &mut outlet);
+        }
+    }
+
+    /// Notes something odd about the connection as a whole.
+    pub(super) fn note(&mut self, anomaly: Anomaly, account: &mut StreamAccount) {
+        self.info.anomalies.insert(anomaly);
+        account.anomalies.count(anomaly);
+    }
+
+    fn direction(&self, side: Side) -> Direction {
+        if side == self.client { Direction::ToServer } else { Direction::ToClient }
+    }
+
+    /// Counts payload that belongs to no place in the stream.
+    fn count_outside(&self, side: Side, len: u64, account: &mut StreamAccount) {
+        let bytes = account.of_mut(self.direction(side));
+        bytes.payload += len;
+        bytes.out_of_window += len;
+    }
+
+    #[inline]
+    fn other_of(&self, side: Side) -> Other {
+        let index = side.other().index();
+        Other { seen: self.seen[index], cleared: self.sides[index].cleared() }
+    }
+
+    #[inline]
+    fn outlet<'c, A: Application>(
+        &'c mut self,
+        side: Side,
+        listener: &'c mut Listener<'_, A>,
+    ) -> (&'c mut Reassembler, Outlet<'c, A>) {
+        let direction = self.direction(side);
+        let Listener { app, state, account } = listener;
+        (
+            &mut self.sides[side.index()],
+            Outlet { info: &mut self.info, direction, app: &mut **app, state: &mut **state, account },
+        )
+    }
+}
+
+/// One direction's way out of the connection.
+struct Outlet<'c, A: Application> {
+    info: &'c mut ConnectionInfo,
+    direction: Direction,
+    app: &'c mut A,
+    state: &'c mut A::State,
+    account: &'c mut StreamAccount,
+}
+
+impl<A: Application> Output for Outlet<'_, A> {
+    #[inline]
+    fn chunk(&mut self, chunk: Chunk<'_>) {
+        self.app.chunk(self.info, self.state, self.direction, chunk);
+    }
+
+    fn note(&mut self, anomaly: Anomaly) {
+        self.info.anomalies.insert(anomaly);
+        self.account.anomalies.count(anomaly);
+    }
+
+    #[inline]
+    fn account(&mut self) -> &mut ByteAccount {
+        self.account.of_mut(self.direction)
+    }
+}

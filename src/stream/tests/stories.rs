@@ -1,0 +1,173 @@
+//! One story, one question.
+
+use super::dialogue::Dialogue;
+use crate::anomaly::Anomaly;
+use crate::stream::Direction::{ToClient, ToServer};
+use crate::wire::Flags;
+
+#[test]
+fn a_dialogue_comes_out_as_it_was_spoken() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").answer("b").ask("c").answer("d").close();
+    assert_eq!(dialogue.heard(), [">a <b >c <d >.Fin <.Fin"]);
+}
+
+#[test]
+fn a_response_captured_before_its_request_comes_after_it() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("ask").answer("answer").hasten(1).close();
+    assert_eq!(dialogue.heard(), [">ask <answer >.Fin <.Fin"]);
+}
+
+#[test]
+fn a_repeat_that_joins_two_requests_keeps_the_response_between_them() {
+    let mut dialogue = Dialogue::begun();
+    let seq = dialogue.next(ToServer);
+    dialogue.ask("a").lose().answer("b");
+    let ack = dialogue.next(ToClient);
+    dialogue.put(ToServer, seq, ack, Flags::ACK, b"ac");
+    assert_eq!(dialogue.heard(), [">a <b >c >.Idle <.Idle"]);
+}
+
+#[test]
+fn acknowledged_bytes_that_never_come_are_a_gap_after_a_while() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("lost").lose().answer("one").pause(200).ask("two").answer("three");
+    assert_eq!(dialogue.heard(), [">~4 <one >two <three >.Idle <.Idle"]);
+    assert_eq!(dialogue.account().total().lost, 4);
+}
+
+#[test]
+fn a_keep_alive_probe_is_no_data() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("ask").answer("answer").pause(45_000);
+    let (seq, ack) = (dialogue.next(ToServer) - 1, dialogue.next(ToClient));
+    dialogue.put(ToServer, seq, ack, Flags::ACK, b"\0").put(ToServer, seq, ack, Flags::ACK, b"");
+    dialogue.ask("more").close();
+    assert_eq!(dialogue.heard(), [">ask <answer >more >.Fin <.Fin"]);
+    assert_eq!(dialogue.account().to_server.keep_alive, 1);
+    assert_eq!(dialogue.account().anomalies.iter().count(), 0);
+}
+
+#[test]
+fn the_first_copy_wins_and_another_is_named() {
+    let mut dialogue = Dialogue::begun();
+    let (seq, ack) = (dialogue.next(ToServer), dialogue.next(ToClient));
+    dialogue.ask("good").put(ToServer, seq, ack, Flags::ACK, b"evil").close();
+    assert_eq!(dialogue.heard(), [">good >.Fin <.Fin"]);
+    assert_eq!(dialogue.account().anomalies.of(Anomaly::ConflictingOverlap), 1);
+    assert_eq!(dialogue.account().to_server.conflicting, 4);
+}
+
+#[test]
+fn a_lost_fin_is_no_lost_byte() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").answer("b").send(ToServer, Flags::ACK | Flags::FIN, b"").lose();
+    dialogue.send(ToClient, Flags::ACK | Flags::FIN, b"");
+    assert_eq!(dialogue.heard(), [">a <b <.Fin >.Fin"]);
+}
+
+#[test]
+fn a_reset_ends_both_directions_once_nothing_contradicts_it() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").send(ToServer, Flags::RST, b"").answer("in flight");
+    assert_eq!(dialogue.heard(), [">a <in flight >.Reset <.Reset"]);
+}
+
+#[test]
+fn a_reset_that_its_sender_goes_on_behind_is_not_believed() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").send(ToServer, Flags::RST, b"").ask("b").answer("c").close();
+    assert_eq!(dialogue.heard(), [">a >b <c >.Fin <.Fin"]);
+    assert_eq!(dialogue.account().anomalies.of(Anomaly::DataAfterReset), 1);
+}
+
+#[test]
+fn a_reset_after_the_farewell_changes_nothing() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").answer("b").close().send(ToServer, Flags::RST, b"");
+    assert_eq!(dialogue.heard(), [">a <b >.Fin <.Fin"]);
+}
+
+#[test]
+fn an_injected_far_segment_is_dropped_and_counted() {
+    let mut dialogue = Dialogue::begun();
+    let (seq, ack) = (dialogue.next(ToServer), dialogue.next(ToClient));
+    dialogue.ask("a").put(ToServer, seq.wrapping_add(1 << 29), ack, Flags::ACK, b"evil").answer("b").ask("c");
+    assert_eq!(dialogue.heard(), [">a <b >c >.Idle <.Idle"]);
+    assert_eq!(dialogue.account().to_server.out_of_window, 4);
+}
+
+#[test]
+fn a_long_loss_is_one_gap_when_segments_go_on_behind_it() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a");
+    let (far, ack) = (dialogue.next(ToServer).wrapping_add(20 << 20), dialogue.next(ToClient));
+    for (offset, text) in [(0, b"b"), (1, b"c"), (2, b"d")] {
+        dialogue.put(ToServer, far + offset, ack, Flags::ACK, text);
+    }
+    assert_eq!(dialogue.heard(), [format!(">a >~{} >b >c >d >.Idle <.Idle", 20 << 20)]);
+}
+
+#[test]
+fn a_port_used_again_is_another_instance() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").answer("b").close();
+    let mut again = Dialogue::new(900_000, 77);
+    again.handshake().ask("c").answer("d").close();
+    dialogue.packets.append(&mut again.packets);
+    assert_eq!(dialogue.heard(), [">a <b >.Fin <.Fin", ">c <d >.Fin <.Fin"]);
+    assert_eq!(dialogue.ids().iter().map(|id| id.instance).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_port_used_again_without_farewell_ends_the_first_instance() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").answer("b");
+    let mut again = Dialogue::new(900_000, 77);
+    again.handshake().ask("c").answer("d").close();
+    dialogue.packets.append(&mut again.packets);
+    assert_eq!(dialogue.heard(), [">a <b >.Idle <.Idle", ">c <d >.Fin <.Fin"]);
+}
+
+#[test]
+fn a_forged_syn_that_nobody_answers_changes_nothing() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").put(ToServer, 77_777, 0, Flags::SYN, b"").answer("b").ask("c").answer("d").close();
+    assert_eq!(dialogue.heard(), [">a <b >c <d >.Fin <.Fin"]);
+}
+
+#[test]
+fn data_on_the_syn_is_the_start_of_the_stream() {
+    let mut dialogue = Dialogue::new(u32::MAX, 5);
+    dialogue.send(ToServer, Flags::SYN, b"early").send(ToClient, Flags::SYN | Flags::ACK, b"");
+    dialogue.ask(" late").answer("ok").close();
+    assert_eq!(dialogue.heard(), [">early > late <ok >.Fin <.Fin"]);
+}
+
+#[test]
+fn one_direction_alone_is_told_of_and_named() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").answer("b").ask("c").answer("d").close();
+    dialogue.packets.retain(|packet| packet.direction == ToServer);
+    assert_eq!(dialogue.heard(), [">a >c >.Fin <.Idle"]);
+    assert_eq!(dialogue.account().anomalies.of(Anomaly::OneDirection), 1);
+}
+
+#[test]
+fn bytes_cut_by_the_snaplen_are_a_gap_in_their_place() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("head and body").answer("b").close();
+    dialogue.packets[3].payload.truncate(4);
+    dialogue.packets[3].cut = 9;
+    assert_eq!(dialogue.heard(), [">head >~9 <b >.Fin <.Fin"]);
+}
+
+#[test]
+fn data_beyond_the_fin_is_counted() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").send(ToServer, Flags::ACK | Flags::FIN, b"").ask("ghost");
+    assert_eq!(dialogue.heard(), [">a >.Fin <.Idle"]);
+    assert_eq!(dialogue.account().to_server.after_end, 5);
+    assert_eq!(dialogue.account().anomalies.of(Anomaly::DataAfterFin), 1);
+}
