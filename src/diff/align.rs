@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-/// Products of lengths up to this are searched exactly.
-const EXACT: usize = 1 << 20;
+/// Products of lengths up to this are searched exactly: a few hundred steps for each element.
+const EXACT: usize = 1 << 16;
 /// The sum of such products for one alignment.
 const ALLOWANCE: usize = 1 << 23;
 /// How often a stretch between anchors is divided again.
@@ -104,10 +104,11 @@ impl Aligner<'_> {
         longest_increasing(&unique)
     }
 
+    /// Runs come in order and cover everything, so two of a kind are one.
     fn same(&mut self, a: usize, b: usize, len: usize) {
         match self.runs.last_mut() {
             _ if len == 0 => {}
-            Some(Run::Same { a: x, b: y, len: n }) if *x + *n == a && *y + *n == b => *n += len,
+            Some(Run::Same { len: longer, .. }) => *longer += len,
             _ => self.runs.push(Run::Same { a, b, len }),
         }
     }
@@ -158,21 +159,19 @@ mod tests {
     use proptest::prelude::*;
 
     fn covers(a: &[u64], b: &[u64], runs: &[Run]) {
-        let (mut i, mut j) = (0, 0);
+        let mut at = (0, 0);
         for run in runs {
-            match run.clone() {
-                Run::Same { a: x, b: y, len } => {
-                    assert_eq!((x, y), (i, j));
-                    assert_eq!(a[x..x + len], b[y..y + len]);
-                    (i, j) = (x + len, y + len);
+            let (left, right) = match run.clone() {
+                Run::Same { a: from, b: to, len } => {
+                    assert_eq!(a[from..from + len], b[to..to + len]);
+                    (from..from + len, to..to + len)
                 }
-                Run::Changed(x, y) => {
-                    assert_eq!((x.start, y.start), (i, j));
-                    (i, j) = (x.end, y.end);
-                }
-            }
+                Run::Changed(left, right) => (left, right),
+            };
+            assert_eq!((left.start, right.start), at);
+            at = (left.end, right.end);
         }
-        assert_eq!((i, j), (a.len(), b.len()));
+        assert_eq!(at, (a.len(), b.len()));
     }
 
     #[test]

@@ -9,12 +9,12 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::decode::{Undecoded, decode};
 use super::excerpt::first_difference;
 use super::findings::Findings;
 use super::json::{self, Form, NotJson};
 use super::media::{Media, is_text, looks_like_json};
 use super::{Class, Kind, Layer, text};
+use crate::http::coding::{self, CodingError, Limits};
 use crate::http::{Headers, Response};
 
 /// Compares two bodies that answer the same request with the same status.
@@ -55,6 +55,15 @@ fn entity(response: &Response) -> Option<&[u8]> {
 
 fn codings(headers: &Headers) -> impl Iterator<Item = &[u8]> {
     headers.all("content-encoding")
+}
+
+/// The content of an entity. No bytes are no content in any coding, as in the answer to HEAD.
+fn decode<'b>(headers: &Headers, entity: &'b [u8]) -> Result<Cow<'b, [u8]>, CodingError> {
+    if entity.is_empty() {
+        return Ok(Cow::Borrowed(entity));
+    }
+    let decoded = coding::decode(entity, codings(headers), Limits::default())?;
+    Ok(decoded.map_or(Cow::Borrowed(entity), Cow::Owned))
 }
 
 fn contents(v1: &Content<'_>, v2: &Content<'_>, findings: &mut Findings<'_>) {
@@ -137,19 +146,21 @@ fn digest(response: &Response) -> Option<[u8; 32]> {
 
 fn summary(len: u64, digest: &[u8]) -> String {
     let mut out = format!("{len} bytes, sha256 ");
-    digest.iter().for_each(|b| _ = write!(out, "{b:02x}"));
+    for byte in digest {
+        _ = write!(out, "{byte:02x}");
+    }
     out
 }
 
 /// A coding that cannot be undone. When v1's content is at hand and v2's bytes are not what v2 itself
 /// says they are, no client can read them: that counts. Anything else leaves it open.
-fn undecodable(v1: Option<&Undecoded>, v2: Option<&Undecoded>, findings: &mut Findings<'_>) {
+fn undecodable(v1: Option<&CodingError>, v2: Option<&CodingError>, findings: &mut Findings<'_>) {
     let class = match (v1, v2) {
-        (None, Some(Undecoded::Malformed(_))) => Class::Unverified,
+        (None, Some(CodingError::Invalid { .. })) => Class::Unverified,
         _ => Class::NotCompared,
     };
     let describe =
-        |error: Option<&Undecoded>| error.map_or_else(|| "decoded".to_owned(), ToString::to_string);
+        |error: Option<&CodingError>| error.map_or_else(|| "decoded".to_owned(), ToString::to_string);
     whole(Kind::Undecodable, class, (Some(describe(v1)), Some(describe(v2))), findings);
 }
 

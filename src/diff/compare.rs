@@ -6,8 +6,8 @@ use super::headers::{self, Scope};
 use super::{Class, Difference, Kind, Layer, Verdict, body};
 use crate::http::Response;
 
-/// Finds how v2's answer differs from v1's: the status, then header fields by name, then the body in
-/// v1's order. At most 1,000 differences are listed; a last one of [`Kind::Unlisted`] stands for the
+/// Finds how v2's answer differs from v1's: the status, then header fields by name, then the body from
+/// its beginning (members of JSON objects by name where the sides order them differently). At most 1,000 differences are listed; a last one of [`Kind::Unlisted`] stands for the
 /// rest.
 ///
 /// Differences come out as [`Class::Unverified`] unless the answers themselves explain them.

@@ -55,13 +55,15 @@ impl Context {
 pub(super) struct Echo<'c> {
     context: &'c Context,
     /// What is searched for, and what it stood for: with its port, then without.
-    substitutions: Vec<(Cow<'c, [u8]>, Cow<'c, [u8]>)>,
+    substitutions: Vec<Substitution<'c>>,
 }
+
+type Substitution<'c> = (Cow<'c, [u8]>, Cow<'c, [u8]>);
 
 impl<'c> Echo<'c> {
     pub(super) fn new(context: &'c Context) -> Self {
         let (shadow, host) = (context.shadow_host.as_slice(), context.host.as_slice());
-        let mut substitutions: Vec<(Cow<'c, [u8]>, Cow<'c, [u8]>)> = Vec::new();
+        let mut substitutions: Vec<Substitution<'c>> = Vec::new();
         for (from, to) in [(shadow, host), (name_of(shadow), name_of(host))] {
             let lower = (from.to_ascii_lowercase().into(), to.to_ascii_lowercase().into());
             for pair in [(Cow::Borrowed(from), Cow::Borrowed(to)), lower] {
@@ -80,6 +82,12 @@ impl<'c> Echo<'c> {
             Some(undone) => undone == v1 || Some(undone) == self.undo(v1),
             None => false,
         }
+    }
+
+    /// Whether a value is the X-Forwarded-For that was sent, which services show under names of their
+    /// own (`origin`, `ip`). A list of addresses is not met by chance, as `true` is.
+    pub(super) fn is_forwarded_for(&self, v2: &[u8]) -> bool {
+        !v2.is_empty() && self.is_edited_header(b"x-forwarded-for", Some(v2))
     }
 
     /// Whether a value under that name shows an edited header field: the value that was sent, or
@@ -188,5 +196,6 @@ mod tests {
         assert!(!echo.is_edited_header(b"X-Envoy", Some(b"true")));
         assert!(echo.is_edited_header(b"Cookie", None));
         assert!(echo.is_edited_line(b"X-Envoy-Internal: true\r"));
+        assert!(!echo.is_forwarded_for(b"true"));
     }
 }

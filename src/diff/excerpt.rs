@@ -50,6 +50,12 @@ fn window(value: &[u8], from: usize) -> String {
     out
 }
 
+/// Cuts a text to at most that many bytes, between characters.
+pub(super) fn truncate(text: &mut String, bytes: usize) {
+    let end = (0..=bytes.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
+    text.truncate(end.unwrap_or(0));
+}
+
 /// The start of the character that `at` lies in, if the bytes around it are UTF-8.
 fn char_start(value: &[u8], at: usize) -> usize {
     (at.saturating_sub(3)..=at).rev().find(|&i| value.get(i).is_none_or(|b| b & 0xC0 != 0x80)).unwrap_or(at)

@@ -34,12 +34,23 @@ impl Media {
                 Self::JsonLines
             }
             _ if sub.ends_with("+json") => Self::Json,
-            ("text", _) => Self::Text,
+            ("text", _)
+            | (
+                "application",
+                "xml"
+                | "javascript"
+                | "ecmascript"
+                | "x-javascript"
+                | "graphql"
+                | "x-www-form-urlencoded"
+                | "yaml"
+                | "x-yaml"
+                | "toml"
+                | "sql",
+            ) => Self::Text,
             _ if sub.ends_with("+xml") => Self::Text,
-            ("application", "xml" | "javascript" | "ecmascript" | "x-javascript" | "graphql") => Self::Text,
-            ("application", "x-www-form-urlencoded" | "yaml" | "x-yaml" | "toml" | "sql") => Self::Text,
-            ("image" | "audio" | "video" | "font" | "model", _) => Self::Opaque,
-            ("application", "octet-stream" | "pdf" | "zip" | "gzip" | "wasm" | "grpc") => Self::Opaque,
+            ("image" | "audio" | "video" | "font" | "model", _)
+            | ("application", "octet-stream" | "pdf" | "zip" | "gzip" | "wasm" | "grpc") => Self::Opaque,
             _ => Self::Unknown,
         }
     }

@@ -6,7 +6,7 @@
 //! ```text
 //! compare ─┬─ status
 //!          ├─ headers   four tiers
-//!          └─ body ──── decode, media ─┬─ json   members by name, arrays aligned
+//!          └─ body ──── codings, media ─┬─ json   members by name, arrays aligned
 //!                                      ├─ text   lines aligned
 //!                                      └─ length, digest, first byte that differs
 //! ```
@@ -17,7 +17,6 @@
 mod align;
 mod body;
 mod compare;
-mod decode;
 mod echo;
 mod excerpt;
 mod findings;

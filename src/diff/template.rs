@@ -3,6 +3,8 @@
 //! A segment of a path that can only be a name of one thing (a number, a UUID, a long digest or
 //! token) becomes a placeholder; words stay. This looks at one target at a time.
 
+use super::excerpt::truncate;
+
 /// The template of a request target: the path with `{number}`, `{uuid}`, `{hex}`, `{token}`, `{date}`
 /// in place of such segments, without authority and query. At most 256 characters.
 #[must_use]
@@ -11,7 +13,7 @@ pub fn template(target: &[u8]) -> String {
     let segments: Vec<_> = path.split(|&b| b == b'/').map(segment).collect();
     let mut out = segments.join("/");
     if out.len() > MAX_BYTES {
-        out.truncate(out.floor_char_boundary(MAX_BYTES));
+        truncate(&mut out, MAX_BYTES);
         out.push('…');
     }
     out

@@ -25,40 +25,19 @@ pub(super) fn tier(name: &str) -> Tier {
         | "transfer-encoding" | "upgrade" => Tier::Framing,
         // Times: of the answer (RFC 9110, section 6.6.1), in a cache (RFC 9111, sections 5.1, 5.3),
         // of the last change (RFC 9110, section 8.8.2), of deployment as of content.
-        "age" | "date" | "expires" | "last-modified" => Tier::Volatile,
+        "age" | "date" | "expires" | "last-modified"
         // An opaque tag, whose text only its maker may interpret (RFC 9110, section 8.8.3).
-        "etag" => Tier::Volatile,
+        | "etag"
         // Names of the one exchange, for tracing (W3C Trace Context, B3, and vendors' own).
-        "b3"
-        | "cf-ray"
-        | "request-id"
-        | "traceparent"
-        | "traceresponse"
-        | "tracestate"
-        | "x-amz-cf-id"
-        | "x-amz-id-2"
-        | "x-amz-request-id"
-        | "x-amzn-requestid"
-        | "x-amzn-trace-id"
-        | "x-b3-parentspanid"
-        | "x-b3-sampled"
-        | "x-b3-spanid"
-        | "x-b3-traceid"
-        | "x-cloud-trace-context"
-        | "x-correlation-id"
-        | "x-ms-request-id"
-        | "x-request-id"
-        | "x-trace-id" => Tier::Volatile,
+        | "b3" | "cf-ray" | "request-id" | "traceparent" | "traceresponse" | "tracestate" | "x-amz-cf-id"
+        | "x-amz-id-2" | "x-amz-request-id" | "x-amzn-requestid" | "x-amzn-trace-id" | "x-b3-parentspanid"
+        | "x-b3-sampled" | "x-b3-spanid" | "x-b3-traceid" | "x-cloud-trace-context" | "x-correlation-id"
+        | "x-ms-request-id" | "x-request-id" | "x-trace-id"
         // Measured durations, and what is left of a budget that each request uses up.
-        "ratelimit-remaining"
-        | "ratelimit-reset"
-        | "server-timing"
-        | "x-envoy-upstream-service-time"
-        | "x-ratelimit-remaining"
-        | "x-ratelimit-reset"
-        | "x-response-time"
-        | "x-runtime"
-        | "x-timer" => Tier::Volatile,
+        | "ratelimit-remaining" | "ratelimit-reset" | "server-timing" | "x-envoy-upstream-service-time"
+        | "x-ratelimit-remaining" | "x-ratelimit-reset" | "x-response-time" | "x-runtime" | "x-timer" => {
+            Tier::Volatile
+        }
         // RFC 9110, sections 7.6.3 and 10.2.4, and vendors' own.
         "server"
         | "via"

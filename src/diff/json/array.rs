@@ -203,7 +203,9 @@ fn take_moved(
     }
     let mut taken: Vec<_> = moved.iter().map(|&(_, j)| j).collect();
     taken.sort_unstable();
-    blocks.iter_mut().for_each(|(_, b)| b.retain(|j| taken.binary_search(j).is_err()));
+    for (_, b) in blocks {
+        b.retain(|j| taken.binary_search(j).is_err());
+    }
     moved
 }
 

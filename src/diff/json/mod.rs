@@ -8,8 +8,6 @@ mod number;
 mod path;
 mod value;
 
-use std::collections::HashMap;
-
 use super::findings::Findings;
 use super::{Class, Kind, Layer};
 pub(super) use value::NotJson;
@@ -60,10 +58,8 @@ impl Comparison<'_, '_> {
         let kind = match (&v1.value, &v2.value) {
             (Value::Object(a), Value::Object(b)) => return self.members(a, b, path),
             (Value::Array(a), Value::Array(b)) => return self.elements((v1, a), (v2, b), path),
-            (Value::Null, Value::Null) => return,
-            (Value::Bool, Value::Bool) if v1.source == v2.source => return,
-            (Value::Number, Value::Number) if v1.source == v2.source => return,
-            (Value::String, Value::String) if v1.source == v2.source => return,
+            // No text is that of two types.
+            _ if v1.source == v2.source => return,
             (Value::String, Value::String) if v1.string() == v2.string() => return,
             (Value::Number, Value::Number) if same_decimal(v1.source, v2.source) => Kind::NumberFormat,
             (Value::Bool, Value::Bool) | (Value::Number, Value::Number) | (Value::String, Value::String) => {
@@ -84,38 +80,32 @@ impl Comparison<'_, '_> {
             }
             return;
         }
-        let (by_name1, by_name2) = (by_name(v1), by_name(v2));
-        for member in v1 {
-            let ours = by_name1.get(&*member.name).map_or(&[][..], Vec::as_slice);
-            if ours.first().is_some_and(|first| std::ptr::eq(*first, &raw const member.node)) {
-                let theirs = by_name2.get(&*member.name).map_or(&[][..], Vec::as_slice);
-                path.within(Step::Name(&member.name), |path| self.same_name(ours, theirs, path));
-            }
-        }
-        for member in v2 {
-            let theirs = by_name2.get(&*member.name).map_or(&[][..], Vec::as_slice);
-            let is_first = theirs.first().is_some_and(|first| std::ptr::eq(*first, &raw const member.node));
-            if is_first && !by_name1.contains_key(&*member.name) {
-                path.within(Step::Name(&member.name), |path| self.same_name(&[], theirs, path));
-            }
+        let (v1, v2) = (by_name(v1), by_name(v2));
+        let (mut rest1, mut rest2) = (v1.as_slice(), v2.as_slice());
+        while let Some(name) = least_name(rest1, rest2) {
+            let (ours, theirs) = (take_name(&mut rest1, name), take_name(&mut rest2, name));
+            path.within(Step::Name(name), |path| self.same_name(ours, theirs, path));
         }
     }
 
     /// The values that members of one name have; almost always one on each side.
-    fn same_name<'n>(&mut self, v1: &[&'n Node<'n>], v2: &[&'n Node<'n>], path: &mut Path<'n>) {
+    fn same_name<'n>(&mut self, v1: &[&'n Member<'_>], v2: &[&'n Member<'_>], path: &mut Path<'n>) {
         match (v1, v2) {
             (ours, theirs) if ours.len() == theirs.len() => {
-                ours.iter().zip(theirs).for_each(|(a, b)| self.nodes(a, b, path));
+                for (a, b) in ours.iter().zip(theirs) {
+                    self.nodes(&a.node, &b.node, path);
+                }
             }
-            ([ours], []) => self.one_sided(Kind::Missing, path, Some(ours), None),
-            ([], [theirs]) => self.one_sided(Kind::Added, path, None, Some(theirs)),
+            ([ours], []) => self.one_sided(Kind::Missing, path, Some(&ours.node), None),
+            ([], [theirs]) => self.one_sided(Kind::Added, path, None, Some(&theirs.node)),
             (ours, theirs) => {
-                self.report(Kind::DuplicateKey, path, ours.last().copied(), theirs.last().copied())
+                let (ours, theirs) = (ours.last().map(|m| &m.node), theirs.last().map(|m| &m.node));
+                self.report(Kind::DuplicateKey, path, ours, theirs);
             }
         }
     }
 
-    fn one_sided<'n>(&mut self, kind: Kind, path: &Path<'n>, v1: Option<&Node<'_>>, v2: Option<&Node<'_>>) {
+    fn one_sided(&mut self, kind: Kind, path: &Path<'_>, v1: Option<&Node<'_>>, v2: Option<&Node<'_>>) {
         let is_null = v1.or(v2).is_some_and(|node| matches!(node.value, Value::Null));
         self.report(if is_null { Kind::NullMissing } else { kind }, path, v1, v2);
     }
@@ -130,7 +120,8 @@ impl Comparison<'_, '_> {
         let echo = &self.findings.echo;
         let ours = v1.and_then(Node::string);
         let theirs = v2.and_then(|node| node.string().or_else(|| only_string(node)));
-        let host = matches!((&ours, &theirs), (Some(a), Some(b)) if echo.explains(a, b));
+        let host =
+            matches!((&ours, &theirs), (Some(a), Some(b)) if echo.explains(a, b) || echo.is_forwarded_for(b));
         let header = v2.is_none() == theirs.is_none()
             && path.name().is_some_and(|name| echo.is_edited_header(name, theirs.as_deref()));
         if host || header { Class::Shadow } else { Class::Unverified }
@@ -153,10 +144,26 @@ fn is_number(string: &Node<'_>, number: &Node<'_>) -> bool {
     string.string().is_some_and(|text| same_decimal(&text, number.source))
 }
 
-fn by_name<'n, 'b>(members: &'n [Member<'b>]) -> HashMap<&'n [u8], Vec<&'n Node<'b>>> {
-    let mut map: HashMap<&[u8], Vec<&Node<'_>>> = HashMap::with_capacity(members.len());
-    for member in members {
-        map.entry(&member.name).or_default().push(&member.node);
+/// The members in the order of their names, those of one name in their own order.
+fn by_name<'n, 'b>(members: &'n [Member<'b>]) -> Vec<&'n Member<'b>> {
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_by(|a, b| a.name.cmp(&b.name));
+    members
+}
+
+/// The name that comes first on either side.
+fn least_name<'n>(v1: &[&'n Member<'_>], v2: &[&'n Member<'_>]) -> Option<&'n [u8]> {
+    let name = |members: &[&'n Member<'_>]| members.first().map(|member| &*member.name);
+    match (name(v1), name(v2)) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
-    map
+}
+
+/// Takes the members of that name off the front.
+fn take_name<'s, 'n, 'b>(rest: &mut &'s [&'n Member<'b>], name: &[u8]) -> &'s [&'n Member<'b>] {
+    let n = rest.iter().take_while(|member| *member.name == *name).count();
+    let (taken, left) = rest.split_at(n);
+    *rest = left;
+    taken
 }

@@ -337,13 +337,13 @@ fn unescape_unicode<'r>(rest: &'r [u8], out: &mut Vec<u8>) -> &'r [u8] {
     }
     match char::from_u32(unit) {
         Some(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        None => out.extend([
-            0xE0 | (unit >> 12) as u8,
-            0x80 | (unit >> 6 & 0x3F) as u8,
-            0x80 | (unit & 0x3F) as u8,
-        ]),
+        None => out.extend([unit >> 12 | 0xE0, unit >> 6 & 0x3F | 0x80, unit & 0x3F | 0x80].map(low_byte)),
     }
     tail
+}
+
+fn low_byte(n: u32) -> u8 {
+    n.to_le_bytes()[0]
 }
 
 fn hex4(text: &[u8]) -> Option<(u32, &[u8])> {

@@ -4,8 +4,9 @@ use super::*;
 
 #[test]
 fn json_is_compared_by_structure() {
+    type Row<'t> = (&'t str, &'t str, &'t [(&'t str, Kind)]);
     use Kind::*;
-    let table: &[(&str, &str, &[(&str, Kind)])] = &[
+    let table: &[Row<'_>] = &[
         (r#"{"a":1,"b":2}"#, r#"{ "b": 2, "a": 1 }"#, &[]),
         (r#"{"a":1}"#, r#"{"a":2}"#, &[("$['a']", ValueChanged)]),
         (r#"{"a":1}"#, r#"{"a":1.0}"#, &[("$['a']", NumberFormat)]),
@@ -118,17 +119,20 @@ fn the_echo_of_added_headers_is_the_shadowings_own() {
         HeaderEdit { name: "x-forwarded-for".into(), value: Some(b"10.0.0.1".to_vec()) },
         HeaderEdit { name: "x-secret".into(), value: None },
     ];
-    let v1 = json(r#"{"headers":{"X-Secret":"s","X-Other":"1"}}"#);
-    let v2 = json(r#"{"headers":{"X-Envoy-Internal":"true","X-Forwarded-For":["10.0.0.1"],"X-Own":"true"}}"#);
+    let v1 = json(r#"{"headers":{"X-Secret":"s","X-Other":"1"},"origin":"192.0.2.7"}"#);
+    let v2 = json(
+        r#"{"headers":{"X-Envoy-Internal":"true","X-Forwarded-For":["10.0.0.1"],"X-Own":"true"},"origin":"10.0.0.1"}"#,
+    );
     let found: Vec<_> = compare(&v1, &v2, &context).into_iter().map(|d| (d.path, d.class)).collect();
     assert_eq!(
         found,
         [
-            ("$['headers']['X-Secret']".to_owned(), Class::Shadow),
-            ("$['headers']['X-Other']".to_owned(), Class::Unverified),
             ("$['headers']['X-Envoy-Internal']".to_owned(), Class::Shadow),
             ("$['headers']['X-Forwarded-For']".to_owned(), Class::Shadow),
+            ("$['headers']['X-Other']".to_owned(), Class::Unverified),
             ("$['headers']['X-Own']".to_owned(), Class::Unverified),
+            ("$['headers']['X-Secret']".to_owned(), Class::Shadow),
+            ("$['origin']".to_owned(), Class::Shadow),
         ]
     );
 }
@@ -166,7 +170,8 @@ fn a_validator_makes_304_and_200_a_kind_of_their_own() {
 
 #[test]
 fn headers_are_compared_by_tier() {
-    let table: &[(&[&str], &[&str], &[(&str, Kind, Class)])] = &[
+    type Row<'t> = (&'t [&'t str], &'t [&'t str], &'t [(&'t str, Kind, Class)]);
+    let table: &[Row<'_>] = &[
         (&["Content-Length: 5", "Connection: close"], &["Transfer-Encoding: chunked"], &[]),
         (&["Date: x", "ETag: \"a\""], &["date: y", "etag: \"b\""], &[]),
         (&["Date: x"], &[], &[("date", Kind::Missing, Class::Unverified)]),
@@ -233,6 +238,41 @@ fn what_one_side_has_not_or_breaks_is_said_of_the_whole() {
         assert_eq!(found.iter().map(|d| (d.path.as_str(), d.kind)).collect::<Vec<_>>(), [("", kind)]);
         assert!(found[0].class.counts());
     }
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, content).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn coded(coding: &str, body: Vec<u8>) -> Response {
+    response(200, &["Content-Type: application/json", &format!("Content-Encoding: {coding}")], body)
+}
+
+#[test]
+fn codings_are_undone_before_bodies_are_compared() {
+    let changed = ("$['a']".to_owned(), Kind::ValueChanged, Class::Unverified);
+    let coding = ("content-encoding".to_owned(), Kind::Missing, Class::Unverified);
+    let v1 = coded("gzip", gzip(br#"{"a":1}"#));
+    assert_eq!(facts(&v1, &coded("gzip", gzip(br#"{"a":2}"#))), [changed]);
+    assert_eq!(facts(&v1, &coded("gzip", gzip(br#"{ "a":1}"#))), []);
+    assert_eq!(facts(&v1, &json(r#"{"a":1}"#)), [coding]);
+}
+
+#[test]
+fn what_cannot_be_decoded_counts_only_where_v2_breaks_its_own_word() {
+    let whole = |class| vec![(String::new(), Kind::Undecodable, class)];
+    let good = coded("gzip", gzip(b"{}"));
+    let broken = |tail: &str| coded("gzip", format!("no gzip {tail}").into_bytes());
+    let unknown = |tail: &str| coded("pack200-gzip", format!("? {tail}").into_bytes());
+    let bomb = coded("gzip", gzip(&vec![0; 4 << 20]));
+    assert_eq!(facts(&good, &broken("")), whole(Class::Unverified));
+    assert_eq!(facts(&broken(""), &good), whole(Class::NotCompared));
+    assert_eq!(facts(&broken("a"), &broken("b")), whole(Class::NotCompared));
+    assert_eq!(facts(&unknown("a"), &unknown("b")), whole(Class::NotCompared));
+    assert_eq!(facts(&unknown("a"), &unknown("a")), []);
+    assert_eq!(facts(&good, &bomb), whole(Class::NotCompared));
 }
 
 #[test]
