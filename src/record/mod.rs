@@ -21,7 +21,7 @@ pub use reader::{Loss, Reader};
 pub use redact::Redactor;
 pub use run::{CaptureTotals, Finished, Mode, Run};
 pub use text::Text;
-pub use writer::Writer;
+pub use writer::{RowKey, Writer};
 
 use crate::exchange::Exchange;
 use crate::replay::Outcome;

@@ -81,7 +81,11 @@ fn against(evidence: &Evidence<'_>) -> Vec<String> {
     }
     if failed > 0 && !unreachable(evidence) {
         let causes: Vec<_> = evidence.failures.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        reasons.push(format!("v2 gave no whole answer to {failed} requests ({})", causes.join(", ")));
+        reasons.push(format!(
+            "v2 gave no whole answer to {failed} of {} requests ({})",
+            evidence.exchanges.replayed,
+            causes.join(", ")
+        ));
     }
     reasons
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::latency::{Latency, Quantiles};
-use crate::diff::{Class, Kind, Layer, Verdict};
+use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
 use crate::record::{CaptureTotals, Mode};
 use crate::time::Timestamp;
 
@@ -143,14 +143,16 @@ impl Verdicts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DistinctDifference {
     /// Names it, within a run and between runs.
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
     /// Whether it counts, and if not, why.
     pub class: Class,
+    /// Where: the host that was asked.
+    pub host: String,
     /// Where: method and path, with what varies left open.
     pub route: String,
     /// Where: the part of the message.
     pub layer: Layer,
-    /// Where within it.
+    /// Where within it, with indices and names of single things left open.
     pub path: String,
     /// What kind.
     pub kind: Kind,

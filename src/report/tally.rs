@@ -7,7 +7,7 @@ use super::gate::{Evidence, Gate};
 use super::latency::{Gathered, Pair};
 use super::route::route_of;
 use super::summary::{DistinctDifference, Exchanges, RouteSummary, SCHEMA, StatusPair, Summary, Verdicts};
-use crate::diff::{Class, Difference, Verdict};
+use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::exchange::ExchangeId;
 use crate::http::Response;
 use crate::record::{Finished, Loss, Row, Run};
@@ -29,8 +29,8 @@ const OTHER_ROUTES: &str = "(other routes)";
 pub struct Judged {
     /// What is said of it.
     pub verdict: Verdict,
-    /// Its differences, each with the fingerprint that it shares with its like in other rows.
-    pub differences: Vec<(String, Difference)>,
+    /// How its two answers differ.
+    pub differences: Vec<Difference>,
 }
 
 /// Counts rows, and becomes the [`Summary`].
@@ -41,7 +41,7 @@ pub struct Tally {
     verdicts: Verdicts,
     failures: BTreeMap<String, u64>,
     not_comparable: BTreeMap<String, u64>,
-    differences: HashMap<(String, Class, String), Counted>,
+    differences: HashMap<(Fingerprint, Class), Counted>,
     differences_beyond: u64,
     routes: HashMap<(String, String), Route>,
     latency: Pair,
@@ -50,6 +50,8 @@ pub struct Tally {
 
 /// A distinct difference while it is counted.
 struct Counted {
+    host: String,
+    route: String,
     first: Difference,
     count: u64,
     /// The last row that showed it, by its number: a row is counted once, however often it shows it.
@@ -110,10 +112,8 @@ impl Tally {
             self.lateness.add(late);
         }
         self.count_causes(row, verdict);
-        for (fingerprint, difference) in
-            judged.map(|judged| judged.differences.as_slice()).unwrap_or_default()
-        {
-            self.count_difference(row.exchange.id, fingerprint, difference, &route_name);
+        for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
+            self.count_difference(row, difference, &route_name);
         }
     }
 
@@ -129,14 +129,18 @@ impl Tally {
         }
     }
 
-    fn count_difference(&mut self, id: ExchangeId, fingerprint: &str, difference: &Difference, route: &str) {
-        let key = (fingerprint.to_owned(), difference.class, route.to_owned());
-        let full = self.differences.len() >= MOST_DIFFERENCES;
-        if full && !self.differences.contains_key(&key) {
+    fn count_difference(&mut self, row: &Row, difference: &Difference, route: &str) {
+        let head = &row.exchange.request.head;
+        let host = head.host().unwrap_or_default();
+        let fingerprint = Fingerprint::of(head.method(), host, &template(head.target()), difference);
+        let key = (fingerprint, difference.class);
+        if self.differences.len() >= MOST_DIFFERENCES && !self.differences.contains_key(&key) {
             self.differences_beyond += 1;
             return;
         }
         let counted = self.differences.entry(key).or_insert_with(|| Counted {
+            host: shown_host(host),
+            route: route.to_owned(),
             first: difference.clone(),
             count: 0,
             last_row: 0,
@@ -149,7 +153,7 @@ impl Tally {
         counted.last_row = self.exchanges.captured;
         counted.count += 1;
         if counted.exchanges.len() < EXAMPLES {
-            counted.exchanges.push(id);
+            counted.exchanges.push(row.exchange.id);
         }
     }
 
@@ -195,15 +199,17 @@ impl Tally {
     }
 }
 
+/// A host as the reports name it; no name in use is longer than the limit (RFC 1035, section 2.3.4).
+fn shown_host(host: &[u8]) -> String {
+    String::from_utf8_lossy(host).chars().take(264).collect()
+}
+
 fn route_entry<'r>(
     routes: &'r mut HashMap<(String, String), Route>,
     row: &Row,
     route: &str,
 ) -> &'r mut Route {
-    let host: String = String::from_utf8_lossy(row.exchange.request.head.host().unwrap_or_default())
-        .chars()
-        .take(256)
-        .collect();
+    let host = shown_host(row.exchange.request.head.host().unwrap_or_default());
     let mut key = (host, route.to_owned());
     if routes.len() >= MOST_ROUTES && !routes.contains_key(&key) {
         key = (String::new(), OTHER_ROUTES.to_owned());
@@ -272,15 +278,16 @@ fn why_not_comparable(row: &Row) -> &'static str {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
-fn ranked(differences: HashMap<(String, Class, String), Counted>, compared: u64) -> Vec<DistinctDifference> {
+fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) -> Vec<DistinctDifference> {
     let mut ranked: Vec<_> = differences
         .into_iter()
-        .map(|((fingerprint, class, route), counted)| DistinctDifference {
+        .map(|((fingerprint, class), counted)| DistinctDifference {
             fingerprint,
             class,
-            route,
+            host: counted.host,
+            route: counted.route,
             layer: counted.first.layer,
-            path: counted.first.path,
+            path: general_path(counted.first.layer, &counted.first.path),
             kind: counted.first.kind,
             count: counted.count,
             share: counted.count as f64 / compared.max(1) as f64,
@@ -293,7 +300,7 @@ fn ranked(differences: HashMap<(String, Class, String), Counted>, compared: u64)
         let key = |d: &DistinctDifference| (!d.class.counts(), std::cmp::Reverse(d.count), d.class);
         key(a)
             .cmp(&key(b))
-            .then_with(|| (&a.route, a.layer, &a.path).cmp(&(&b.route, b.layer, &b.path)))
+            .then_with(|| (&a.host, &a.route, a.layer, &a.path).cmp(&(&b.host, &b.route, b.layer, &b.path)))
             .then_with(|| a.fingerprint.cmp(&b.fingerprint))
     });
     ranked

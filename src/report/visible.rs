@@ -19,7 +19,7 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// At most `most` characters of [`visible`] text, the last an ellipsis where some are left out.
-pub(crate) fn excerpt(text: &str, most: usize) -> String {
+pub(super) fn excerpt(text: &str, most: usize) -> String {
     // Text far beyond the limit is not looked at.
     let head: String = text.chars().take(most + 1).collect();
     let shown = visible(&head);

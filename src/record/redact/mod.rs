@@ -24,6 +24,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use bytes::Bytes;
 use edits::Edits;
+pub(crate) use recode::decoded;
 
 use super::Row;
 use crate::http::h1::parse_head;
@@ -84,23 +85,37 @@ impl Redactor {
     }
 
     fn request(&self, request: &mut Request, secrets: &Secrets) {
-        self.body(&request.head.headers, &mut request.body, secrets);
+        let whole = request.completeness.is_complete();
+        self.body(&request.head.headers, &mut request.body, whole, secrets);
         if let Some(raw) = self.redacted(&request.head.raw, Part::Head, secrets) {
             request.head = parse_head(raw).unwrap_or_else(no_request);
         }
     }
 
     fn response(&self, response: &mut Response, secrets: &Secrets) {
-        self.body(&response.head.headers, &mut response.body, secrets);
+        let whole = response.completeness.is_complete();
+        self.body(&response.head.headers, &mut response.body, whole, secrets);
         if let Some(raw) = self.redacted(&response.head.raw, Part::Head, secrets) {
             response.head = parse_head(raw).unwrap_or_else(no_response);
         }
     }
 
-    fn body(&self, headers: &Headers, body: &mut Body, secrets: &Secrets) {
-        let Some(text) = recode::decoded(headers, body) else { return };
-        let Some(redacted) = self.redacted(&text, Part::Body, secrets) else { return };
-        body.entity = recode::encoded(headers, redacted);
+    fn body(&self, headers: &Headers, body: &mut Body, whole: bool, secrets: &Secrets) {
+        let redacted = match (recode::decoded(headers, body), &body.entity) {
+            (Some(text), _) => {
+                let Some(redacted) = self.redacted(&text, Part::Body, secrets) else { return };
+                recode::encoded(headers, redacted)
+            }
+            // Not in the coding that it claims, so that its bytes are what they are.
+            (None, Some(entity)) if whole => {
+                let Some(redacted) = self.redacted(entity, Part::Body, secrets) else { return };
+                Some(redacted)
+            }
+            // A part of a coded body: what it holds cannot be searched, and could be recovered.
+            (None, Some(_)) => None,
+            (None, None) => return,
+        };
+        body.entity = redacted;
         body.wire = body.entity.clone().filter(|_| body.framing != Framing::Chunked);
         // The digest of what was there would let a short secret be guessed.
         body.sha256 = None;

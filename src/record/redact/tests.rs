@@ -50,6 +50,33 @@ fn redacting_twice_changes_nothing_more() {
 }
 
 #[test]
+fn secrets_in_coded_bodies_are_found_and_the_coding_stays() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n";
+    let mut row = samples::row("GET / HTTP/1.1\r\nHost: h\r\n\r\n", head, head);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut gzip, br#"{"token":"COMPRESSED-SECRET"}"#).unwrap();
+    let coded = gzip.finish().unwrap();
+    samples::set_bodies(&mut row, b"", &coded, &coded);
+    let Outcome::Answered { response, timing, .. } = row.outcome else { panic!("answered") };
+    let mut cut = response;
+    cut.completeness = crate::http::Completeness::Cut;
+    cut.body = samples::body_of(&coded[..coded.len() - 9]);
+    row.outcome = Outcome::Failed {
+        failure: crate::replay::Failure::ClosedInAnswer,
+        detail: String::new(),
+        partial: Some(cut),
+        timing,
+    };
+    Redactor::with_key(KEY).row(&mut row);
+    let v1 = row.exchange.response.as_ref().unwrap();
+    let text = decoded(&v1.head.headers, &v1.body).unwrap();
+    assert!(text.starts_with(br#"{"token":"redacted:"#), "{text:?}");
+    assert_eq!(v1.body.len, coded.len() as u64);
+    let Outcome::Failed { partial: Some(cut), .. } = &row.outcome else { panic!("failed") };
+    assert_eq!(cut.body.entity, None);
+}
+
+#[test]
 fn a_row_without_secrets_is_left_alone() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
     let mut row = samples::row("GET /a?b=c HTTP/1.1\r\nHost: h\r\n\r\n", answer, answer);

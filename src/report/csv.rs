@@ -1,0 +1,199 @@
+//! `exchanges.csv` and `differences.csv`.
+//!
+//! | `exchanges.csv` | |
+//! |---|---|
+//! | `id` | the exchange, as `inspect` names it |
+//! | `role`, `destination` | where this row's request went |
+//! | `time` | the request's first byte in the capture, RFC 3339 |
+//! | `client` | address and port |
+//! | `method`, `host`, `target` | of the request; lossy where it is not UTF-8 |
+//! | `route` | method and path with what varies left open |
+//! | `v1_status`, `v2_status` | empty without an answer |
+//! | `verdict` | or `skipped:` and the reason |
+//! | `differences` | how many, of every class |
+//! | `top_difference` | the first that counts, else the first: `class layer path kind` |
+//! | `v1_ms`, `v2_ms` | latency; empty without a whole answer |
+//! | `v1_bytes`, `v2_bytes` | entity bytes of the answer, after de-chunking and before content-decoding |
+//!
+//! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
+//! exchanges' ids separated by spaces.
+//!
+//! A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::time::Duration;
+
+use super::route::route_of;
+use super::summary::Summary;
+use super::tally::{Judged, v1_latency, v2_latency, v2_response};
+use crate::diff::Difference;
+use crate::http::Response;
+use crate::record::Row;
+use crate::replay::Outcome;
+
+const EXCHANGE_COLUMNS: [&str; 18] = [
+    "id",
+    "role",
+    "destination",
+    "time",
+    "client",
+    "method",
+    "host",
+    "target",
+    "route",
+    "v1_status",
+    "v2_status",
+    "verdict",
+    "differences",
+    "top_difference",
+    "v1_ms",
+    "v2_ms",
+    "v1_bytes",
+    "v2_bytes",
+];
+
+const DIFFERENCE_COLUMNS: [&str; 12] = [
+    "fingerprint",
+    "class",
+    "host",
+    "route",
+    "layer",
+    "path",
+    "kind",
+    "count",
+    "share",
+    "v1_example",
+    "v2_example",
+    "exchanges",
+];
+
+/// Writes rows as they come.
+pub(super) struct ExchangesCsv<W: Write>(csv::Writer<W>);
+
+impl<W: Write> ExchangesCsv<W> {
+    pub(super) fn new(out: W) -> csv::Result<Self> {
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(EXCHANGE_COLUMNS)?;
+        Ok(Self(csv))
+    }
+
+    pub(super) fn add(&mut self, row: &Row, judged: Option<&Judged>) -> csv::Result<()> {
+        let request = &row.exchange.request;
+        let v1 = row.exchange.response.as_ref();
+        let v2 = v2_response(row);
+        let differences = judged.map(|judged| judged.differences.as_slice()).unwrap_or_default();
+        let verdict = match (&row.outcome, judged) {
+            (Outcome::Skipped(reason), _) => format!("skipped:{reason}"),
+            (_, Some(judged)) => judged.verdict.name().to_owned(),
+            (_, None) => crate::diff::Verdict::NotComparable.name().to_owned(),
+        };
+        let cells = [
+            row.exchange.id.to_string(),
+            super::role_name(row.role).to_owned(),
+            row.destination.clone(),
+            request.first_byte.to_string(),
+            row.exchange.connection.client.to_string(),
+            lossy(request.head.method()),
+            lossy(request.head.host().unwrap_or_default()),
+            lossy(request.head.target()),
+            route_of(&request.head),
+            status(v1),
+            status(v2),
+            verdict,
+            differences.len().to_string(),
+            top(differences),
+            millis(v1_latency(row)),
+            millis(v2_latency(row)),
+            bytes(v1),
+            bytes(v2),
+        ];
+        self.0.write_record(cells.iter().map(|cell| inert(cell).into_owned()))
+    }
+
+    pub(super) fn finish(self) -> std::io::Result<W> {
+        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
+    }
+}
+
+/// Writes the distinct differences.
+pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(DIFFERENCE_COLUMNS)?;
+    for d in &summary.differences {
+        let cells = [
+            d.fingerprint.to_string(),
+            d.class.name().to_owned(),
+            d.host.clone(),
+            d.route.clone(),
+            d.layer.name().to_owned(),
+            d.path.clone(),
+            d.kind.name().to_owned(),
+            d.count.to_string(),
+            format!("{:.6}", d.share),
+            d.v1_example.clone().unwrap_or_default(),
+            d.v2_example.clone().unwrap_or_default(),
+            d.exchanges.join(" "),
+        ];
+        csv.write_record(cells.iter().map(|cell| inert(cell).into_owned()))?;
+    }
+    csv.flush()?;
+    Ok(())
+}
+
+/// A cell that no spreadsheet runs: an apostrophe goes before what could begin a formula. NUL, which some
+/// readers take for the end, is dropped.
+fn inert(cell: &str) -> Cow<'_, str> {
+    let begins = |c: char| {
+        matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|' | '%' | '＝' | '＋' | '－' | '＠')
+    };
+    let formula = cell.trim_start_matches([' ', '\u{feff}']).starts_with(begins);
+    if !formula && !cell.contains('\0') {
+        return Cow::Borrowed(cell);
+    }
+    let mark = if formula { "'" } else { "" };
+    Cow::Owned(format!("{mark}{}", cell.replace('\0', "")))
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn status(response: Option<&Response>) -> String {
+    response.map(|r| r.head.status.to_string()).unwrap_or_default()
+}
+
+fn bytes(response: Option<&Response>) -> String {
+    response.map(|r| r.body.len.to_string()).unwrap_or_default()
+}
+
+fn millis(time: Option<Duration>) -> String {
+    time.map(|time| format!("{:.3}", time.as_secs_f64() * 1000.0)).unwrap_or_default()
+}
+
+fn top(differences: &[Difference]) -> String {
+    let counted = differences.iter().find(|d| d.class.counts()).or(differences.first());
+    counted.map(|d| super::one_line(d.class, d.layer, &d.path, d.kind)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for (cell, shown) in [
+            ("=1+1", "'=1+1"),
+            ("+a", "'+a"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("  =1", "'  =1"),
+            ("\u{feff}=1", "'\u{feff}=1"),
+            ("/a=b", "/a=b"),
+            ("a\0b", "ab"),
+        ] {
+            assert_eq!(inert(cell), shown);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! `summary.md`, for a pull request or a job's summary.
+//!
+//! Whatever comes from the wire stands in code spans, whose text Markdown does not interpret: no
+//! mention, link, image or HTML comes of it. The document stays below the 1 MiB that job summaries take.
+
+use std::fmt::Write as _;
+
+use super::summary::{DistinctDifference, Judgement, Summary};
+use super::visible::excerpt;
+use super::{ms, percent};
+
+/// Distinct differences and routes that are listed each.
+const MOST_LISTED: usize = 50;
+/// Characters of a value, a path or a route.
+const MOST_CHARS: usize = 160;
+
+/// The document.
+pub(super) fn render(summary: &Summary) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut out, summary);
+    out
+}
+
+fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    let mark = match summary.verdict {
+        Judgement::Pass => "✅ Pass",
+        Judgement::Fail => "❌ Fail",
+        Judgement::Inconclusive => "⚠️ Inconclusive",
+    };
+    writeln!(out, "## {mark}: v2 against recorded traffic\n")?;
+    for reason in &summary.reasons {
+        writeln!(out, "- {reason}")?;
+    }
+    coverage(out, summary)?;
+    differences(out, "Differences that count", summary, |d| d.class.counts())?;
+    differences(out, "Explained differences", summary, |d| !d.class.counts())?;
+    routes(out, summary)?;
+    latency(out, summary)?;
+    writeln!(
+        out,
+        "\nshadowcap {}, started {}, seed {}",
+        code(&summary.tool_version),
+        summary.started,
+        summary.seed
+    )
+}
+
+fn coverage(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    let (e, v) = (&summary.exchanges, &summary.verdicts);
+    writeln!(
+        out,
+        "\n| captured | replayed | match | noise | different | failed | not comparable | skipped |"
+    )?;
+    writeln!(out, "|---:|---:|---:|---:|---:|---:|---:|---:|")?;
+    writeln!(
+        out,
+        "| {} | {} | {} | {} | {} | {} | {} | {} |",
+        e.captured,
+        e.replayed,
+        v.matching,
+        v.noise,
+        v.different,
+        v.failed,
+        v.not_comparable,
+        e.skipped_in_all()
+    )?;
+    for (title, causes) in [
+        ("Skipped", &e.skipped),
+        ("Failed", &summary.failures),
+        ("Not comparable", &summary.not_comparable),
+        ("Anomalies", &summary.anomalies),
+    ] {
+        if !causes.is_empty() {
+            let list: Vec<_> = causes.iter().map(|(name, n)| format!("{} {n}", code(name))).collect();
+            writeln!(out, "\n{title}: {}", list.join(", "))?;
+        }
+    }
+    Ok(())
+}
+
+fn differences(
+    out: &mut String,
+    title: &str,
+    summary: &Summary,
+    which: impl Fn(&DistinctDifference) -> bool,
+) -> std::fmt::Result {
+    let chosen: Vec<_> = summary.differences.iter().filter(|d| which(d)).collect();
+    if chosen.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n### {title}\n\n| exchanges | class | where | what | v1 | v2 |\n|---:|---|---|---|---|---|"
+    )?;
+    for d in chosen.iter().take(MOST_LISTED) {
+        writeln!(
+            out,
+            "| {} ({}) | {} | {} | {} {} {} | {} | {} |",
+            d.count,
+            percent(d.share),
+            d.class.name(),
+            code(&d.route),
+            d.layer.name(),
+            code(&d.path),
+            d.kind.name(),
+            value(d.v1_example.as_deref()),
+            value(d.v2_example.as_deref()),
+        )?;
+    }
+    beyond(out, chosen.len())
+}
+
+fn routes(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    if summary.routes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n### Routes\n\n| host | route | replayed | different | failed | p99 v1 | p99 v2 |")?;
+    writeln!(out, "|---|---|---:|---:|---:|---:|---:|")?;
+    for r in summary.routes.iter().take(MOST_LISTED) {
+        let p99 = |q: Option<super::Quantiles>| q.map_or("-".to_owned(), |q| ms(q.p99));
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            code(&r.host),
+            code(&r.route),
+            r.replayed,
+            r.verdicts.different,
+            r.verdicts.failed,
+            p99(r.latency.v1),
+            p99(r.latency.v2),
+        )?;
+    }
+    beyond(out, summary.routes.len())
+}
+
+fn beyond(out: &mut String, all: usize) -> std::fmt::Result {
+    if all > MOST_LISTED {
+        writeln!(out, "\n{} more are in the report.", all - MOST_LISTED)?;
+    }
+    Ok(())
+}
+
+fn latency(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    let (Some(v1), Some(v2)) = (summary.latency.v1, summary.latency.v2) else { return Ok(()) };
+    writeln!(out, "\n| latency | p50 | p90 | p99 | max |\n|---|---:|---:|---:|---:|")?;
+    for (name, q) in [("v1, as captured", v1), ("v2, as measured", v2)] {
+        writeln!(out, "| {name} | {} | {} | {} | {} |", ms(q.p50), ms(q.p90), ms(q.p99), ms(q.max))?;
+    }
+    Ok(())
+}
+
+fn value(text: Option<&str>) -> String {
+    text.map_or_else(|| "*absent*".to_owned(), code)
+}
+
+/// A code span within a table cell: the fence is longer than any run of backticks inside, and a `|`
+/// would end the cell even here, so that it becomes its look-alike.
+fn code(text: &str) -> String {
+    let text = excerpt(text, MOST_CHARS).replace('|', "¦");
+    if text.trim().is_empty() {
+        return if text.is_empty() { String::new() } else { "`· ·`".to_owned() };
+    }
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // A space keeps a backtick at the edge apart from the fence, and is not shown.
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_span_cannot_be_left() {
+        // CommonMark 0.31.2, section 6.1: a span ends at a run of backticks as long as that which began it.
+        for (text, span) in [
+            ("@everyone", "`@everyone`"),
+            ("a`b", "``a`b``"),
+            ("``", "``` `` ```"),
+            ("a|b\nc", "`a¦b\\nc`"),
+            ("", ""),
+        ] {
+            assert_eq!(code(text), span);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Writes all reports of a run: row by row while it goes on, and the rest at its end.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use super::csv::{ExchangesCsv, differences};
+use super::exchange_view::Selection;
+use super::files::{Pending, write};
+use super::{Gate, Judged, ReportError, Summary, Tally, html, junit, markdown};
+use crate::record::{Finished, Loss, Row, Run};
+
+/// Gathers the rows of a run and writes its folder: `report.html`, `summary.json`, `summary.md`,
+/// `exchanges.csv`, `differences.csv`, `junit.xml`. Memory does not grow with the number of rows beyond
+/// eight bytes for each distinct request.
+pub struct Reporter {
+    folder: PathBuf,
+    tally: Tally,
+    selection: Selection,
+    pending: Pending,
+    exchanges: ExchangesCsv<BufWriter<File>>,
+}
+
+impl Reporter {
+    /// Begins the reports in a folder that exists.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn create(folder: &Path, run: Run) -> Result<Self, ReportError> {
+        let (pending, out) = Pending::create(folder, "exchanges.csv")?;
+        let exchanges = ExchangesCsv::new(out).map_err(|error| pending.error(error.into()))?;
+        let (folder, tally) = (folder.to_owned(), Tally::new(run));
+        Ok(Self { folder, tally, selection: Selection::default(), pending, exchanges })
+    }
+
+    /// Takes a row, redacted already, and what was found in it; `None` for one that was not sent.
+    ///
+    /// # Errors
+    /// When `exchanges.csv` cannot be written.
+    pub fn add(&mut self, row: &Row, judged: Option<&Judged>) -> Result<(), ReportError> {
+        self.tally.add(row, judged);
+        self.selection.offer(row, judged);
+        self.exchanges.add(row, judged).map_err(|error| self.pending.error(error.into()))
+    }
+
+    /// Writes every file and returns the account. `finished` is `None` for a recording whose run never
+    /// ended in order; `losses` says what of it could not be read.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn finish(
+        self,
+        finished: Option<&Finished>,
+        losses: &[Loss],
+        gate: &Gate,
+    ) -> Result<Summary, ReportError> {
+        let Self { folder, tally, selection, pending, exchanges } = self;
+        let out = exchanges.finish().map_err(|source| pending.error(source))?;
+        pending.publish(out)?;
+        let summary = tally.finish(finished, losses, gate);
+
+        write(&folder, "summary.json", &json(&summary)?)?;
+        write(&folder, "summary.md", markdown::render(&summary).as_bytes())?;
+        let (pending, mut out) = Pending::create(&folder, "differences.csv")?;
+        differences(&summary, &mut out).map_err(|error| pending.error(error.into()))?;
+        pending.publish(out)?;
+        let xml = junit::render(&summary).map_err(|error| rendering("junit.xml", &error))?;
+        write(&folder, "junit.xml", xml.as_bytes())?;
+        let page = html::render(&summary, &selection).map_err(|error| rendering("report.html", &error))?;
+        write(&folder, "report.html", page.as_bytes())?;
+        Ok(summary)
+    }
+}
+
+fn json(summary: &Summary) -> Result<Vec<u8>, ReportError> {
+    let mut json = serde_json::to_vec_pretty(summary).map_err(|error| rendering("summary.json", &error))?;
+    json.push(b'\n');
+    Ok(json)
+}
+
+fn rendering(file: &'static str, error: &dyn std::error::Error) -> ReportError {
+    ReportError::Render { file, reason: error.to_string() }
+}
