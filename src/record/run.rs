@@ -83,6 +83,9 @@ pub struct Finished {
     pub capture: CaptureTotals,
     /// How often each anomaly was met, by name; those of the rows' messages included.
     pub anomalies: BTreeMap<String, u64>,
+    /// What broke the capture off before its end, where something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_off: Option<String>,
 }
 
 impl Finished {

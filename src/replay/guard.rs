@@ -73,6 +73,11 @@ fn captured_server(exchange: &Exchange) -> CapturedServer {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(80).collect::<String>();
     CapturedServer {
         server: exchange.connection.server,
-        request: format!("{} {} at {}", text(head.method()), text(head.target()), exchange.request.first_byte),
+        request: format!(
+            "{} {} at {}",
+            text(head.method()),
+            text(head.target()),
+            exchange.request.first_byte
+        ),
     }
 }
