@@ -27,7 +27,7 @@ const SAMPLE: usize = 16;
 /// payload. Link headers, VLAN tags and the time to live may differ. A retransmission that is mistaken
 /// for a copy costs nothing but its count, as its bytes are those of the copy.
 #[derive(Debug)]
-pub struct Deduplicator {
+pub(super) struct Deduplicator {
     recent: Box<[Seen; SLOTS]>,
 }
 
@@ -81,8 +81,8 @@ fn fingerprint(ip: &IpHeader<'_>, identity: u64, view: View<'_>, head: usize) ->
     let bytes = view.bytes;
     let mut hasher = FixedState::with_seed(0).build_hasher();
     match ip {
-        IpHeader::V4([.., a, b, c, d, e, f, g, h]) => {
-            hasher.write_u64(u64::from_ne_bytes([*a, *b, *c, *d, *e, *f, *g, *h]));
+        IpHeader::V4(header) => {
+            hasher.write_u64(header.last_chunk().map_or(0, |both| u64::from_ne_bytes(*both)))
         }
         IpHeader::V6(header) => write_words(&mut hasher, &header[8..]),
     }
