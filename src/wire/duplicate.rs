@@ -82,7 +82,7 @@ fn fingerprint(ip: &IpHeader<'_>, identity: u64, view: View<'_>, head: usize) ->
     let mut hasher = FixedState::with_seed(0).build_hasher();
     match ip {
         IpHeader::V4(header) => {
-            hasher.write_u64(header.last_chunk().map_or(0, |both| u64::from_ne_bytes(*both)))
+            hasher.write_u64(header.last_chunk().map_or(0, |both| u64::from_ne_bytes(*both)));
         }
         IpHeader::V6(header) => write_words(&mut hasher, &header[8..]),
     }
