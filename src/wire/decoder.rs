@@ -10,7 +10,7 @@ use super::{ethernet, gre, link, mpls, tcp, udp};
 use crate::packet::Packet;
 
 /// Headers inside each other that are followed, tags and labels not counted: enough for several
-/// tunnels in one another, where real networks nest two.
+/// tunnels in one another, where real networks nest two. It also bounds chains of extension headers.
 const MAX_LAYERS: usize = 32;
 /// Datagrams inside each other that all came in fragments.
 const MAX_REASSEMBLIES: usize = 4;
@@ -54,7 +54,7 @@ struct State {
 /// Where following the layers ended.
 enum Arrival<'b> {
     Tcp(Datagram<'b>),
-    Reassembled(Whole),
+    Reassembled(Whole<'b>),
     Nowhere(PacketClass),
 }
 
@@ -68,7 +68,23 @@ impl Decoder {
     /// Decodes one packet. Packets must come in the order of the capture, with their numbers.
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
-        match self.state.follow(packet, link::packet(packet)) {
+        // The path of most packets, of which the loop below is the general form.
+        let parsed = match link::packet(packet) {
+            Ok(Next::Ipv4(view)) => ip::version4(view),
+            Ok(Next::Ipv6(view)) => ip::version6(view),
+            other => other,
+        };
+        match parsed {
+            Ok(Next::Transport(datagram)) if datagram.protocol == protocol::TCP => {
+                self.state.arrive(packet, datagram)
+            }
+            other => self.decode_further(packet, other),
+        }
+    }
+
+    #[inline(never)]
+    fn decode_further<'a>(&'a mut self, packet: &Packet<'a>, parsed: Parsed<'a>) -> Decoded<'a> {
+        match self.state.follow(packet, parsed) {
             Arrival::Tcp(datagram) => self.state.arrive(packet, datagram),
             Arrival::Nowhere(class) => Decoded::Other(class),
             Arrival::Reassembled(whole) => self.state.resume(packet, whole, &mut self.whole),
@@ -91,9 +107,7 @@ impl Decoder {
 
 impl State {
     /// Follows the layers until they arrive at TCP, at the last missing fragment, or at nothing.
-    #[inline]
-    fn follow<'b>(&mut self, packet: &Packet<'_>, first: Parsed<'b>) -> Arrival<'b> {
-        let mut parsed = first;
+    fn follow<'b>(&mut self, packet: &Packet<'_>, mut parsed: Parsed<'b>) -> Arrival<'b> {
         for _ in 0..MAX_LAYERS {
             parsed = match parsed {
                 Ok(Next::Ipv4(view)) => ip::version4(view),
@@ -102,6 +116,8 @@ impl State {
                 }
                 Ok(Next::Ipv6(view)) => ip::version6(view),
                 Ok(Next::Ethernet(view)) => ethernet::frame(view),
+                Ok(Next::EtherType(ether_type, view)) => ethernet::ether_type(ether_type, view),
+                Ok(Next::Link(link, view)) => link::other(link, view),
                 Ok(Next::Transport(datagram)) => tunnel(datagram),
                 Ok(Next::Fragment(ip, header, payload)) => {
                     if self.deduplicator.is_copy(packet, duplicate::of_fragment(&ip, &header, payload)) {
@@ -136,13 +152,14 @@ impl State {
 
     /// Goes on inside a datagram whose last fragment has come. Each such datagram takes one of `room`,
     /// and a fragmented one inside of it the next.
-    fn resume<'a>(&mut self, packet: &Packet<'_>, whole: Whole, room: &'a mut [Vec<u8>]) -> Decoded<'a> {
+    fn resume<'a>(&mut self, packet: &Packet<'_>, whole: Whole<'a>, room: &'a mut [Vec<u8>]) -> Decoded<'a> {
         let Some((place, room)) = room.split_first_mut() else {
             return Decoded::Other(PacketClass::Undecodable(Undecodable::NestedTooDeep));
         };
         *place = whole.bytes;
         let payload = View { bytes: place, cut: whole.cut };
-        match self.follow(packet, ip::inside(whole.ip, whole.protocol, payload)) {
+        let first = Next::Transport(Datagram { ip: whole.ip, protocol: whole.protocol, payload });
+        match self.follow(packet, Ok(first)) {
             Arrival::Tcp(datagram) => self.arrive(packet, datagram),
             Arrival::Nowhere(class) => Decoded::Other(class),
             Arrival::Reassembled(whole) => self.resume(packet, whole, room),
@@ -164,6 +181,6 @@ fn tunnel(datagram: Datagram<'_>) -> Parsed<'_> {
         protocol::ETHERNET_IN_IP if view.peek::<1>() == Some(&[ETHERNET_IN_IP_VERSION]) => {
             Ok(Next::Ethernet(view.skip(2, super::Layer::Ethernet)?))
         }
-        _ => Err(PacketClass::NotTcp),
+        _ => ip::extension(datagram),
     }
 }

@@ -27,7 +27,7 @@ const SAMPLE: usize = 16;
 /// payload. Link headers, VLAN tags and the time to live may differ. A retransmission that is mistaken
 /// for a copy costs nothing but its count, as its bytes are those of the copy.
 #[derive(Debug)]
-pub struct Deduplicator {
+pub(super) struct Deduplicator {
     recent: Box<[Seen; SLOTS]>,
 }
 
@@ -64,35 +64,45 @@ impl Deduplicator {
 
 /// The fingerprint of a TCP segment, from its header on.
 #[inline]
-pub(super) fn of_segment(ip: &IpHeader, tcp: View<'_>) -> u64 {
+pub(super) fn of_segment(ip: &IpHeader<'_>, tcp: View<'_>) -> u64 {
     /// The header with the most common option, the timestamp, and a sample of the payload.
     const HEAD: usize = 32 + SAMPLE;
-    fingerprint(ip, u64::from(ip.id), tcp, HEAD)
+    fingerprint(ip, u64::from(ip.id()), tcp, HEAD)
 }
 
 /// The fingerprint of a fragment.
-pub(super) fn of_fragment(ip: &IpHeader, fragment: &FragmentHeader, payload: View<'_>) -> u64 {
+pub(super) fn of_fragment(ip: &IpHeader<'_>, fragment: &FragmentHeader, payload: View<'_>) -> u64 {
     let place = (fragment.offset as u64) << 1 | u64::from(fragment.more);
     fingerprint(ip, place << 32 | u64::from(fragment.id), payload, SAMPLE)
 }
 
 #[inline]
-fn fingerprint(ip: &IpHeader, identity: u64, view: View<'_>, head: usize) -> u64 {
+fn fingerprint(ip: &IpHeader<'_>, identity: u64, view: View<'_>, head: usize) -> u64 {
     let bytes = view.bytes;
     let mut hasher = FixedState::with_seed(0).build_hasher();
-    match (ip.source, ip.destination) {
-        (std::net::IpAddr::V4(source), std::net::IpAddr::V4(destination)) => {
-            hasher.write_u64(u64::from(source.to_bits()) << 32 | u64::from(destination.to_bits()));
+    match ip {
+        IpHeader::V4(header) => {
+            hasher.write_u64(header.last_chunk().map_or(0, |both| u64::from_ne_bytes(*both)));
         }
-        (std::net::IpAddr::V6(source), std::net::IpAddr::V6(destination)) => {
-            hasher.write_u128(source.to_bits());
-            hasher.write_u128(destination.to_bits());
-        }
-        _ => {}
+        IpHeader::V6(header) => write_words(&mut hasher, &header[8..]),
     }
     hasher.write_u64(identity);
     hasher.write_u64((bytes.len() as u64) << 32 ^ view.cut as u64);
-    hasher.write(bytes.get(..head).unwrap_or(bytes));
-    hasher.write(bytes.get(bytes.len().saturating_sub(SAMPLE)..).unwrap_or_default());
+    let tail = &bytes[bytes.len().saturating_sub(SAMPLE)..];
+    for part in [bytes.get(..head).unwrap_or(bytes), tail] {
+        write_words(&mut hasher, part);
+    }
     hasher.finish()
+}
+
+/// Hashes word by word, which for a few words is faster than the hasher's own way with bytes.
+#[inline]
+fn write_words(hasher: &mut impl Hasher, bytes: &[u8]) {
+    let (words, rest) = bytes.as_chunks::<16>();
+    for word in words {
+        hasher.write_u128(u128::from_ne_bytes(*word));
+    }
+    if !rest.is_empty() {
+        hasher.write(rest);
+    }
 }

@@ -41,11 +41,14 @@ const MAX_LLC_LEN: u16 = 1500;
 #[inline]
 pub(super) fn frame(view: View<'_>) -> Parsed<'_> {
     let (header, rest) = view.header::<14>(Layer::Ethernet)?;
-    ether_type(be16(header[12], header[13]), rest)
+    match be16(header[12], header[13]) {
+        types::IPV4 => Ok(Next::Ipv4(rest)),
+        types::IPV6 => Ok(Next::Ipv6(rest)),
+        other => Ok(Next::EtherType(other, rest)),
+    }
 }
 
 /// What follows an Ethernet type, wherever that stands. Tags are taken off, however many.
-#[inline]
 pub(super) fn ether_type(mut ether_type: u16, mut view: View<'_>) -> Parsed<'_> {
     loop {
         match ether_type {

@@ -24,9 +24,9 @@ const MAX_PIECES: usize = 256;
 
 /// The payload of an IP packet that came in fragments.
 #[derive(Debug)]
-pub(super) struct Whole {
+pub(super) struct Whole<'b> {
     /// The header of the fragment that came last.
-    pub(super) ip: IpHeader,
+    pub(super) ip: IpHeader<'b>,
     /// The protocol of the payload.
     pub(super) protocol: u8,
     /// What was captured of it, up to the first byte that was not.
@@ -37,11 +37,11 @@ pub(super) struct Whole {
 
 /// What became of a fragment.
 #[derive(Debug)]
-pub(super) enum Insertion {
+pub(super) enum Insertion<'b> {
     /// It waits for others.
     Held,
     /// It was the last one missing.
-    Completed(Whole),
+    Completed(Whole<'b>),
     /// It contradicts the others or the bounds.
     Dropped,
 }
@@ -82,20 +82,20 @@ impl Defragmenter {
     }
 
     /// Takes a fragment that was captured at `at`.
-    pub(super) fn insert(
+    pub(super) fn insert<'b>(
         &mut self,
         at: Timestamp,
-        ip: IpHeader,
+        ip: IpHeader<'b>,
         header: FragmentHeader,
         payload: View<'_>,
-    ) -> Insertion {
+    ) -> Insertion<'b> {
         let len = payload.wire_len();
         if len == 0 || header.offset + len > MAX_DATAGRAM {
             return Insertion::Dropped;
         }
         self.expire(at);
-        let protocol = ip.source.is_ipv4().then_some(header.protocol);
-        let key = Key { source: ip.source, destination: ip.destination, id: header.id, protocol };
+        let protocol = (!ip.is_v6()).then_some(header.protocol);
+        let key = Key { source: ip.source(), destination: ip.destination(), id: header.id, protocol };
         let pending = self.waiting.entry(key).or_insert_with(|| {
             self.serial += 1;
             self.order.push_back((key, self.serial));
@@ -115,7 +115,7 @@ impl Defragmenter {
         Insertion::Held
     }
 
-    fn complete(&mut self, key: &Key, ip: IpHeader) -> Insertion {
+    fn complete<'b>(&mut self, key: &Key, ip: IpHeader<'b>) -> Insertion<'b> {
         let Some(pending) = self.waiting.remove(key) else { return Insertion::Dropped };
         self.bytes -= pending.bytes.len();
         self.held -= pending.fragments;
@@ -263,7 +263,7 @@ impl Pending {
         self.total.is_some_and(|total| self.pieces == [Piece { start: 0, end: total }])
     }
 
-    fn into_whole(mut self, ip: IpHeader) -> Whole {
+    fn into_whole(mut self, ip: IpHeader<'_>) -> Whole<'_> {
         let total = self.bytes.len();
         self.bytes.truncate(self.first_cut);
         let cut = total - self.bytes.len();

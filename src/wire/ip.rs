@@ -27,22 +27,60 @@ pub(super) mod protocol {
     pub(in super::super) const SHIM6: u8 = 140;
 }
 
-/// What the layers above need of an IP header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct IpHeader {
+/// An IP header without its options. It stays where it is in the packet: the addresses are read when a
+/// segment is found, not at every layer on the way.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum IpHeader<'b> {
+    /// RFC 791, section 3.1.
+    V4(&'b [u8; 20]),
+    /// RFC 8200, section 3.
+    V6(&'b [u8; 40]),
+}
+
+impl IpHeader<'_> {
     /// Who sent the packet.
-    pub(super) source: IpAddr,
+    #[inline]
+    pub(super) fn source(self) -> IpAddr {
+        match self {
+            Self::V4(&[.., s0, s1, s2, s3, _, _, _, _]) => IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
+            Self::V6(header) => IpAddr::V6(address6(&header[8..24])),
+        }
+    }
+
     /// To whom.
-    pub(super) destination: IpAddr,
+    #[inline]
+    pub(super) fn destination(self) -> IpAddr {
+        match self {
+            Self::V4(&[.., d0, d1, d2, d3]) => IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+            Self::V6(header) => IpAddr::V6(address6(&header[24..])),
+        }
+    }
+
     /// The identification field of IPv4; 0 for IPv6.
-    pub(super) id: u16,
+    #[inline]
+    pub(super) const fn id(self) -> u16 {
+        match self {
+            Self::V4(&[_, _, _, _, high, low, ..]) => be16(high, low),
+            Self::V6(_) => 0,
+        }
+    }
+
+    /// Whether it is IPv6.
+    pub(super) const fn is_v6(self) -> bool {
+        matches!(self, Self::V6(_))
+    }
+}
+
+#[inline]
+fn address6(bytes: &[u8]) -> Ipv6Addr {
+    bytes.first_chunk::<16>().map_or(Ipv6Addr::UNSPECIFIED, |address| Ipv6Addr::from(*address))
 }
 
 /// The payload of one whole IP packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Datagram<'b> {
     /// The header that carried it.
-    pub(super) ip: IpHeader,
+    pub(super) ip: IpHeader<'b>,
     /// Its protocol number.
     pub(super) protocol: u8,
     /// Its bytes.
@@ -102,23 +140,21 @@ pub(super) fn version4(view: View<'_>) -> Parsed<'_> {
     // long as its frame.
     let packet = if total_len == 0 { view } else { view.limit(total_len) };
     let payload = packet.skip(header_len, Layer::Ipv4)?;
-    let [_, _, _, _, id_high, id_low, flags_high, flags_low, _, protocol, _, _, addresses @ ..] = *header;
-    let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses;
-    let id = be16(id_high, id_low);
-    let ip = IpHeader {
-        source: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
-        destination: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
-        id,
-    };
+    let &[_, _, _, _, id_high, id_low, flags_high, flags_low, _, protocol, ..] = header;
+    let ip = IpHeader::V4(header);
     let fragment = be16(flags_high, flags_low);
     if fragment & (MORE_FRAGMENTS | OFFSET) == 0 {
-        return inside(ip, protocol, payload);
+        return Ok(Next::Transport(Datagram { ip, protocol, payload }));
     }
     let more = fragment & MORE_FRAGMENTS != 0;
     let offset = usize::from(fragment & OFFSET) * 8;
     // The receivers at hand keep whole units of 8 bytes of a fragment that others follow.
     let payload = if more { payload.limit(payload.wire_len() & !7) } else { payload };
-    Ok(Next::Fragment(ip, FragmentHeader { id: u32::from(id), protocol, offset, more }, payload))
+    Ok(Next::Fragment(
+        ip,
+        FragmentHeader { id: u32::from(be16(id_high, id_low)), protocol, offset, more },
+        payload,
+    ))
 }
 
 /// An IPv6 packet (RFC 8200, section 3).
@@ -128,18 +164,11 @@ pub(super) fn version6(view: View<'_>) -> Parsed<'_> {
     if header[0] >> 4 != 6 {
         return Err(PacketClass::malformed(Layer::Ipv6));
     }
-    let (addresses, _) = header[8..].as_chunks::<16>();
-    let &[source, destination] = addresses else { return Err(PacketClass::malformed(Layer::Ipv6)) };
-    let ip = IpHeader {
-        source: IpAddr::V6(Ipv6Addr::from(source)),
-        destination: IpAddr::V6(Ipv6Addr::from(destination)),
-        id: 0,
-    };
     let payload = match usize::from(be16(header[4], header[5])) {
         0 => jumbo(header[6], rest),
         len => rest.limit(len),
     };
-    inside(ip, header[6], payload)
+    Ok(Next::Transport(Datagram { ip: IpHeader::V6(header), protocol: header[6], payload }))
 }
 
 /// The payload of a packet whose length field is 0: what the jumbo payload option says (RFC 2675), or
@@ -155,48 +184,38 @@ fn jumbo(next_header: u8, view: View<'_>) -> View<'_> {
     }
 }
 
-/// What follows an IP header, or the fragment header of one: extension headers are taken off.
-#[inline]
-pub(super) fn inside(ip: IpHeader, protocol: u8, payload: View<'_>) -> Parsed<'_> {
-    match protocol {
-        protocol::TCP | protocol::UDP => Ok(Next::Transport(Datagram { ip, protocol, payload })),
-        _ => extended(ip, protocol, payload),
-    }
-}
-
-fn extended(ip: IpHeader, mut next_header: u8, mut view: View<'_>) -> Parsed<'_> {
-    let v6 = ip.source.is_ipv6();
-    loop {
-        let unit = match next_header {
-            protocol::AUTHENTICATION => 4,
-            protocol::FRAGMENT if v6 => return fragment6(ip, view),
-            protocol::HOP_BY_HOP
-            | protocol::ROUTING
-            | protocol::DESTINATION
-            | protocol::MOBILITY
-            | protocol::HOST_IDENTITY
-            | protocol::SHIM6
-                if v6 =>
-            {
-                8
-            }
-            protocol => return Ok(Next::Transport(Datagram { ip, protocol, payload: view })),
-        };
-        let &[next, len] = view.peek::<2>().ok_or(PacketClass::truncated(Layer::IpExtension))?;
-        // AH counts units of 4 bytes less 2 (RFC 4302, section 2.2), the others of 8 less 1.
-        let units = usize::from(len) + if unit == 4 { 2 } else { 1 };
-        view = view.skip(units * unit, Layer::IpExtension)?;
-        next_header = next;
-    }
+/// A protocol that stands between IP and transport: an extension header of IPv6 (RFC 8200, section 4),
+/// or an authentication header in either version.
+pub(super) fn extension(datagram: Datagram<'_>) -> Parsed<'_> {
+    let Datagram { ip, protocol, payload } = datagram;
+    // AH counts units of 4 bytes less 2 (RFC 4302, section 2.2), the others of 8 less 1.
+    let (unit, uncounted) = match protocol {
+        protocol::AUTHENTICATION => (4, 2),
+        protocol::FRAGMENT if ip.is_v6() => return fragment6(ip, payload),
+        protocol::HOP_BY_HOP
+        | protocol::ROUTING
+        | protocol::DESTINATION
+        | protocol::MOBILITY
+        | protocol::HOST_IDENTITY
+        | protocol::SHIM6
+            if ip.is_v6() =>
+        {
+            (8, 1)
+        }
+        _ => return Err(PacketClass::NotTcp),
+    };
+    let &[protocol, len] = payload.peek::<2>().ok_or(PacketClass::truncated(Layer::IpExtension))?;
+    let payload = payload.skip((usize::from(len) + uncounted) * unit, Layer::IpExtension)?;
+    Ok(Next::Transport(Datagram { ip, protocol, payload }))
 }
 
 /// A fragment header (RFC 8200, section 4.5). One that is the whole datagram is none (RFC 6946).
-fn fragment6(ip: IpHeader, view: View<'_>) -> Parsed<'_> {
+fn fragment6<'b>(ip: IpHeader<'b>, view: View<'b>) -> Parsed<'b> {
     let (header, payload) = view.header::<8>(Layer::IpExtension)?;
     let [protocol, _, high, low, id @ ..] = *header;
     let (offset, more) = (usize::from(be16(high, low) & !7), low & 1 == 1);
     if offset == 0 && !more {
-        return extended(ip, protocol, payload);
+        return Ok(Next::Transport(Datagram { ip, protocol, payload }));
     }
     if more && payload.wire_len() % 8 != 0 {
         return Err(PacketClass::FragmentDropped);

@@ -14,11 +14,12 @@ pub(super) fn packet<'b>(packet: &Packet<'b>) -> Parsed<'b> {
     let view = View { bytes: packet.data, cut: on_wire.saturating_sub(packet.data.len()) };
     match packet.link {
         LinkType::ETHERNET => ethernet::frame(view),
-        link => rarer(link, view),
+        link => Ok(Next::Link(link, view)),
     }
 }
 
-fn rarer(link: LinkType, view: View<'_>) -> Parsed<'_> {
+/// Reads the header of a link other than Ethernet.
+pub(super) fn other(link: LinkType, view: View<'_>) -> Parsed<'_> {
     match link {
         LinkType::LINUX_SLL => cooked::version1(view),
         LinkType::LINUX_SLL2 => cooked::version2(view),

@@ -37,5 +37,4 @@ mod tests;
 
 pub use account::{Layer, PacketAccount, PacketClass, Undecodable};
 pub use decoder::{Decoded, Decoder};
-pub use duplicate::Deduplicator;
 pub use segment::{Flags, Segment, SeqNumber};

@@ -13,7 +13,7 @@ use crate::packet::Packet;
 #[inline]
 pub(super) fn segment<'b>(
     packet: &Packet<'_>,
-    ip: IpHeader,
+    ip: IpHeader<'b>,
     view: View<'b>,
 ) -> Result<Segment<'b>, PacketClass> {
     let (header, _) = view.header::<20>(Layer::Tcp)?;
@@ -27,8 +27,8 @@ pub(super) fn segment<'b>(
     Ok(Segment {
         at: packet.at,
         packet: packet.number,
-        source: SocketAddr::new(ip.source, be16(s_high, s_low)),
-        destination: SocketAddr::new(ip.destination, be16(d_high, d_low)),
+        source: SocketAddr::new(ip.source(), be16(s_high, s_low)),
+        destination: SocketAddr::new(ip.destination(), be16(d_high, d_low)),
         seq: SeqNumber(u32::from_be_bytes([s0, s1, s2, s3])),
         ack: SeqNumber(u32::from_be_bytes([a0, a1, a2, a3])),
         flags: Flags(flags),

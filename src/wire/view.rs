@@ -2,6 +2,7 @@
 
 use super::account::{Layer, PacketClass};
 use super::ip::{Datagram, FragmentHeader, IpHeader};
+use crate::packet::LinkType;
 
 /// The rest of a packet: what was captured of it, and how much followed on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -60,18 +61,25 @@ impl<'b> View<'b> {
 }
 
 /// What a layer found inside itself.
+///
+/// The layers of most packets (Ethernet, IP without extensions, TCP) call no function that returns one of
+/// these: so that the compiler keeps it in registers, where it would move it through memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Next<'b> {
+    /// A link other than Ethernet.
+    Link(LinkType, View<'b>),
+    /// What follows an Ethernet type other than those of IP.
+    EtherType(u16, View<'b>),
     /// An Ethernet frame, without preamble.
     Ethernet(View<'b>),
     /// An IPv4 packet.
     Ipv4(View<'b>),
     /// An IPv6 packet.
     Ipv6(View<'b>),
-    /// The payload of an IP packet.
+    /// The payload of an IP packet: transport, a tunnel, or extension headers.
     Transport(Datagram<'b>),
     /// A part of the payload of an IP packet.
-    Fragment(IpHeader, FragmentHeader, View<'b>),
+    Fragment(IpHeader<'b>, FragmentHeader, View<'b>),
 }
 
 /// A layer's answer.

@@ -61,6 +61,8 @@ fn nesting_has_an_end() {
     let decode = |bytes: &[u8]| payload(&mut Decoder::new(), &packet(LinkType::RAW, 1, bytes));
     assert!(decode(&nested(8)).is_ok());
     assert_eq!(decode(&nested(100)).unwrap_err().name(), "nested-too-deep");
+    let headers = [44, 0, 0, 0, 0, 0, 0, 0].repeat(8000);
+    assert_eq!(decode(&ipv6(44, &headers)).unwrap_err().name(), "nested-too-deep");
 }
 
 #[test]
