@@ -114,3 +114,6 @@ pub struct Exchange {
     /// What was odd about the pairing (the messages carry their own).
     pub anomalies: AnomalySet,
 }
+
+#[cfg(test)]
+mod tests;

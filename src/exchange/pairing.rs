@@ -9,6 +9,9 @@
 //! - Responses: a request that was sent after the client had the bytes of the hole came after the
 //!   answers to all requests before it. So the requests before the hole are without an answer.
 //!
+//!   Where several were open, the client pipelines, and this proves nothing: as many answers are taken
+//!   for lost as their usual size makes likely.
+//!
 //! Where a pipelining client leaves a doubt, the exchanges concerned carry [`Anomaly::StreamGap`].
 
 use std::collections::VecDeque;
@@ -41,7 +44,9 @@ pub(super) struct Pairing {
     /// A hole among pipelined requests, before the request of this place.
     lost_request: Option<u32>,
     /// A hole among the responses, which came when the requests before this place had been sent.
-    lost_response: Option<u32>,
+    lost_response: Option<LostResponses>,
+    /// How many responses were read, and their bytes.
+    answered: (u64, u64),
     /// Since a hole among pipelined messages the pairing is in doubt, until no request is open.
     doubt: bool,
     /// Answers are not waited for any more.
@@ -50,6 +55,15 @@ pub(super) struct Pairing {
     held: usize,
     /// A response turned the connection into one of HTTP/2.
     http2: bool,
+}
+
+/// A hole among the responses.
+#[derive(Clone, Copy)]
+struct LostResponses {
+    /// The place after the last request that had been sent.
+    sent_before: u32,
+    /// How many bytes are missing.
+    missing: u64,
 }
 
 /// A request that waits for its answer, or for its own end.
@@ -137,11 +151,11 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
         }
     }
 
-    fn lost(&mut self) {
+    fn lost(&mut self, missing: u64) {
         let pairing = &mut *self.0;
         // The answer to the last request may be awaited for no other reason than that the hole tore
         // that request: only one before it proves that the client does not wait for answers.
-        if pairing.awaited() > 1 {
+        if missing > 0 && pairing.awaited() > 1 {
             pairing.lost_request = Some(pairing.end());
         }
     }
@@ -179,6 +193,8 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
         self.0.held += weigh(&response.head.raw, response.body.entity.as_ref());
         self.0.http2 |= response.head.status == 101
             && response.head.headers.all("upgrade").any(|value| value.eq_ignore_ascii_case(b"h2c"));
+        self.0.answered.0 += 1;
+        self.0.answered.1 += response.head.raw.len() as u64 + response.body.len;
         let doubt = self.0.doubt;
         if let Some(open) = self.0.answering() {
             open.answer = Answer::Here(response);
@@ -190,9 +206,11 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
         self.0.tell(&mut self.1);
     }
 
-    fn lost(&mut self) {
+    fn lost(&mut self, missing: u64) {
         if self.0.awaited() > 0 {
-            self.0.lost_response = Some(self.0.end());
+            let earlier = self.0.lost_response.map_or(0, |lost| lost.missing);
+            let missing = missing.saturating_add(earlier);
+            self.0.lost_response = Some(LostResponses { sent_before: self.0.end(), missing });
         }
         // Whatever held the place of a lost request, its answer may be in this hole.
         self.0.lost_request = None;
@@ -253,15 +271,16 @@ impl Pairing {
     /// Before a response is given to a request: leaves out the requests whose answers a hole swallowed,
     /// and notes the answers whose requests one did.
     fn pass_holes<L: Listener>(&mut self, context: &mut Context<'_, L>) {
-        if let Some(sent_before) = self.lost_response.take() {
+        if let Some(LostResponses { sent_before, missing }) = self.lost_response.take() {
             let before = sent_before.saturating_sub(self.next);
-            if self.end() > sent_before {
-                self.doubt |= before > 1;
-                self.answer_none(sent_before, Anomaly::StreamGap);
-            } else if before > 1 {
-                // Pipelined, and at least one answer is missing; how many, nothing tells.
+            if before > 1 {
                 self.doubt = true;
-                self.answer_none(self.next + 1, Anomaly::StreamGap);
+                self.answer_none(
+                    self.next.saturating_add(self.likely_lost(missing).min(before)),
+                    Anomaly::StreamGap,
+                );
+            } else if self.end() > sent_before {
+                self.answer_none(sent_before, Anomaly::StreamGap);
             }
             self.tell(context);
         }
@@ -270,6 +289,14 @@ impl Pairing {
             self.doubt = true;
             self.orphan = true;
         }
+    }
+
+    /// How many answers so many bytes are, were they like those before.
+    fn likely_lost(&self, missing: u64) -> u32 {
+        let (count, bytes) = self.answered;
+        let usual = bytes.checked_div(count).unwrap_or(0);
+        let lost = if usual == 0 { missing.min(1) } else { missing.div_ceil(usual) };
+        u32::try_from(lost).unwrap_or(u32::MAX)
     }
 
     /// The requests before the place `end` get no answer.

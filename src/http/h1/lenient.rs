@@ -62,6 +62,10 @@ pub(super) fn status_line(raw: &[u8], anomalies: &mut AnomalySet) -> Option<Stat
     let start = skip(raw, end..line, is_blank);
     let code = start..until(raw, start..line, |b| !b.is_ascii_digit());
     let status = std::str::from_utf8(raw.get(code.clone())?).ok()?.parse().ok()?;
+    // A control character after the code, such as a bare CR, makes the line invalid (section 2.2).
+    if raw.get(code.end..line)?.first().is_some_and(|b| b.is_ascii_control() && !is_blank(*b)) {
+        return None;
+    }
     if !clean || code.len() != 3 {
         anomalies.insert(Anomaly::InvalidStartLine);
     }
@@ -164,10 +168,10 @@ fn line_end(raw: &[u8], from: usize) -> (usize, usize) {
     (from + length, from + lf + 1)
 }
 
-/// Space and tab, and the characters that RFC 9112, section 3, lets parsers take for them. A bare CR
-/// is such (section 2.2).
+/// Space and tab. RFC 9112, section 3, lets parsers take VT, FF and a bare CR for white space too; no
+/// widespread one does.
 fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | b'\r')
+    matches!(byte, b' ' | b'\t')
 }
 
 /// The characters of a token (RFC 9110, section 5.6.2).

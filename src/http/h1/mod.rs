@@ -92,9 +92,11 @@ pub trait Sink<H> {
     /// What was announced by [`Sink::started`] turned out to be no message.
     fn abandoned(&mut self) {}
 
-    /// Bytes are missing between messages, or a message was torn so that its end is not known: any
-    /// number of messages may be lost here.
-    fn lost(&mut self) {}
+    /// Where the next message begins is not known, and `missing` bytes that are none of the last
+    /// message's are not in the capture: any number of messages may be lost here.
+    fn lost(&mut self, missing: u64) {
+        let _ = missing;
+    }
 
     /// Whether bytes that begin no message are all the same an answer: that of HTTP/0.9, which has no
     /// head and lasts until the connection closes.
@@ -237,10 +239,10 @@ impl<H: Head> Parser<H> {
     pub fn gap<S: Sink<H>>(&mut self, len: u64, sink: &mut S) {
         self.account.gap = self.account.gap.saturating_add(len);
         match &mut self.state {
-            State::Between => self.lose(sink),
+            State::Between => self.lose(len, sink),
             State::Head(_) => {
                 self.cut_head(Completeness::Gap, sink);
-                self.lose(sink);
+                self.lose(0, sink);
             }
             State::Body(reading) => {
                 let hole = reading.decoder.gap(len);
@@ -390,7 +392,7 @@ impl<H: Head> Parser<H> {
             reading.anomalies.insert(Anomaly::InvalidChunk);
             self.finish_body(Completeness::Aborted, sink);
             self.account.torn += bytes.len().saturating_sub(used) as u64;
-            self.lose(sink);
+            self.lose(0, sink);
             return bytes.len();
         }
         used
@@ -405,14 +407,14 @@ impl<H: Head> Parser<H> {
                 if reading.decoder.is_done() {
                     self.finish_body(Completeness::Gap, sink);
                     if len > lost {
-                        self.lose(sink);
+                        self.lose(len - lost, sink);
                     }
                 }
             }
             Hole::Lost => {
                 reading.body.lose(len);
                 self.finish_body(Completeness::Gap, sink);
-                self.lose(sink);
+                self.lose(0, sink);
             }
         }
     }
@@ -453,9 +455,9 @@ impl<H: Head> Parser<H> {
         finish(reading, completeness, sink);
     }
 
-    fn lose<S: Sink<H>>(&mut self, sink: &mut S) {
+    fn lose<S: Sink<H>>(&mut self, missing: u64, sink: &mut S) {
         self.state = State::Lost;
-        sink.lost();
+        sink.lost(missing);
     }
 
     /// Looks for a start line where one is most likely and nothing else is likely to look like one: at

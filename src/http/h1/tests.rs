@@ -24,7 +24,7 @@ impl Sink<RequestHead> for Log<RequestHead> {
         self.messages.push(message);
     }
 
-    fn lost(&mut self) {
+    fn lost(&mut self, _: u64) {
         self.lost += 1;
     }
 }
@@ -38,7 +38,7 @@ impl Sink<ResponseHead> for Log<ResponseHead> {
         self.messages.push(message);
     }
 
-    fn lost(&mut self) {
+    fn lost(&mut self, _: u64) {
         self.lost += 1;
     }
 }

@@ -1,0 +1,388 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::anomaly::Anomaly;
+use crate::http::{BodyKeep, Completeness, Options};
+use crate::stream::{Application, Chunk, ConnectionInfo, Direction, End, Roles};
+
+use Direction::{ToClient, ToServer};
+
+const KEEP: Options = Options { keep: BodyKeep::UpTo(1 << 20), hash: false };
+
+/// What a test's connection does next.
+#[derive(Clone, Debug)]
+enum Step<'a> {
+    Client(&'a str),
+    Server(&'a str),
+    ClientGap(u64),
+    ServerGap(u64),
+}
+use Step::{Client, ClientGap, Server, ServerGap};
+
+fn connection() -> ConnectionInfo {
+    let id = ConnectionId {
+        client: "192.0.2.1:40000".parse().unwrap(),
+        server: "192.0.2.2:80".parse().unwrap(),
+        instance: 1,
+    };
+    ConnectionInfo { id, roles: Roles::Certain, opened: Timestamp::default(), anomalies: AnomalySet::EMPTY }
+}
+
+/// Plays a connection, one nanosecond a step, and checks that every byte is accounted for.
+fn play(steps: &[Step<'_>], end: End) -> (Vec<Exchange>, ExchangeAccount) {
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let sink = Rc::clone(&told);
+    let mut reader = ExchangeReader::new(KEEP, move |exchange| sink.borrow_mut().push(exchange));
+    let info = connection();
+    let mut state = reader.open(&info);
+    let mut total = 0;
+    for (step, nanos) in steps.iter().zip(1..) {
+        let at = Timestamp::from_nanos(nanos);
+        let (direction, chunk) = match step {
+            Client(text) => (ToServer, Chunk::Data { at, bytes: text.as_bytes() }),
+            Server(text) => (ToClient, Chunk::Data { at, bytes: text.as_bytes() }),
+            ClientGap(len) => (ToServer, Chunk::Gap { len: *len }),
+            ServerGap(len) => (ToClient, Chunk::Gap { len: *len }),
+        };
+        total += match chunk {
+            Chunk::Data { bytes, .. } => bytes.len() as u64,
+            Chunk::Gap { len } => len,
+            Chunk::End(_) => 0,
+        };
+        reader.chunk(&info, &mut state, direction, chunk);
+    }
+    reader.chunk(&info, &mut state, ToServer, Chunk::End(end));
+    reader.chunk(&info, &mut state, ToClient, Chunk::End(end));
+    reader.close(&info, state);
+    let account = reader.account().clone();
+    assert_eq!(account.total(), total, "{account:?}");
+    drop(reader);
+    (Rc::into_inner(told).unwrap().into_inner(), account)
+}
+
+/// Target, status and body of each exchange.
+fn summary(exchanges: &[Exchange]) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let one = |exchange: &Exchange| {
+        let target = text(exchange.request.head.target());
+        let answer = exchange.response.as_ref().map_or_else(
+            || "-".to_owned(),
+            |r| format!("{} {}", r.head.status, text(r.body.entity.as_deref().unwrap_or_default())),
+        );
+        format!("{target} {answer}").trim_end().to_owned()
+    };
+    exchanges.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")
+}
+
+fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn responses_answer_requests_in_order() {
+    let head = "HEAD /h HTTP/1.1\r\n\r\n";
+    let no_body = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n";
+    let continues = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n";
+    let (exchanges, account) = play(
+        &[
+            Client(&get("/a")),
+            Server(&ok("A")),
+            Client(&(get("/b") + head + &get("/c"))),
+            Server(&(ok("B") + no_body + continues + &ok("C"))),
+            Client(&get("/d")),
+        ],
+        End::Fin,
+    );
+    assert_eq!(summary(&exchanges), "/a 200 A, /b 200 B, /h 200, /c 200 C, /d -");
+    assert_eq!(exchanges[3].interim, [100, 103]);
+    assert_eq!(exchanges.iter().map(|e| e.ordinal).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!((account.exchanges, account.unanswered, account.orphans), (5, 1, 0));
+    assert!(exchanges.iter().all(|e| e.anomalies.is_empty()));
+}
+
+#[test]
+fn names_are_stable_and_tell_requests_of_one_packet_apart() {
+    let both = get("/a") + &get("/b");
+    let (exchanges, _) = play(&[Client(&both)], End::Fin);
+    let (again, _) = play(&[Client(&both), Server(&ok(""))], End::Idle);
+    assert_ne!(exchanges[0].id, exchanges[1].id);
+    assert_eq!(
+        exchanges.iter().map(|e| e.id).collect::<Vec<_>>(),
+        again.iter().map(|e| e.id).collect::<Vec<_>>()
+    );
+    let other = ExchangeId::new(connection().id.reversed(), Timestamp::from_nanos(1), 0);
+    assert_ne!(exchanges[0].id, other);
+}
+
+#[test]
+fn a_response_may_come_before_its_request_is_complete() {
+    let (exchanges, _) = play(
+        &[
+            Client("POST /up HTTP/1.1\r\nContent-Length: 6\r\n\r\nabc"),
+            Server("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"),
+            Client("def"),
+            Client(&get("/next")),
+            Server(&ok("N")),
+        ],
+        End::Fin,
+    );
+    assert_eq!(summary(&exchanges), "/up 413, /next 200 N");
+    assert!(exchanges[0].anomalies.contains(Anomaly::EarlyResponse));
+    assert_eq!(exchanges[0].request.body.len, 6);
+}
+
+#[test]
+fn what_no_request_asked_for_is_an_orphan_and_no_exchange() {
+    let (exchanges, account) =
+        play(&[Server(&ok("lost")), Client(&get("/a")), Server(&(ok("A") + &ok("twice")))], End::Fin);
+    assert_eq!(summary(&exchanges), "/a 200 A");
+    assert_eq!((account.orphans, account.anomalies.of(Anomaly::OrphanResponse)), (2, 2));
+}
+
+#[test]
+fn a_lost_request_leaves_its_response_alone() {
+    let (exchanges, account) = play(
+        &[
+            Client(&get("/a")),
+            Server(&ok("A")),
+            ClientGap(40),
+            Server(&ok("of the lost one")),
+            Client(&get("/c")),
+            Server(&ok("C")),
+        ],
+        End::Fin,
+    );
+    assert_eq!((summary(&exchanges).as_str(), account.orphans), ("/a 200 A, /c 200 C", 1));
+}
+
+#[test]
+fn a_lost_response_leaves_its_request_alone() {
+    let (exchanges, _) = play(
+        &[
+            Client(&get("/a")),
+            Server(&ok("A")),
+            Client(&get("/b")),
+            ServerGap(40),
+            Client(&get("/c")),
+            Server(&ok("C")),
+        ],
+        End::Fin,
+    );
+    assert_eq!(summary(&exchanges), "/a 200 A, /b -, /c 200 C");
+    assert!(exchanges[1].anomalies.contains(Anomaly::StreamGap));
+}
+
+#[test]
+fn a_hole_in_both_directions_loses_exchanges_and_shifts_none() {
+    let (exchanges, account) = play(
+        &[
+            Client(&get("/a")),
+            Server(&ok("A")),
+            ClientGap(90),
+            ServerGap(90),
+            Client(&get("/d")),
+            Server(&ok("D")),
+        ],
+        End::Fin,
+    );
+    assert_eq!((summary(&exchanges).as_str(), account.orphans), ("/a 200 A, /d 200 D", 0));
+}
+
+#[test]
+fn among_pipelined_messages_a_hole_is_counted_by_size_and_marked() {
+    let requests: String = ["/a", "/b", "/c", "/d", "/e"].map(get).concat();
+    let lost = (ok("B") + &ok("C")).len() as u64;
+    let (exchanges, _) = play(
+        &[Client(&requests), Server(&ok("A")), ServerGap(lost), Server(&ok("D")), Server(&ok("E"))],
+        End::Fin,
+    );
+    assert_eq!(summary(&exchanges), "/a 200 A, /b -, /c -, /d 200 D, /e 200 E");
+    assert!(exchanges[1..].iter().all(|e| e.anomalies.contains(Anomaly::StreamGap)));
+
+    let two = get("/a") + &get("/b");
+    let all = ["A", "B", "C", "D"].map(ok).concat();
+    let (exchanges, account) =
+        play(&[Client(&two), ClientGap(30), Client(&get("/d")), Server(&all)], End::Fin);
+    assert_eq!((summary(&exchanges).as_str(), account.orphans), ("/a 200 A, /b 200 B, /d 200 D", 1));
+    assert!(exchanges[2].anomalies.contains(Anomaly::StreamGap));
+}
+
+#[test]
+fn the_bytes_say_who_is_the_client() {
+    let (exchanges, _) = play(&[Server(&get("/a")), Client(&ok("A"))], End::Fin);
+    assert_eq!(
+        (summary(&exchanges).as_str(), exchanges[0].connection),
+        ("/a 200 A", connection().id.reversed())
+    );
+    let (exchanges, _) = play(&[Client("HTTP/1.1 200 OK\r\n\r\nrest"), Server(&get("/b"))], End::Fin);
+    assert_eq!((summary(&exchanges).as_str(), exchanges[0].connection), ("/b -", connection().id.reversed()));
+}
+
+#[test]
+fn one_direction_alone_is_read() {
+    let (exchanges, account) = play(&[Client(&get("/a")), Client(&get("/b"))], End::Idle);
+    assert_eq!((summary(&exchanges).as_str(), account.unanswered), ("/a -, /b -", 2));
+    let (exchanges, account) = play(&[Server(&ok("A")), Server(&ok("B"))], End::Idle);
+    assert_eq!((exchanges.len(), account.orphans), (0, 2));
+}
+
+#[test]
+fn requests_that_are_never_answered_do_not_pile_up() {
+    let request = get("/a");
+    let steps: Vec<_> = (0..3000).map(|_| Client(&request)).collect();
+    let (exchanges, _) = play(&steps, End::Idle);
+    assert_eq!(exchanges.len(), 3000);
+    assert!(exchanges[0].anomalies.contains(Anomaly::OneDirection));
+}
+
+#[test]
+fn what_is_not_http_is_named_and_never_parsed() {
+    let hello = "\u{16}\u{3}\u{1}\0\u{5}\u{1}\0\0\u{1}\0";
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for (first, then, protocol) in [
+        (hello, get("/x"), Protocol::Tls),
+        (preface, get("/x"), Protocol::Http2),
+        ("EHLO a\r\n", "MAIL FROM:<a@b>\r\n".to_owned(), Protocol::Unknown),
+        ("G", String::new(), Protocol::Unknown),
+    ] {
+        let (exchanges, account) = play(&[Client(first), Server("?"), ClientGap(3), Client(&then)], End::Fin);
+        assert!(exchanges.is_empty(), "{protocol:?}");
+        let of = account.of(protocol);
+        assert_eq!((of.connections, of.bytes), (1, (first.len() + then.len() + 1) as u64), "{protocol:?}");
+        assert_eq!((of.gap, account.http.total()), (3, 0), "{protocol:?}");
+    }
+}
+
+#[test]
+fn first_bytes_may_come_one_by_one() {
+    let request = get("/slow");
+    let pieces: Vec<_> = (0..request.len()).map(|at| &request[at..=at]).collect();
+    let mut steps: Vec<_> = pieces.into_iter().map(Client).collect();
+    let answer = ok("S");
+    steps.push(Server(&answer));
+    let (exchanges, _) = play(&steps, End::Fin);
+    assert_eq!(summary(&exchanges), "/slow 200 S");
+    assert_eq!(exchanges[0].request.first_byte, Timestamp::from_nanos(1));
+}
+
+#[test]
+fn http_is_found_behind_socks_and_in_the_middle_of_a_stream() {
+    let (exchanges, account) = play(
+        &[
+            Client("\u{5}\u{1}\0"),
+            Server("\u{5}\0"),
+            Client("\u{5}\u{1}\0\u{3}\u{1}h\0P"),
+            Server("\u{5}\0\0\u{1}\0\0\0\0\0\0"),
+            Client(&get("/s")),
+            Server(&ok("S")),
+        ],
+        End::Fin,
+    );
+    assert_eq!((summary(&exchanges).as_str(), account.socks, account.socks_connections), ("/s 200 S", 23, 1));
+    let (exchanges, account) = play(
+        &[Client("rest of a body}"), Server("{\"rest\": 1}"), Client(&get("/m")), Server(&ok("M"))],
+        End::Fin,
+    );
+    assert_eq!((summary(&exchanges).as_str(), account.http.torn), ("/m 200 M", 26));
+}
+
+#[test]
+fn a_tunnel_is_counted_in_both_directions() {
+    let connect = "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
+    for (request, answer) in [
+        (connect, "HTTP/1.1 200 Connected\r\n\r\n"),
+        ("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+    ] {
+        let inside = get("/inside");
+        let (exchanges, account) =
+            play(&[Client(request), Server(answer), Client(&inside), Server("bytes")], End::Fin);
+        assert_eq!((exchanges.len(), account.http.tunnel), (1, inside.len() as u64 + 5), "{request}");
+    }
+    let upgrade = "GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n";
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n";
+    let (_, account) = play(&[Client(upgrade), Server(switch), Server("frames")], End::Fin);
+    assert_eq!((account.of(Protocol::Http2).bytes, account.http.tunnel), (6, 0));
+}
+
+#[test]
+fn http_0_9_has_answers_without_head() {
+    let (exchanges, account) = play(&[Client("GET /old\r\n"), Server("<html>old</html>")], End::Fin);
+    assert_eq!((summary(&exchanges).as_str(), account.http.headless), ("/old -", 16));
+}
+
+#[test]
+fn ends_make_messages_aborted_or_cut() {
+    for (end, completeness) in [
+        (End::Fin, Completeness::Aborted),
+        (End::Reset, Completeness::Aborted),
+        (End::Idle, Completeness::Cut),
+    ] {
+        let (exchanges, _) =
+            play(&[Client(&get("/")), Server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")], end);
+        assert_eq!(exchanges[0].response.as_ref().unwrap().completeness, completeness);
+    }
+}
+
+/// The order in which a sequencer tells requests with these first bytes and ends.
+fn sequence(limit: usize, events: &[(i64, bool)]) -> (Vec<i64>, u64) {
+    let (mut exchanges, _) = play(&[Client(&get("/"))], End::Fin);
+    let exchange = exchanges.remove(0);
+    let mut told = Vec::new();
+    let limits = SequencerLimits { exchanges: limit, ..SequencerLimits::default() };
+    let early = {
+        let mut sequencer = Sequencer::new(limits, |e: Exchange| told.push(e.request.first_byte.as_nanos()));
+        let mut open = std::collections::HashMap::new();
+        for &(at, begins) in events {
+            if begins {
+                open.insert(at, sequencer.began(Timestamp::from_nanos(at)));
+            } else {
+                let mut exchange = exchange.clone();
+                exchange.request.first_byte = Timestamp::from_nanos(at);
+                sequencer.finished(open[&at], Some(exchange));
+            }
+        }
+        sequencer.finish();
+        sequencer.early()
+    };
+    (told, early)
+}
+
+#[test]
+fn the_sequencer_tells_in_the_order_of_requests_within_its_limits() {
+    let (b, e) = (true, false);
+    assert_eq!(sequence(9, &[(1, b), (2, b), (3, b), (3, e), (2, e), (1, e)]), (vec![1, 2, 3], 0));
+    assert_eq!(sequence(9, &[(2, b), (1, b), (2, e), (1, e)]), (vec![1, 2], 0));
+    assert_eq!(sequence(1, &[(1, b), (2, b), (3, b), (2, e), (3, e), (1, e)]), (vec![2, 1, 3], 1));
+    assert_eq!(sequence(9, &[(1, b), (2, b), (2, e)]), (vec![2], 0));
+}
+
+proptest! {
+    #[test]
+    fn anything_at_all_is_accounted_for(
+        steps in proptest::collection::vec((0u8..12, 0usize..80, 0usize..80, 0u64..200), 0..24),
+    ) {
+        let texts = [get("/a"), get("/b") + &get("/c"), "POST / HTTP/1.1\r\nContent-Length: 30\r\n\r\nabc".into(),
+            ok("A"), ok("B") + &ok("C"), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab".into(),
+            "HTTP/1.1 101 x\r\n\r\n".into(), "noise\r\n".into(), "\u{5}\u{1}\0".into()];
+        let steps: Vec<_> = steps.iter().map(|&(kind, which, from, len)| {
+            let text = &texts[which % texts.len()];
+            let text = if kind % 3 == 0 { &text[from % text.len()..] } else { text.as_str() };
+            match kind {
+                0..=4 => Client(text),
+                5..=9 => Server(text),
+                10 => ClientGap(len),
+                _ => ServerGap(len),
+            }
+        }).collect();
+        let (exchanges, account) = play(&steps, End::Reset);
+        prop_assert_eq!(exchanges.len() as u64, account.exchanges);
+        prop_assert!(exchanges.iter().zip(0..).all(|(e, ordinal)| e.ordinal == ordinal));
+    }
+}
