@@ -149,10 +149,10 @@ proptest! {
         mut packets in proptest::collection::vec(any_packet(), 1..60), size in 1..20_usize,
     ) {
         // Equal times lie on both sides of a cut.
-        packets.iter_mut().for_each(|packet| {
+        for packet in &mut packets {
             packet.at -= packet.at % 1_000_000_000_000_000;
             packet.interface = 0;
-        });
+        }
         packets.sort_by_key(|packet| packet.at);
         let folder = tempfile::tempdir().unwrap();
         for (at, part) in packets.chunks(size).enumerate() {
