@@ -68,7 +68,7 @@ fn report(folder: &Path, rows: &[Row]) -> Summary {
     for row in rows {
         reporter.add(row, judged(row).as_ref()).unwrap();
     }
-    reporter.finish(Some(&finished()), &[], &Gate::default()).unwrap()
+    reporter.finish(Some(&finished()), &[], Gate::default()).unwrap()
 }
 
 fn file(folder: &Path, name: &str) -> String {
@@ -189,7 +189,9 @@ fn the_same_recording_gives_the_same_bytes() {
     let rows = shop();
     report(live.path(), &rows);
     let mut writer = Writer::create(&live.path().join("recording"), &run()).unwrap();
-    rows.iter().for_each(|row| writer.row(row).unwrap());
+    for row in &rows {
+        writer.row(row).unwrap();
+    }
     writer.finish(&finished()).unwrap();
 
     let mut reader = Reader::open(&live.path().join("recording")).unwrap();
@@ -197,7 +199,7 @@ fn the_same_recording_gives_the_same_bytes() {
     while let Some(row) = reader.next_row().unwrap() {
         reporter.add(&row, judged(&row).as_ref()).unwrap();
     }
-    reporter.finish(reader.finished(), reader.losses(), &Gate::default()).unwrap();
+    reporter.finish(reader.finished(), reader.losses(), Gate::default()).unwrap();
     for name in FILES {
         assert!(file(live.path(), name) == file(again.path(), name), "{name} differs");
     }
@@ -407,9 +409,13 @@ fn seeded_secrets_are_in_no_file() {
     };
     let redactor = Redactor::random().unwrap();
     let mut rows = [row, failed];
-    rows.iter_mut().for_each(|row| redactor.row(row));
+    for row in &mut rows {
+        redactor.row(row);
+    }
     let mut writer = Writer::create(&folder.path().join("recording"), &run()).unwrap();
-    rows.iter().for_each(|row| writer.row(row).unwrap());
+    for row in &rows {
+        writer.row(row).unwrap();
+    }
     writer.finish(&finished()).unwrap();
     let summary = report(folder.path(), &rows);
     let segment = fs::read(folder.path().join("recording/segment-00001.ndjson.zst")).unwrap();
@@ -448,7 +454,7 @@ proptest! {
             let judged = Judged { verdict, differences: vec![] };
             tally.add(&row, Some(&judged).filter(|_| *judge_it));
         }
-        let summary = tally.finish(Some(&finished()), &[], &Gate::default());
+        let summary = tally.finish(Some(&finished()), &[], Gate::default());
         let exchanges = &summary.exchanges;
         prop_assert_eq!(exchanges.captured, kinds.len() as u64);
         prop_assert_eq!(exchanges.skipped_in_all(), skipped);
