@@ -163,12 +163,6 @@ fn a_run_becomes_every_file_and_the_summary_is_valid() {
         jsonschema::validator_for(&schema).unwrap().iter_errors(&instance).map(|e| e.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(serde_json::from_value::<Summary>(instance).unwrap(), summary);
-    if let Ok(target) = std::env::var("SHADOWCAP_SAMPLE_REPORT") {
-        fs::copy(folder.path().join("report.html"), target).unwrap();
-        println!("{}", terminal(&summary, "reports/x/report.html", Screen { color: true, width: 110 }));
-        println!("{}", file(folder.path(), "summary.md"));
-        println!("{}", file(folder.path(), "junit.xml"));
-    }
 }
 
 #[test]
