@@ -101,13 +101,17 @@ impl Reader {
 
     fn next_line(&mut self) -> Result<Option<Box<RowLine>>, RecordError> {
         loop {
-            match self.lines.pop_front() {
-                Some(Line::Row(row)) => return Ok(Some(row)),
-                Some(Line::Finished(finished)) => self.finished = Some(finished),
+            let Some(line) = self.lines.pop_front() else {
+                if self.refill()? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            match line {
+                Line::Row(row) => return Ok(Some(row)),
+                Line::Finished(finished) => self.finished = Some(finished),
                 // A second first line adds nothing: the run is that which began.
-                Some(Line::Run { .. }) => {}
-                None if !self.refill()? => return Ok(None),
-                None => {}
+                Line::Run { .. } => {}
             }
         }
     }

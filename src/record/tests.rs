@@ -53,7 +53,9 @@ fn what_was_written_is_read_back_and_private() {
     let recording = folder.path().join("run/recording");
     let mut writer = Writer::create(&recording, &run()).unwrap();
     let rows: Vec<Row> = (0..10).map(row).collect();
-    rows.iter().for_each(|r| writer.row(r).unwrap());
+    for r in &rows {
+        writer.row(r).unwrap();
+    }
     let finished = Finished { finished: samples::NOON, interrupted: true, ..Finished::default() };
     writer.finish(&finished).unwrap();
 

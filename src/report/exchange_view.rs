@@ -54,10 +54,8 @@ impl Selection {
         let (spent, budget) = match (counts, novel) {
             (true, _) if self.counted < COUNTED_BYTES => (&mut self.counted, COUNTED_BYTES),
             (true, true) => (&mut self.novel, NOVEL_BYTES),
-            (true, false) => return,
-            (false, true) => (&mut self.other, OTHER_BYTES),
-            (false, false) if *samples <= SAMPLES => (&mut self.other, OTHER_BYTES),
-            (false, false) => return,
+            (false, novel) if novel || *samples <= SAMPLES => (&mut self.other, OTHER_BYTES),
+            _ => return,
         };
         if *spent >= budget {
             return;

@@ -31,7 +31,7 @@ pub(super) struct Evidence<'a> {
 
 impl Gate {
     /// The judgement and its reasons. Evidence against v2 counts even where other evidence is missing.
-    pub(super) fn judge(&self, evidence: &Evidence<'_>) -> (Judgement, Vec<String>) {
+    pub(super) fn judge(self, evidence: &Evidence<'_>) -> (Judgement, Vec<String>) {
         let against = against(evidence);
         if !against.is_empty() {
             return (Judgement::Fail, against);
@@ -48,7 +48,7 @@ impl Gate {
         (Judgement::Pass, vec![sentence])
     }
 
-    fn missing(&self, evidence: &Evidence<'_>) -> Vec<String> {
+    fn missing(self, evidence: &Evidence<'_>) -> Vec<String> {
         let mut reasons = Vec::new();
         if unreachable(evidence) {
             reasons.push("no request reached the target: every connection failed".to_owned());

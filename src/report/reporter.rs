@@ -52,7 +52,7 @@ impl Reporter {
         self,
         finished: Option<&Finished>,
         losses: &[Loss],
-        gate: &Gate,
+        gate: Gate,
     ) -> Result<Summary, ReportError> {
         let Self { folder, tally, selection, pending, exchanges } = self;
         let out = exchanges.finish().map_err(|source| pending.error(source))?;

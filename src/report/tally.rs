@@ -159,7 +159,7 @@ impl Tally {
 
     /// The account. `finished` is `None` for a recording whose run never ended in order.
     #[must_use]
-    pub fn finish(self, finished: Option<&Finished>, losses: &[Loss], gate: &Gate) -> Summary {
+    pub fn finish(self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
         let (verdict, reasons) = gate.judge(&Evidence {
             exchanges: &self.exchanges,
             verdicts: &self.verdicts,

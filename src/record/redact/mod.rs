@@ -130,7 +130,7 @@ impl Redactor {
                 edits.push(span, self.replacement(value, form));
             }
         });
-        for secret in secrets.0.iter() {
+        for secret in &secrets.0 {
             for at in memchr::memmem::find_iter(bytes, secret) {
                 edits.push(at..at + secret.len(), self.replacement(secret, Form::Bare));
             }

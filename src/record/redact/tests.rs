@@ -6,7 +6,7 @@ use crate::record::samples;
 const KEY: [u8; 32] = [7; 32];
 
 fn text(row: &Row) -> String {
-    format!("{:?}", row).replace("\\\"", "\"")
+    format!("{row:?}").replace("\\\"", "\"")
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn no_secret_of_a_row_survives_and_equal_ones_stay_equal() {
         &mut row,
         br#"{"user":{"password":"BODYSECRET"},"pin_code":1}"#,
         br#"{"headers":{"Authorization":"Bearer TOPSECRET1"},"token":123456,"note":"you sent BODYSECRET"}"#,
-        br#"<p>you sent BODYSECRET with TOPSECRET1</p>"#,
+        b"<p>you sent BODYSECRET with TOPSECRET1</p>",
     );
     Redactor::with_key(KEY).row(&mut row);
     let all = text(&row);

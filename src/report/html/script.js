@@ -146,8 +146,10 @@
     if (x.differences.length) parts.push(el("ul", "diffs", ...x.differences.map(d => el("li", "",
       el("span", "class k-" + d.class, d.class), " ", d.layer, " ", el("code", "", d.path), " ", el("span", "kind", d.kind.replaceAll("_", " ")),
       el("div", "values", value("v1", d.v1), value("v2", d.v2))))));
-    if (x.bodies.length) parts.push(el("h4", "", "Bodies"), sideBySide(x.bodies, "Bodies side by side"));
-    if (x.heads.length) parts.push(el("h4", "", "Heads"), sideBySide(x.heads, "Heads side by side"));
+    const differs = pairs => pairs.some(pair => typeof pair !== "string");
+    const sides = [["Bodies", x.bodies], ["Heads", x.heads]].filter(([, pairs]) => pairs.length);
+    if (x.bodies.length && !differs(x.bodies) && differs(x.heads)) sides.reverse();
+    for (const [name, pairs] of sides) parts.push(el("h4", "", name, " ", el("small", "", differs(pairs) ? "" : "the same")), sideBySide(pairs, name + " side by side"));
     parts.push(el("h4", "", x.verdict === "skipped" ? "Request as captured" : "Request as sent"), el("pre", "", x.request.join("\n")));
     detail.replaceChildren(...parts);
   };
