@@ -1,7 +1,7 @@
 //! The replay's clock: wall time that never runs backwards, because it is read once and then carried
 //! on by the monotonic clock. A step of the system's clock during a run changes no measurement.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -32,11 +32,5 @@ impl Clock {
     #[must_use]
     pub fn at(&self, instant: Instant) -> Timestamp {
         self.wall + instant.saturating_duration_since(self.anchor)
-    }
-
-    /// How long this clock has run.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        self.anchor.elapsed()
     }
 }
