@@ -4,10 +4,15 @@
 //! or a [`ConfigError`] that says which word, why, and what to write instead.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use reqwest::Url;
 
 use crate::capture::Input;
+use crate::replay::HeadEdits;
+use crate::route::HostEdit;
+use crate::time::Timestamp;
 
 /// A word of the user's that cannot be meant.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,68 @@ impl ConfigError {
 #[must_use]
 pub fn inputs(captures: &[String]) -> Vec<Input> {
     captures.iter().map(Input::parse).collect()
+}
+
+/// A value of a type that reads itself from text.
+///
+/// # Errors
+/// When the text is no such value.
+pub fn parse<T: FromStr<Err: std::fmt::Display>>(
+    option: &'static str,
+    given: &str,
+) -> Result<T, ConfigError> {
+    given.parse().map_err(|error: T::Err| ConfigError::new(option, given, error.to_string()))
+}
+
+/// What becomes of the Host: a literal wins over a suffix, and the suffix `none` is none.
+///
+/// # Errors
+/// When it could not stand in a header field.
+pub fn host_edit(suffix: &str, literal: Option<&str>) -> Result<HostEdit, ConfigError> {
+    let (option, text) = literal.map_or(("--host-suffix", suffix), |host| ("--host", host));
+    if let Some(bad) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
+        return Err(ConfigError::new(option, text, format!("a host has no {bad:?} in it")));
+    }
+    Ok(match (literal, suffix) {
+        (Some(host), _) => HostEdit::Literal(host.into()),
+        (None, "none" | "") => HostEdit::None,
+        (None, suffix) => HostEdit::Suffix(suffix.into()),
+    })
+}
+
+/// The edits that the words of the command line ask for.
+///
+/// # Errors
+/// When a header field could not be sent as given.
+pub fn head_edits(
+    host: HostEdit,
+    as_envoy: bool,
+    set: &[String],
+    remove: &[String],
+) -> Result<HeadEdits, ConfigError> {
+    let set = set.iter().map(|field| parse("--set-header", field)).collect::<Result<_, _>>()?;
+    let remove = remove.iter().map(|name| parse("--remove-header", name)).collect::<Result<_, _>>()?;
+    Ok(HeadEdits { host, as_envoy, remove, set })
+}
+
+/// The run's folder where none is given: `reports/<capture>-<UTC time>`, made of the first capture's
+/// name without folder and extensions.
+#[must_use]
+pub fn default_folder(capture: &str, now: Timestamp) -> PathBuf {
+    let name = Path::new(capture).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or_default();
+    let plain: String = stem
+        .chars()
+        .map(|c| if c.is_alphanumeric() || c == '-' || c == '_' { c } else { '-' })
+        .take(64)
+        .collect();
+    let name = match plain.trim_matches('-') {
+        "" if capture == "-" => "stdin",
+        "" => "capture",
+        name => name,
+    };
+    let time: String = now.to_string().chars().take(19).filter(char::is_ascii_alphanumeric).collect();
+    Path::new("reports").join(format!("{name}-{time}Z"))
 }
 
 /// Where v2 is.
@@ -81,6 +148,31 @@ fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_is_named_after_its_capture_and_the_time() {
+        let now = "2026-11-22T12:07:50.5Z".parse().unwrap();
+        for (capture, name) in [
+            ("captures/httpbin-v1.pcap", "httpbin-v1"),
+            ("a/b.pcap.gz", "b"),
+            ("-", "stdin"),
+            ("rotated/*.pcap*", "capture"),
+            ("http://host/day one.pcapng?x=1", "day-one"),
+            ("..", "capture"),
+        ] {
+            let folder = default_folder(capture, now);
+            assert_eq!(folder, Path::new("reports").join(format!("{name}-20261122T120750Z")), "{capture}");
+        }
+    }
+
+    #[test]
+    fn a_host_edit_is_a_suffix_none_or_a_literal() {
+        assert_eq!(host_edit("-v2", None).unwrap(), HostEdit::Suffix("-v2".into()));
+        assert_eq!(host_edit("none", None).unwrap(), HostEdit::None);
+        assert_eq!(host_edit("-shadow", Some("v2:80")).unwrap(), HostEdit::Literal("v2:80".into()));
+        assert!(host_edit("-sha\r\ndow", None).is_err());
+        assert!(host_edit("-shadow", Some("a b")).is_err());
+    }
 
     #[test]
     fn a_target_is_a_scheme_a_host_and_a_port() {

@@ -3,7 +3,8 @@
 use std::process::{ExitCode, Termination};
 
 use crate::config::ConfigError;
-use crate::report::visible;
+use crate::pipeline::RunError;
+use crate::report::{Judgement, visible};
 
 /// The exit statuses, each with one meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,16 @@ pub enum Exit {
     Inconclusive = 3,
     /// Ctrl-C; what was there is in the report.
     Interrupted = 130,
+}
+
+impl From<Judgement> for Exit {
+    fn from(judgement: Judgement) -> Self {
+        match judgement {
+            Judgement::Pass => Self::Pass,
+            Judgement::Fail => Self::Fail,
+            Judgement::Inconclusive => Self::Inconclusive,
+        }
+    }
 }
 
 impl Termination for Exit {
@@ -41,5 +52,9 @@ pub(super) fn explain(error: &anyhow::Error) -> Exit {
 }
 
 fn status(error: &anyhow::Error) -> Exit {
-    if error.is::<ConfigError>() { Exit::Usage } else { Exit::Inconclusive }
+    match error.downcast_ref::<RunError>() {
+        Some(RunError::CapturedServer(_) | RunError::Folder { .. }) => Exit::Usage,
+        _ if error.is::<ConfigError>() => Exit::Usage,
+        _ => Exit::Inconclusive,
+    }
 }

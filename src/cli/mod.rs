@@ -4,8 +4,12 @@
 //! [`config`](crate::config), and what that yields to [`pipeline`](crate::pipeline).
 
 mod args;
+mod demo;
 mod exit;
 mod inspect;
+mod progress;
+mod replay;
+mod report;
 mod terminal;
 
 use std::io::Write;
@@ -24,7 +28,9 @@ pub fn run() -> Exit {
     terminal::start_logging(&cli.global);
     let result = match cli.command {
         Command::Inspect(args) => inspect::run(&args, &cli.global),
-        _ => Ok(Exit::Pass),
+        Command::Demo(args) => demo::run(&args, &cli.global),
+        Command::Replay(args) => replay::run(&args, &cli.global),
+        Command::Report(args) => report::run(&args, &cli.global),
         Command::Man => print_man_page(),
     };
     result.unwrap_or_else(|error| exit::explain(&error))

@@ -1,11 +1,13 @@
 //! The terminal: colour, logging, and where messages go.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use anstream::ColorChoice;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::args::{Color, Global};
+use crate::report::{self, Screen, Summary};
 
 /// Standard output that takes ANSI styles and drops them where they are not wanted.
 pub(super) fn stdout(color: Color) -> anstream::AutoStream<io::StdoutLock<'static>> {
@@ -31,6 +33,22 @@ pub(super) fn say(global: &Global, message: impl std::fmt::Display) {
         // The person may have closed stderr; that is no reason to stop.
         let _ = writeln!(stderr(global.color), "{message}");
     }
+}
+
+/// Prints the summary of a run, and where its report lies, to standard output.
+pub(super) fn print_summary(summary: &Summary, report: &Path, global: &Global) -> io::Result<()> {
+    let width = if io::stdout().is_terminal() { console_width() } else { Screen::default().width };
+    // The stream drops the styles where colour is not wanted.
+    let text = report::terminal(summary, &report.to_string_lossy(), Screen { color: true, width });
+    match write!(stdout(global.color), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+fn console_width() -> u16 {
+    // indicatif draws the progress bar by the same measure.
+    console::Term::stdout().size().1.clamp(40, 200)
 }
 
 /// Whether a progress bar can be drawn.

@@ -23,5 +23,5 @@ pub fn report(run: &Path, out: &Path, gate: &Gate) -> Result<Summary, RunError> 
     while let Some(row) = reader.next_row()? {
         reporter.add(&row, judged(&row).as_ref())?;
     }
-    Ok(reporter.finish(reader.finished(), reader.losses(), gate)?)
+    Ok(reporter.finish(reader.finished(), reader.losses(), *gate)?)
 }

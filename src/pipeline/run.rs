@@ -172,7 +172,7 @@ pub async fn run(
         broken_off: read.broken_off.as_ref().map(ToString::to_string),
     };
     judging.writer.finish(&finished)?;
-    let summary = judging.reporter.finish(Some(&finished), &[], &job.gate)?;
+    let summary = judging.reporter.finish(Some(&finished), &[], job.gate)?;
     Ok(RunOutcome { summary, broken_off: read.broken_off, interrupted })
 }
 

@@ -1,0 +1,88 @@
+//! How far a run has come: a bar on a terminal, plain lines at intervals elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::args::Global;
+use super::terminal;
+use crate::pipeline::Progress;
+
+/// How often the bar is drawn anew.
+const FRAME: Duration = Duration::from_millis(100);
+/// How often a line is written where there is no terminal.
+const LINE: Duration = Duration::from_secs(10);
+
+/// Shows progress until it is dropped.
+pub(super) struct Display {
+    stop: Option<mpsc::Sender<()>>,
+    drawing: Option<JoinHandle<()>>,
+}
+
+impl Display {
+    /// Shows `progress`; `total` is the size of the capture in bytes, where that is known.
+    pub(super) fn start(global: &Global, progress: Arc<Progress>, total: Option<u64>) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        if global.quiet {
+            return Self { stop: None, drawing: None };
+        }
+        let interactive = terminal::is_interactive(global);
+        let draw = move || {
+            if interactive { bar(&progress, total, &stopped) } else { lines(&progress, total, &stopped) }
+        };
+        // Without the thread the run goes on all the same, unseen.
+        let drawing = thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
+        Self { stop: Some(stop), drawing }
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(drawing) = self.drawing.take() {
+            let _ = drawing.join();
+        }
+    }
+}
+
+fn bar(progress: &Progress, total: Option<u64>, stopped: &mpsc::Receiver<()>) {
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    let template = match total {
+        Some(_) => "{bar:24} {percent:>3} % {bytes_per_sec}, {eta} left  {msg}",
+        None => "{spinner} {bytes} read, {bytes_per_sec}  {msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    while stopped.recv_timeout(FRAME) == Err(RecvTimeoutError::Timeout) {
+        bar.set_position(progress.read.load(Ordering::Relaxed));
+        bar.set_message(counts(progress));
+    }
+    bar.finish_and_clear();
+}
+
+fn lines(progress: &Progress, total: Option<u64>, stopped: &mpsc::Receiver<()>) {
+    let began = Instant::now();
+    while stopped.recv_timeout(LINE) == Err(RecvTimeoutError::Timeout) {
+        let read = progress.read.load(Ordering::Relaxed);
+        let of = total.map(|total| format!(" of {}", HumanBytes(total))).unwrap_or_default();
+        let seconds = began.elapsed().as_secs();
+        eprintln!("{seconds} s: read {}{of}; {}", HumanBytes(read), counts(progress));
+    }
+}
+
+fn counts(progress: &Progress) -> String {
+    let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    format!(
+        "{} requests: {} answered, {} failed, {} different, {} skipped",
+        of(&progress.requests),
+        of(&progress.done) - of(&progress.failed).min(of(&progress.done)),
+        of(&progress.failed),
+        of(&progress.different),
+        of(&progress.skipped)
+    )
+}

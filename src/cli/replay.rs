@@ -1,0 +1,165 @@
+//! `shadowcap replay`: send a capture's requests to v2, and report.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+
+use super::args::{Global, Replay};
+use super::progress::Display;
+use super::{Exit, terminal};
+use crate::capture::{CaptureSet, Input};
+use crate::config::{self, Target};
+use crate::http::{BodyKeep, Options};
+use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
+use crate::record::{Mode, Redactor, Run};
+use crate::replay::Planner;
+use crate::replay::client::{Client, Limits};
+use crate::replay::clock::Clock;
+use crate::replay::engine::Settings;
+use crate::replay::guard::Guard;
+use crate::replay::stop::{StopHandle, stop_channel};
+use crate::report::Gate;
+use crate::route::Mirror;
+
+pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
+    let clock = Clock::start();
+    let inputs = config::inputs(&args.reading.captures);
+    let total = total_size(&inputs);
+    let job = job(args, clock, &inputs)?;
+    if args.output.no_redact {
+        terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+    }
+    let folder = job.folder.clone();
+    let outcome = carry_out(job, global, total)?;
+    conclude(&outcome, &folder, global)
+}
+
+/// What was typed, as the pipeline takes it.
+fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
+    let target = Target::resolve("--to", &args.target.to)?;
+    let percent = config::parse("--percent", &args.target.percent)?;
+    let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
+    let edits =
+        config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
+    let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
+    let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
+    let limits = Limits { connect: args.pace.timeout, answer: args.pace.timeout, max_body };
+    let client = Client::new(target.addresses[0], limits, clock);
+    let settings = Settings {
+        speed: config::parse("--speed", &args.pace.speed)?,
+        concurrency: args.pace.concurrency as usize,
+        ..Settings::new(vec![client])
+    };
+    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses.clone() };
+    Ok(Job {
+        run: Run {
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: clock.now(),
+            seed: args.target.seed,
+            mode: Mode::Replay,
+            captures: args.reading.captures.clone(),
+            targets: BTreeMap::from([("v2".to_owned(), target.url)]),
+            options: options(args),
+        },
+        source: CaptureSet::open(inputs)?,
+        reading: args.reading.options(bodies),
+        mirror: Mirror::to_v2(percent),
+        planner: Planner::new(edits, captured),
+        guard: (!args.target.allow_captured_server).then(Guard::default),
+        settings,
+        clock,
+        redactor: redactor(args.output.no_redact)?,
+        folder: args.output.out.clone().unwrap_or_else(|| {
+            config::default_folder(args.reading.captures.first().map_or("", String::as_str), clock.now())
+        }),
+        gate: Gate::default(),
+    })
+}
+
+fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
+    if keep_secrets {
+        return Ok(None);
+    }
+    let refused =
+        || RunError::System { what: "randomness", source: std::io::Error::other("no random bytes") };
+    Redactor::random().ok_or_else(refused).map(Some)
+}
+
+/// The options that shape what is sent and compared, for the report. Header values may be secrets and
+/// are left out.
+fn options(args: &Replay) -> Vec<String> {
+    let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
+    let host = match &args.edits.host {
+        Some(host) => format!("--host {host}"),
+        None => format!("--host-suffix {}", args.edits.host_suffix),
+    };
+    let mut options = vec![
+        host,
+        format!("--percent {}", args.target.percent),
+        format!("--speed {}", args.pace.speed),
+        format!("--concurrency {}", args.pace.concurrency),
+        format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
+    ];
+    options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
+    options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
+    options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
+    options.extend(args.target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
+    options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
+    options
+}
+
+/// The size of the capture on disk, where it is all plain files, so that progress can be told in shares.
+fn total_size(inputs: &[Input]) -> Option<u64> {
+    let size = |input: &Input| match input {
+        Input::Path(path) => {
+            let compressed = path.extension().is_some_and(|e| e == "gz" || e == "zst");
+            std::fs::metadata(path).ok().filter(|m| m.is_file() && !compressed).map(|m| m.len())
+        }
+        Input::Stdin | Input::Url(_) => None,
+    };
+    inputs.iter().map(size).sum()
+}
+
+/// Runs a job on a runtime of its own, with a progress bar, until its end or Ctrl-C.
+pub(super) fn carry_out(job: Job, global: &Global, total: Option<u64>) -> Result<RunOutcome, RunError> {
+    let refused = |source| RunError::System { what: "an asynchronous runtime", source };
+    let runtime = Runtime::new().map_err(refused)?;
+    let progress = Arc::new(Progress::default());
+    let display = Display::start(global, Arc::clone(&progress), total);
+    let quiet = global.quiet;
+    let outcome = runtime.block_on(async {
+        let (handle, signal) = stop_channel();
+        let handle = Arc::new(handle);
+        let interrupts = tokio::spawn(heed_interrupts(Arc::clone(&handle), quiet));
+        let outcome = pipeline::run(job, progress, handle, signal).await;
+        interrupts.abort();
+        outcome
+    });
+    drop(display);
+    outcome
+}
+
+/// Ctrl-C once: what is on its way may end. Twice: stop now. In either case the report is written.
+async fn heed_interrupts(handle: Arc<StopHandle>, quiet: bool) {
+    let mut interrupts = 0;
+    while tokio::signal::ctrl_c().await.is_ok() {
+        interrupts += 1;
+        if !quiet && interrupts == 1 {
+            eprintln!(
+                "Stopping: waiting for the answers that are on their way (Ctrl-C again: not even that)."
+            );
+        }
+        handle.raise();
+    }
+}
+
+/// Prints the summary and says how the process ends.
+pub(super) fn conclude(outcome: &RunOutcome, folder: &Path, global: &Global) -> anyhow::Result<Exit> {
+    terminal::print_summary(&outcome.summary, &folder.join("report.html"), global)?;
+    if let Some(error) = &outcome.broken_off {
+        eprintln!("error: the capture breaks off, the report is of what came before: {error}");
+    }
+    Ok(if outcome.interrupted { Exit::Interrupted } else { outcome.summary.verdict.into() })
+}
