@@ -80,7 +80,7 @@ struct Open {
 
 enum Answer {
     Awaited,
-    Here(Response),
+    Here(Box<Response>),
     Missing,
 }
 
@@ -197,7 +197,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
         self.0.answered.1 += response.head.raw.len() as u64 + response.body.len;
         let doubt = self.0.doubt;
         if let Some(open) = self.0.answering() {
-            open.answer = Answer::Here(response);
+            open.answer = Answer::Here(Box::new(response));
             if doubt {
                 open.anomalies.insert(Anomaly::StreamGap);
             }
@@ -344,7 +344,7 @@ impl Open {
             ordinal,
             request,
             response: match answer {
-                Answer::Here(response) => Some(response),
+                Answer::Here(response) => Some(*response),
                 Answer::Awaited | Answer::Missing => None,
             },
             interim,

@@ -72,13 +72,15 @@ pub(super) fn opening(bytes: &[u8]) -> Opening {
 /// A TLS record (RFC 8446, section 5.1) of a sane length, or the hello of SSL 2.
 fn tls(bytes: &[u8]) -> Option<Opening> {
     match *bytes {
-        [0x14..=0x18] | [0x14..=0x18, 3] => Some(Opening::Perhaps),
-        [0x14..=0x18, 3, 0..=4] | [0x14..=0x18, 3, 0..=4, _] => Some(Opening::Perhaps),
         [0x14..=0x18, 3, 0..=4, high, _, ..] if high <= 0x48 => Some(Opening::Other(Protocol::Tls)),
         [0x80..=0x8f, _, 1, 3 | 0, 0..=4, ..] => Some(Opening::Other(Protocol::Tls)),
-        [0x80..=0x8f] | [0x80..=0x8f, _] | [0x80..=0x8f, _, 1] | [0x80..=0x8f, _, 1, 3] => {
-            Some(Opening::Perhaps)
-        }
+        [0x14..=0x18 | 0x80..=0x8f]
+        | [0x14..=0x18, 3]
+        | [0x14..=0x18, 3, 0..=4]
+        | [0x14..=0x18, 3, 0..=4, _]
+        | [0x80..=0x8f, _]
+        | [0x80..=0x8f, _, 1]
+        | [0x80..=0x8f, _, 1, 3 | 0] => Some(Opening::Perhaps),
         _ => None,
     }
 }
@@ -97,14 +99,13 @@ fn http2_settings(bytes: &[u8]) -> Option<Opening> {
 
 /// A client's SOCKS greeting: version 4 with a command, or 5 (RFC 1928, section 3) with its methods.
 fn socks(bytes: &[u8]) -> Option<Opening> {
-    match *bytes {
-        [4 | 5] => Some(Opening::Perhaps),
-        [4, 1 | 2, ..] if bytes.len() < 9 => Some(Opening::Perhaps),
-        [4, 1 | 2, ..] => Some(Opening::Socks(4)),
-        [5, methods @ 1..=16, ref rest @ ..] if rest.len() >= usize::from(methods) => Some(Opening::Socks(5)),
-        [5, 1..=16, ..] => Some(Opening::Perhaps),
-        _ => None,
-    }
+    let (complete, version) = match *bytes {
+        [4 | 5] => (false, 0),
+        [4, 1 | 2, ..] => (bytes.len() >= 9, 4),
+        [5, methods @ 1..=16, ref rest @ ..] => (rest.len() >= usize::from(methods), 5),
+        _ => return None,
+    };
+    Some(if complete { Opening::Socks(version) } else { Opening::Perhaps })
 }
 
 fn response(text: &[u8]) -> Option<Opening> {

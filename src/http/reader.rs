@@ -102,7 +102,9 @@ mod tests {
 
     fn reader(asked: &[Asked]) -> ResponseReader {
         let mut reader = ResponseReader::new(Options { keep: BodyKeep::UpTo(1 << 20), hash: false });
-        asked.iter().for_each(|&asked| reader.expect(asked));
+        for &asked in asked {
+            reader.expect(asked);
+        }
         reader
     }
 

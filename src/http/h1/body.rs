@@ -129,12 +129,10 @@ impl Chunked {
     fn step(&mut self, byte: u8) -> Place {
         match (self.place, byte) {
             (Place::Size(digits), _) if byte.is_ascii_hexdigit() => self.digit(digits, byte),
-            (Place::Size(1..), b'\r') => Place::SizeLf,
             (Place::Size(1..) | Place::SizeLf | Place::Extension, b'\n') => self.size_line_end(),
-            (Place::Size(1..), b';') => Place::Extension,
             (Place::Size(_), b' ' | b'\t') => self.odd_white_space(),
-            (Place::Extension, b'\r') => Place::SizeLf,
-            (Place::Extension, _) => Place::Extension,
+            (Place::Size(1..) | Place::Extension, b'\r') => Place::SizeLf,
+            (Place::Size(1..), b';') | (Place::Extension, _) => Place::Extension,
             (Place::DataCr, b'\r') => Place::DataLf,
             (Place::DataCr, b'\n') => {
                 self.odd = true;

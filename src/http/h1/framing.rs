@@ -80,10 +80,9 @@ fn content_length(value: &[u8], before: Option<Option<u64>>, anomalies: &mut Ano
     for item in value.split(|&b| b == b',') {
         let number = decimal(item.trim_ascii());
         let anomaly = match (number, counted) {
-            (None, _) => Some(Anomaly::InvalidContentLength),
             (Some(_), None) => None,
             (Some(new), Some(Some(old))) if new == old => Some(Anomaly::DuplicateContentLength),
-            (Some(_), Some(_)) => Some(Anomaly::InvalidContentLength),
+            (None, _) | (Some(_), Some(_)) => Some(Anomaly::InvalidContentLength),
         };
         if let Some(anomaly) = anomaly {
             anomalies.insert(anomaly);

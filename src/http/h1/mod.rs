@@ -15,6 +15,7 @@ mod body;
 mod collect;
 mod framing;
 mod lenient;
+mod partial;
 mod scan;
 mod start;
 
@@ -22,8 +23,7 @@ use bytes::Bytes;
 
 use self::body::{Decoder, Hole, Piece, Place};
 use self::collect::Collector;
-use self::scan::{Found, Scan};
-use self::start::StartLine;
+use self::partial::{Partial, Took, prefix};
 pub use self::start::{
     Head, Plausible, begins_surely, begins_with_method, parse_head, plausible_request, plausible_response,
 };
@@ -33,9 +33,6 @@ use crate::time::Timestamp;
 
 /// The largest head that is kept whole, in bytes; of a larger one only the first so many are kept.
 pub const MAX_HEAD: usize = 256 * 1024;
-
-/// How far into a line the parser looks for whether it can be a start line.
-const LINE_PREFIX: usize = 64;
 
 /// What was asked, as far as it decides where the answer's body ends (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,16 +124,6 @@ enum State<H> {
     Tunnel,
     /// An answer without head.
     Headless,
-}
-
-/// A head that is being read.
-struct Partial {
-    kept: Vec<u8>,
-    /// Bytes beyond [`MAX_HEAD`].
-    beyond: u64,
-    scan: Scan,
-    first_byte: Timestamp,
-    last_byte: Timestamp,
 }
 
 /// A message whose body is being read.
@@ -297,13 +284,7 @@ impl<H: Head> Parser<H> {
 
     fn begin<S: Sink<H>>(&mut self, at: Timestamp, sink: &mut S) {
         sink.started(at);
-        self.state = State::Head(Box::new(Partial {
-            kept: Vec::new(),
-            beyond: 0,
-            scan: Scan::default(),
-            first_byte: at,
-            last_byte: at,
-        }));
+        self.state = State::Head(Box::new(Partial::new(at)));
     }
 
     fn read_head<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
@@ -469,64 +450,6 @@ impl<H: Head> Parser<H> {
     }
 }
 
-/// What became of bytes that were handed to a partial head.
-enum Took {
-    /// They are part of it.
-    All,
-    /// So many complete it; here it is.
-    Head(usize, Bytes),
-    /// It is none.
-    NoHead,
-}
-
-impl Partial {
-    fn take<H: Head>(&mut self, bytes: &[u8]) -> Took {
-        let before = self.kept.len();
-        let mut from = 0;
-        loop {
-            match self.scan.feed(bytes, from) {
-                Found::Nothing => {
-                    self.keep(bytes);
-                    let unsure = !self.scan.past_start_line() && before < LINE_PREFIX;
-                    let refused = unsure && H::plausible(prefix(&self.kept)) == Plausible::No;
-                    if refused {
-                        self.kept.truncate(before);
-                        return Took::NoHead;
-                    }
-                    return Took::All;
-                }
-                Found::StartLine(end) => match H::start_line(&self.joined(bytes, end)) {
-                    StartLine::Whole => return Took::Head(end, self.complete(bytes, end)),
-                    StartLine::Begins => from = end,
-                    StartLine::None => return Took::NoHead,
-                },
-                Found::End(end) => return Took::Head(end, self.complete(bytes, end)),
-            }
-        }
-    }
-
-    fn joined<'a>(&'a self, bytes: &'a [u8], end: usize) -> std::borrow::Cow<'a, [u8]> {
-        let piece = bytes.get(..end).unwrap_or_default();
-        if self.kept.is_empty() { piece.into() } else { [self.kept.as_slice(), piece].concat().into() }
-    }
-
-    /// The head, which ends after `end` of `bytes`.
-    fn complete(&mut self, bytes: &[u8], end: usize) -> Bytes {
-        let piece = bytes.get(..end).unwrap_or_default();
-        if self.kept.is_empty() && piece.len() <= MAX_HEAD {
-            return Bytes::copy_from_slice(piece);
-        }
-        self.keep(piece);
-        Bytes::from(std::mem::take(&mut self.kept))
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        let room = MAX_HEAD.saturating_sub(self.kept.len()).min(bytes.len());
-        self.kept.extend_from_slice(bytes.get(..room).unwrap_or_default());
-        self.beyond += (bytes.len() - room) as u64;
-    }
-}
-
 fn finish<H, S: Sink<H>>(reading: Reading<H>, completeness: Completeness, sink: &mut S) {
     let Reading { head, body, first_byte, last_byte, mut anomalies, cut_head, .. } = reading;
     if body.is_oversized() {
@@ -538,10 +461,6 @@ fn finish<H, S: Sink<H>>(reading: Reading<H>, completeness: Completeness, sink: 
         other => other,
     };
     sink.message(Message { head, body: body.finish(), first_byte, last_byte, completeness, anomalies });
-}
-
-fn prefix(bytes: &[u8]) -> &[u8] {
-    bytes.get(..LINE_PREFIX).unwrap_or(bytes)
 }
 
 /// Counts all of `bytes`.
