@@ -34,19 +34,19 @@ impl Planted {
     /// All that was planted.
     pub const ALL: &'static [Self] = &[
         Self {
-            route: "GET /products/{id}",
+            route: "GET /products/{number}",
             path: "",
             story: "an unknown product is 500 where it was 404",
             differs: true,
         },
         Self {
-            route: "GET /products/{id}",
+            route: "GET /products/{number}",
             path: "$['price']",
             story: "a product's price is a string where it was a number",
             differs: true,
         },
         Self {
-            route: "GET /orders/{id}",
+            route: "GET /orders/{number}",
             path: "$['currency']",
             story: "an order has lost its currency",
             differs: true,
