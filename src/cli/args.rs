@@ -58,7 +58,7 @@ pub(super) struct Global {
     /// Log what happens inside (-v: decisions, -vv: connections, -vvv: everything).
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub(super) verbose: u8,
-    /// When to use colour; `auto` follows the terminal and NO_COLOR.
+    /// When to use colour; `auto` follows the terminal and `NO_COLOR`.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub(super) color: Color,
 }
@@ -75,9 +75,9 @@ pub(super) enum Command {
     /// The whole job in half a minute: bundled capture, built-in v2, no network, no privileges.
     Demo(Demo),
     /// What is in a capture: exchanges, connections, losses, anomalies.
-    Inspect(Inspect),
+    Inspect(Box<Inspect>),
     /// Send a capture's requests to v2 and report how its answers differ from v1's.
-    Replay(Replay),
+    Replay(Box<Replay>),
     /// Diff and render again from a run's recording, sending nothing.
     Report(Report),
     /// Print the man page.
@@ -184,7 +184,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(super) struct Target {
-    /// Where v2 is: http://HOST[:PORT].
+    /// Where v2 is: `http://HOST[:PORT]`.
     #[arg(long, value_name = "URL")]
     pub(super) to: String,
     /// Send this percentage of the requests; which ones follows from the seed.

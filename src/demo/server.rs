@@ -121,12 +121,12 @@ fn asked(request: &Request) -> Asked<'_> {
 fn encode(answer: &Answer, head_only: bool) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} {}\r\nServer: tea-shop\r\n", answer.status, answer.reason);
     for (name, value) in &answer.headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", value, "\r\n"]);
     }
     match (answer.chunked, answer.status) {
         (true, _) => head += "Transfer-Encoding: chunked\r\n",
         (false, 204) => {}
-        (false, _) => head += &format!("Content-Length: {}\r\n", answer.body.len()),
+        (false, _) => head.extend(["Content-Length: ", &answer.body.len().to_string(), "\r\n"]),
     }
     let mut wire = (head + "\r\n").into_bytes();
     if head_only {

@@ -200,9 +200,22 @@ fn add_to_cart(body: &[u8]) -> Answer {
 }
 
 fn export() -> Answer {
-    let rows: String =
-        (1u32..).zip(PRODUCTS).map(|(id, (name, cents))| format!("{id},{name},{cents}\n")).collect();
-    text(200, "OK", "text/csv", &format!("id,name,cents\n{rows}"))
+    let row = |(id, (name, cents))| format!("{id},{name},{cents}");
+    let rows: Vec<_> = (1u32..).zip(PRODUCTS).map(row).collect();
+    text(
+        200,
+        "OK",
+        "text/csv",
+        &format!(
+            "id,name,cents
+{}
+",
+            rows.join(
+                "
+"
+            )
+        ),
+    )
 }
 
 fn login(host: &str) -> Answer {

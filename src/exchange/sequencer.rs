@@ -27,7 +27,7 @@ impl Default for SequencerLimits {
 #[derive(Debug)]
 pub enum Told {
     /// An exchange.
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
     /// A connection has closed, and all exchanges of it were told.
     Closed(ConnectionId),
 }
@@ -45,7 +45,7 @@ pub struct Sequencer<F> {
     /// Requests that began and are not complete.
     open: BTreeSet<Start>,
     /// Exchanges that are complete and not told. Between calls the first open request lies before all.
-    complete: BTreeMap<Start, Waiting>,
+    complete: BTreeMap<Start, Told>,
     /// Bytes of those.
     bytes: usize,
     next: u64,
@@ -78,34 +78,31 @@ impl<F: FnMut(Told)> Sequencer<F> {
 
     /// Tells all that is complete.
     pub fn finish(&mut self) {
-        while let Some((_, waiting)) = self.complete.pop_first() {
-            self.release(waiting);
+        while let Some((_, told)) = self.complete.pop_first() {
+            self.release(told);
         }
     }
 
     /// Tells what waits for nothing any more, and what there is no room for.
     fn advance(&mut self) {
-        while let Some((first, _)) = self.complete.first_key_value() {
+        while let Some((first, told)) = self.complete.first_key_value() {
             let waits = self.open.first().is_some_and(|open| open < first);
             let full = self.complete.len() > self.limits.exchanges || self.bytes > self.limits.bytes;
             if waits && !full {
                 break;
             }
-            self.early += u64::from(waits);
-            if let Some((_, waiting)) = self.complete.pop_first() {
-                self.release(waiting);
+            self.early += u64::from(waits && matches!(told, Told::Exchange(_)));
+            if let Some((_, told)) = self.complete.pop_first() {
+                self.release(told);
             }
         }
     }
 
-    fn release(&mut self, waiting: Waiting) {
-        (self.tell)(match waiting {
-            Waiting::Exchange(exchange) => {
-                self.bytes = self.bytes.saturating_sub(weigh(&exchange));
-                Told::Exchange(*exchange)
-            }
-            Waiting::Closed(connection) => Told::Closed(connection),
-        });
+    fn release(&mut self, told: Told) {
+        if let Told::Exchange(exchange) = &told {
+            self.bytes = self.bytes.saturating_sub(weigh(exchange));
+        }
+        (self.tell)(told);
     }
 }
 
@@ -124,11 +121,11 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
             Some(exchange)
                 if self.complete.is_empty() && self.open.first().is_none_or(|open| *open > start) =>
             {
-                (self.tell)(Told::Exchange(exchange));
+                (self.tell)(Told::Exchange(Box::new(exchange)));
             }
             Some(exchange) => {
                 self.bytes += weigh(&exchange);
-                self.complete.insert(start, Waiting::Exchange(Box::new(exchange)));
+                self.complete.insert(start, Told::Exchange(Box::new(exchange)));
             }
             None => {}
         }
@@ -139,15 +136,9 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
         // After every request that has begun, and so after those of this connection.
         let place = Start { at: self.latest, number: self.next };
         self.next += 1;
-        self.complete.insert(place, Waiting::Closed(connection));
+        self.complete.insert(place, Told::Closed(connection));
         self.advance();
     }
-}
-
-/// What is held back.
-enum Waiting {
-    Exchange(Box<Exchange>),
-    Closed(ConnectionId),
 }
 
 /// The memory that an exchange's bytes take.

@@ -337,7 +337,11 @@ fn sequence(limit: usize, events: &[(i64, bool)]) -> (Vec<i64>, u64) {
     let mut told = Vec::new();
     let limits = SequencerLimits { exchanges: limit, ..SequencerLimits::default() };
     let early = {
-        let mut sequencer = Sequencer::new(limits, |e: Exchange| told.push(e.request.first_byte.as_nanos()));
+        let mut sequencer = Sequencer::new(limits, |next| {
+            if let Told::Exchange(exchange) = next {
+                told.push(exchange.request.first_byte.as_nanos());
+            }
+        });
         let mut open = std::collections::HashMap::new();
         for &(at, begins) in events {
             if begins {
@@ -361,6 +365,22 @@ fn the_sequencer_tells_in_the_order_of_requests_within_its_limits() {
     assert_eq!(sequence(9, &[(2, b), (1, b), (2, e), (1, e)]), (vec![1, 2], 0));
     assert_eq!(sequence(1, &[(1, b), (2, b), (3, b), (2, e), (3, e), (1, e)]), (vec![2, 1, 3], 1));
     assert_eq!(sequence(9, &[(1, b), (2, b), (2, e)]), (vec![2], 0));
+}
+
+#[test]
+fn a_connection_is_told_closed_after_its_exchanges_and_not_before() {
+    let (exchanges, _) = play(&[Client(&get("/"))], End::Fin);
+    let (id, exchange) = (exchanges[0].connection, exchanges[0].clone());
+    let mut told = Vec::new();
+    let mut sequencer = Sequencer::new(SequencerLimits::default(), |next| {
+        told.push(matches!(next, Told::Closed(closed) if closed == id));
+    });
+    let slow = sequencer.began(Timestamp::from_nanos(1));
+    let quick = sequencer.began(Timestamp::from_nanos(2));
+    sequencer.finished(quick, Some(exchange.clone()));
+    sequencer.closed(id);
+    sequencer.finished(slow, Some(exchange));
+    assert_eq!(told, [false, false, true]);
 }
 
 proptest! {

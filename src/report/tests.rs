@@ -42,6 +42,7 @@ fn finished() -> Finished {
             last_packet: Some(samples::NOON),
         },
         anomalies: BTreeMap::from([("obs-fold".to_owned(), 2), ("mid-connection".to_owned(), 1)]),
+        broken_off: None,
     }
 }
 

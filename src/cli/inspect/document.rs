@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -74,7 +75,13 @@ impl<'e> Line<'e> {
 }
 
 fn hex(body: &Body) -> Option<String> {
-    body.sha256.map(|digest| digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    body.sha256.map(|digest| {
+        digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    })
 }
 
 /// The capture's totals: what `--format json` adds to the exchanges, and the text form ends with.

@@ -16,8 +16,8 @@ const DIM: Style = Style::new().dimmed();
 pub(super) fn header(out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "{BOLD}{:<15} {:<21} {:<7} {:>3} {:>9} {:>9} {:>9}  {}{BOLD:#}",
-        "TIME", "CLIENT", "METHOD", "ST", "REQUEST", "RESPONSE", "MS", "URL"
+        "{BOLD}{:<15} {:<21} {:<7} {:>3} {:>9} {:>9} {:>9}  URL{BOLD:#}",
+        "TIME", "CLIENT", "METHOD", "ST", "REQUEST", "RESPONSE", "MS"
     )
 }
 
