@@ -1,8 +1,9 @@
 # Every target sets up what it needs first, and does nothing where that is already there.
 
 PREFIX ?= /usr/local
-# What the demo is built with: `make demo PROFILE=dev` compiles in half the time.
-PROFILE ?= release
+# What the demo is built with. The dev profile compiles in half the time, and what `make test` needs is then
+# there already; the demo itself takes a second either way.
+PROFILE ?= dev
 
 CARGO ?= cargo
 ARGS ?=
@@ -45,12 +46,12 @@ bench: setup-build ## the benchmarks
 doc: setup-build ## the library's pages, in target/doc/
 	$(CARGO) doc --locked --no-deps
 
-install: build ## the program into PREFIX/bin (PREFIX=/usr/local; DESTDIR is honoured)
+install: build ## the program into PREFIX/bin and its man page (PREFIX=/usr/local; DESTDIR is honoured)
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 $(TARGET)/release/shadowcap '$(DESTDIR)$(PREFIX)/bin/shadowcap'
 
 uninstall: ## takes it away again
-	rm -f '$(DESTDIR)$(PREFIX)/bin/shadowcap'
+	rm -f '$(DESTDIR)$(PREFIX)/bin/shadowcap' '$(DESTDIR)$(PREFIX)/share/man/man1/shadowcap.1.gz'
 
 setup-build: rust
 	@tests/setup/packages build
