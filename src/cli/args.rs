@@ -55,7 +55,7 @@ pub(super) struct Global {
     /// Print results and errors only.
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
-    /// Log what happens inside (-v: decisions, -vv: connections, -vvv: everything).
+    /// Log to stderr what becomes of each request (-v), with its times (-vv).
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub(super) verbose: u8,
     /// When to use colour; `auto` follows the terminal and `NO_COLOR`.

@@ -32,7 +32,7 @@ use crate::replay::engine::{self, Settings};
 use crate::replay::guard::{CapturedServer, Guard};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::replay::{Outcome, Planner};
-use crate::report::{Gate, ReportError, Reporter, Summary};
+use crate::report::{Gate, ReportError, Reporter, Summary, visible};
 use crate::route::Mirror;
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
@@ -311,11 +311,33 @@ impl Judging {
         exchange.response.iter().for_each(|response| self.anomalies.count_set(response.anomalies));
         self.writer.row(&row)?;
         let judged = judged(&row);
+        log(&row, judged.as_ref().map(|judged| judged.verdict));
         match judged.as_ref().map(|judged| judged.verdict) {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
             Some(Verdict::Different) => Progress::count(&self.progress.different),
             _ => {}
         }
         Ok(self.reporter.add(&row, judged.as_ref())?)
+    }
+}
+
+/// What became of a request, for whoever wants to watch: the fact at `info`, its times at `debug`.
+fn log(row: &Row, verdict: Option<Verdict>) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let head = &row.exchange.request.head;
+    let text = |bytes| visible(&String::from_utf8_lossy(bytes)).into_owned();
+    let (id, method, target) = (row.exchange.id, text(head.method()), text(head.target()));
+    match (&row.outcome, verdict) {
+        (Outcome::Skipped(reason), _) => tracing::info!("{id} {method} {target}: not sent, {reason}"),
+        (Outcome::Failed { failure, detail, .. }, _) => {
+            tracing::info!("{id} {method} {target}: failed, {failure}: {}", visible(detail));
+        }
+        (Outcome::Answered { response, timing, .. }, verdict) => {
+            let verdict = verdict.map_or("not judged", Verdict::name);
+            tracing::info!("{id} {method} {target}: {} {verdict}", response.head.status);
+            tracing::debug!("{id} {timing:?}");
+        }
     }
 }
