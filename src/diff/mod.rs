@@ -163,6 +163,28 @@ impl Kind {
             Self::Unlisted => "unlisted",
         }
     }
+
+    /// The same in words for a person.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Added => "added",
+            Self::ValueChanged => "another value",
+            Self::TypeChanged => "another type",
+            Self::NullMissing => "null against missing",
+            Self::NumberFormat => "number written differently",
+            Self::StringNumber => "number against string",
+            Self::ArrayLength => "another length",
+            Self::Reordered => "another order",
+            Self::ElementRemoved => "element removed",
+            Self::ElementAdded => "element added",
+            Self::DuplicateKey => "duplicate key",
+            Self::NotModified => "304 against 200",
+            Self::Undecodable => "cannot be decoded",
+            Self::Unlisted => "more, not listed",
+        }
+    }
 }
 
 /// One fact about how two answers differ.

@@ -3,7 +3,6 @@
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::summary::{DistinctDifference, Judgement, Summary};
 use super::visible::excerpt;
@@ -84,55 +83,36 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
     )
 }
 
+/// Two lines for each of the first distinct differences: where and what, then the values.
 fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
     let counted: Vec<_> = summary.differences.iter().filter(|d| d.class.counts()).collect();
     let explained = summary.differences.len() - counted.len();
     if !counted.is_empty() {
-        let mut table = Table::new();
-        table
-            .load_style(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(screen.width.max(40))
-            .set_header(["differ", "share", "where", "what", "v1", "v2"]);
-        for d in counted.iter().take(MOST_LISTED) {
-            table.add_row(line(d));
-        }
-        for column in [0, 1] {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        writeln!(out, "\n{}", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))?;
+        writeln!(out, "\nthe differences that count")?;
+    }
+    for d in counted.iter().take(MOST_LISTED) {
+        difference(out, d, screen)?;
     }
     if counted.len() > MOST_LISTED {
-        writeln!(out, "and {} more distinct differences in the report", counted.len() - MOST_LISTED)?;
+        writeln!(out, "{:>8}  more in the report", counted.len() - MOST_LISTED)?;
     }
     if explained > 0 {
-        let note = format!(
-            "{explained} distinct differences are explained (noise, shadowing, rules) and do not count"
-        );
-        writeln!(out, "{}", screen.paint(FAINT, &note))?;
+        let note = format!("not counted: {explained} that noise, the shadowing or rules explain");
+        writeln!(out, "\n{}", screen.paint(FAINT, &note))?;
     }
     Ok(())
 }
 
-fn line(d: &DistinctDifference) -> Vec<Cell> {
-    let side = |value: &Option<String>| value.as_deref().map_or("absent".to_owned(), |v| excerpt(v, 32));
-    vec![
-        Cell::new(d.count),
-        Cell::new(percent(d.share)),
-        Cell::new(excerpt(&d.route, 40)),
-        Cell::new(match d.path.as_str() {
-            "" => format!("{} {}", d.layer.name(), d.kind.name()),
-            path => format!("{} {} {}", d.layer.name(), excerpt(path, 40), d.kind.name()),
-        }),
-        Cell::new(side(&d.v1_example)),
-        Cell::new(format!("{}{}", side(&d.v2_example), unsure(d))),
-    ]
-}
-
-fn unsure(d: &DistinctDifference) -> String {
-    if d.class == crate::diff::Class::Confirmed { format!(" ({})", d.class.name()) } else { String::new() }
+fn difference(out: &mut String, d: &DistinctDifference, screen: Screen) -> fmt::Result {
+    let room = usize::from(screen.width.max(40)).saturating_sub(20);
+    let path = if d.path.is_empty() { String::new() } else { format!(" {}", d.path) };
+    let what = format!("{}  {}{path}", d.route, d.layer.name());
+    let count = screen.paint(BAD, &format!("{:>8}", d.count));
+    writeln!(out, "{count}  {:>7}  {}", percent(d.share), excerpt(&what, room))?;
+    let half = room.saturating_sub(24) / 2;
+    let side = |value: &Option<String>| value.as_deref().map_or("absent".to_owned(), |v| excerpt(v, half));
+    let values = format!("{} → {}", side(&d.v1_example), side(&d.v2_example));
+    writeln!(out, "{:19}{} {values}", "", screen.paint(FAINT, &format!("{}:", d.kind.words())))
 }
 
 fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
