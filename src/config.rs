@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use reqwest::Url;
 
-use crate::capture::Input;
+use crate::capture::{Input, PacketFilter};
 use crate::replay::HeadEdits;
 use crate::route::HostEdit;
 use crate::time::Timestamp;
@@ -37,6 +37,14 @@ impl ConfigError {
 #[must_use]
 pub fn inputs(captures: &[String]) -> Vec<Input> {
     captures.iter().map(Input::parse).collect()
+}
+
+/// The filter that an expression of pcap-filter(7) stands for.
+///
+/// # Errors
+/// When libpcap refuses it, or there is none.
+pub fn packet_filter(expression: &str) -> Result<PacketFilter, ConfigError> {
+    PacketFilter::new(expression).map_err(|error| ConfigError::new("--bpf", expression, error.to_string()))
 }
 
 /// A value of a type that reads itself from text.

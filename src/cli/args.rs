@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::config::{self, ConfigError};
 use crate::http::Options;
 use crate::pipeline::ReadingOptions;
 use crate::stream::Limits;
@@ -115,6 +116,9 @@ pub(super) struct Reading {
     /// stdin. Several are one capture, in time order.
     #[arg(required = true, value_name = "CAPTURE")]
     pub(super) captures: Vec<String>,
+    /// Read only packets that this filter admits, in tcpdump's language, such as `tcp port 80`.
+    #[arg(short = 'f', long, value_name = "FILTER")]
+    pub(super) bpf: Option<String>,
     /// Read only connections with one of these ports [default: HTTP on any port].
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub(super) port: Vec<u16>,
@@ -128,8 +132,13 @@ pub(super) struct Reading {
 
 impl Reading {
     /// What was typed, as the pipeline takes it.
-    pub(super) fn options(&self, bodies: Options) -> ReadingOptions {
-        ReadingOptions { ports: self.port.clone(), bodies, limits: Limits { memory: self.memory } }
+    pub(super) fn options(&self, bodies: Options) -> Result<ReadingOptions, ConfigError> {
+        Ok(ReadingOptions {
+            filter: self.bpf.as_deref().map(config::packet_filter).transpose()?,
+            ports: self.port.clone(),
+            bodies,
+            limits: Limits { memory: self.memory },
+        })
     }
 }
 

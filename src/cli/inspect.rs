@@ -20,14 +20,14 @@ use document::{Document, Line};
 /// Reads the whole capture once and prints its exchanges as they come.
 pub(super) fn run(args: &Inspect, global: &Global) -> anyhow::Result<Exit> {
     let bodies = Options { keep: BodyKeep::Nothing, hash: args.hash == Some(Digest::Sha256) };
-    let options = args.reading.options(bodies);
+    let options = args.reading.options(bodies)?;
     let source = CaptureSet::open(&config::inputs(&args.reading.captures))?;
     let out: Box<dyn Write> = match args.format {
         InspectFormat::Text => Box::new(terminal::stdout(global.color)),
         InspectFormat::Json | InspectFormat::Jsonl => Box::new(io::stdout().lock()),
     };
     let mut out = BufWriter::with_capacity(64 << 10, out);
-    match print(args, source, &options, &mut out, global).and_then(|exit| {
+    match print(args, source, options, &mut out, global).and_then(|exit| {
         out.flush().context("cannot write to standard output")?;
         Ok(exit)
     }) {
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Inspect, global: &Global) -> anyhow::Result<Exit> {
 fn print(
     args: &Inspect,
     source: CaptureSet,
-    options: &ReadingOptions,
+    options: ReadingOptions,
     out: &mut dyn Write,
     global: &Global,
 ) -> anyhow::Result<Exit> {

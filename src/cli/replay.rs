@@ -64,7 +64,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
             options: options(args),
         },
         source: CaptureSet::open(inputs)?,
-        reading: args.reading.options(bodies),
+        reading: args.reading.options(bodies)?,
         mirror: Mirror::to_v2(percent),
         planner: Planner::new(edits, captured),
         guard: (!args.target.allow_captured_server).then(Guard::default),
@@ -102,6 +102,8 @@ fn options(args: &Replay) -> Vec<String> {
         format!("--concurrency {}", args.pace.concurrency),
         format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
     ];
+    options.extend(args.reading.bpf.iter().map(|filter| format!("--bpf {filter}")));
+    options.extend(args.reading.port.iter().map(|port| format!("--port {port}")));
     options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
     options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
     options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));

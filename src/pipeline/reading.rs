@@ -1,15 +1,17 @@
 //! From packets to exchanges: the stages of reading, one after the other in one pass.
 
 use crate::anomaly::AnomalyCounts;
-use crate::capture::PacketSource;
+use crate::capture::{PacketFilter, PacketSource};
 use crate::exchange::{ExchangeAccount, ExchangeReader, Listener};
 use crate::http::Options;
 use crate::stream::{ConnectionTable, Limits, StreamAccount};
 use crate::wire::{Decoded, Decoder, PacketAccount, PacketClass, Segment};
 
 /// Which packets are read, and what is kept of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct ReadingOptions {
+    /// Only packets that it admits; all without one.
+    pub filter: Option<PacketFilter>,
     /// Only connections with one of these ports; all where it is empty.
     pub ports: Vec<u16>,
     /// What is kept of bodies.
@@ -22,6 +24,7 @@ pub struct ReadingOptions {
 /// [`Listener`] of each exchange.
 pub struct Reading<S, L: Listener> {
     source: S,
+    filter: Option<PacketFilter>,
     ports: Vec<u16>,
     decoder: Decoder,
     table: ConnectionTable<ExchangeReader<L>>,
@@ -71,10 +74,11 @@ impl Account {
 
 impl<S: PacketSource, L: Listener> Reading<S, L> {
     /// Stands before the first packet of `source`.
-    pub fn new(source: S, options: &ReadingOptions, listener: L) -> Self {
+    pub fn new(source: S, options: ReadingOptions, listener: L) -> Self {
         Self {
             source,
-            ports: options.ports.clone(),
+            filter: options.filter,
+            ports: options.ports,
             decoder: Decoder::new(),
             table: ConnectionTable::new(options.limits),
             exchanges: ExchangeReader::new(options.bodies, listener),
@@ -89,6 +93,10 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     #[inline]
     pub fn step(&mut self) -> Result<bool, S::Error> {
         let Some(packet) = self.source.next_packet()? else { return Ok(false) };
+        if self.filter.as_mut().is_some_and(|filter| !filter.admits(&packet)) {
+            self.packets.count(PacketClass::Filtered);
+            return Ok(true);
+        }
         let class = match self.decoder.decode(&packet) {
             Decoded::Segment(segment) if wanted(&self.ports, &segment) => {
                 self.table.push(&segment, &mut self.exchanges);

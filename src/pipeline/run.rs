@@ -211,7 +211,7 @@ fn spawn_reader(
     signal: StopSignal,
     stop: Arc<StopHandle>,
 ) -> Result<thread::JoinHandle<Read>, RunError> {
-    let reading = move || read(source, &options, feed, &signal, &stop);
+    let reading = move || read(source, options, feed, &signal, &stop);
     thread::Builder::new()
         .name("reading".to_owned())
         .spawn(reading)
@@ -220,7 +220,7 @@ fn spawn_reader(
 
 fn read(
     source: CaptureSet,
-    options: &ReadingOptions,
+    options: ReadingOptions,
     mut feed: Feed,
     signal: &StopSignal,
     stop: &StopHandle,
