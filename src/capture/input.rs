@@ -66,6 +66,14 @@ impl Origin {
         matches!(self, Self::File(_) | Self::Url(_))
     }
 
+    /// How many bytes it has on disk, where it is a file.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Self::File(path) => fs::metadata(path).ok().map(|metadata| metadata.len()),
+            Self::Stdin | Self::Url(_) | Self::Special(_) => None,
+        }
+    }
+
     pub(super) fn open(&self) -> Result<Stream, CaptureError> {
         match self {
             Self::Stdin => Ok(Box::new(io::stdin())),

@@ -5,11 +5,14 @@ mod line;
 mod table;
 
 use std::cell::Cell;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 
 use super::args::{Digest, Global, Inspect, InspectFormat};
+use super::progress::Display;
 use super::{Exit, terminal};
 use crate::capture::CaptureSet;
 use crate::config;
@@ -49,6 +52,7 @@ fn print(
     let mut printer = Printer::new(args.format, out)?;
     let goes_on = Cell::new(true);
     let (document, broken_off) = {
+        let _display = display(&source, &printer, global);
         let sequencer = Sequencer::new(SequencerLimits::default(), |told| {
             if let Told::Exchange(exchange) = told {
                 goes_on.set(printer.exchange(&exchange));
@@ -71,7 +75,7 @@ fn print(
         reading.listener_mut().finish();
         (Document::new(&reading.source().stats(), &reading.account()), broken_off)
     };
-    let printed = printer.printed;
+    let printed = printer.printed();
     printer.end(&document).context("cannot write to standard output")?;
     if let Some(error) = broken_off {
         return Err(error.into());
@@ -82,10 +86,18 @@ fn print(
     Ok(Exit::Pass)
 }
 
+/// Shows progress, unless the exchanges themselves appear on the terminal.
+fn display(source: &CaptureSet, printer: &Printer, global: &Global) -> Option<Display> {
+    let printed = Arc::clone(&printer.printed);
+    let counts = move || format!("{} exchanges", printed.load(Ordering::Relaxed));
+    (!io::stdout().is_terminal()).then(|| Display::start(global, source.progress(), counts))
+}
+
 /// Prints exchanges as they come, a page at a time.
 struct Printer {
     format: InspectFormat,
-    printed: u64,
+    /// How many; written by the printer alone.
+    printed: Arc<AtomicU64>,
     connection: ConnectionText,
     /// What is not written yet.
     page: Vec<u8>,
@@ -102,7 +114,12 @@ impl Printer {
             InspectFormat::Json => page.extend_from_slice(b"{\"exchanges\":["),
             InspectFormat::Jsonl => {}
         }
-        Ok(Self { format, printed: 0, connection: ConnectionText::default(), page, failure: None, out })
+        let printed = Arc::default();
+        Ok(Self { format, printed, connection: ConnectionText::default(), page, failure: None, out })
+    }
+
+    fn printed(&self) -> u64 {
+        self.printed.load(Ordering::Relaxed)
     }
 
     /// Prints one; says whether more can be printed.
@@ -115,7 +132,7 @@ impl Printer {
         let written = match self.format {
             InspectFormat::Text => table::row(&mut self.page, &line),
             InspectFormat::Json => {
-                self.page.extend_from_slice(if self.printed > 0 { b",\n" } else { b"\n" });
+                self.page.extend_from_slice(if self.printed() > 0 { b",\n" } else { b"\n" });
                 line.write_json(&mut self.page);
                 Ok(())
             }
@@ -125,7 +142,7 @@ impl Printer {
                 Ok(())
             }
         };
-        self.printed += 1;
+        self.printed.store(self.printed() + 1, Ordering::Relaxed);
         let written = written.and_then(|()| if self.page.len() < PAGE { Ok(()) } else { self.turn_page() });
         self.failure = written.err();
         self.failure.is_none()

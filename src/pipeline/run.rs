@@ -13,7 +13,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use tokio::sync::mpsc;
@@ -23,7 +22,7 @@ use super::judging::judged;
 use super::reading::{Account, Reading, ReadingOptions};
 use super::report::RECORDING;
 use crate::anomaly::AnomalyCounts;
-use crate::capture::{CaptureError, CaptureSet, CaptureStats, PacketSource};
+use crate::capture::{CaptureError, CaptureSet, CaptureStats};
 use crate::diff::Verdict;
 use crate::exchange::{Sequencer, SequencerLimits, Told};
 use crate::record::{CaptureTotals, Finished, RecordError, Redactor, Row, Run, Writer};
@@ -37,8 +36,6 @@ use crate::route::Mirror;
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
 const WAITING: usize = 256;
-/// What a packet costs in a file beside its bytes (the packet header of pcap).
-const PACKET_HEADER: u64 = 16;
 
 /// What is to be done.
 pub struct Job {
@@ -225,9 +222,8 @@ fn read(
     signal: &StopSignal,
     stop: &StopHandle,
 ) -> Read {
-    let progress = Arc::clone(&feed.progress);
     let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| feed.take(told));
-    let mut reading = Reading::new(Counted { source, progress }, options, sequencer);
+    let mut reading = Reading::new(source, options, sequencer);
     let mut broken_off = None;
     while signal.state() == Stop::Run {
         match reading.step() {
@@ -241,31 +237,13 @@ fn read(
     }
     reading.finish();
     reading.listener_mut().finish();
-    let (stats, account) = (reading.source().source.stats(), reading.account());
+    let (stats, account) = (reading.source().stats(), reading.account());
     drop(reading);
     if matches!(feed.halt, Some(Halt::Refused(_))) {
         stop.raise();
         stop.raise();
     }
     Read { stats, account, broken_off, halt: feed.halt.take() }
-}
-
-/// Counts what is read.
-struct Counted {
-    source: CaptureSet,
-    progress: Arc<Progress>,
-}
-
-impl PacketSource for Counted {
-    type Error = CaptureError;
-
-    fn next_packet(&mut self) -> Result<Option<crate::packet::Packet<'_>>, CaptureError> {
-        let packet = self.source.next_packet()?;
-        if let Some(packet) = &packet {
-            self.progress.read.fetch_add(packet.data.len() as u64 + PACKET_HEADER, Ordering::Relaxed);
-        }
-        Ok(packet)
-    }
 }
 
 /// The end of the line: every row comes by here once.
