@@ -330,6 +330,9 @@ fn ends_make_messages_aborted_or_cut() {
     }
 }
 
+/// The end of the connection, among the first bytes of requests.
+const CLOSED: i64 = -1;
+
 /// The order in which a sequencer tells requests with these first bytes and ends.
 fn sequence(limit: usize, events: &[(i64, bool)]) -> (Vec<i64>, u64) {
     let (mut exchanges, _) = play(&[Client(&get("/"))], End::Fin);
@@ -337,10 +340,15 @@ fn sequence(limit: usize, events: &[(i64, bool)]) -> (Vec<i64>, u64) {
     let mut told = Vec::new();
     let limits = SequencerLimits { exchanges: limit, ..SequencerLimits::default() };
     let early = {
-        let mut sequencer = Sequencer::new(limits, |e: Exchange| told.push(e.request.first_byte.as_nanos()));
+        let mut sequencer = Sequencer::new(limits, |news| match news {
+            Told::Exchange(exchange) => told.push(exchange.request.first_byte.as_nanos()),
+            Told::Closed(_) => told.push(CLOSED),
+        });
         let mut open = std::collections::HashMap::new();
         for &(at, begins) in events {
-            if begins {
+            if at == CLOSED {
+                sequencer.closed(connection().id);
+            } else if begins {
                 open.insert(at, sequencer.began(Timestamp::from_nanos(at)));
             } else {
                 let mut exchange = exchange.clone();
@@ -361,6 +369,7 @@ fn the_sequencer_tells_in_the_order_of_requests_within_its_limits() {
     assert_eq!(sequence(9, &[(2, b), (1, b), (2, e), (1, e)]), (vec![1, 2], 0));
     assert_eq!(sequence(1, &[(1, b), (2, b), (3, b), (2, e), (3, e), (1, e)]), (vec![2, 1, 3], 1));
     assert_eq!(sequence(9, &[(1, b), (2, b), (2, e)]), (vec![2], 0));
+    assert_eq!(sequence(9, &[(1, b), (2, b), (2, e), (CLOSED, e), (1, e)]), (vec![1, 2, CLOSED], 0));
 }
 
 proptest! {
