@@ -84,6 +84,16 @@ fn an_acknowledgement_that_its_sender_contradicts_is_withdrawn() {
 }
 
 #[test]
+fn bytes_with_an_acknowledgement_that_is_withdrawn_do_not_wait_for_ever() {
+    let mut dialogue = Dialogue::begun();
+    let ahead = dialogue.next(ToClient) + 5000;
+    dialogue.ask("a").ask("b");
+    dialogue.packets.last_mut().into_iter().for_each(|packet| packet.ack = ahead);
+    dialogue.ask("c").ask("d").ask("e").answer("f").pause(200).ask("g").pause(200).answer("h");
+    assert_eq!(dialogue.heard(), [">a >b >c >d >e <f >g <h >.Idle <.Idle"]);
+}
+
+#[test]
 fn two_sides_that_call_each_other_at_once_have_one_connection() {
     // RFC 9293, section 3.5, figure 8.
     let mut dialogue = Dialogue::new(1000, 5000);
