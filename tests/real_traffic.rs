@@ -56,8 +56,7 @@ impl Traffic {
             let big: Vec<u8> = (0..300_000u32).map(|n| n.to_le_bytes()[usize::from(n % 3 == 0)]).collect();
             fs::write(nginx.folder().join("html/big.bin"), big).unwrap();
             let traffic = Self { folder, log: Vec::new() };
-            let tcpdump =
-                Tcpdump::start_in(&cable.b, Veth::INTERFACE, "tcp port 8080", &traffic.capture())?;
+            let tcpdump = Tcpdump::start_in(&cable.b, Veth::INTERFACE, "tcp port 8080", &traffic.capture())?;
             let asked = traffic.ask(&cable, &nginx.url());
             let log = nginx.wait_for_requests(asked);
             if tcpdump.stop().dropped == 0 {
@@ -82,7 +81,9 @@ impl Traffic {
         assert!(curl.status().unwrap().success());
         // wrk waits for the body that an answer to HEAD announces.
         let mut curl = cable.b.command("curl");
-        curl.args(["-sS", "--head"]).stdout(std::process::Stdio::null()).args((0..4).map(|n| format!("{url}/big.bin?head={n}")));
+        curl.args(["-sS", "--head"])
+            .stdout(std::process::Stdio::null())
+            .args((0..4).map(|n| format!("{url}/big.bin?head={n}")));
         assert!(curl.status().unwrap().success());
         answered + 12
     }
@@ -155,7 +156,10 @@ fn is_subsequence(part: &[Fact], whole: &[Fact]) -> bool {
 #[track_caller]
 fn assert_is_subsequence(port: u16, part: &[Fact], whole: &[Fact]) {
     let stranger = part.iter().find(|fact| !whole.contains(fact));
-    assert!(is_subsequence(part, whole), "port {port}: invented, altered or out of order; not there: {stranger:?}");
+    assert!(
+        is_subsequence(part, whole),
+        "port {port}: invented, altered or out of order; not there: {stranger:?}"
+    );
 }
 
 fn every_logged_request_is_read_and_none_is_invented(mtu: u16) {
