@@ -24,7 +24,7 @@ fn read(path: &Path) -> (Vec<Exchange>, Account) {
     let bodies = Options { keep: BodyKeep::Nothing, hash: true };
     let options = ReadingOptions { bodies, ..ReadingOptions::default() };
     let mut exchanges = Vec::new();
-    let mut reading = Reading::new(source, &options, |exchange| exchanges.push(exchange));
+    let mut reading = Reading::new(source, options, |exchange| exchanges.push(exchange));
     while reading.step().unwrap() {}
     reading.finish();
     let account = reading.account();
