@@ -58,7 +58,7 @@ fn the_one_page_in_which_v2_differs_is_the_one_difference() {
         .iter()
         .map(|d| (d.route.as_str(), d.layer.as_str(), d.path.as_str(), d.kind.as_str(), d.count))
         .collect();
-    assert_eq!(found, [("GET /prices", "body", "$['tea']", "type_changed", 3)], "{}", run.finished);
+    assert_eq!(found, [("GET /prices", "body", "$['tea']", "string_number", 3)], "{}", run.finished);
     assert_eq!((counted[0].v1.as_str(), counted[0].v2.as_str()), ("2", "\"2\""));
     assert_eq!(run.summary["verdicts"]["different"], 3);
     assert_eq!(run.summary["verdicts"]["match"], 6, "{}", run.finished);

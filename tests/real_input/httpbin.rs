@@ -42,7 +42,7 @@ pub(crate) fn assert_only_random_differences(run: &Run) {
         "a UUID is another each time: {counted:?}"
     );
     let shadow = run.differences().iter().filter(|d| d.class == "shadow").count();
-    run.finished.exits(1).stdout_has("GET /uuid").stdout_has(&format!("{shadow} shadow (made by"));
+    run.finished.exits(1).stdout_has("GET /uuid").stdout_has(&format!("{shadow}  shadow: made by"));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(unreachable_pub, reason = "shared with other tests")]
 #[path = "../data/awkward_requests.rs"]
 mod awkward_requests;
 mod bytes_as_captured;

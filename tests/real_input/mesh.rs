@@ -20,9 +20,8 @@ fn of_the_two_requests_in_istios_task_the_mirrored_one_is_skipped_and_the_other_
     assert_eq!(requests, ["GET /headers HTTP/1.1"]);
 
     let recording = run.recording();
-    let answered = recording.iter().find(|line| line["outcome"]["answered"].is_object());
-    let body =
-        &answered.unwrap_or_else(|| panic!("{recording:#?}"))["outcome"]["answered"]["response"]["body"];
+    let answered = recording.iter().find(|line| line["outcome"]["kind"] == "answered");
+    let body = &answered.unwrap_or_else(|| panic!("{recording:#?}"))["outcome"]["response"]["body"];
     let echo: serde_json::Value = serde_json::from_str(body["entity"]["text"].as_str().unwrap()).unwrap();
     assert_eq!(echo["headers"]["Host"], "httpbin-shadow:8000", "{echo}");
     let echoed = run.differences().into_iter().find(|d| d.class == "shadow").unwrap();

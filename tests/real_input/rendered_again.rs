@@ -67,8 +67,7 @@ fn the_recording_is_read_by_zstd_and_jq() {
     or_skip!(require_tool("jq", "--version"));
     let httpbin = or_skip!(Httpbin::start());
     let run = Run::replay(&captures::bundled("envoy-mirror.pcap"), &httpbin.url(), &[]);
-    let filter =
-        r#"select(.type == "row") | [.id, .outcome.answered.response.head.text[9:12] // "none"] | join(" ")"#;
+    let filter = r#"select(.type == "row") | [.id, .outcome.response.head.text[9:12] // "none"] | join(" ")"#;
     let output = Command::new("sh")
         .args(["-ec", r#"zstd -dc recording/*.zst | jq -r "$0""#, filter])
         .current_dir(run.finished.folder().join("run"))
