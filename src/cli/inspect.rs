@@ -3,13 +3,13 @@
 mod document;
 mod table;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, LineWriter, Write};
 
 use anyhow::Context as _;
 
 use super::args::{Digest, Global, Inspect, InspectFormat};
 use super::{Exit, terminal};
-use crate::capture::CaptureSet;
+use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
 use crate::http::{BodyKeep, Options};
@@ -21,12 +21,18 @@ use document::{Document, Line};
 pub(super) fn run(args: &Inspect, global: &Global) -> anyhow::Result<Exit> {
     let bodies = Options { keep: BodyKeep::Nothing, hash: args.hash == Some(Digest::Sha256) };
     let options = args.reading.options(bodies)?;
-    let source = CaptureSet::open(&config::inputs(&args.reading.captures))?;
+    let inputs = config::inputs(&args.reading.captures);
+    let source = CaptureSet::open(&inputs)?;
     let out: Box<dyn Write> = match args.format {
         InspectFormat::Text => Box::new(terminal::stdout(global.color)),
         InspectFormat::Json | InspectFormat::Jsonl => Box::new(io::stdout().lock()),
     };
-    let mut out = BufWriter::with_capacity(64 << 10, out);
+    // What comes through a pipe may come slowly, and is shown as it comes.
+    let mut out: Box<dyn Write> = if inputs.iter().any(|input| matches!(input, Input::Stdin)) {
+        Box::new(LineWriter::with_capacity(64 << 10, out))
+    } else {
+        Box::new(BufWriter::with_capacity(64 << 10, out))
+    };
     match print(args, source, options, &mut out, global).and_then(|exit| {
         out.flush().context("cannot write to standard output")?;
         Ok(exit)

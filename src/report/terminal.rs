@@ -1,8 +1,11 @@
 //! The summary on a terminal: one screen, the verdict first.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
+
+use crate::diff::Class;
 
 use super::summary::{DistinctDifference, Judgement, Summary};
 use super::visible::excerpt;
@@ -86,7 +89,6 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
 /// Two lines for each of the first distinct differences: where and what, then the values.
 fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
     let counted: Vec<_> = summary.differences.iter().filter(|d| d.class.counts()).collect();
-    let explained = summary.differences.len() - counted.len();
     if !counted.is_empty() {
         writeln!(out, "\nthe differences that count")?;
     }
@@ -96,11 +98,34 @@ fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Resu
     if counted.len() > MOST_LISTED {
         writeln!(out, "{:>8}  more in the report", counted.len() - MOST_LISTED)?;
     }
-    if explained > 0 {
-        let note = format!("not counted: {explained} that noise, the shadowing or rules explain");
-        writeln!(out, "\n{}", screen.paint(FAINT, &note))?;
+    not_counted(out, summary, screen)
+}
+
+/// How many distinct differences of each class do not count, and why not.
+fn not_counted(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
+    let mut classes = BTreeMap::new();
+    for d in summary.differences.iter().filter(|d| !d.class.counts()) {
+        *classes.entry(d.class).or_insert(0_u64) += 1;
+    }
+    if !classes.is_empty() {
+        writeln!(out, "\ndistinct differences that do not count")?;
+    }
+    for (class, n) in classes {
+        let line = format!("{n:>8}  {}: {}", class.name(), why_not(class));
+        writeln!(out, "{}", screen.paint(FAINT, &line))?;
     }
     Ok(())
+}
+
+const fn why_not(class: Class) -> &'static str {
+    match class {
+        Class::Confirmed | Class::Unverified => "counts",
+        Class::Drift => "v1, asked now, answers like v2",
+        Class::Volatile => "varies from one answer to the next",
+        Class::Shadow => "made by the shadowing itself, as where the suffixed Host is echoed",
+        Class::RuledOut => "your rules say so",
+        Class::NotCompared => "could not be compared",
+    }
 }
 
 fn difference(out: &mut String, d: &DistinctDifference, screen: Screen) -> fmt::Result {
