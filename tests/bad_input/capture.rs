@@ -58,7 +58,7 @@ fn a_capture_that_is_not_there_is_named_and_nothing_is_sent() {
         ("gone.pcap", &["gone.pcap: no such file", "check the path"][..]),
         ("rotated/*.pcap", &["rotated/*.pcap: ", "no file"]),
         ("nothing", &["nothing: ", "no file"]),
-        ("texts", &["texts: none of its 1 files is a capture", "texts/notes.txt", "it looks like text"]),
+        ("texts", &["texts: its one file is no capture", "texts/notes.txt", "it looks like text"]),
         ("texts/[.pcap", &["texts/[.pcap", "not a valid pattern"]),
     ] {
         let code = if name.contains('[') { 2 } else { 3 };
