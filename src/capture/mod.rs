@@ -21,6 +21,7 @@ mod pcap_writer;
 mod pcapng;
 mod pcapng_options;
 mod pcapng_writer;
+mod pump;
 #[cfg(feature = "cli")]
 mod remote;
 mod set;
@@ -37,6 +38,7 @@ pub use filter::{FilterError, PacketFilter};
 pub use input::Input;
 pub use pcap_writer::{PcapWriter, Precision};
 pub use pcapng_writer::PcapngWriter;
+pub use pump::Cancel;
 pub use set::CaptureSet;
 pub use sniff::LooksLike;
 pub use stats::{CaptureStats, Compression, FileStats, Format, SkippedBlocks, SkippedFile, Truncation};

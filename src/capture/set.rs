@@ -7,6 +7,7 @@ use super::PacketSource;
 use super::error::CaptureError;
 use super::file::{self, CaptureFile, Record};
 use super::input::{self, Input, Origin, Place, Stream};
+use super::pump::Cancel;
 use super::stats::{CaptureStats, FileStats, SkippedFile};
 use crate::packet::Packet;
 use crate::time::Timestamp;
@@ -42,6 +43,7 @@ pub struct CaptureSet {
     packets: u64,
     interfaces: u32,
     open: usize,
+    cancel: Cancel,
 }
 
 /// A file of the set.
@@ -80,11 +82,18 @@ impl CaptureSet {
             packets: 0,
             interfaces: 0,
             open: 0,
+            cancel: Cancel::default(),
         };
         for place in places {
             set.add_place(place, files == 1)?;
         }
         if set.members.is_empty() { Err(CaptureError::NothingNamed) } else { Ok(set) }
+    }
+
+    /// What gives the reading up from another thread, where it waits for bytes that may never come.
+    #[must_use]
+    pub fn canceller(&self) -> Cancel {
+        self.cancel.clone()
     }
 
     /// What was read so far.
@@ -121,7 +130,7 @@ impl CaptureSet {
     fn add(&mut self, origin: Origin, alone: bool) -> Result<(), CaptureError> {
         let keep = alone || !origin.reopens();
         let buffer = if keep { self.buffer() } else { PEEK_BUFFER };
-        let mut state = State::open(&origin, buffer)?;
+        let mut state = State::open(&origin, buffer, &self.cancel)?;
         if let State::Open(file, record) = &state {
             self.queue.push(Reverse((record.at, self.members.len())));
             if keep {
@@ -179,7 +188,7 @@ impl CaptureSet {
             let member = &mut self.members[index];
             if let State::Waiting(stats) = &member.state {
                 let stats = stats.clone();
-                match State::open(&member.origin, buffer) {
+                match State::open(&member.origin, buffer, &self.cancel) {
                     Ok(state) => {
                         self.open += usize::from(matches!(state, State::Open(..)));
                         member.state = state;
@@ -226,8 +235,8 @@ impl Member {
 
 impl State {
     /// Opens a file and reads to its first packet; a capture without packets is finished.
-    fn open(origin: &Origin, buffer: usize) -> Result<Self, CaptureError> {
-        let mut file = CaptureFile::with_buffer(origin.name(), origin.open()?, buffer)?;
+    fn open(origin: &Origin, buffer: usize, cancel: &Cancel) -> Result<Self, CaptureError> {
+        let mut file = CaptureFile::with_buffer(origin.name(), origin.open(cancel)?, buffer)?;
         Ok(match file.advance()? {
             Some(record) => Self::Open(Box::new(file), record),
             None => Self::Finished(file.stats()),

@@ -3,12 +3,13 @@
 mod document;
 mod table;
 
+use std::cell::Cell;
 use std::io::{self, BufWriter, LineWriter, Write};
 
 use anyhow::Context as _;
 
 use super::args::{Digest, Global, Inspect, InspectFormat};
-use super::{Exit, terminal};
+use super::{Exit, exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
@@ -52,22 +53,22 @@ fn print(
 ) -> anyhow::Result<Exit> {
     let mut printer = Printer { format: args.format, printed: 0, failure: None, out };
     printer.begin()?;
+    let unread = Cell::new(false);
     let (document, broken_off) = {
         let sequencer = Sequencer::new(SequencerLimits::default(), |told| {
             if let Told::Exchange(exchange) = told {
                 printer.exchange(&exchange);
+                unread.set(printer.failure.is_some());
             }
         });
         let mut reading = Reading::new(source, options, sequencer);
-        let mut broken_off = None;
-        loop {
+        let mut broken_off = Vec::new();
+        while !unread.get() {
             match reading.step() {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(error) => {
-                    broken_off = Some(error);
-                    break;
-                }
+                // The file is done with; the others of the set can be read.
+                Err(error) => broken_off.push(error),
             }
         }
         reading.finish();
@@ -75,8 +76,10 @@ fn print(
         (Document::new(&reading.source().stats(), &reading.account()), broken_off)
     };
     printer.end(&document)?;
-    if let Some(error) = broken_off {
-        return Err(error.into());
+    if !broken_off.is_empty() {
+        printer.out.flush().context("cannot write to standard output")?;
+        broken_off.iter().for_each(|error| exit::complain(&error.to_string()));
+        return Ok(Exit::Inconclusive);
     }
     if printer.printed == 0 {
         terminal::say(global, document.why_nothing());

@@ -1,5 +1,6 @@
 //! How far a run has come: a bar on a terminal, plain lines at intervals elsewhere.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -71,7 +72,8 @@ fn lines(progress: &Progress, total: Option<u64>, stopped: &mpsc::Receiver<()>) 
         let read = progress.read.load(Ordering::Relaxed);
         let of = total.map(|total| format!(" of {}", HumanBytes(total))).unwrap_or_default();
         let seconds = began.elapsed().as_secs();
-        eprintln!("{seconds} s: read {}{of}; {}", HumanBytes(read), counts(progress));
+        // Where nobody reads stderr, the run goes on.
+        let _ = writeln!(io::stderr(), "{seconds} s: read {}{of}; {}", HumanBytes(read), counts(progress));
     }
 }
 

@@ -8,7 +8,8 @@ use anstyle::{AnsiColor, Style};
 use crate::diff::Class;
 
 use super::summary::{DistinctDifference, Judgement, Summary};
-use super::visible::excerpt;
+use super::visible::{excerpt, visible};
+use super::words::Reasons;
 use super::{ms, percent};
 
 /// Distinct differences that are shown; the others are counted.
@@ -50,11 +51,17 @@ fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> f
         Judgement::Fail => ("FAIL", BAD),
         Judgement::Inconclusive => ("INCONCLUSIVE", UNSURE),
     };
-    writeln!(out, "{}  {}", screen.paint(style, word), summary.reasons.join("; "))?;
+    writeln!(out, "{}  {}", screen.paint(style, word), reasons(summary))?;
     coverage(out, summary, screen)?;
     differences(out, summary, screen)?;
     latency(out, summary)?;
     writeln!(out, "\nreport    {}", excerpt(report, 1000))
+}
+
+/// The reasons; file names within them may hold anything.
+fn reasons(summary: &Summary) -> String {
+    let all: Vec<_> = summary.reasons.iter().map(|reason| visible(reason)).collect();
+    all.join("; ")
 }
 
 impl Screen {
@@ -67,8 +74,8 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
     let (e, v) = (&summary.exchanges, &summary.verdicts);
     writeln!(out, "\ncaptured  {} = {} replayed + {} skipped", e.captured, e.replayed, e.skipped_in_all())?;
     if !e.skipped.is_empty() {
-        let causes: Vec<_> = e.skipped.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        writeln!(out, "          {}", screen.paint(FAINT, &excerpt(&causes.join(", "), 200)))?;
+        let causes = Reasons::Skipped.list(&e.skipped);
+        writeln!(out, "          {}", screen.paint(FAINT, &excerpt(&causes, 400)))?;
     }
     let part = |n: u64, style: Style, word: &str| {
         let text = format!("{n} {word}");

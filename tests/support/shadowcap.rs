@@ -41,6 +41,12 @@ impl Shadowcap {
         Self::with(namespace.command(PROGRAM), arguments)
     }
 
+    /// The same, started by another command, which gets the program's path and these as its last arguments.
+    pub fn under<A: AsRef<OsStr>>(mut starter: Command, arguments: impl IntoIterator<Item = A>) -> Self {
+        starter.arg(PROGRAM);
+        Self::with(starter, arguments)
+    }
+
     fn with<A: AsRef<OsStr>>(mut command: Command, arguments: impl IntoIterator<Item = A>) -> Self {
         let folder = TempDir::new().unwrap();
         command.args(arguments).current_dir(&folder).env("NO_COLOR", "1");
@@ -134,6 +140,11 @@ impl Running {
     /// What Ctrl-C sends.
     pub fn interrupt(&self) {
         self.process.signal("INT");
+    }
+
+    /// What an orchestrator sends.
+    pub fn terminate(&self) {
+        self.process.signal("TERM");
     }
 
     /// Waits for its end.
