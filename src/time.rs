@@ -32,6 +32,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The time in RFC 3339, in UTC with nine fractional digits.
+    #[must_use]
+    pub fn text(self) -> TimestampText {
+        TimestampText::new(self.0)
+    }
+
     /// The time that has passed since `earlier`; zero when `earlier` is later, which captures of
     /// several interfaces do contain.
     #[must_use]
@@ -59,9 +65,66 @@ impl Sub<Duration> for Timestamp {
 /// RFC 3339 in UTC with nine fractional digits, as in every file that shadowcap writes.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = jiff::Timestamp::from_nanosecond(i128::from(self.0)).map_err(|_| fmt::Error)?;
-        write!(f, "{time:.9}")
+        f.write_str(self.text().as_str())
     }
+}
+
+/// A [`Timestamp`] in RFC 3339, on the stack: captures have millions of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimestampText([u8; TimestampText::LEN]);
+
+impl TimestampText {
+    /// `2019-02-15T05:47:50.159513000Z`; the years from 1677 to 2262 all have four digits.
+    const LEN: usize = 30;
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Digits and ASCII punctuation only.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    fn new(nanos: i64) -> Self {
+        let (seconds, fraction) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
+        let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let (year, month, day) = civil(days);
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        let parts = [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, second / 3600),
+            (14..16, second / 60 % 60),
+            (17..19, second % 60),
+            (20..29, fraction),
+        ];
+        for (place, mut value) in parts {
+            for digit in text[place].iter_mut().rev() {
+                // Below ten.
+                *digit = b'0' + value.rem_euclid(10).to_le_bytes()[0];
+                value /= 10;
+            }
+        }
+        Self(text)
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, that many days after 1970-01-01.
+///
+/// The year is counted from March, so that the day which leap years add is its last, and the cycle of
+/// 400 years begins on 0000-03-01, 719468 days before 1970.
+fn civil(days: i64) -> (i64, i64, i64) {
+    const CYCLE: i64 = 146_097;
+    let days = days + 719_468;
+    let (cycle, day) = (days.div_euclid(CYCLE), days.rem_euclid(CYCLE));
+    // A leap day for every 4 years, none for every 100, and the cycle's last day.
+    let year = (day - day / 1460 + day / 36_524 - day / (CYCLE - 1)) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Five months from March have 153 days, as have the five from August.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (cycle * 400 + year + carry, month, day)
 }
 
 /// The text was not an RFC 3339 time.
@@ -83,7 +146,7 @@ impl std::str::FromStr for Timestamp {
 
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text().as_str())
     }
 }
 
@@ -112,6 +175,16 @@ mod tests {
             assert!(Timestamp::from_nanos(nanos).to_string().ends_with('Z'));
         }
         assert_eq!(Timestamp::from_parts(i64::MAX, 7).as_nanos(), i64::MAX);
+    }
+
+    #[test]
+    fn the_text_is_that_of_another_implementation() {
+        const DAY: i64 = 86_400 * 1_000_000_000;
+        let every_day = (i64::MIN / DAY..=i64::MAX / DAY).map(|day| day * DAY + day * 1_234_567);
+        for nanos in every_day.chain([i64::MIN, -1, 0, 1, i64::MAX]) {
+            let jiff = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
+            assert_eq!(Timestamp::from_nanos(nanos).text().as_str(), format!("{jiff:.9}"), "{nanos}");
+        }
     }
 
     #[test]

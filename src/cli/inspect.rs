@@ -1,10 +1,11 @@
 //! `shadowcap inspect`: what is in a capture.
 
 mod document;
+mod line;
 mod table;
 
 use std::cell::Cell;
-use std::io::{self, BufWriter, LineWriter, Write};
+use std::io::{self, Write};
 
 use anyhow::Context as _;
 
@@ -16,28 +17,26 @@ use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{Reading, ReadingOptions};
 
-use document::{Document, Line};
+use document::Document;
+use line::{ConnectionText, Line};
+
+/// How much is printed at once, in bytes.
+const PAGE: usize = 64 << 10;
+/// What comes through a pipe may come slowly, and is shown as it comes.
+const LINE: usize = 0;
 
 /// Reads the whole capture once and prints its exchanges as they come.
 pub(super) fn run(args: &Inspect, global: &Global) -> anyhow::Result<Exit> {
     let bodies = Options { keep: BodyKeep::Nothing, hash: args.hash == Some(Digest::Sha256) };
     let options = args.reading.options(bodies)?;
     let inputs = config::inputs(&args.reading.captures);
+    let page = if inputs.contains(&Input::Stdin) { LINE } else { PAGE };
     let source = CaptureSet::open(&inputs)?;
     let out: Box<dyn Write> = match args.format {
         InspectFormat::Text => Box::new(terminal::stdout(global.color)),
         InspectFormat::Json | InspectFormat::Jsonl => Box::new(io::stdout().lock()),
     };
-    // What comes through a pipe may come slowly, and is shown as it comes.
-    let mut out: Box<dyn Write> = if inputs.iter().any(|input| matches!(input, Input::Stdin)) {
-        Box::new(LineWriter::with_capacity(64 << 10, out))
-    } else {
-        Box::new(BufWriter::with_capacity(64 << 10, out))
-    };
-    match print(args, source, options, &mut out, global).and_then(|exit| {
-        out.flush().context("cannot write to standard output")?;
-        Ok(exit)
-    }) {
+    match Printer::new(args.format, page, out).and_then(|printer| print(source, options, printer, global)) {
         // The reader of a pipe has seen enough: that is its business, and no failure.
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Pass),
         other => other,
@@ -45,98 +44,116 @@ pub(super) fn run(args: &Inspect, global: &Global) -> anyhow::Result<Exit> {
 }
 
 fn print(
-    args: &Inspect,
     source: CaptureSet,
     options: ReadingOptions,
-    out: &mut dyn Write,
+    mut printer: Printer,
     global: &Global,
 ) -> anyhow::Result<Exit> {
-    let mut printer = Printer { format: args.format, printed: 0, failure: None, out };
-    printer.begin()?;
-    let unread = Cell::new(false);
+    let goes_on = Cell::new(true);
     let (document, broken_off) = {
         let sequencer = Sequencer::new(SequencerLimits::default(), |told| {
             if let Told::Exchange(exchange) = told {
-                printer.exchange(&exchange);
-                unread.set(printer.failure.is_some());
+                goes_on.set(printer.exchange(&exchange));
             }
         });
         let mut reading = Reading::new(source, options, sequencer);
-        let mut broken_off = Vec::new();
-        while !unread.get() {
-            match reading.step() {
-                Ok(true) => {}
-                Ok(false) => break,
-                // The file is done with; the others of the set can be read.
-                Err(error) => broken_off.push(error),
-            }
-        }
+        // What nobody reads need not be found.
+        let broken_off = reading.read_while(|| goes_on.get());
         reading.finish();
         reading.listener_mut().finish();
         (Document::new(&reading.source().stats(), &reading.account()), broken_off)
     };
-    printer.end(&document)?;
+    let printed = printer.printed;
+    printer.end(&document).context("cannot write to standard output")?;
+    broken_off.iter().for_each(|error| exit::complain(&error.to_string()));
     if !broken_off.is_empty() {
-        printer.out.flush().context("cannot write to standard output")?;
-        broken_off.iter().for_each(|error| exit::complain(&error.to_string()));
         return Ok(Exit::Inconclusive);
     }
-    if printer.printed == 0 {
+    if printed == 0 {
         terminal::say(global, document.why_nothing());
     }
     Ok(Exit::Pass)
 }
 
-struct Printer<'o> {
+/// Prints exchanges as they come, a page at a time.
+struct Printer {
     format: InspectFormat,
     printed: u64,
+    connection: ConnectionText,
+    /// What is not written yet, and how much of it is written at once.
+    page: Vec<u8>,
+    page_size: usize,
     /// What went wrong while printing, to be told when reading is done.
     failure: Option<io::Error>,
-    out: &'o mut dyn Write,
+    out: Box<dyn Write>,
 }
 
-impl Printer<'_> {
-    fn begin(&mut self) -> io::Result<()> {
-        match self.format {
-            InspectFormat::Text => table::header(self.out),
-            InspectFormat::Json => self.out.write_all(b"{\"exchanges\":["),
-            InspectFormat::Jsonl => Ok(()),
+impl Printer {
+    fn new(format: InspectFormat, page_size: usize, out: Box<dyn Write>) -> anyhow::Result<Self> {
+        let mut page = Vec::with_capacity(PAGE + 1024);
+        match format {
+            InspectFormat::Text => table::header(&mut page)?,
+            InspectFormat::Json => page.extend_from_slice(b"{\"exchanges\":["),
+            InspectFormat::Jsonl => {}
         }
+        Ok(Self {
+            format,
+            printed: 0,
+            connection: ConnectionText::default(),
+            page,
+            page_size,
+            failure: None,
+            out,
+        })
     }
 
-    fn exchange(&mut self, exchange: &Exchange) {
+    /// Prints one; says whether more can be printed.
+    fn exchange(&mut self, exchange: &Exchange) -> bool {
         if self.failure.is_some() {
-            return;
+            return false;
         }
-        let line = Line::new(exchange);
+        self.connection.turn_to(exchange.connection);
+        let line = Line::new(exchange, &self.connection);
         let written = match self.format {
-            InspectFormat::Text => table::row(self.out, &line),
+            InspectFormat::Text => table::row(&mut self.page, &line),
             InspectFormat::Json => {
-                let comma: &[u8] = if self.printed > 0 { b",\n" } else { b"\n" };
-                self.out.write_all(comma).and_then(|()| Ok(serde_json::to_writer(&mut *self.out, &line)?))
+                self.page.extend_from_slice(if self.printed > 0 { b",\n" } else { b"\n" });
+                line.write_json(&mut self.page);
+                Ok(())
             }
-            InspectFormat::Jsonl => serde_json::to_writer(&mut *self.out, &line)
-                .map_err(io::Error::from)
-                .and_then(|()| self.out.write_all(b"\n")),
+            InspectFormat::Jsonl => {
+                line.write_json(&mut self.page);
+                self.page.push(b'\n');
+                Ok(())
+            }
         };
         self.printed += 1;
+        let written =
+            written.and_then(|()| if self.page.len() < self.page_size { Ok(()) } else { self.turn_page() });
         self.failure = written.err();
+        self.failure.is_none()
     }
 
-    fn end(&mut self, document: &Document) -> anyhow::Result<()> {
+    fn turn_page(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.page)?;
+        self.page.clear();
+        self.out.flush()
+    }
+
+    fn end(mut self, document: &Document) -> io::Result<()> {
         if let Some(error) = self.failure.take() {
-            return Err(error).context("cannot write to standard output");
+            return Err(error);
         }
         match self.format {
-            InspectFormat::Text => table::totals(self.out, document)?,
+            InspectFormat::Text => table::totals(&mut self.page, document)?,
             InspectFormat::Json => {
                 let totals = serde_json::to_string(document)?;
                 // The totals are an object, too: its members follow the exchanges in the one document.
-                writeln!(self.out, "\n],{}", totals.strip_prefix('{').unwrap_or(&totals))?;
+                writeln!(self.page, "\n],{}", totals.strip_prefix('{').unwrap_or(&totals))?;
             }
             InspectFormat::Jsonl => {}
         }
-        Ok(())
+        self.turn_page()
     }
 }
 

@@ -293,17 +293,7 @@ fn read(
     let progress = Arc::clone(&feed.progress);
     let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| feed.take(told));
     let mut reading = Reading::new(Counted { source, progress }, options, sequencer);
-    let mut broken_off = Vec::new();
-    while signal.state() == Stop::Run {
-        match reading.step() {
-            Ok(true) => {}
-            Ok(false) => break,
-            // It was given up because of that.
-            Err(_) if signal.state() != Stop::Run => break,
-            // The file is done with; the others of the set can be read.
-            Err(error) => broken_off.push(error),
-        }
-    }
+    let broken_off = reading.read_while(|| signal.state() == Stop::Run);
     reading.finish();
     reading.listener_mut().finish();
     let (stats, account) = (reading.source().source.stats(), reading.account());

@@ -1,88 +1,13 @@
-//! What `inspect` prints, as documents of fixed field names.
+//! The totals of a capture, as a document of fixed field names.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::anomaly::AnomalySet;
 use crate::capture::CaptureStats;
-use crate::exchange::{Exchange, Protocol};
-use crate::http::Body;
+use crate::exchange::Protocol;
 use crate::pipeline::Account;
 use crate::time::Timestamp;
-
-/// One exchange: a line of `--format jsonl`.
-#[derive(Debug, Serialize)]
-pub(super) struct Line<'e> {
-    pub(super) id: String,
-    pub(super) connection: String,
-    pub(super) ordinal: u32,
-    /// The capture time of the request's first byte.
-    pub(super) time: Timestamp,
-    pub(super) client: String,
-    pub(super) server: String,
-    pub(super) version: String,
-    pub(super) method: Cow<'e, str>,
-    /// As on the wire, lossy where that is not UTF-8.
-    pub(super) target: Cow<'e, str>,
-    pub(super) host: Option<Cow<'e, str>>,
-    pub(super) status: Option<u16>,
-    /// Bytes of the entity, after de-chunking and before content-decoding.
-    pub(super) request_body_bytes: u64,
-    pub(super) response_body_bytes: Option<u64>,
-    pub(super) request_complete: bool,
-    pub(super) response_complete: bool,
-    /// From the request's first byte to the response's last.
-    pub(super) duration_ms: Option<f64>,
-    pub(super) anomalies: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) request_body_sha256: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) response_body_sha256: Option<String>,
-}
-
-impl<'e> Line<'e> {
-    pub(super) fn new(exchange: &'e Exchange) -> Self {
-        let (request, response) = (&exchange.request, exchange.response.as_ref());
-        let mut anomalies = exchange.anomalies;
-        anomalies.extend(request.anomalies);
-        anomalies.extend(response.map_or(AnomalySet::EMPTY, |r| r.anomalies));
-        let duration = response.map(|r| r.last_byte.since(request.first_byte));
-        Self {
-            id: exchange.id.to_string(),
-            connection: exchange.connection.to_string(),
-            ordinal: exchange.ordinal,
-            time: request.first_byte,
-            client: exchange.connection.client.to_string(),
-            server: exchange.connection.server.to_string(),
-            version: request.head.version.to_string(),
-            method: String::from_utf8_lossy(request.head.method()),
-            target: String::from_utf8_lossy(request.head.target()),
-            host: request.head.host().map(String::from_utf8_lossy),
-            status: response.map(|r| r.head.status),
-            request_body_bytes: request.body.len,
-            response_body_bytes: response.map(|r| r.body.len),
-            request_complete: request.completeness.is_complete(),
-            response_complete: response.is_some_and(|r| r.completeness.is_complete()),
-            duration_ms: duration.map(|d| d.as_secs_f64() * 1e3),
-            anomalies: anomalies.iter().map(crate::anomaly::Anomaly::name).collect(),
-            request_body_sha256: hex(&request.body),
-            response_body_sha256: response.and_then(|r| hex(&r.body)),
-        }
-    }
-}
-
-fn hex(body: &Body) -> Option<String> {
-    body.sha256.map(|digest| {
-        digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    })
-}
 
 /// The capture's totals: what `--format json` adds to the exchanges, and the text form ends with.
 #[derive(Debug, Serialize)]

@@ -7,7 +7,9 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::document::{Document, Line};
+use super::document::Document;
+use super::line::Line;
+use crate::anomaly::Anomaly;
 use crate::report::visible;
 
 const BOLD: Style = Style::new().bold();
@@ -22,8 +24,8 @@ pub(super) fn header(out: &mut dyn Write) -> io::Result<()> {
 }
 
 pub(super) fn row(out: &mut dyn Write, line: &Line<'_>) -> io::Result<()> {
-    let time = line.time.to_string();
-    let clock = time.get(11..26).unwrap_or(&time);
+    let time = line.time.text();
+    let clock = time.as_str().get(11..26).unwrap_or(time.as_str());
     let style = status_style(line.status);
     let status = line.status.map_or_else(|| "-".to_owned(), |status| format!("{status:03}"));
     let length = line.response_body_bytes.map_or_else(|| "-".to_owned(), |n| n.to_string());
@@ -58,7 +60,7 @@ fn url(line: &Line<'_>) -> String {
 }
 
 fn notes(line: &Line<'_>) -> Vec<&'static str> {
-    let mut notes = line.anomalies.clone();
+    let mut notes: Vec<_> = line.anomalies.iter().map(Anomaly::name).collect();
     if !line.request_complete {
         notes.push("request incomplete");
     }
