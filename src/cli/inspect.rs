@@ -65,7 +65,9 @@ fn print(
     };
     let printed = printer.printed;
     printer.end(&document).context("cannot write to standard output")?;
-    broken_off.iter().for_each(|error| exit::complain(&error.to_string()));
+    for error in &broken_off {
+        exit::complain(&error.to_string());
+    }
     if !broken_off.is_empty() {
         return Ok(Exit::Inconclusive);
     }

@@ -116,10 +116,9 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
         while goes_on() {
             match self.step() {
                 Ok(true) => {}
-                Ok(false) => break,
                 Err(error) if goes_on() => broken_off.push(error),
-                // It was given up for the same reason for which reading does not go on.
-                Err(_) => break,
+                // The end; or an error that has the same reason for which reading does not go on.
+                Ok(false) | Err(_) => break,
             }
         }
         broken_off
