@@ -124,7 +124,7 @@ impl Target {
     /// # Errors
     /// When it is no such URL, or its host does not resolve.
     pub fn resolve(option: &'static str, given: &str) -> Result<Self, ConfigError> {
-        let error = |problem: String| ConfigError::new(option, given, problem);
+        let error = |problem: String| ConfigError::new(option, without_credentials(given), problem);
         let hint = "write http://HOST:PORT, such as http://127.0.0.1:8080";
         let url = Url::parse(given).map_err(|e| error(format!("not a URL ({e}); {hint}")))?;
         match url.scheme() {
@@ -144,6 +144,17 @@ impl Target {
         let port = url.port_or_known_default().unwrap_or(80);
         let addresses = resolve(host, port).map_err(|e| error(format!("the host does not resolve ({e})")))?;
         Ok(Self { url: given.trim_end_matches('/').to_owned(), addresses })
+    }
+}
+
+/// An address fit for messages: what stands before an `@` may be a password.
+fn without_credentials(given: &str) -> String {
+    match given.rsplit_once('@') {
+        Some((before, after)) => {
+            let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+            format!("{scheme}...@{after}")
+        }
+        None => given.to_owned(),
     }
 }
 

@@ -44,9 +44,8 @@ pub enum CaptureError {
     },
     /// A folder or pattern holds no capture.
     #[error(
-        "{file}: none of its {files} files is a capture{}; folders within it are not searched (a pattern \
-         such as `dir/**/*.pcap` is)",
-        first_skipped(example.as_deref())
+        "{file}: {}; folders within it are not searched (a pattern such as `dir/**/*.pcap` is)",
+        no_captures(*files, example.as_deref())
     )]
     NoCaptures {
         /// The folder or pattern.
@@ -193,8 +192,13 @@ fn pattern_hint(file: &str) -> &'static str {
     }
 }
 
-fn first_skipped(example: Option<&str>) -> String {
-    example.map(|text| format!(" (for one, {text})")).unwrap_or_default()
+fn no_captures(files: usize, example: Option<&str>) -> String {
+    let example = example.map(|text| format!(" (for one, {text})")).unwrap_or_default();
+    match files {
+        0 => "there is no file".to_owned(),
+        1 => format!("its one file is no capture{example}"),
+        n => format!("none of its {n} files is a capture{example}"),
+    }
 }
 
 fn io_hint(source: &io::Error) -> &'static str {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::CaptureError;
+use super::pump::{Cancel, Pump};
 
 /// A capture as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +75,17 @@ impl Origin {
         }
     }
 
-    pub(super) fn open(&self) -> Result<Stream, CaptureError> {
+    /// Opens the stream. One that can stall is read until `cancel` gives it up.
+    pub(super) fn open(&self, cancel: &Cancel) -> Result<Stream, CaptureError> {
+        let stream = self.open_plain()?;
+        if matches!(self, Self::File(_)) {
+            return Ok(stream);
+        }
+        let pump = Pump::start(stream, cancel.clone());
+        pump.map(|pump| Box::new(pump) as Stream).map_err(|error| not_opened(self.name(), error))
+    }
+
+    fn open_plain(&self) -> Result<Stream, CaptureError> {
         match self {
             Self::Stdin => Ok(Box::new(io::stdin())),
             Self::File(path) | Self::Special(path) => match File::open(path) {

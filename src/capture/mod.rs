@@ -22,6 +22,7 @@ mod pcapng;
 mod pcapng_options;
 mod pcapng_writer;
 mod progress;
+mod pump;
 #[cfg(feature = "cli")]
 mod remote;
 mod set;
@@ -39,6 +40,7 @@ pub use input::Input;
 pub use pcap_writer::{PcapWriter, Precision};
 pub use pcapng_writer::PcapngWriter;
 pub use progress::BytesRead;
+pub use pump::Cancel;
 pub use set::CaptureSet;
 pub use sniff::LooksLike;
 pub use stats::{CaptureStats, Compression, FileStats, Format, SkippedBlocks, SkippedFile, Truncation};

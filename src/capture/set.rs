@@ -8,6 +8,7 @@ use super::error::CaptureError;
 use super::file::{self, CaptureFile, Record};
 use super::input::{self, Input, Origin, Place, Stream};
 use super::progress::BytesRead;
+use super::pump::Cancel;
 use super::stats::{CaptureStats, FileStats, SkippedFile};
 use crate::packet::Packet;
 use crate::time::Timestamp;
@@ -44,6 +45,7 @@ pub struct CaptureSet {
     interfaces: u32,
     open: usize,
     progress: BytesRead,
+    cancel: Cancel,
 }
 
 /// A file of the set.
@@ -83,12 +85,19 @@ impl CaptureSet {
             interfaces: 0,
             open: 0,
             progress: BytesRead::default(),
+            cancel: Cancel::default(),
         };
         for place in places {
             set.add_place(place, files == 1)?;
         }
         set.progress.expect(set.members.iter().map(|member| member.origin.size()).sum());
         if set.members.is_empty() { Err(CaptureError::NothingNamed) } else { Ok(set) }
+    }
+
+    /// What gives the reading up from another thread, where it waits for bytes that may never come.
+    #[must_use]
+    pub fn canceller(&self) -> Cancel {
+        self.cancel.clone()
     }
 
     /// What was read so far.
@@ -133,7 +142,7 @@ impl CaptureSet {
         let buffer = if keep { self.buffer() } else { PEEK_BUFFER };
         // What is only looked at is read again, and counts then.
         let progress = if keep { self.progress.clone() } else { BytesRead::default() };
-        let mut state = State::open(&origin, buffer, &progress)?;
+        let mut state = State::open(&origin, buffer, &progress, &self.cancel)?;
         if let State::Open(file, record) = &state {
             self.queue.push(Reverse((record.at, self.members.len())));
             if keep {
@@ -191,7 +200,7 @@ impl CaptureSet {
             let member = &mut self.members[index];
             if let State::Waiting(stats) = &member.state {
                 let stats = stats.clone();
-                match State::open(&member.origin, buffer, &self.progress) {
+                match State::open(&member.origin, buffer, &self.progress, &self.cancel) {
                     Ok(state) => {
                         self.open += usize::from(matches!(state, State::Open(..)));
                         member.state = state;
@@ -238,8 +247,13 @@ impl Member {
 
 impl State {
     /// Opens a file and reads to its first packet; a capture without packets is finished.
-    fn open(origin: &Origin, buffer: usize, progress: &BytesRead) -> Result<Self, CaptureError> {
-        let stream: Stream = Box::new(progress.count(origin.open()?));
+    fn open(
+        origin: &Origin,
+        buffer: usize,
+        progress: &BytesRead,
+        cancel: &Cancel,
+    ) -> Result<Self, CaptureError> {
+        let stream: Stream = Box::new(progress.count(origin.open(cancel)?));
         let mut file = CaptureFile::with_buffer(origin.name(), stream, buffer)?;
         Ok(match file.advance()? {
             Some(record) => Self::Open(Box::new(file), record),

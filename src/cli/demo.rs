@@ -1,6 +1,7 @@
 //! `shadowcap demo`: the whole job on bundled traffic, against a built-in v2.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
 use super::args::{Demo, DemoVersion, Global};
-use super::{Exit, replay, terminal};
+use super::signals::Signals;
+use super::{Exit, exit, replay, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::demo::{CAPTURE, Planted, Server, Version};
@@ -58,8 +60,9 @@ async fn serve(version: DemoVersion, listen: SocketAddr) -> anyhow::Result<Exit>
     };
     let server =
         Server::start(version, listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    println!("{}", server.address());
-    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
+    let mut signals = Signals::listen().context("cannot wait for signals")?;
+    writeln!(io::stdout(), "{}", server.address()).context("cannot write to standard output")?;
+    signals.next().await;
     Ok(Exit::Pass)
 }
 
@@ -112,7 +115,7 @@ fn verdict(summary: &Summary, folder: &Path, served: u64, global: &Global) -> Ex
         && summary.verdict == Judgement::Fail
         && served == summary.exchanges.replayed;
     if !whole {
-        eprintln!("error: the demo did not find just what was planted in its v2; missed: {missed:?}");
+        exit::complain(&format!("the demo did not find just what was planted in its v2; missed: {missed:?}"));
         return Exit::Fail;
     }
     let stories: Vec<_> =

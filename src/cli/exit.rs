@@ -1,9 +1,12 @@
 //! How the process ends.
 
+use std::io::{self, Write as _};
 use std::process::{ExitCode, Termination};
 
+use crate::capture::CaptureError;
 use crate::config::ConfigError;
 use crate::pipeline::RunError;
+use crate::record::RecordError;
 use crate::report::{Judgement, visible};
 
 /// The exit statuses, each with one meaning.
@@ -42,19 +45,36 @@ pub(super) fn explain(error: &anyhow::Error) -> Exit {
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
         // Many errors of libraries repeat their cause's text.
-        if !message.ends_with(&cause) {
+        if !message.contains(&cause) {
             message += if message.is_empty() { "" } else { ": " };
             message += &cause;
         }
     }
-    eprintln!("error: {}", visible(&message));
+    complain(&message);
     status(error)
 }
 
+/// Says on stderr what went wrong, even where the program is told to be quiet.
+pub(super) fn complain(message: &str) {
+    // Where nobody reads stderr, the exit status still tells.
+    let _ = writeln!(io::stderr(), "error: {}", visible(message));
+}
+
 fn status(error: &anyhow::Error) -> Exit {
-    match error.downcast_ref::<RunError>() {
-        Some(RunError::CapturedServer(_) | RunError::Folder { .. }) => Exit::Usage,
-        _ if error.is::<ConfigError>() => Exit::Usage,
-        _ => Exit::Inconclusive,
-    }
+    let usage = match error.downcast_ref::<RunError>() {
+        Some(
+            RunError::CapturedServer(_)
+            | RunError::CapturedServerMet { .. }
+            | RunError::Folder { .. }
+            | RunError::Record(RecordError::Exists(_)),
+        ) => true,
+        Some(_) => false,
+        None => error.is::<ConfigError>() || error.downcast_ref().is_some_and(is_misnamed),
+    };
+    if usage { Exit::Usage } else { Exit::Inconclusive }
+}
+
+/// Whether the words that name a capture make no sense, whatever lies on the disk.
+const fn is_misnamed(error: &CaptureError) -> bool {
+    matches!(error, CaptureError::NothingNamed | CaptureError::StdinTwice | CaptureError::BadPattern { .. })
 }

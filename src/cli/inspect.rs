@@ -13,8 +13,8 @@ use anyhow::Context as _;
 
 use super::args::{Digest, Global, Inspect, InspectFormat};
 use super::progress::Display;
-use super::{Exit, terminal};
-use crate::capture::CaptureSet;
+use super::{Exit, exit, terminal};
+use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
 use crate::http::{BodyKeep, Options};
@@ -25,17 +25,21 @@ use line::{ConnectionText, Line};
 
 /// How much is printed at once, in bytes.
 const PAGE: usize = 64 << 10;
+/// What comes through a pipe may come slowly, and is shown as it comes.
+const LINE: usize = 0;
 
 /// Reads the whole capture once and prints its exchanges as they come.
 pub(super) fn run(args: &Inspect, global: &Global) -> anyhow::Result<Exit> {
     let bodies = Options { keep: BodyKeep::Nothing, hash: args.hash == Some(Digest::Sha256) };
     let options = args.reading.options(bodies)?;
-    let source = CaptureSet::open(&config::inputs(&args.reading.captures))?;
+    let inputs = config::inputs(&args.reading.captures);
+    let page = if inputs.contains(&Input::Stdin) { LINE } else { PAGE };
+    let source = CaptureSet::open(&inputs)?;
     let out: Box<dyn Write> = match args.format {
         InspectFormat::Text => Box::new(terminal::stdout(global.color)),
         InspectFormat::Json | InspectFormat::Jsonl => Box::new(io::stdout().lock()),
     };
-    match print(args, source, options, out, global) {
+    match Printer::new(args.format, page, out).and_then(|printer| print(source, options, printer, global)) {
         // The reader of a pipe has seen enough: that is its business, and no failure.
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Pass),
         other => other,
@@ -43,13 +47,11 @@ pub(super) fn run(args: &Inspect, global: &Global) -> anyhow::Result<Exit> {
 }
 
 fn print(
-    args: &Inspect,
     source: CaptureSet,
     options: ReadingOptions,
-    out: Box<dyn Write>,
+    mut printer: Printer,
     global: &Global,
 ) -> anyhow::Result<Exit> {
-    let mut printer = Printer::new(args.format, out)?;
     let goes_on = Cell::new(true);
     let (document, broken_off) = {
         let _display = display(&source, &printer, global);
@@ -59,26 +61,19 @@ fn print(
             }
         });
         let mut reading = Reading::new(source, options, sequencer);
-        let mut broken_off = None;
         // What nobody reads need not be found.
-        while goes_on.get() {
-            match reading.step() {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    broken_off = Some(error);
-                    break;
-                }
-            }
-        }
+        let broken_off = reading.read_while(|| goes_on.get());
         reading.finish();
         reading.listener_mut().finish();
         (Document::new(&reading.source().stats(), &reading.account()), broken_off)
     };
     let printed = printer.printed();
     printer.end(&document).context("cannot write to standard output")?;
-    if let Some(error) = broken_off {
-        return Err(error.into());
+    for error in &broken_off {
+        exit::complain(&error.to_string());
+    }
+    if !broken_off.is_empty() {
+        return Ok(Exit::Inconclusive);
     }
     if printed == 0 {
         terminal::say(global, document.why_nothing());
@@ -99,23 +94,31 @@ struct Printer {
     /// How many; written by the printer alone.
     printed: Arc<AtomicU64>,
     connection: ConnectionText,
-    /// What is not written yet.
+    /// What is not written yet, and how much of it is written at once.
     page: Vec<u8>,
+    page_size: usize,
     /// What went wrong while printing, to be told when reading is done.
     failure: Option<io::Error>,
     out: Box<dyn Write>,
 }
 
 impl Printer {
-    fn new(format: InspectFormat, out: Box<dyn Write>) -> io::Result<Self> {
+    fn new(format: InspectFormat, page_size: usize, out: Box<dyn Write>) -> anyhow::Result<Self> {
         let mut page = Vec::with_capacity(PAGE + 1024);
         match format {
             InspectFormat::Text => table::header(&mut page)?,
             InspectFormat::Json => page.extend_from_slice(b"{\"exchanges\":["),
             InspectFormat::Jsonl => {}
         }
-        let printed = Arc::default();
-        Ok(Self { format, printed, connection: ConnectionText::default(), page, failure: None, out })
+        Ok(Self {
+            format,
+            printed: Arc::default(),
+            connection: ConnectionText::default(),
+            page,
+            page_size,
+            failure: None,
+            out,
+        })
     }
 
     fn printed(&self) -> u64 {
@@ -143,7 +146,8 @@ impl Printer {
             }
         };
         self.printed.store(self.printed() + 1, Ordering::Relaxed);
-        let written = written.and_then(|()| if self.page.len() < PAGE { Ok(()) } else { self.turn_page() });
+        let written =
+            written.and_then(|()| if self.page.len() < self.page_size { Ok(()) } else { self.turn_page() });
         self.failure = written.err();
         self.failure.is_none()
     }
@@ -151,7 +155,7 @@ impl Printer {
     fn turn_page(&mut self) -> io::Result<()> {
         self.out.write_all(&self.page)?;
         self.page.clear();
-        Ok(())
+        self.out.flush()
     }
 
     fn end(mut self, document: &Document) -> io::Result<()> {
@@ -167,8 +171,7 @@ impl Printer {
             }
             InspectFormat::Jsonl => {}
         }
-        self.turn_page()?;
-        self.out.flush()
+        self.turn_page()
     }
 }
 

@@ -10,10 +10,12 @@ mod inspect;
 mod progress;
 mod replay;
 mod report;
+mod signals;
 mod terminal;
 
 use std::io::Write;
 
+use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 
 pub use args::Cli;
@@ -40,6 +42,7 @@ pub fn run() -> Exit {
 fn print_man_page() -> anyhow::Result<Exit> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    std::io::stdout().write_all(&page)?;
+    let written = terminal::unless_unread(std::io::stdout().write_all(&page));
+    written.context("cannot write to standard output")?;
     Ok(Exit::Pass)
 }

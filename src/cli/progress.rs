@@ -1,5 +1,6 @@
 //! How far a run has come: a bar on a terminal, plain lines at intervals elsewhere.
 
+use std::io::{self, Write as _};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -72,6 +73,7 @@ fn lines(read: &BytesRead, counts: &dyn Fn() -> String, stopped: &mpsc::Receiver
     while stopped.recv_timeout(LINE) == Err(RecvTimeoutError::Timeout) {
         let of = read.total().map(|total| format!(" of {}", HumanBytes(total))).unwrap_or_default();
         let seconds = began.elapsed().as_secs();
-        eprintln!("{seconds} s: read {}{of}; {}", HumanBytes(read.read()), counts());
+        // Where nobody reads stderr, the run goes on.
+        let _ = writeln!(io::stderr(), "{seconds} s: read {}{of}; {}", HumanBytes(read.read()), counts());
     }
 }

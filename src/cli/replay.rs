@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
 use super::args::{Global, Replay};
 use super::progress::Display;
-use super::{Exit, terminal};
+use super::signals::Signals;
+use super::{Exit, exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config::{self, Target};
 use crate::http::{BodyKeep, Options};
@@ -20,7 +22,7 @@ use crate::replay::client::{Client, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::guard::Guard;
-use crate::replay::stop::{StopHandle, stop_channel};
+use crate::replay::stop::stop_channel;
 use crate::report::Gate;
 use crate::route::Mirror;
 
@@ -125,7 +127,8 @@ pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunErro
     let outcome = runtime.block_on(async {
         let (handle, signal) = stop_channel();
         let handle = Arc::new(handle);
-        let interrupts = tokio::spawn(heed_interrupts(Arc::clone(&handle), quiet));
+        let signals = Signals::listen().map_err(|source| RunError::System { what: "signals", source })?;
+        let interrupts = tokio::spawn(signals.heed(Arc::clone(&handle), quiet));
         let outcome = pipeline::run(job, progress, handle, signal).await;
         interrupts.abort();
         outcome
@@ -147,25 +150,12 @@ fn counts(progress: &Progress) -> String {
     )
 }
 
-/// Ctrl-C once: what is on its way may end. Twice: stop now. In either case the report is written.
-async fn heed_interrupts(handle: Arc<StopHandle>, quiet: bool) {
-    let mut interrupts = 0;
-    while tokio::signal::ctrl_c().await.is_ok() {
-        interrupts += 1;
-        if !quiet && interrupts == 1 {
-            eprintln!(
-                "Stopping: waiting for the answers that are on their way (Ctrl-C again: not even that)."
-            );
-        }
-        handle.raise();
-    }
-}
-
 /// Prints the summary and says how the process ends.
 pub(super) fn conclude(outcome: &RunOutcome, folder: &Path, global: &Global) -> anyhow::Result<Exit> {
-    terminal::print_summary(&outcome.summary, &folder.join("report.html"), global)?;
-    if let Some(error) = &outcome.broken_off {
-        eprintln!("error: the capture breaks off, the report is of what came before: {error}");
+    terminal::print_summary(&outcome.summary, &folder.join("report.html"), global)
+        .context("cannot write the summary to standard output")?;
+    if let Some(what) = &outcome.broken_off {
+        exit::complain(&format!("the capture breaks off, the report is of what could be read: {what}"));
     }
     Ok(if outcome.interrupted { Exit::Interrupted } else { outcome.summary.verdict.into() })
 }

@@ -40,7 +40,13 @@ pub(super) fn print_summary(summary: &Summary, report: &Path, global: &Global) -
     let width = if io::stdout().is_terminal() { console_width() } else { Screen::default().width };
     // The stream drops the styles where colour is not wanted.
     let text = report::terminal(summary, &report.to_string_lossy(), Screen { color: true, width });
-    match write!(stdout(global.color), "{text}") {
+    unless_unread(write!(stdout(global.color), "{text}"))
+}
+
+/// What came of writing to standard output, where it is no failure that the reader of a pipe has seen
+/// enough.
+pub(super) fn unless_unread(written: io::Result<()>) -> io::Result<()> {
+    match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
@@ -78,5 +84,7 @@ pub(super) fn start_logging(global: &Global) {
         .with_ansi(ansi)
         .with_target(false)
         .without_time()
+        // Telling that the log cannot be written would panic where stderr is closed.
+        .log_internal_errors(false)
         .init();
 }

@@ -81,6 +81,8 @@ pub(super) struct Feed {
     pub(super) work: Sender<Work<Pending>>,
     pub(super) skipped: Sender<Row>,
     pub(super) progress: Arc<Progress>,
+    /// Rows handed on.
+    pub(super) rows: u64,
     /// Set once; all that follows is dropped.
     pub(super) halt: Option<Halt>,
 }
@@ -120,6 +122,7 @@ impl Feed {
                         weight: pending.weight(),
                         payload: pending,
                     })))?;
+                    self.rows += 1;
                 }
                 Ok(())
             }
@@ -130,7 +133,10 @@ impl Feed {
         Progress::count(&self.progress.skipped);
         let destination = self.mirror.destination.name.to_string();
         let pending = Pending { exchange, role: self.mirror.destination.role, destination, route };
-        self.skipped.blocking_send(pending.into_row(None, Outcome::Skipped(reason))).map_err(|_| Halt::Gone)
+        let row = pending.into_row(None, Outcome::Skipped(reason));
+        self.skipped.blocking_send(row).map_err(|_| Halt::Gone)?;
+        self.rows += 1;
+        Ok(())
     }
 
     fn send(&mut self, work: Work<Pending>) -> Result<(), Halt> {

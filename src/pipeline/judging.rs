@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::diff::{Context, HeaderEdit, compare, judge};
+use crate::diff::{Context, HeaderEdit, Verdict, compare, judge};
 use crate::http::{RequestHead, h1};
 use crate::record::Row;
-use crate::replay::Outcome;
+use crate::replay::{Failure, Outcome};
 use crate::report::Judged;
 
 /// What is found in a row; `None` for one that was not sent.
@@ -21,7 +21,11 @@ pub fn judged(row: &Row) -> Option<Judged> {
         (Some(v1), Some(v2)) => compare(v1, v2, &context(row)),
         _ => Vec::new(),
     };
-    let verdict = judge(v1, v2, &differences);
+    let verdict = match &row.outcome {
+        // Cut off by the user's stop: that says nothing about v2.
+        Outcome::Failed { failure: Failure::Interrupted, .. } => Verdict::NotComparable,
+        _ => judge(v1, v2, &differences),
+    };
     Some(Judged { verdict, differences })
 }
 

@@ -15,5 +15,3 @@ pub use judging::judged;
 pub use reading::{Account, Reading, ReadingOptions};
 pub use report::{RECORDING, report};
 pub use run::{Job, RunError, RunOutcome, run};
-
-use run::make_folder;

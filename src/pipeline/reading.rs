@@ -109,6 +109,21 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
         Ok(true)
     }
 
+    /// Reads packets to the end of the capture, or as long as `goes_on` says so. Returns what went wrong
+    /// on the way: an error ends one file of a set, and reading goes on with the others.
+    pub fn read_while(&mut self, mut goes_on: impl FnMut() -> bool) -> Vec<S::Error> {
+        let mut broken_off = Vec::new();
+        while goes_on() {
+            match self.step() {
+                Ok(true) => {}
+                Err(error) if goes_on() => broken_off.push(error),
+                // The end; or an error that has the same reason for which reading does not go on.
+                Ok(false) | Err(_) => break,
+            }
+        }
+        broken_off
+    }
+
     /// The capture has ended, or is not read on: ends all connections, so that every exchange is told.
     pub fn finish(&mut self) {
         self.table.finish(&mut self.exchanges);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::judging::judged;
+use super::run::make_folder;
 use crate::record::Reader;
 use crate::report::{Gate, Reporter, Summary};
 
@@ -18,7 +19,7 @@ pub const RECORDING: &str = "recording";
 /// When there is no recording, or the reports cannot be written.
 pub fn report(run: &Path, out: &Path, gate: &Gate) -> Result<Summary, RunError> {
     let mut reader = Reader::open(&run.join(RECORDING))?;
-    super::make_folder(out)?;
+    make_folder(out)?;
     let mut reporter = Reporter::create(out, reader.run().clone())?;
     while let Some(row) = reader.next_row()? {
         reporter.add(&row, judged(&row).as_ref())?;

@@ -22,7 +22,7 @@ use super::judging::judged;
 use super::reading::{Account, Reading, ReadingOptions};
 use super::report::RECORDING;
 use crate::anomaly::AnomalyCounts;
-use crate::capture::{CaptureError, CaptureSet, CaptureStats};
+use crate::capture::{Cancel, CaptureError, CaptureSet, CaptureStats};
 use crate::diff::Verdict;
 use crate::exchange::{Sequencer, SequencerLimits, Told};
 use crate::record::{CaptureTotals, Finished, RecordError, Redactor, Row, Run, Writer};
@@ -36,6 +36,8 @@ use crate::route::Mirror;
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
 const WAITING: usize = 256;
+/// Damaged files that are described each.
+const MOST_TOLD: usize = 10;
 
 /// What is to be done.
 pub struct Job {
@@ -69,7 +71,7 @@ pub struct RunOutcome {
     /// The account, as the reports show it.
     pub summary: Summary,
     /// What broke the capture off, where something did.
-    pub broken_off: Option<CaptureError>,
+    pub broken_off: Option<String>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
 }
@@ -94,6 +96,37 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// The target is a server of the capture, which was seen only after requests had been sent.
+    #[error(
+        "{refused}. Nothing more was sent, but {sent} requests that came before it in the capture had been sent before; \
+         `shadowcap report {}` shows them",
+        folder.display()
+    )]
+    CapturedServerMet {
+        /// The first request to the target.
+        refused: CapturedServer,
+        /// How many requests had been sent.
+        sent: u64,
+        /// Where they are recorded.
+        folder: PathBuf,
+    },
+    /// The recording or a report could not be written any more while requests were sent.
+    #[error(
+        "{source}. Nothing more was sent; `shadowcap report {}` shows what was recorded until then",
+        folder.display()
+    )]
+    Unkept {
+        /// What could not be written.
+        source: Box<RunError>,
+        /// The run's folder.
+        folder: PathBuf,
+    },
+    /// A stage of the pipeline broke down.
+    #[error("shadowcap broke down while {stage}, which is a defect of its own; please report it")]
+    Defect {
+        /// What it was doing.
+        stage: &'static str,
+    },
     /// The system gave no thread or no randomness.
     #[error("the system refused {what}: {source}")]
     System {
@@ -104,9 +137,12 @@ pub enum RunError {
     },
 }
 
-/// Makes a folder and those above it.
-pub(super) fn make_folder(folder: &Path) -> Result<(), RunError> {
-    fs::create_dir_all(folder).map_err(|source| RunError::Folder { folder: folder.to_owned(), source })
+/// Makes a folder and those above it, and says which it made, the innermost first.
+pub(super) fn make_folder(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let missing = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let missing = missing.map(Path::to_owned).collect();
+    fs::create_dir_all(folder).map_err(|source| RunError::Folder { folder: folder.to_owned(), source })?;
+    Ok(missing)
 }
 
 /// Replays a capture and writes its recording and reports.
@@ -119,10 +155,17 @@ pub async fn run(
     stop: Arc<StopHandle>,
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
-    make_folder(&job.folder)?;
-    let recording = job.folder.join(RECORDING);
-    let writer = Writer::create(&recording, &job.run)?;
-    let reporter = Reporter::create(&job.folder, job.run.clone())?;
+    let made = make_folder(&job.folder)?;
+    let (writer, reporter) = begin(&job)?;
+    let mut judging = Judging {
+        redactor: job.redactor,
+        writer,
+        reporter,
+        progress: Arc::clone(&progress),
+        anomalies: AnomalyCounts::default(),
+        rows: 0,
+        sent: 0,
+    };
 
     let (work_in, work) = mpsc::channel(WAITING);
     let (done_in, mut done) = mpsc::channel(WAITING);
@@ -134,50 +177,71 @@ pub async fn run(
         guard: job.guard,
         work: work_in,
         skipped: skipped_in,
-        progress: Arc::clone(&progress),
+        progress,
+        rows: 0,
         halt: None,
     };
+    let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
     let reader = spawn_reader(job.source, job.reading, feed, signal.clone(), Arc::clone(&stop))?;
     let engine = tokio::spawn(engine::run(job.settings, work, done_in, signal.clone()));
-    let mut judging =
-        Judging { redactor: job.redactor, writer, reporter, progress, anomalies: AnomalyCounts::default() };
 
     let judged = judging.all(&mut done, &mut skipped).await;
     if judged.is_err() {
         // Nothing more can be kept: nothing more is sent.
         stop.raise();
         stop.raise();
-        drop((done, skipped));
     }
-    let _ = engine.await;
-    let read = tokio::task::spawn_blocking(move || reader.join()).await;
-    let read = read.ok().and_then(Result::ok).unwrap_or_default();
-    judged?;
-    if let Some(Halt::Refused(refused)) = read.halt {
-        drop(judging);
-        forget(&job.folder);
-        return Err(refused.into());
-    }
-    judging.anomalies.merge(&read.stats.anomalies());
-    judging.anomalies.merge(&read.account.anomalies());
-    let interrupted = signal.state() != Stop::Run;
-    let finished = Finished {
-        finished: job.clock.now(),
-        interrupted,
-        capture: totals(&read.stats, &read.account),
-        anomalies: Finished::anomalies_of(&judging.anomalies),
-        broken_off: read.broken_off.as_ref().map(ToString::to_string),
+    drop((done, skipped));
+    let sending = engine.await;
+    let reading = tokio::task::spawn_blocking(move || reader.join()).await;
+    giving_up.abort();
+    judged.map_err(|source| RunError::Unkept { source: Box::new(source), folder: job.folder.clone() })?;
+    sending.map_err(|_| RunError::Defect { stage: "sending" })?;
+    let Ok(Ok(read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
+
+    let refused = match &read.halt {
+        Some(Halt::Refused(refused)) if judging.sent == 0 => {
+            judging.forget(&made);
+            return Err(refused.clone().into());
+        }
+        Some(Halt::Refused(refused)) => Some(refused.clone()),
+        _ => None,
     };
-    judging.writer.finish(&finished)?;
-    let summary = judging.reporter.finish(Some(&finished), &[], job.gate)?;
-    Ok(RunOutcome { summary, broken_off: read.broken_off, interrupted })
+    let interrupted = signal.state() != Stop::Run;
+    let sent = judging.sent;
+    let finished = judging.account(&read, interrupted, job.clock);
+    let broken_off = finished.broken_off.clone();
+    let summary = judging.finish(&finished, job.gate)?;
+    match refused {
+        Some(refused) => Err(RunError::CapturedServerMet { refused, sent, folder: job.folder }),
+        None => Ok(RunOutcome { summary, broken_off, interrupted }),
+    }
 }
 
-/// Takes away a folder in which nothing was recorded yet.
-fn forget(folder: &Path) {
-    // What cannot be removed stays, and does no harm.
-    let _ = fs::remove_dir_all(folder.join(RECORDING));
-    let _ = fs::remove_dir(folder);
+/// The recording and the reports at their beginning. What fails here fails before anything is sent: the
+/// folder was chosen badly.
+fn begin(job: &Job) -> Result<(Writer, Reporter), RunError> {
+    let unusable = |folder, source| RunError::Folder { folder, source };
+    let writer = match Writer::create(&job.folder.join(RECORDING), &job.run) {
+        Err(RecordError::Io { source, .. }) => return Err(unusable(job.folder.clone(), source)),
+        other => other?,
+    };
+    match Reporter::create(&job.folder, job.run.clone()) {
+        Ok(reporter) => Ok((writer, reporter)),
+        Err(error) => {
+            writer.discard();
+            Err(match error {
+                ReportError::Io { source, .. } => unusable(job.folder.clone(), source),
+                other @ ReportError::Render { .. } => other.into(),
+            })
+        }
+    }
+}
+
+/// Gives the reading of the capture up as soon as the run is told to stop.
+async fn give_up(reading: Cancel, mut signal: StopSignal) {
+    signal.reached(Stop::Finish).await;
+    reading.cancel();
 }
 
 fn totals(stats: &CaptureStats, account: &Account) -> CaptureTotals {
@@ -193,11 +257,12 @@ fn totals(stats: &CaptureStats, account: &Account) -> CaptureTotals {
 }
 
 /// What the reading thread leaves behind.
-#[derive(Default)]
 struct Read {
     stats: CaptureStats,
     account: Account,
-    broken_off: Option<CaptureError>,
+    broken_off: Vec<CaptureError>,
+    /// Rows that were handed on.
+    rows: u64,
     halt: Option<Halt>,
 }
 
@@ -224,17 +289,7 @@ fn read(
 ) -> Read {
     let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| feed.take(told));
     let mut reading = Reading::new(source, options, sequencer);
-    let mut broken_off = None;
-    while signal.state() == Stop::Run {
-        match reading.step() {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(error) => {
-                broken_off = Some(error);
-                break;
-            }
-        }
-    }
+    let broken_off = reading.read_while(|| signal.state() == Stop::Run);
     reading.finish();
     reading.listener_mut().finish();
     let (stats, account) = (reading.source().stats(), reading.account());
@@ -243,7 +298,22 @@ fn read(
         stop.raise();
         stop.raise();
     }
-    Read { stats, account, broken_off, halt: feed.halt.take() }
+    Read { stats, account, broken_off, rows: feed.rows, halt: feed.halt.take() }
+}
+
+/// What kept the run from seeing all of the capture, or from judging all that it saw.
+fn broken_off(read: &Read, judged: u64) -> Option<String> {
+    let mut all: Vec<_> = read.broken_off.iter().take(MOST_TOLD).map(ToString::to_string).collect();
+    if read.broken_off.len() > MOST_TOLD {
+        all.push(format!("and {} more files", read.broken_off.len() - MOST_TOLD));
+    }
+    if judged != read.rows {
+        all.push(format!(
+            "of {} requests {judged} have an outcome, which is a defect of shadowcap's own; please report it",
+            read.rows
+        ));
+    }
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// The end of the line: every row comes by here once.
@@ -253,6 +323,10 @@ struct Judging {
     reporter: Reporter,
     progress: Arc<Progress>,
     anomalies: AnomalyCounts,
+    /// Rows taken.
+    rows: u64,
+    /// Of those, the ones that were sent.
+    sent: u64,
 }
 
 impl Judging {
@@ -263,22 +337,59 @@ impl Judging {
         skipped: &mut mpsc::Receiver<Row>,
     ) -> Result<(), RunError> {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
-        loop {
+        let (mut sending, mut reading) = (true, true);
+        while sending || reading {
             tokio::select! {
-                Some(done) = done.recv() => {
-                    Progress::count(&self.progress.done);
-                    self.row(done.payload.into_row(Some(done.request.head), done.outcome))?;
-                }
-                Some(row) = skipped.recv() => self.row(row)?,
-                _ = tick.tick(), if !(done.is_closed() && skipped.is_closed()) => self.writer.flush()?,
-                else => return Ok(()),
+                next = done.recv(), if sending => match next {
+                    Some(done) => {
+                        Progress::count(&self.progress.done);
+                        self.row(done.payload.into_row(Some(done.request.head), done.outcome))?;
+                    }
+                    None => sending = false,
+                },
+                next = skipped.recv(), if reading => match next {
+                    Some(row) => self.row(row)?,
+                    None => reading = false,
+                },
+                _ = tick.tick() => self.writer.flush()?,
             }
+        }
+        Ok(())
+    }
+
+    /// The recording's last line.
+    fn account(&mut self, read: &Read, interrupted: bool, clock: Clock) -> Finished {
+        self.anomalies.merge(&read.stats.anomalies());
+        self.anomalies.merge(&read.account.anomalies());
+        Finished {
+            finished: clock.now(),
+            interrupted,
+            capture: totals(&read.stats, &read.account),
+            anomalies: Finished::anomalies_of(&self.anomalies),
+            broken_off: broken_off(read, self.rows),
+        }
+    }
+
+    fn finish(self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
+        self.writer.finish(finished)?;
+        Ok(self.reporter.finish(Some(finished), &[], gate)?)
+    }
+
+    /// Takes everything away again that the run has made.
+    fn forget(self, made: &[PathBuf]) {
+        self.writer.discard();
+        drop(self.reporter);
+        for folder in made {
+            // What is not empty is not ours alone.
+            let _ = fs::remove_dir(folder);
         }
     }
 
     fn row(&mut self, mut row: Row) -> Result<(), RunError> {
-        if let Outcome::Skipped(_) = row.outcome {
-            row.sent_head = None;
+        self.rows += 1;
+        match row.outcome {
+            Outcome::Skipped(_) => row.sent_head = None,
+            Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
         }
         if let Some(redactor) = &self.redactor {
             redactor.row(&mut row);

@@ -49,7 +49,7 @@ pub struct Row {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The file system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), advice(source))]
     Io {
         /// What was tried: "create", "write", "read", ...
         action: &'static str,
@@ -59,10 +59,14 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// The folder holds a recording already, and would have been overwritten.
-    #[error("{} holds a recording already; choose another folder with --out, or go on with --resume", .0.display())]
+    #[error("{} holds a recording already; choose another folder with --out, or show it again with `shadowcap report`", .0.display())]
     Exists(PathBuf),
     /// The folder holds no segment that could be read.
-    #[error("{} holds no recording: no segment-00001.ndjson.zst with a readable first line", .0.display())]
+    #[error(
+        "{} holds no recording (no segment-00001.ndjson.zst with a readable first line); name the folder of a run, such \
+         as reports/CAPTURE-TIME",
+        .0.display()
+    )]
     NotARecording(PathBuf),
     /// A line is whole, and yet not what this version writes.
     #[error("{}, frame at byte {offset}: {reason}; was it written by another version?", path.display())]
@@ -74,6 +78,16 @@ pub enum RecordError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// What to do where the file system refuses.
+pub(crate) fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "; free some space, or choose a folder elsewhere with --out"
+        }
+        _ => "",
+    }
 }
 
 impl RecordError {

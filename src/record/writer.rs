@@ -120,6 +120,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Takes the recording away again, as if it had never been begun. What else lies in its folder stays.
+    pub fn discard(self) {
+        for number in 1..=self.number {
+            // What cannot be removed stays, and does no harm.
+            let _ = fs::remove_file(segment_path(&self.folder, number));
+        }
+        let _ = fs::remove_dir(&self.folder);
+    }
+
     /// Ends the recording in order: the last line, and everything on the disk itself.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ pub struct Timing {
 }
 
 macro_rules! named {
-    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)* }) => {
+    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal ($words:literal),)* }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $type { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
@@ -60,6 +60,18 @@ macro_rules! named {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The same for a person: what holds of the requests that it counts.
+            #[must_use]
+            pub const fn words(self) -> &'static str {
+                match self { $(Self::$variant => $words,)* }
+            }
+
+            /// The one of this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.name() == name)
             }
         }
 
@@ -75,21 +87,21 @@ named! {
     /// Why no whole answer came.
     Failure {
         /// The connection could not be made.
-        Connect = "connect",
+        Connect = "connect" ("no connection"),
         /// The connection was not made in time.
-        ConnectTimeout = "connect-timeout",
+        ConnectTimeout = "connect-timeout" ("no connection in time"),
         /// Writing the request failed.
-        Send = "send",
+        Send = "send" ("not taken by v2"),
         /// The answer did not come, or not all of it, in time.
-        Timeout = "timeout",
+        Timeout = "timeout" ("no whole answer in time"),
         /// The connection closed before the answer began.
-        ClosedBeforeAnswer = "closed-before-answer",
+        ClosedBeforeAnswer = "closed-before-answer" ("closed before the answer"),
         /// The connection closed or was reset within the answer.
-        ClosedInAnswer = "closed-in-answer",
+        ClosedInAnswer = "closed-in-answer" ("closed within the answer"),
         /// What came back is not HTTP.
-        Garbage = "garbage",
+        Garbage = "garbage" ("answered by something that is not HTTP"),
         /// The run was told to stop at once while the request was on its way.
-        Interrupted = "interrupted",
+        Interrupted = "interrupted" ("cut off by the user's stop"),
     }
 }
 
@@ -97,24 +109,24 @@ named! {
     /// Why a request was not sent.
     SkipReason {
         /// It carries the shadow suffix already: it is itself a mirrored request.
-        AlreadyShadow = "already-shadow",
+        AlreadyShadow = "already-shadow" ("already shadow traffic"),
         /// It was sent to the target: shadowcap's own traffic, or v2's.
-        ToTarget = "to-target",
+        ToTarget = "to-target" ("captured on the way to the target"),
         /// Bytes of it are missing in the capture.
-        IncompleteRequest = "incomplete-request",
+        IncompleteRequest = "incomplete-request" ("not whole in the capture"),
         /// Its body is larger than `--max-body`, so that it was not kept.
-        BodyNotKept = "body-not-kept",
+        BodyNotKept = "body-not-kept" ("with a body above --max-body"),
         /// An upgrade to another protocol cannot be replayed.
-        Upgrade = "upgrade",
+        Upgrade = "upgrade" ("upgraded to another protocol"),
         /// A CONNECT tunnel cannot be replayed.
-        Connect = "connect-method",
+        Connect = "connect-method" ("tunnelled by CONNECT"),
         /// HTTP/0.9 has no Host to edit and no framed answer.
-        Http09 = "http-0.9",
+        Http09 = "http-0.9" ("in HTTP/0.9"),
         /// The rules' percentage left it out.
-        NotSampled = "not-sampled",
+        NotSampled = "not-sampled" ("left out by the percentage"),
         /// An earlier request of the same connection failed in a way that makes this one unsendable.
-        ConnectionLost = "connection-lost",
+        ConnectionLost = "connection-lost" ("behind a failure on the connection"),
         /// The run was interrupted before its turn.
-        Interrupted = "interrupted",
+        Interrupted = "interrupted" ("not yet sent when the run was stopped"),
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::edits::HeadEdits;
 use super::outcome::SkipReason;
 use crate::exchange::Exchange;
-use crate::http::{Asked, Framing, Request, Version};
+use crate::http::{Asked, Framing, Request, RequestHead, Version};
 use crate::route::host::is_shadow_request;
 use crate::route::{Decision, Destination, Role};
 use crate::time::Timestamp;
@@ -84,7 +84,7 @@ impl Planner {
     pub fn obstacle(&self, exchange: &Exchange) -> Option<SkipReason> {
         let request = &exchange.request;
         let obstacles = [
-            (is_shadow_request(&request.head, self.shadow.host.known_suffix()), SkipReason::AlreadyShadow),
+            (self.is_shadow(&request.head), SkipReason::AlreadyShadow),
             (self.is_target(exchange.connection.server), SkipReason::ToTarget),
             (request.head.method() == b"CONNECT", SkipReason::Connect),
             (request.head.version == Version::Http09, SkipReason::Http09),
@@ -93,6 +93,10 @@ impl Planner {
             (body(exchange).is_none(), SkipReason::BodyNotKept),
         ];
         obstacles.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
+    }
+
+    fn is_shadow(&self, head: &RequestHead) -> bool {
+        self.shadow.host.known_suffixes().any(|suffix| is_shadow_request(head, suffix))
     }
 
     fn is_target(&self, server: SocketAddr) -> bool {

@@ -176,6 +176,14 @@ fn top(differences: &[Difference]) -> String {
     counted.map(|d| super::one_line(d.class, d.layer, &d.path, d.kind)).unwrap_or_default()
 }
 
+/// What the file system said, where it said something; what to do about it depends on that.
+pub(super) fn io_error(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("{other:?}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

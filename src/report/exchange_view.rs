@@ -185,8 +185,10 @@ impl View {
 
 fn why(row: &Row) -> Option<String> {
     match &row.outcome {
-        Outcome::Skipped(reason) => Some(reason.name().to_owned()),
-        Outcome::Failed { failure, detail, .. } => Some(format!("{failure}: {}", excerpt(detail, 500))),
+        Outcome::Skipped(reason) => Some(format!("not sent: {}", reason.words())),
+        Outcome::Failed { failure, detail, .. } => {
+            Some(format!("{}: {}", failure.words(), excerpt(detail, 500)))
+        }
         Outcome::Answered { .. } => None,
     }
 }

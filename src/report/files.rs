@@ -4,11 +4,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::record::advice;
+
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The file system refused.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}{}", path.display(), advice(source))]
     Io {
         /// Which file.
         path: PathBuf,
@@ -30,11 +32,23 @@ pub enum ReportError {
 pub(super) struct Pending {
     path: PathBuf,
     temporary: PathBuf,
+    published: bool,
+}
+
+/// What was not published leaves nothing behind.
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.published {
+            // What cannot be removed stays, hidden by its name.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 impl Pending {
     pub(super) fn create(folder: &Path, name: &str) -> Result<(Self, BufWriter<File>), ReportError> {
-        let pending = Self { path: folder.join(name), temporary: folder.join(format!(".{name}.partial")) };
+        let (path, temporary) = (folder.join(name), folder.join(format!(".{name}.partial")));
+        let pending = Self { path, temporary, published: false };
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
@@ -44,10 +58,12 @@ impl Pending {
     }
 
     /// Gives the file its name.
-    pub(super) fn publish(self, mut out: BufWriter<File>) -> Result<(), ReportError> {
+    pub(super) fn publish(mut self, mut out: BufWriter<File>) -> Result<(), ReportError> {
         out.flush()
             .and_then(|()| fs::rename(&self.temporary, &self.path))
-            .map_err(|source| self.error(source))
+            .map_err(|source| self.error(source))?;
+        self.published = true;
+        Ok(())
     }
 
     pub(super) fn error(&self, source: io::Error) -> ReportError {

@@ -1,9 +1,11 @@
 //! Turns counts into a judgement. Nothing compared never passes.
 
-use super::summary::{Exchanges, Judgement, Verdicts};
-use crate::replay::{Failure, SkipReason};
-
 use std::collections::BTreeMap;
+
+use super::summary::{Exchanges, Judgement, Verdicts};
+use super::words::{INTERRUPTED, Reasons};
+use crate::record::CaptureTotals;
+use crate::replay::{Failure, SkipReason};
 
 /// What the user demands of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,15 +27,37 @@ pub(super) struct Evidence<'a> {
     pub(super) exchanges: &'a Exchanges,
     pub(super) verdicts: &'a Verdicts,
     pub(super) failures: &'a BTreeMap<String, u64>,
-    pub(super) interrupted: bool,
+    pub(super) not_comparable: &'a BTreeMap<String, u64>,
+    /// What the first attempt said that came to no connection.
+    pub(super) unreached: Option<&'a str>,
+    /// What the capture held, where that is known.
+    pub(super) capture: Option<&'a CaptureTotals>,
+    pub(super) end: End,
+    /// What broke the capture off.
+    pub(super) broken_off: Option<&'a str>,
+    /// A part of the recording could not be read.
     pub(super) unreadable: bool,
 }
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    InOrder,
+    /// The user stopped it.
+    Stopped,
+    /// Its recording does not say.
+    Unknown,
+}
+
+/// What stands before the description of what broke a capture off.
+pub(super) const BREAKS_OFF: &str = "the capture breaks off: ";
 
 impl Gate {
     /// The judgement and its reasons. Evidence against v2 counts even where other evidence is missing.
     pub(super) fn judge(self, evidence: &Evidence<'_>) -> (Judgement, Vec<String>) {
-        let against = against(evidence);
+        let mut against = against(evidence);
         if !against.is_empty() {
+            against.extend(cut_short(evidence));
             return (Judgement::Fail, against);
         }
         let missing = self.missing(evidence);
@@ -51,16 +75,12 @@ impl Gate {
     fn missing(self, evidence: &Evidence<'_>) -> Vec<String> {
         let mut reasons = Vec::new();
         if unreachable(evidence) {
-            reasons.push("no request reached the target: every connection failed".to_owned());
+            let cause = evidence.unreached.map(|cause| format!(": {cause}")).unwrap_or_default();
+            reasons.push(format!("the target is unreachable, not one request reached it{cause}"));
         } else if evidence.verdicts.compared() == 0 {
-            reasons.push("nothing was compared".to_owned());
+            reasons.push(nothing_compared(evidence));
         }
-        if evidence.interrupted {
-            reasons.push("the run was stopped before its end".to_owned());
-        }
-        if evidence.unreadable {
-            reasons.push("a part of the recording could not be read".to_owned());
-        }
+        reasons.extend(cut_short(evidence));
         let (lost, share) = loss(evidence);
         if share > self.max_loss && evidence.exchanges.captured > 0 {
             let (share, limit) = (share * 100.0, self.max_loss * 100.0);
@@ -80,14 +100,42 @@ fn against(evidence: &Evidence<'_>) -> Vec<String> {
         reasons.push(format!("{different} of {compared} compared exchanges differ in a way that counts"));
     }
     if failed > 0 && !unreachable(evidence) {
-        let causes: Vec<_> = evidence.failures.iter().map(|(name, n)| format!("{name} {n}")).collect();
         reasons.push(format!(
             "v2 gave no whole answer to {failed} of {} requests ({})",
             evidence.exchanges.replayed,
-            causes.join(", ")
+            Reasons::Failed.list(evidence.failures)
         ));
     }
     reasons
+}
+
+/// Why the run does not tell of all that there was.
+fn cut_short(evidence: &Evidence<'_>) -> Vec<String> {
+    let stopped = match evidence.end {
+        End::InOrder => None,
+        End::Stopped => Some("the run was stopped before its end".to_owned()),
+        End::Unknown => Some(
+            "the recording lacks its end: the run goes on, or was killed, or its disk was full".to_owned(),
+        ),
+    };
+    let broken_off = evidence.broken_off.map(|what| format!("{BREAKS_OFF}{what}"));
+    let unreadable = evidence.unreadable.then(|| "a part of the recording could not be read".to_owned());
+    [stopped, broken_off, unreadable].into_iter().flatten().collect()
+}
+
+/// That there was nothing to lay side by side, and why.
+fn nothing_compared(evidence: &Evidence<'_>) -> String {
+    let Exchanges { captured, replayed, skipped } = evidence.exchanges;
+    let why = match (captured, replayed, evidence.capture) {
+        (0, _, None) => return "nothing was compared".to_owned(),
+        (0, _, Some(capture)) => format!(
+            "the capture holds no HTTP request in {} packets and {} connections; `shadowcap inspect` says what it holds",
+            capture.packets, capture.connections
+        ),
+        (_, 0, _) => format!("no request was sent ({})", Reasons::Skipped.list(skipped)),
+        _ => format!("{replayed} sent ({})", Reasons::NotComparable.list(evidence.not_comparable)),
+    };
+    format!("nothing was compared: {why}")
 }
 
 /// Whether not one connection to the target could be made, which says nothing about its answers.
@@ -101,7 +149,9 @@ fn unreachable(evidence: &Evidence<'_>) -> bool {
 #[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
 fn loss(evidence: &Evidence<'_>) -> (u64, f64) {
     let skipped = |reason: SkipReason| evidence.exchanges.skipped.get(reason.name()).copied().unwrap_or(0);
-    let lost = evidence.verdicts.not_comparable + skipped(SkipReason::IncompleteRequest);
+    let cut_off = evidence.not_comparable.get(INTERRUPTED).copied().unwrap_or(0);
+    let not_comparable = evidence.verdicts.not_comparable.saturating_sub(cut_off);
+    let lost = not_comparable + skipped(SkipReason::IncompleteRequest);
     (lost, lost as f64 / evidence.exchanges.captured.max(1) as f64)
 }
 
@@ -117,7 +167,11 @@ mod tests {
             exchanges: &Exchanges { captured, replayed, skipped },
             verdicts: &verdicts,
             failures: &failures.iter().map(|(f, n)| (f.name().to_owned(), *n)).collect(),
-            interrupted: false,
+            not_comparable: &BTreeMap::new(),
+            unreached: None,
+            capture: None,
+            end: End::InOrder,
+            broken_off: None,
             unreadable: false,
         });
         (judgement.exit_status(), reasons.join("; "))
@@ -147,5 +201,54 @@ mod tests {
             assert_eq!(got, status, "{verdicts:?} {skipped:?} {failures:?}: {reasons}");
             assert!(!reasons.is_empty());
         }
+    }
+
+    /// Nine rows of which `different` differ and `cut_off` were cut off, judged after `change`.
+    fn judge_changed(different: u64, cut_off: u64, change: impl FnOnce(&mut Evidence<'_>)) -> (u8, String) {
+        let verdicts = Verdicts {
+            matching: 9 - different - cut_off,
+            different,
+            not_comparable: cut_off,
+            ..Verdicts::default()
+        };
+        let not_comparable = BTreeMap::from([(INTERRUPTED.to_owned(), cut_off)]);
+        let mut evidence = Evidence {
+            exchanges: &Exchanges { captured: 9, replayed: 9, skipped: BTreeMap::new() },
+            verdicts: &verdicts,
+            failures: &BTreeMap::new(),
+            not_comparable: &not_comparable,
+            unreached: None,
+            capture: None,
+            end: End::InOrder,
+            broken_off: None,
+            unreadable: false,
+        };
+        change(&mut evidence);
+        let (judgement, reasons) = Gate::default().judge(&evidence);
+        (judgement.exit_status(), reasons.join("; "))
+    }
+
+    #[test]
+    fn what_cuts_a_run_short_makes_it_inconclusive_and_is_said_beside_differences() {
+        type Change = fn(&mut Evidence<'_>);
+        let changes: [(Change, &str); 4] = [
+            (|e| e.end = End::Stopped, "the run was stopped before its end"),
+            (|e| e.end = End::Unknown, "the recording lacks its end"),
+            (|e| e.broken_off = Some("a.pcap: damaged"), "the capture breaks off: a.pcap: damaged"),
+            (|e| e.unreadable = true, "a part of the recording could not be read"),
+        ];
+        for (change, reason) in changes {
+            for (different, status) in [(0, 3), (1, 1)] {
+                let (got, reasons) = judge_changed(different, 0, change);
+                assert_eq!(got, status, "{reasons}");
+                assert!(reasons.contains(reason), "{reasons}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_user_cut_off_is_no_loss_of_the_capture() {
+        let (status, reasons) = judge_changed(0, 5, |e| e.end = End::Stopped);
+        assert_eq!((status, reasons.as_str()), (3, "the run was stopped before its end"));
     }
 }

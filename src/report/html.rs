@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::exchange_view::Selection;
 use super::summary::{DistinctDifference, Judgement, RouteSummary, StatusPair, Summary};
 use super::visible::{excerpt, visible};
+use super::words::Reasons;
 use super::{Quantiles, ms, percent};
 use crate::diff::Verdict;
 
@@ -133,7 +134,7 @@ fn page(summary: &Summary, selection: &Selection) -> Page {
         script: SCRIPT,
         verdict: summary.verdict.name(),
         headline: headline(summary.verdict),
-        reasons: summary.reasons.clone(),
+        reasons: summary.reasons.iter().map(|reason| visible(reason).into_owned()).collect(),
         mode: summary.mode.name(),
         started: to_the_second(summary.started),
         tool_version: visible(&summary.tool_version).into_owned(),
@@ -200,9 +201,8 @@ fn inert(json: &str) -> String {
     out
 }
 
-fn causes(causes: &BTreeMap<String, u64>) -> String {
-    let list: Vec<_> = causes.iter().map(|(name, n)| format!("{name} {n}")).collect();
-    excerpt(&list.join(", "), 300)
+fn causes(reasons: Reasons, counts: &BTreeMap<String, u64>) -> String {
+    excerpt(&reasons.list(counts), 600)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
@@ -213,14 +213,19 @@ fn parts(summary: &Summary) -> Vec<Part> {
         ("match", "match", verdicts.of(Verdict::Match), none()),
         ("noise", "noise alone", verdicts.of(Verdict::Noise), none()),
         ("different", "different", verdicts.of(Verdict::Different), none()),
-        ("failed", "failed", verdicts.of(Verdict::Failed), causes(&summary.failures)),
+        ("failed", "failed", verdicts.of(Verdict::Failed), causes(Reasons::Failed, &summary.failures)),
         (
             "not_comparable",
             "not comparable",
             verdicts.of(Verdict::NotComparable),
-            causes(&summary.not_comparable),
+            causes(Reasons::NotComparable, &summary.not_comparable),
         ),
-        ("skipped", "not sent", summary.exchanges.skipped_in_all(), causes(&summary.exchanges.skipped)),
+        (
+            "skipped",
+            "not sent",
+            summary.exchanges.skipped_in_all(),
+            causes(Reasons::Skipped, &summary.exchanges.skipped),
+        ),
     ];
     let whole = summary.exchanges.captured.max(1) as f64;
     let mut before = 0;
@@ -317,6 +322,7 @@ fn facts(summary: &Summary) -> Vec<Fact> {
         ("captured bytes", capture.bytes.to_string()),
         ("connections", capture.connections.to_string()),
         ("lost bytes", capture.lost_bytes.to_string()),
+        ("broken off", summary.broken_off.clone().unwrap_or_default()),
         ("unreadable", summary.losses.join("; ")),
     ]
     .into_iter()

@@ -5,8 +5,10 @@
 
 use std::fmt::Write as _;
 
+use super::gate::BREAKS_OFF;
 use super::summary::{DistinctDifference, Judgement, Summary};
 use super::visible::excerpt;
+use super::words::Reasons;
 use super::{ms, percent};
 
 /// Distinct differences and routes that are listed each.
@@ -30,7 +32,7 @@ fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
     };
     writeln!(out, "## {mark}: v2 against recorded traffic\n")?;
     for reason in &summary.reasons {
-        writeln!(out, "- {reason}")?;
+        writeln!(out, "- {}", sentence(summary, reason))?;
     }
     coverage(out, summary)?;
     differences(out, "Differences that count", summary, |d| d.class.counts())?;
@@ -44,6 +46,13 @@ fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
         summary.started,
         summary.seed
     )
+}
+
+/// A reason as text. What is not our own wording, the names of files and what the system said, stands in
+/// a code span.
+fn sentence(summary: &Summary, reason: &str) -> String {
+    let foreign = summary.broken_off.as_deref().filter(|what| reason == format!("{BREAKS_OFF}{what}"));
+    foreign.map_or_else(|| reason.to_owned(), |what| format!("{BREAKS_OFF}{}", code_of(what, 1000)))
 }
 
 fn coverage(out: &mut String, summary: &Summary) -> std::fmt::Result {
@@ -65,14 +74,16 @@ fn coverage(out: &mut String, summary: &Summary) -> std::fmt::Result {
         v.not_comparable,
         e.skipped_in_all()
     )?;
-    for (title, causes) in [
-        ("Skipped", &e.skipped),
-        ("Failed", &summary.failures),
-        ("Not comparable", &summary.not_comparable),
-        ("Anomalies", &summary.anomalies),
+    for (title, reasons, causes) in [
+        ("Skipped", Some(Reasons::Skipped), &e.skipped),
+        ("Failed", Some(Reasons::Failed), &summary.failures),
+        ("Not comparable", Some(Reasons::NotComparable), &summary.not_comparable),
+        ("Anomalies", None, &summary.anomalies),
     ] {
         if !causes.is_empty() {
-            let list: Vec<_> = causes.iter().map(|(name, n)| format!("{} {n}", code(name))).collect();
+            let words = |name| reasons.map_or(name, |reasons| reasons.words(name));
+            // Names come from the recording, and could be anything there: a code span holds them.
+            let list: Vec<_> = causes.iter().map(|(name, n)| format!("{n} {}", code(words(name)))).collect();
             writeln!(out, "\n{title}: {}", list.join(", "))?;
         }
     }
@@ -157,7 +168,11 @@ fn value(text: Option<&str>) -> String {
 /// A code span within a table cell: the fence is longer than any run of backticks inside, and a `|`
 /// would end the cell even here, so that it becomes its look-alike.
 fn code(text: &str) -> String {
-    let text = excerpt(text, MOST_CHARS).replace('|', "¦");
+    code_of(text, MOST_CHARS)
+}
+
+fn code_of(text: &str, most: usize) -> String {
+    let text = excerpt(text, most).replace('|', "¦");
     if text.trim().is_empty() {
         return if text.is_empty() { String::new() } else { "`· ·`".to_owned() };
     }

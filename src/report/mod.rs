@@ -22,6 +22,7 @@ mod summary;
 mod tally;
 mod terminal;
 mod visible;
+mod words;
 
 pub use files::ReportError;
 pub use gate::Gate;

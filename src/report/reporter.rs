@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use super::csv::{ExchangesCsv, differences};
+use super::csv::{ExchangesCsv, differences, io_error};
 use super::exchange_view::Selection;
 use super::files::{Pending, write};
 use super::{Gate, Judged, ReportError, Summary, Tally, html, junit, markdown};
@@ -28,7 +28,7 @@ impl Reporter {
     /// When the folder cannot be written.
     pub fn create(folder: &Path, run: Run) -> Result<Self, ReportError> {
         let (pending, out) = Pending::create(folder, "exchanges.csv")?;
-        let exchanges = ExchangesCsv::new(out).map_err(|error| pending.error(error.into()))?;
+        let exchanges = ExchangesCsv::new(out).map_err(|error| pending.error(io_error(error)))?;
         let (folder, tally) = (folder.to_owned(), Tally::new(run));
         Ok(Self { folder, tally, selection: Selection::default(), pending, exchanges })
     }
@@ -40,7 +40,7 @@ impl Reporter {
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) -> Result<(), ReportError> {
         self.tally.add(row, judged);
         self.selection.offer(row, judged);
-        self.exchanges.add(row, judged).map_err(|error| self.pending.error(error.into()))
+        self.exchanges.add(row, judged).map_err(|error| self.pending.error(io_error(error)))
     }
 
     /// Writes every file and returns the account. `finished` is `None` for a recording whose run never
@@ -62,7 +62,7 @@ impl Reporter {
         write(&folder, "summary.json", &json(&summary)?)?;
         write(&folder, "summary.md", markdown::render(&summary).as_bytes())?;
         let (pending, mut out) = Pending::create(&folder, "differences.csv")?;
-        differences(&summary, &mut out).map_err(|error| pending.error(error.into()))?;
+        differences(&summary, &mut out).map_err(|error| pending.error(io_error(error)))?;
         pending.publish(out)?;
         let xml = junit::render(&summary).map_err(|error| rendering("junit.xml", &error))?;
         write(&folder, "junit.xml", xml.as_bytes())?;

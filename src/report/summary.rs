@@ -38,6 +38,9 @@ pub struct Summary {
     pub options: Vec<String>,
     /// What the capture held.
     pub capture: CaptureTotals,
+    /// What broke the capture off before its end; what came before it is in the account.
+    #[serde(default)]
+    pub broken_off: Option<String>,
     /// Distinct requests among the rows.
     pub requests: u64,
     /// Rows: a request at a destination.

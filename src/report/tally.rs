@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use super::gate::{Evidence, Gate};
+use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
 use super::route::route_of;
 use super::summary::{DistinctDifference, Exchanges, RouteSummary, SCHEMA, StatusPair, Summary, Verdicts};
+use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, NO_ANSWER, NOT_JUDGED};
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::exchange::ExchangeId;
 use crate::http::Response;
 use crate::record::{Finished, Loss, Row, Run};
-use crate::replay::{Outcome, Timing};
+use crate::replay::{Failure, Outcome, Timing};
 
 /// Distinct differences that are told apart; more are counted together.
 const MOST_DIFFERENCES: usize = 10_000;
@@ -46,6 +47,8 @@ pub struct Tally {
     routes: HashMap<(String, String), Route>,
     latency: Pair,
     lateness: Gathered,
+    /// What the first attempt said that came to no connection.
+    unreached: Option<String>,
 }
 
 /// A distinct difference while it is counted.
@@ -84,6 +87,7 @@ impl Tally {
             routes: HashMap::new(),
             latency: Pair::new(3),
             lateness: Gathered::new(3),
+            unreached: None,
         }
     }
 
@@ -119,7 +123,10 @@ impl Tally {
 
     fn count_causes(&mut self, row: &Row, verdict: Verdict) {
         match (verdict, &row.outcome) {
-            (Verdict::Failed, Outcome::Failed { failure, .. }) => {
+            (Verdict::Failed, Outcome::Failed { failure, detail, .. }) => {
+                if matches!(failure, Failure::Connect | Failure::ConnectTimeout) {
+                    self.unreached.get_or_insert_with(|| detail.clone());
+                }
                 *self.failures.entry(failure.name().to_owned()).or_default() += 1;
             }
             (Verdict::NotComparable, _) => {
@@ -164,7 +171,15 @@ impl Tally {
             exchanges: &self.exchanges,
             verdicts: &self.verdicts,
             failures: &self.failures,
-            interrupted: finished.is_none_or(|f| f.interrupted),
+            not_comparable: &self.not_comparable,
+            unreached: self.unreached.as_deref(),
+            capture: finished.map(|f| &f.capture),
+            end: match finished {
+                None => End::Unknown,
+                Some(finished) if finished.interrupted => End::Stopped,
+                Some(_) => End::InOrder,
+            },
+            broken_off: finished.and_then(|f| f.broken_off.as_deref()),
             unreadable: !losses.is_empty(),
         });
         debug_assert_eq!(self.exchanges.captured, self.exchanges.replayed + self.exchanges.skipped_in_all());
@@ -181,6 +196,7 @@ impl Tally {
             targets: self.run.targets,
             options: self.run.options,
             capture: finished.map(|f| f.capture.clone()).unwrap_or_default(),
+            broken_off: finished.and_then(|f| f.broken_off.clone()),
             requests: self.requests.len() as u64,
             differences: ranked(self.differences, self.verdicts.compared()),
             exchanges: self.exchanges,
@@ -268,12 +284,18 @@ fn both_latencies(row: &Row) -> Option<(Duration, Duration)> {
     v1_latency(row).zip(v2_latency(row))
 }
 
+/// Whether the user's stop, and not v2, ended the exchange.
+fn was_cut_off(row: &Row) -> bool {
+    matches!(row.outcome, Outcome::Failed { failure: Failure::Interrupted, .. })
+}
+
 fn why_not_comparable(row: &Row) -> &'static str {
     match &row.exchange.response {
-        None => "no-captured-answer",
-        Some(response) if !response.completeness.is_complete() => "incomplete-captured-answer",
-        Some(response) if response.body.entity.is_none() => "body-not-kept",
-        Some(_) => "not-judged",
+        _ if was_cut_off(row) => INTERRUPTED,
+        None => NO_ANSWER,
+        Some(response) if !response.completeness.is_complete() => INCOMPLETE_ANSWER,
+        Some(response) if response.body.entity.is_none() => BODY_NOT_KEPT,
+        Some(_) => NOT_JUDGED,
     }
 }
 

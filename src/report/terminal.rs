@@ -1,11 +1,15 @@
 //! The summary on a terminal: one screen, the verdict first.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
+use crate::diff::Class;
+
 use super::summary::{DistinctDifference, Judgement, Summary};
-use super::visible::excerpt;
+use super::visible::{excerpt, visible};
+use super::words::Reasons;
 use super::{ms, percent};
 
 /// Distinct differences that are shown; the others are counted.
@@ -47,11 +51,17 @@ fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> f
         Judgement::Fail => ("FAIL", BAD),
         Judgement::Inconclusive => ("INCONCLUSIVE", UNSURE),
     };
-    writeln!(out, "{}  {}", screen.paint(style, word), summary.reasons.join("; "))?;
+    writeln!(out, "{}  {}", screen.paint(style, word), reasons(summary))?;
     coverage(out, summary, screen)?;
     differences(out, summary, screen)?;
     latency(out, summary)?;
     writeln!(out, "\nreport    {}", excerpt(report, 1000))
+}
+
+/// The reasons; file names within them may hold anything.
+fn reasons(summary: &Summary) -> String {
+    let all: Vec<_> = summary.reasons.iter().map(|reason| visible(reason)).collect();
+    all.join("; ")
 }
 
 impl Screen {
@@ -64,8 +74,8 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
     let (e, v) = (&summary.exchanges, &summary.verdicts);
     writeln!(out, "\ncaptured  {} = {} replayed + {} skipped", e.captured, e.replayed, e.skipped_in_all())?;
     if !e.skipped.is_empty() {
-        let causes: Vec<_> = e.skipped.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        writeln!(out, "          {}", screen.paint(FAINT, &excerpt(&causes.join(", "), 200)))?;
+        let causes = Reasons::Skipped.list(&e.skipped);
+        writeln!(out, "          {}", screen.paint(FAINT, &excerpt(&causes, 400)))?;
     }
     let part = |n: u64, style: Style, word: &str| {
         let text = format!("{n} {word}");
@@ -86,7 +96,6 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
 /// Two lines for each of the first distinct differences: where and what, then the values.
 fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
     let counted: Vec<_> = summary.differences.iter().filter(|d| d.class.counts()).collect();
-    let explained = summary.differences.len() - counted.len();
     if !counted.is_empty() {
         writeln!(out, "\nthe differences that count")?;
     }
@@ -96,11 +105,34 @@ fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Resu
     if counted.len() > MOST_LISTED {
         writeln!(out, "{:>8}  more in the report", counted.len() - MOST_LISTED)?;
     }
-    if explained > 0 {
-        let note = format!("not counted: {explained} that noise, the shadowing or rules explain");
-        writeln!(out, "\n{}", screen.paint(FAINT, &note))?;
+    not_counted(out, summary, screen)
+}
+
+/// How many distinct differences of each class do not count, and why not.
+fn not_counted(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
+    let mut classes = BTreeMap::new();
+    for d in summary.differences.iter().filter(|d| !d.class.counts()) {
+        *classes.entry(d.class).or_insert(0_u64) += 1;
+    }
+    if !classes.is_empty() {
+        writeln!(out, "\ndistinct differences that do not count")?;
+    }
+    for (class, n) in classes {
+        let line = format!("{n:>8}  {}: {}", class.name(), why_not(class));
+        writeln!(out, "{}", screen.paint(FAINT, &line))?;
     }
     Ok(())
+}
+
+const fn why_not(class: Class) -> &'static str {
+    match class {
+        Class::Confirmed | Class::Unverified => "counts",
+        Class::Drift => "v1, asked now, answers like v2",
+        Class::Volatile => "varies from one answer to the next",
+        Class::Shadow => "made by the shadowing itself, as where the suffixed Host is echoed",
+        Class::RuledOut => "your rules say so",
+        Class::NotCompared => "could not be compared",
+    }
 }
 
 fn difference(out: &mut String, d: &DistinctDifference, screen: Screen) -> fmt::Result {

@@ -42,14 +42,14 @@ impl HostEdit {
         }
     }
 
-    /// The suffix by which a request of this tool, or of a mesh, is known as a shadow. Where the Host
-    /// is not suffixed by the run itself, the mesh's own convention still is to be recognised.
-    #[must_use]
-    pub fn known_suffix(&self) -> &str {
-        match self {
-            Self::Suffix(suffix) => suffix,
-            Self::None | Self::Literal(_) => SHADOW_SUFFIX,
-        }
+    /// The suffixes by which a request is known as a shadow: the run's own, and that of the meshes,
+    /// whose mirrored requests are in the capture whatever this run does to the Host.
+    pub fn known_suffixes(&self) -> impl Iterator<Item = &str> {
+        let own = match self {
+            Self::Suffix(suffix) if suffix != SHADOW_SUFFIX => Some(suffix.as_str()),
+            Self::Suffix(_) | Self::None | Self::Literal(_) => None,
+        };
+        own.into_iter().chain([SHADOW_SUFFIX])
     }
 }
 
@@ -187,7 +187,17 @@ mod tests {
         assert_eq!(HostEdit::Suffix("-v2".into()).apply(b"a:1").unwrap(), &b"a-v2:1"[..]);
         assert_eq!(HostEdit::Literal("v2.test".into()).apply(b"a:1").unwrap(), &b"v2.test"[..]);
         assert_eq!(HostEdit::None.apply(b"a:1"), None);
-        assert_eq!(HostEdit::Suffix("-v2".into()).known_suffix(), "-v2");
-        assert_eq!(HostEdit::None.known_suffix(), "-shadow");
+    }
+
+    #[test]
+    fn shadows_of_a_mesh_are_known_beside_those_of_the_run() {
+        for (edit, known) in [
+            (HostEdit::default(), &["-shadow"][..]),
+            (HostEdit::Suffix("-v2".into()), &["-v2", "-shadow"]),
+            (HostEdit::Literal("v2.test".into()), &["-shadow"]),
+            (HostEdit::None, &["-shadow"]),
+        ] {
+            assert_eq!(edit.known_suffixes().collect::<Vec<_>>(), known, "{edit:?}");
+        }
     }
 }

@@ -175,10 +175,9 @@ impl Connection {
             self.push_rare(segment, side, listener);
         } else {
             let near = self.sides[side.index()].is_near(segment.seq);
-            let ack = (near && flags.contains(Flags::ACK)).then_some(segment.ack);
-            if let Some(ack) = ack {
-                self.sides[side.other().index()].acknowledge(ack);
-            }
+            let other = &mut self.sides[side.other().index()];
+            let believed = near && flags.contains(Flags::ACK) && other.acknowledge(segment.ack);
+            let ack = believed.then_some(segment.ack);
             let (at, seq, payload, cut) = (segment.at, segment.seq, segment.payload, segment.cut);
             let fin = flags.contains(Flags::FIN);
             self.push_payload(&Arrival { at, seq, ack, payload, cut, fin }, side, listener);
@@ -278,25 +277,44 @@ impl Connection {
         now: Timestamp,
         listener: &mut Listener<'_, A>,
     ) -> Option<Timestamp> {
-        for side in [Side::Low, Side::High] {
-            let other = self.other_of(side);
-            if self.sides[side.index()].is_overdue(now, other.seen) {
-                let (own, mut outlet) = self.outlet(side, listener);
-                own.give_up_waiting(other, &mut outlet);
-                self.drain_both(side.other(), listener);
-            }
+        let [low, high] = self.seen;
+        let overdue = [self.sides[0].is_overdue(now, high), self.sides[1].is_overdue(now, low)];
+        if overdue != [false, false] {
+            self.give_up_waiting(overdue, listener);
         }
         if let Some(reset) = &mut self.reset {
             reset.segments += 1;
-            if now.since(reset.since) >= PROOF.time || reset.segments > PROOF.segments {
+            if PROOF.is_over(now, reset.since, reset.segments) {
                 self.finish(End::Reset, listener);
                 return None;
             }
         }
-        let [low, high] = self.seen;
         let waits = [self.sides[0].keep_waiting(now, high), self.sides[1].keep_waiting(now, low)];
         let reset = self.reset.map(|reset| reset.since + PROOF.time);
         waits.into_iter().chain([reset]).flatten().min()
+    }
+
+    /// Declares lost what was waited for long enough, and hands on what stood behind it. A side that does
+    /// not get on by that stands at bytes which wait for the other side; where that waits as well, for this
+    /// one, the order between the two can not be kept.
+    fn give_up_waiting<A: Application>(&mut self, overdue: [bool; 2], listener: &mut Listener<'_, A>) {
+        let sides = [Side::Low, Side::High].into_iter().filter(|side| overdue[side.index()]);
+        let before = self.next_numbers();
+        for side in sides.clone() {
+            let other = self.other_of(side);
+            let (own, mut outlet) = self.outlet(side, listener);
+            own.give_up_waiting(other, &mut outlet);
+        }
+        self.drain_both(self.client, listener);
+        for side in sides {
+            let stuck = self.next_numbers() == before;
+            if stuck && !self.sides[side.other().index()].waits_by_itself(self.seen[side.index()]) {
+                let other = self.other_of(side);
+                let (own, mut outlet) = self.outlet(side, listener);
+                own.stop_waiting_for_other(other, &mut outlet);
+                self.drain_both(side.other(), listener);
+            }
+        }
     }
 
     /// Ends both directions, the client's first.

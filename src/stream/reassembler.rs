@@ -11,21 +11,20 @@
 //! Invariants: every byte before `next` was handed on or declared a gap, once; every held piece starts at
 //! or behind `next`, and a piece at `next` is only held while it waits for the other direction.
 //!
-//! **Holes.** A hole is filled when its bytes arrive. It is lost when the other side's acknowledgement
-//! covers it and [`PROOF`] has passed: not at once, since a capture of several queues or interfaces may
-//! show an acknowledgement ahead of the data. Without any sign of the other side a hole is lost after
-//! [`SILENCE`], the time in which a sender would have repeated it. It is also lost when more than
-//! [`HELD_MEMORY`] waits behind it, and at the end.
+//! **Holes.** A hole is filled when its bytes arrive. It is lost once it has been waited for long enough
+//! ([`waiting`]), when more than [`HELD_MEMORY`] waits behind it, and at the end.
 //!
 //! **Order between the directions.** A piece is handed on when all that its segment acknowledges of the
 //! other direction has been, so that a request comes before its response.
 //!
-//! **Far segments.** One that starts more than [`WINDOW`] ahead of all that is known is held, but believed
-//! only when an acknowledgement or the third of a row of such segments confirms that the stream really
-//! went there (the capture lost what lies between); else it was injected, and is dropped and counted.
+//! **Belief.** Segments and acknowledgements may be forged; which are believed is told in [`belief`].
 
-use std::time::Duration;
+mod belief;
+mod waiting;
 
+use self::belief::Row;
+pub(super) use self::waiting::PROOF;
+use self::waiting::Wait;
 use super::held::{Held, Inserted, Run};
 use super::recent::Recent;
 use super::{ByteAccount, Chunk, End};
@@ -40,23 +39,8 @@ pub(super) const WINDOW: u64 = 8 << 20;
 const LARGEST_WINDOW: u64 = 1 << 30;
 /// What may be held behind a hole, in bytes of memory.
 const HELD_MEMORY: u64 = 16 << 20;
-/// How many far segments in a row confirm each other.
-const CONFIRMING: u8 = 3;
 /// Where positions start, so that there is room for what comes before the first segment seen.
 const ORIGIN: u64 = 1 << 32;
-
-/// How long something is waited for: in packet time, and in segments of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Patience {
-    pub(super) time: Duration,
-    pub(super) segments: u32,
-}
-
-/// For bytes that must have been sent already. Queues of a network card and interfaces of a host are
-/// captured at most some milliseconds apart.
-pub(super) const PROOF: Patience = Patience { time: Duration::from_millis(100), segments: 128 };
-/// For bytes that the sender may repeat: three times the first retransmission timeout (RFC 6298).
-pub(super) const SILENCE: Patience = Patience { time: Duration::from_secs(3), segments: u32::MAX };
 
 /// Where a reassembler's chunks go.
 pub(super) trait Output {
@@ -131,14 +115,6 @@ enum Phase {
     Ended(End),
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Wait {
-    since: Timestamp,
-    segments: u32,
-    /// The position that could not be passed when the wait began.
-    next: u64,
-}
-
 /// One direction of a connection.
 #[derive(Debug)]
 pub(super) struct Reassembler {
@@ -148,18 +124,22 @@ pub(super) struct Reassembler {
     whole: bool,
     /// Whether the one number missing at the end seems to be that of a FIN that was not captured.
     presumed_fin: bool,
-    far_count: u8,
     start: u64,
     next: u64,
-    /// The end of what the other side acknowledged.
+    /// The end of what the other side acknowledged, as far as that is believed.
     acked: u64,
+    /// Acknowledgements below `acked` while that lies ahead of the stream.
+    doubts: Row,
+    /// Acknowledgements that lie far ahead.
+    far_acks: Row,
     /// Holes up to here are gaps.
     lost_to: u64,
     fin: Option<u64>,
     held: Held,
     recent: Recent,
     latest_gap: (u64, u64),
-    far_end: u64,
+    /// Segments that lie far ahead.
+    far: Row,
     confirmed: u64,
     wait: Option<Wait>,
 }
@@ -171,16 +151,17 @@ impl Reassembler {
             phase,
             whole,
             presumed_fin: false,
-            far_count: 0,
             start: ORIGIN,
             next: ORIGIN,
             acked: ORIGIN,
+            doubts: Row::default(),
+            far_acks: Row::default(),
             lost_to: ORIGIN,
             fin: None,
             held: Held::default(),
             recent: Recent::default(),
             latest_gap: (0, 0),
-            far_end: 0,
+            far: Row::default(),
             confirmed: 0,
             wait: None,
         }
@@ -376,27 +357,6 @@ impl Reassembler {
         Some(run)
     }
 
-    /// Counts far segments that follow one another.
-    fn judge_distance(&mut self, run: &Run<'_>) {
-        if run.offset <= self.horizon() {
-            self.far_count = 0;
-            self.confirmed = self.confirmed.max(run.offset);
-            return;
-        }
-        let follows = run.offset >= self.far_end && run.offset - self.far_end <= WINDOW;
-        self.far_count = if follows { self.far_count + 1 } else { 1 };
-        self.far_end = run.reaches();
-        if self.far_count >= CONFIRMING {
-            self.confirmed = run.offset;
-            self.far_count = 0;
-        }
-    }
-
-    /// How far the stream is believed to reach.
-    fn horizon(&self) -> u64 {
-        self.next.max(self.acked).max(self.confirmed) + WINDOW
-    }
-
     fn note_fin(&mut self, position: u64) {
         if self.fin.is_none() && position >= self.next && position <= self.horizon() {
             self.fin = Some(position);
@@ -544,97 +504,6 @@ impl Reassembler {
         out.chunk(Chunk::End(end));
     }
 
-    /// The other side acknowledges all before `ack`.
-    #[inline]
-    pub(super) fn acknowledge(&mut self, ack: SeqNumber) {
-        match &mut self.phase {
-            Phase::Unanchored { acked } => {
-                *acked = Some(acked.filter(|known| ahead(*known, ack).is_some()).unwrap_or(ack));
-            }
-            Phase::Ended(_) => {}
-            Phase::Settling | Phase::Running => match ahead(ack, self.next_seq) {
-                Some(n) if n <= LARGEST_WINDOW => self.acked = self.acked.max(self.next + n),
-                _ => {}
-            },
-        }
-    }
-
-    /// What has to be waited for, if anything.
-    #[inline]
-    fn pending(&self, other_seen: bool) -> Option<Patience> {
-        match self.phase {
-            Phase::Settling => Some(PROOF),
-            Phase::Running if self.acked > self.next + u64::from(self.presumed_fin) => Some(PROOF),
-            Phase::Running if !other_seen && !self.held.is_empty() => Some(SILENCE),
-            _ => None,
-        }
-    }
-
-    /// Starts, goes on with, or ends a wait, at a segment of either direction captured `now`. Returns
-    /// until when something is waited for.
-    #[inline]
-    pub(super) fn keep_waiting(&mut self, now: Timestamp, other_seen: bool) -> Option<Timestamp> {
-        let Some(patience) = self.pending(other_seen) else {
-            self.wait = None;
-            return None;
-        };
-        let next = self.next;
-        let wait = self.wait.take().filter(|wait| wait.next == next);
-        let wait = wait.unwrap_or(Wait { since: now, segments: 0, next });
-        self.wait = Some(Wait { segments: wait.segments.saturating_add(1), ..wait });
-        Some(wait.since + patience.time)
-    }
-
-    /// Whether the wait has been long enough.
-    pub(super) fn is_overdue(&self, now: Timestamp, other_seen: bool) -> bool {
-        match (self.wait, self.pending(other_seen)) {
-            (Some(wait), Some(patience)) => {
-                now.since(wait.since) >= patience.time || wait.segments > patience.segments
-            }
-            _ => false,
-        }
-    }
-
-    /// The wait is over: what was waited for is lost.
-    pub(super) fn give_up_waiting(&mut self, other: Other, out: &mut impl Output) {
-        self.wait = None;
-        self.settle(out);
-        if self.misses_only_a_fin() {
-            self.presumed_fin = true;
-        } else if self.acked > self.next {
-            self.lost_to = self.lost_to.max(self.acked);
-        } else if let Some((offset, _)) = self.held.first()
-            && !other.seen
-            && offset <= self.horizon()
-        {
-            self.lost_to = self.lost_to.max(offset);
-        }
-        self.drain(other, self.acked, out);
-    }
-
-    /// One number is acknowledged and missing, and nothing is known to follow it: a FIN has a number too.
-    fn misses_only_a_fin(&self) -> bool {
-        self.acked == self.next + 1 && self.held.is_empty() && self.fin.is_none()
-    }
-
-    /// Begins with the earliest segment that has turned up. A single byte that nothing followed is taken
-    /// for a keep-alive probe, which repeats a byte that was sent before.
-    fn settle(&mut self, out: &mut impl Output) {
-        if self.phase != Phase::Settling {
-            return;
-        }
-        let mut first = self.held.first().map(|(offset, _)| offset).or(self.fin).unwrap_or(self.next);
-        if self.held.bytes() == 1 && self.fin.is_none() && self.held.pop_first().is_some() {
-            out.account().held -= 1;
-            out.account().keep_alive += 1;
-            first += 1;
-        }
-        self.next_seq = after(self.next_seq, first.wrapping_sub(self.next));
-        self.next = first;
-        self.start = first;
-        self.phase = Phase::Running;
-    }
-
     fn keep_within_budget(&mut self, other: Other, out: &mut impl Output) {
         if self.held.memory() <= HELD_MEMORY {
             return;
@@ -646,15 +515,6 @@ impl Reassembler {
         {
             self.lost_to = self.lost_to.max(offset);
             self.drain(other, offset + 1, out);
-        }
-    }
-
-    fn drop_far(&mut self, out: &mut impl Output) {
-        let dropped = self.held.drop_beyond(self.horizon());
-        if dropped > 0 {
-            out.account().held -= dropped;
-            out.account().out_of_window += dropped;
-            out.note(Anomaly::OutOfWindow);
         }
     }
 

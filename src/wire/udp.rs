@@ -1,4 +1,5 @@
-//! Tunnels over UDP, known by their ports and believed only when their headers check out.
+//! Tunnels over UDP, known by their ports (Teredo's also by its addresses) and believed only when their
+//! headers check out.
 
 use super::account::{Layer, PacketClass};
 use super::view::{Next, Parsed, View, be16};
@@ -26,7 +27,7 @@ fn tunnel(source: u16, destination: u16, view: View<'_>) -> Option<Next<'_>> {
         (_, 4754) if gre::is_plausible(view) => gre::packet(view).ok(),
         (_, 6635) => mpls::stack(view).ok(),
         (3544, _) | (_, 3544) => teredo(view),
-        _ => None,
+        _ => teredo_relayed(view),
     }
 }
 
@@ -118,4 +119,15 @@ fn teredo(mut view: View<'_>) -> Option<Next<'_>> {
     }
     (ip::is_plausible(view) && view.bytes.first().is_some_and(|first| first >> 4 == 6))
         .then_some(Next::Ipv6(view))
+}
+
+/// Teredo between a client and a relay or another client (RFC 4380, sections 5.2.4 and 5.4): any ports, and
+/// no indication. It is known by an IPv6 packet that fills the datagram and has an address of the Teredo
+/// prefix, `2001::/32` (section 2.6).
+fn teredo_relayed(view: View<'_>) -> Option<Next<'_>> {
+    const PREFIX: [u8; 4] = [0x20, 0x01, 0, 0];
+    let header = view.peek::<40>()?;
+    let fills = usize::from(be16(header[4], header[5])) + header.len() == view.wire_len();
+    let prefixed = header[8..12] == PREFIX || header[24..28] == PREFIX;
+    (header[0] >> 4 == 6 && fills && prefixed).then_some(Next::Ipv6(view))
 }

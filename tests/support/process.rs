@@ -19,15 +19,21 @@ impl Process {
     ///
     /// Consumes the command, because a socket that it would hand down again must not stay open in this process.
     pub fn spawn(mut command: Command, stop_signal: &'static str) -> Self {
+        command.stdout(Stdio::piped());
+        Self::spawn_with_stdout(command, stop_signal)
+    }
+
+    /// The same for a command whose stdout goes where the test has sent it: only stderr is followed.
+    pub fn spawn_with_stdout(mut command: Command, stop_signal: &'static str) -> Self {
         let title = format!("{command:?}");
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|error| panic!("{title} cannot be started: {error}"));
         Self::watch(child, title, stop_signal)
     }
 
-    /// Takes over a child whose outputs are pipes.
+    /// Takes over a child whose stderr is a pipe, and whose stdout may be one.
     pub fn watch(mut child: Child, title: String, stop_signal: &'static str) -> Self {
-        let stdout = Lines::follow(child.stdout.take().unwrap());
+        let stdout = child.stdout.take().map_or_else(|| Lines::follow(std::io::empty()), Lines::follow);
         let stderr = Lines::follow(child.stderr.take().unwrap());
         Self { child, title, stop_signal, stdout, stderr }
     }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::io::Write;
+use std::io::{PipeReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,10 +16,16 @@ use super::{Namespace, PATIENCE, Process};
 /// The program as cargo built it for this test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_shadowcap");
 
+/// What it reads from stdin.
+enum Input {
+    Bytes(Vec<u8>),
+    Pipe(PipeReader),
+}
+
 /// A command line in the making, in a folder of its own.
 pub struct Shadowcap {
     command: Command,
-    stdin: Vec<u8>,
+    stdin: Input,
     patience: Duration,
     folder: TempDir,
 }
@@ -35,13 +41,19 @@ impl Shadowcap {
         Self::with(namespace.command(PROGRAM), arguments)
     }
 
+    /// The same, started by another command, which gets the program's path and these as its last arguments.
+    pub fn under<A: AsRef<OsStr>>(mut starter: Command, arguments: impl IntoIterator<Item = A>) -> Self {
+        starter.arg(PROGRAM);
+        Self::with(starter, arguments)
+    }
+
     fn with<A: AsRef<OsStr>>(mut command: Command, arguments: impl IntoIterator<Item = A>) -> Self {
         let folder = TempDir::new().unwrap();
         command.args(arguments).current_dir(&folder).env("NO_COLOR", "1");
         for name in ["RUST_LOG", "RUST_BACKTRACE", "http_proxy", "https_proxy", "all_proxy", "ALL_PROXY"] {
             command.env_remove(name);
         }
-        Self { command, stdin: Vec::new(), patience: PATIENCE, folder }
+        Self { command, stdin: Input::Bytes(Vec::new()), patience: PATIENCE, folder }
     }
 
     #[must_use]
@@ -58,7 +70,14 @@ impl Shadowcap {
 
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.stdin = bytes.into();
+        self.stdin = Input::Bytes(bytes.into());
+        self
+    }
+
+    /// Reads what another process writes.
+    #[must_use]
+    pub fn stdin_from(mut self, pipe: PipeReader) -> Self {
+        self.stdin = Input::Pipe(pipe);
         self
     }
 
@@ -82,9 +101,17 @@ impl Shadowcap {
     /// Starts it and returns.
     pub fn spawn(mut self) -> Running {
         let title = format!("{:?}", self.command);
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (bytes, stdin) = match self.stdin {
+            Input::Bytes(bytes) => (Some(bytes), Stdio::piped()),
+            Input::Pipe(pipe) => (None, Stdio::from(pipe)),
+        };
+        self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{title}: {error}"));
-        feed(&mut child, self.stdin);
+        // The command would keep the pipe open.
+        drop(self.command);
+        if let Some(bytes) = bytes {
+            feed(&mut child, bytes);
+        }
         Running {
             process: Process::watch(child, title, "KILL"),
             patience: self.patience,
@@ -113,6 +140,11 @@ impl Running {
     /// What Ctrl-C sends.
     pub fn interrupt(&self) {
         self.process.signal("INT");
+    }
+
+    /// What an orchestrator sends.
+    pub fn terminate(&self) {
+        self.process.signal("TERM");
     }
 
     /// Waits for its end.

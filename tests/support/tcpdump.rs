@@ -1,5 +1,6 @@
 //! A real tcpdump.
 
+use std::io::PipeWriter;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -31,21 +32,35 @@ impl Tcpdump {
     pub fn start(interface: &str, filter: &str, file: &Path) -> Result<Self, Skip> {
         require_tool("tcpdump", "--version")?;
         require_privilege(false)?;
-        Ok(Self::launch(command("tcpdump"), interface, filter, file))
+        Ok(Self::launch(command("tcpdump"), interface, filter, file, None))
     }
 
     /// The same inside a namespace.
     pub fn start_in(namespace: &Namespace, interface: &str, filter: &str, file: &Path) -> Result<Self, Skip> {
         require_tool("tcpdump", "--version")?;
-        Ok(Self::launch(namespace.command("tcpdump"), interface, filter, file))
+        Ok(Self::launch(namespace.command("tcpdump"), interface, filter, file, None))
     }
 
-    fn launch(mut command: Command, interface: &str, filter: &str, file: &Path) -> Self {
+    /// Captures into a pipe, as `tcpdump -w - | ...` does.
+    pub fn into_pipe(interface: &str, filter: &str, pipe: PipeWriter) -> Result<Self, Skip> {
+        require_tool("tcpdump", "--version")?;
+        require_privilege(false)?;
+        Ok(Self::launch(command("tcpdump"), interface, filter, Path::new("-"), Some(pipe)))
+    }
+
+    fn launch(
+        mut command: Command,
+        interface: &str,
+        filter: &str,
+        file: &Path,
+        pipe: Option<PipeWriter>,
+    ) -> Self {
         // A buffer of 64 MiB, so that a busy machine loses nothing. Root stays root, since the user `tcpdump` could
         // not write to the test's folder.
         command.args(["-n", "-U", "-B", "65536", "-Z", "root", "-i", interface, "-w"]).arg(file).arg(filter);
         command.stdin(Stdio::null());
-        let process = Process::spawn(command, "INT");
+        command.stdout(pipe.map_or_else(Stdio::piped, Stdio::from));
+        let process = Process::spawn_with_stdout(command, "INT");
         process.wait_for_stderr("listening on ");
         let sightings = match interface {
             "lo" => Some(2),

@@ -96,7 +96,7 @@ fn a_folder_without_captures_is_an_error() {
     assert!(matches!(open(folder.path()), Err(CaptureError::NoCaptures { files: 0, .. })));
     fs::write(folder.path().join("notes.txt"), b"captured on Tuesday\n").unwrap();
     let error = open(folder.path()).unwrap_err();
-    assert!(error.to_string().contains("none of its 1 files is a capture (for one, "), "{error}");
+    assert!(error.to_string().contains("its one file is no capture (for one, "), "{error}");
     let good = tempfile::tempdir().unwrap();
     write(&good.path().join("a"), &[1]);
     let both = [Input::Path(good.path().into()), Input::Path(folder.path().into())];

@@ -150,7 +150,10 @@ fn plain(out: &mut Vec<u8>, text: &str) {
 
 /// Text from the wire, most of which holds nothing to escape (RFC 8259, section 7).
 fn string(out: &mut Vec<u8>, text: &str) {
-    // Without an early end, so that the compiler can look at many bytes at once.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "without branches the compiler looks at many bytes at once"
+    )]
     let escapes =
         text.bytes().fold(false, |any, byte| any | (byte < b' ') | (byte == b'"') | (byte == b'\\'));
     if escapes { number(out, &text) } else { plain(out, text) }

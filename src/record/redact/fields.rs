@@ -28,6 +28,24 @@ pub(super) fn secrets(head: &[u8], mut found: impl FnMut(Range<usize>)) {
     }
 }
 
+/// The parts of a start line that make it one: method and version, or version and status. No secret lies in them,
+/// and without them the head would be none.
+pub(super) fn fixed_parts(head: &[u8]) -> [Range<usize>; 2] {
+    let line = head.split(|&b| b == b'\r' || b == b'\n').next().unwrap_or_default();
+    let word = |from: usize| {
+        let rest = line.get(from..).unwrap_or_default();
+        from..from + memchr::memchr(b' ', rest).unwrap_or(rest.len())
+    };
+    let first = word(0);
+    if line.starts_with(b"HTTP/") {
+        let status = word((first.end + 1).min(line.len()));
+        return [first, status];
+    }
+    let version = memchr::memrchr(b' ', line).map_or(line.len(), |space| space + 1);
+    let is_version = line.get(version..).is_some_and(|word| word.starts_with(b"HTTP/"));
+    [first, if is_version { version..line.len() } else { 0..0 }]
+}
+
 /// The span of a line from `from` on without surrounding white space; `None` when nothing is left.
 fn trimmed(line: &[u8], start: usize, from: usize) -> Option<Range<usize>> {
     let rest = line.get(from..)?;
@@ -60,5 +78,18 @@ mod tests {
         let mut out = Vec::new();
         secrets(head.as_bytes(), |span| out.push(&head[span]));
         assert_eq!(out, ["abc def", "1", "2", "k", "v", "raw", "folded", "more"]);
+    }
+    #[test]
+    fn the_frame_of_a_start_line_is_known() {
+        for (head, parts) in [
+            ("GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", ["GET", "HTTP/1.1"]),
+            ("HTTP/1.1 404 Not Found\r\n\r\n", ["HTTP/1.1", "404"]),
+            ("HTTP/1.0 200\n\n", ["HTTP/1.0", "200"]),
+            ("GET /old\r\n", ["GET", ""]),
+            ("", ["", ""]),
+            ("HTTP/1.1", ["HTTP/1.1", ""]),
+        ] {
+            assert_eq!(fixed_parts(head.as_bytes()).map(|span| &head[span]), parts, "{head:?}");
+        }
     }
 }

@@ -130,9 +130,13 @@ impl Redactor {
                 edits.push(span, self.replacement(value, form));
             }
         });
+        let fixed = part.fixed(bytes);
         for secret in &secrets.0 {
             for at in memchr::memmem::find_iter(bytes, secret) {
-                edits.push(at..at + secret.len(), self.replacement(secret, Form::Bare));
+                let span = at..at + secret.len();
+                if is_free(&span, &fixed) {
+                    edits.push(span, self.replacement(secret, Form::Bare));
+                }
             }
         }
         edits.apply(bytes).map(Bytes::from)
@@ -179,8 +183,22 @@ enum Part {
 }
 
 impl Part {
+    /// What stays as it is, whatever it looks like.
+    fn fixed(self, bytes: &[u8]) -> [Range<usize>; 2] {
+        match self {
+            Self::Head => fields::fixed_parts(bytes),
+            Self::Body => [0..0, 0..0],
+        }
+    }
+
     /// Calls `found` with the span of each secret.
     fn spans(self, bytes: &[u8], mut found: impl FnMut(Range<usize>, Form)) {
+        let fixed = self.fixed(bytes);
+        let mut found = |span: Range<usize>, form| {
+            if is_free(&span, &fixed) {
+                found(span, form);
+            }
+        };
         match self {
             Self::Head => fields::secrets(bytes, |span| found(span, Form::Bare)),
             Self::Body if scan::looks_like_json(bytes) => scan::json(bytes, |secret| {
@@ -198,6 +216,11 @@ impl Part {
         scan::userinfo(bytes, |span| found(span, Form::Bare));
         scan::forms(bytes, |span| found(span, Form::Bare));
     }
+}
+
+/// Whether a span touches nothing that is fixed.
+fn is_free(span: &Range<usize>, fixed: &[Range<usize>]) -> bool {
+    fixed.iter().all(|part| span.end <= part.start || span.start >= part.end)
 }
 
 fn inside_quotes(text: &[u8], span: Range<usize>) -> Range<usize> {

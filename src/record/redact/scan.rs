@@ -141,7 +141,12 @@ pub(super) fn forms(text: &[u8], mut found: impl FnMut(Range<usize>)) {
         }
     }
     for scheme in [&b"Bearer "[..], b"bearer ", b"Basic "] {
-        for at in memchr::memmem::find_iter(text, scheme) {
+        // A word of its own: `GET /bearer HTTP/1.1` holds no credentials.
+        let begins = |at: &usize| {
+            let before = at.checked_sub(1).and_then(|before| text.get(before));
+            before.is_none_or(|b| b.is_ascii_whitespace() || b"\"':=,;>([{".contains(b))
+        };
+        for at in memchr::memmem::find_iter(text, scheme).filter(begins) {
             let start = at + scheme.len();
             let end = run(start);
             if end - start >= 8 {

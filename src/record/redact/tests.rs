@@ -102,3 +102,26 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_head_stays_a_head_whatever_in_it_looks_like_a_secret() {
+    for (request, answer) in [
+        // As httpbin's `/bearer` is asked: the scheme's name in the path is followed by the version.
+        ("GET /bearer HTTP/1.1\r\nAuthorization: Bearer s3cr3t-token\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"),
+        ("GET /a?=bearer HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"),
+        // A hostile client names as secrets what every head needs.
+        (
+            "OPTIONS * HTTP/1.1\r\nCookie: a=HTTP/1.1; b=OPTIONS; c=1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+        ),
+        ("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\nSet-Cookie: a=HTTP/1.1 200 OK\r\n\r\n"),
+    ] {
+        let mut row = samples::row(request, answer, answer);
+        let line = |raw: &[u8]| String::from_utf8_lossy(raw).lines().next().unwrap_or_default().to_owned();
+        Redactor::with_key(KEY).row(&mut row);
+        assert_eq!(line(&row.exchange.request.head.raw), line(request.as_bytes()));
+        assert_eq!(line(row.sent_head.as_ref().unwrap()), line(request.as_bytes()));
+        assert_eq!(line(&row.exchange.response.as_ref().unwrap().head.raw), "HTTP/1.1 200 OK");
+        assert!(!text(&row).contains("s3cr3t-token"), "{}", text(&row));
+    }
+}

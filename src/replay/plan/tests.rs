@@ -106,11 +106,18 @@ fn what_the_rules_left_out_is_not_sampled_unless_it_could_not_be_sent_at_all() {
 }
 
 #[test]
-fn another_suffix_is_the_one_that_is_looked_for() {
+fn another_suffix_is_looked_for_beside_that_of_the_meshes() {
     let edits = HeadEdits { host: HostEdit::Suffix("-v2".into()), ..HeadEdits::default() };
     let planner = Planner::new(edits, Vec::new());
     let of = |host: &str| planner.obstacle(&exchange(&GET.replace(": a", &format!(": {host}"))));
-    assert_eq!((of("a-v2"), of("a-shadow")), (Some(SkipReason::AlreadyShadow), None));
+    for (host, obstacle) in [
+        ("a-v2", Some(SkipReason::AlreadyShadow)),
+        ("a-shadow:80", Some(SkipReason::AlreadyShadow)),
+        ("a", None),
+        ("a-v3", None),
+    ] {
+        assert_eq!(of(host), obstacle, "{host}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One story, one question.
 
-use super::dialogue::Dialogue;
+use super::dialogue::{Dialogue, Sent};
 use crate::anomaly::Anomaly;
 use crate::stream::Direction::{ToClient, ToServer};
 use crate::wire::Flags;
@@ -35,6 +35,74 @@ fn acknowledged_bytes_that_never_come_are_a_gap_after_a_while() {
     dialogue.ask("lost").lose().answer("one").pause(200).ask("two").answer("three");
     assert_eq!(dialogue.heard(), [">~4 <one >two <three >.Idle <.Idle"]);
     assert_eq!(dialogue.account().total().lost, 4);
+}
+
+#[test]
+fn turns_keep_their_order_while_a_hole_before_them_is_waited_for() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").answer("head").lose().ask("").answer("body").ask("b").answer("c").ask("d").answer("e");
+    dialogue.pause(200).ask("f").answer("g");
+    assert_eq!(dialogue.heard(), [">a <~4 <body >b <c >d <e >f <g >.Idle <.Idle"]);
+}
+
+#[test]
+fn a_hole_that_was_acknowledged_later_is_waited_for_as_long() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("first").lose().answer("b").pause(60).ask("between").ask("second").answer("c");
+    let late = dialogue.packets.remove(dialogue.packets.len() - 2);
+    dialogue.pause(60).ask("d");
+    dialogue.packets.push(Sent { at: late.at + 61_000, ..late });
+    assert_eq!(dialogue.heard(), [">~5 <b >between >second <c >d >.Idle <.Idle"]);
+}
+
+#[test]
+fn an_acknowledgement_far_ahead_is_believed_when_others_confirm_it() {
+    for (times, expected) in [(1, ">a <b >c <d >e"), (3, ">a <~20971520 <b")] {
+        let mut dialogue = Dialogue::begun();
+        dialogue.ask("a");
+        let (seq, far) = (dialogue.next(ToServer), dialogue.next(ToClient).wrapping_add(20 << 20));
+        for _ in 0..times {
+            dialogue.put(ToServer, seq, far, Flags::ACK, b"");
+        }
+        if times == 1 {
+            dialogue.answer("b").pause(200).ask("c").answer("d").pause(200).ask("e");
+        } else {
+            dialogue.pause(200).put(ToClient, far, seq, Flags::ACK, b"b");
+        }
+        assert!(dialogue.heard()[0].starts_with(expected), "{times}: {:?}", dialogue.heard());
+    }
+}
+
+#[test]
+fn an_acknowledgement_that_its_sender_contradicts_is_withdrawn() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a");
+    let (seq, ahead) = (dialogue.next(ToServer), dialogue.next(ToClient) + 5000);
+    dialogue.put(ToServer, seq, ahead, Flags::ACK, b"").ask("b").ask("c").ask("d");
+    dialogue.pause(200).answer("e").ask("f").answer("g");
+    assert_eq!(dialogue.heard(), [">a >b >c >d <e >f <g >.Idle <.Idle"]);
+}
+
+#[test]
+fn bytes_with_an_acknowledgement_that_is_withdrawn_do_not_wait_for_ever() {
+    let mut dialogue = Dialogue::begun();
+    let ahead = dialogue.next(ToClient) + 5000;
+    dialogue.ask("a").ask("b");
+    dialogue.packets.last_mut().into_iter().for_each(|packet| packet.ack = ahead);
+    dialogue.ask("c").ask("d").ask("e").answer("f").pause(200).ask("g").pause(200).answer("h");
+    assert_eq!(dialogue.heard(), [">a >b >c >d >e <f >g <h >.Idle <.Idle"]);
+}
+
+#[test]
+fn two_sides_that_call_each_other_at_once_have_one_connection() {
+    // RFC 9293, section 3.5, figure 8.
+    let mut dialogue = Dialogue::new(1000, 5000);
+    dialogue.send(ToServer, Flags::SYN, b"").send(ToClient, Flags::SYN, b"");
+    let ack = Flags::SYN | Flags::ACK;
+    dialogue.put(ToServer, 1000, 5001, ack, b"").put(ToClient, 5000, 1001, ack, b"");
+    dialogue.ask("a").answer("b").close();
+    assert_eq!(dialogue.heard(), [">a <b >.Fin <.Fin"]);
+    assert_eq!(dialogue.ids()[0].client, std::net::SocketAddr::from(super::dialogue::CLIENT));
 }
 
 #[test]

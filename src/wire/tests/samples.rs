@@ -313,3 +313,20 @@ fn every_wrapping_leads_to_the_segment() {
         assert_eq!((segment.payload, segment.cut, segment.packet), (REQUEST, 0, 1), "{name}");
     }
 }
+
+/// The destination of RFC 4380, section 4, as an example has it: `2001:0:4137:9e50:...`, reached by a relay
+/// on the ports that the client happens to use.
+#[test]
+fn teredo_is_known_by_its_addresses_on_any_port() {
+    let to_teredo = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut inner = ipv6(6, &tcp(REQUEST));
+        inner[24..32].copy_from_slice(&[0x20, 0x01, 0, 0, 0x41, 0x37, 0x9e, 0x50]);
+        change(&mut inner);
+        let bytes = ethernet(0x0800, &ipv4(17, &udp(32900, &inner)));
+        matches!(Decoder::new().decode(&packet(LinkType::ETHERNET, 1, &bytes)), Decoded::Segment(_))
+    };
+    assert!(to_teredo(&|_| {}), "a Teredo address");
+    assert!(!to_teredo(&|inner| inner[27] = 1), "another prefix");
+    assert!(!to_teredo(&|inner| inner.push(0)), "more than the packet");
+    assert!(!to_teredo(&|inner| inner[0] = 0x40), "another version");
+}

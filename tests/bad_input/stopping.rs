@@ -1,0 +1,104 @@
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::made;
+use crate::support::{Finished, RawServer, Reply, Running, Script, Shadowcap};
+use crate::{ends, none_came_twice, replay, same_v2, summary, summary_in, with_file};
+
+/// A v2 that answers so many requests, and holds the next one back for `delay`, or for ever.
+fn holding(answered: usize, delay: Option<Duration>) -> RawServer {
+    let held = Arc::new(AtomicBool::new(false));
+    RawServer::start(Script::new(move |request| {
+        if request.ordinal < answered || held.swap(true, Ordering::SeqCst) {
+            return made::answer();
+        }
+        delay.map_or_else(Reply::hang, |delay| Reply::After(delay, Box::new(made::answer())))
+    }))
+}
+
+/// Starts the replay of one connection with ten requests.
+fn start(v2: &RawServer) -> Running {
+    let program = replay(&v2.url(), &["a.pcap", "--timeout", "60s"]);
+    with_file(program, "a.pcap", &made::exchanges(1, 10).bytes).spawn()
+}
+
+/// Asserts what every stopped run leaves: the report of what there was, and the rest as interrupted.
+#[track_caller]
+fn stopped(v2: &RawServer, finished: &Finished, sent: u64) -> serde_json::Value {
+    ends(finished, 130);
+    none_came_twice(v2);
+    let summary = summary(finished);
+    assert_eq!((summary["interrupted"].as_bool(), v2.requests().len() as u64), (Some(true), sent));
+    assert_eq!(summary["exchanges"]["replayed"], sent, "{summary:#}");
+    assert_eq!(summary["exchanges"]["skipped"]["interrupted"], 10 - sent, "{summary:#}");
+    assert_eq!(summary["verdict"], "inconclusive", "{summary:#}");
+    assert!(finished.file("run/report.html").contains("the run was stopped before its end"));
+    summary
+}
+
+#[test]
+fn ctrl_c_lets_what_is_on_its_way_end_and_reports_the_rest_as_interrupted() {
+    let v2 = holding(3, Some(Duration::from_millis(700)));
+    let running = start(&v2);
+    v2.wait_for_requests(4);
+    running.interrupt();
+    let finished = running.wait();
+    finished.stderr_has("Stopping: waiting for the answers");
+    let summary = stopped(&v2, &finished, 4);
+    assert_eq!(summary["verdicts"]["match"], 4, "{summary:#}");
+}
+
+#[test]
+fn sigterm_is_heard_like_ctrl_c() {
+    let v2 = holding(3, Some(Duration::from_millis(700)));
+    let running = start(&v2);
+    v2.wait_for_requests(4);
+    running.terminate();
+    let summary = stopped(&v2, &running.wait(), 4);
+    assert_eq!(summary["verdicts"]["match"], 4, "{summary:#}");
+}
+
+#[test]
+fn a_second_ctrl_c_waits_for_nothing_and_blames_nobody() {
+    let v2 = holding(3, None);
+    let running = start(&v2);
+    v2.wait_for_requests(4);
+    let began = Instant::now();
+    running.interrupt();
+    running.process.wait_for_stderr("Stopping");
+    running.interrupt();
+    let finished = running.wait();
+    assert!(began.elapsed() < Duration::from_secs(10), "{finished}");
+    let summary = stopped(&v2, &finished, 4);
+    // That the fourth was not answered is our doing, not v2's.
+    assert_eq!(summary["verdicts"]["match"], 3, "{summary:#}");
+    assert_eq!(summary["not_comparable"]["interrupted"], 1, "{summary:#}");
+
+    let again = Shadowcap::new(["report", "--out", "again"]).arg(finished.folder().join("run")).run();
+    ends(&again, 130);
+    assert_eq!(summary_in(&again, "again".as_ref())["verdicts"], summary["verdicts"]);
+}
+
+#[test]
+fn a_pipe_that_gives_nothing_more_does_not_keep_a_run_from_stopping() {
+    let v2 = same_v2();
+    let program = replay(&v2.url(), &["pipe"]);
+    let pipe = program.folder().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let running = program.spawn();
+    let mut writer = OpenOptions::new().write(true).open(&pipe).unwrap();
+    writer.write_all(&made::exchanges(1, 10).bytes).unwrap();
+    v2.wait_for_requests(1);
+    running.interrupt();
+    let finished = running.wait();
+    // Only now does the pipe end.
+    drop(writer);
+    ends(&finished, 130);
+    let summary = summary(&finished);
+    assert_eq!(summary["exchanges"]["captured"], 10, "{summary:#}");
+    assert!(!summary["anomalies"].as_object().unwrap().contains_key("truncated-file"), "{summary:#}");
+}

@@ -1,0 +1,244 @@
+//! Real servers, real clients, a real tcpdump between them: what is read is what the server logged.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+
+#[macro_use]
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use shadowcap::capture::{CaptureSet, Input, PacketSource, PcapWriter};
+use shadowcap::packet::{LinkType, Packet};
+use shadowcap::time::Timestamp;
+use support::{AccessLine, Nginx, Shadowcap, Skip, Tcpdump, Veth, require_tool};
+use tempfile::TempDir;
+
+/// A server of small answers, of a file that takes hundreds of packets, and of errors; it closes each
+/// connection after fifty requests.
+const SITE: &str = "server { listen {listen}; keepalive_requests 50; root html; \
+    location /small { return 200 'a small answer'; } location /none { return 204; } }";
+
+/// wrk asks for another target each time, so that no request can stand for another.
+const SCRIPT: &str = "local n = 0\nfunction request() n = n + 1\n \
+    local path = n % 20 == 0 and '/big.bin' or n % 7 == 0 and '/none' or n % 5 == 0 and '/missing' or '/small'\n \
+    return wrk.format('GET', path .. '?n=' .. n) end\n";
+
+/// What is compared: method, target, status, bytes of the answer's body.
+type Fact = (String, String, u64, u64);
+
+struct Traffic {
+    folder: TempDir,
+    log: Vec<AccessLine>,
+}
+
+impl Traffic {
+    fn capture(&self) -> PathBuf {
+        self.folder.path().join("traffic.pcap")
+    }
+
+    /// wrk and curl against nginx over a cable with this MTU, until a capture has dropped nothing.
+    fn record(mtu: u16) -> Result<Self, Skip> {
+        require_tool("wrk", "-v")?;
+        require_tool("curl", "--version")?;
+        for _ in 0..5 {
+            let cable = Veth::new()?;
+            for end in [&cable.a, &cable.b] {
+                end.ip(&["link", "set", Veth::INTERFACE, "mtu", &mtu.to_string()]);
+            }
+            let folder = TempDir::new().unwrap();
+            let nginx = Nginx::start_in(&cable.a, SocketAddr::new(Veth::ADDRESS_A, 8080), SITE)?;
+            fs::create_dir(nginx.folder().join("html")).unwrap();
+            let big: Vec<u8> = (0..300_000u32).map(|n| n.to_le_bytes()[usize::from(n % 3 == 0)]).collect();
+            fs::write(nginx.folder().join("html/big.bin"), big).unwrap();
+            let traffic = Self { folder, log: Vec::new() };
+            let tcpdump = Tcpdump::start_in(&cable.b, Veth::INTERFACE, "tcp port 8080", &traffic.capture())?;
+            let asked = traffic.ask(&cable, &nginx.url());
+            let log = nginx.wait_for_requests(asked);
+            if tcpdump.stop().dropped == 0 {
+                return Ok(Self { log, ..traffic });
+            }
+        }
+        panic!("the kernel dropped packets in each of five attempts");
+    }
+
+    /// Returns how many requests were surely answered.
+    fn ask(&self, cable: &Veth, url: &str) -> usize {
+        let script = self.folder.path().join("targets.lua");
+        fs::write(&script, SCRIPT).unwrap();
+        let mut wrk = cable.b.command("wrk");
+        wrk.args(["-t", "1", "-c", "6", "-d", "1s", "-s"]).arg(&script).arg(url);
+        let said = String::from_utf8(wrk.output().unwrap().stdout).unwrap();
+        let answered = said.split(" requests in").next().and_then(|text| text.rsplit(' ').next());
+        let answered: usize = answered.unwrap().parse().unwrap();
+        let mut curl = cable.b.command("curl");
+        curl.args(["-sS", "--data-binary", "x=1"]).stdout(std::process::Stdio::null());
+        curl.args((0..8).map(|n| format!("{url}/small?posted={n}")));
+        assert!(curl.status().unwrap().success());
+        // wrk waits for the body that an answer to HEAD announces.
+        let mut curl = cable.b.command("curl");
+        curl.args(["-sS", "--head"])
+            .stdout(std::process::Stdio::null())
+            .args((0..4).map(|n| format!("{url}/big.bin?head={n}")));
+        assert!(curl.status().unwrap().success());
+        answered + 12
+    }
+}
+
+fn inspect(capture: &Path) -> Vec<Value> {
+    let shown = Shadowcap::new(["inspect", "--format", "jsonl"]).arg(capture).run();
+    shown.exits(0);
+    shown.json_lines()
+}
+
+fn fact(exchange: &Value) -> Fact {
+    let text = |name: &str| exchange[name].as_str().unwrap().to_owned();
+    let number = |name: &str| exchange[name].as_u64().unwrap_or_default();
+    (text("method"), text("target"), number("status"), number("response_body_bytes"))
+}
+
+fn is_whole(exchange: &Value) -> bool {
+    exchange["request_complete"] == true && exchange["response_complete"] == true
+}
+
+/// The whole exchanges of each client port, in their order.
+fn by_port(exchanges: &[Value]) -> BTreeMap<u16, Vec<Fact>> {
+    let mut ports = BTreeMap::<u16, Vec<Fact>>::new();
+    for exchange in exchanges.iter().filter(|exchange| is_whole(exchange)) {
+        let client: SocketAddr = exchange["client"].as_str().unwrap().parse().unwrap();
+        ports.entry(client.port()).or_default().push(fact(exchange));
+    }
+    ports
+}
+
+/// Reads a capture, hands its packets through `rewrite`, and writes them with the times of the original.
+fn rewritten(capture: &Path, name: &str, rewrite: impl FnOnce(Vec<Vec<u8>>) -> Vec<Vec<u8>>) -> PathBuf {
+    let mut set = CaptureSet::open(&[Input::parse(capture)]).unwrap();
+    let (mut times, mut packets) = (Vec::new(), Vec::new());
+    while let Some(packet) = set.next_packet().unwrap() {
+        times.push(packet.at);
+        packets.push(packet.data.to_vec());
+    }
+    let out = capture.with_file_name(name);
+    let file = std::io::BufWriter::new(fs::File::create(&out).unwrap());
+    let mut writer = PcapWriter::new(file, LinkType::ETHERNET).unwrap();
+    let last = *times.last().unwrap();
+    let times = times.into_iter().chain(std::iter::repeat(last));
+    for (number, (at, data)) in (1..).zip(times.zip(rewrite(packets))) {
+        let original_len = u32::try_from(data.len()).unwrap();
+        writer.write(&packet(at, number, original_len, &data)).unwrap();
+    }
+    writer.finish().unwrap();
+    out
+}
+
+fn packet(at: Timestamp, number: u64, original_len: u32, data: &[u8]) -> Packet<'_> {
+    Packet { at, link: LinkType::ETHERNET, number, interface: 0, original_len, data }
+}
+
+/// The next of a sequence of numbers that looks random and is always the same (a linear congruential
+/// generator with Knuth's constants for MMIX).
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+/// Whether `part` can be had from `whole` by leaving some out.
+fn is_subsequence(part: &[Fact], whole: &[Fact]) -> bool {
+    let mut rest = whole.iter();
+    part.iter().all(|fact| rest.any(|other| other == fact))
+}
+
+#[track_caller]
+fn assert_is_subsequence(port: u16, part: &[Fact], whole: &[Fact]) {
+    let stranger = part.iter().find(|fact| !whole.contains(fact));
+    assert!(
+        is_subsequence(part, whole),
+        "port {port}: invented, altered or out of order; not there: {stranger:?}"
+    );
+}
+
+fn every_logged_request_is_read_and_none_is_invented(mtu: u16) {
+    let traffic = or_skip!(Traffic::record(mtu));
+    let read = by_port(&inspect(&traffic.capture()));
+    let mut logged = BTreeMap::<u16, Vec<Fact>>::new();
+    for line in &traffic.log {
+        let fact = (line.method().to_owned(), line.target().to_owned(), u64::from(line.status), line.length);
+        logged.entry(line.client_port.unwrap()).or_default().push(fact);
+    }
+    assert!(logged.values().map(Vec::len).sum::<usize>() > 100, "there was hardly any traffic");
+    for (port, read) in &read {
+        let logged = logged.get(port).unwrap_or_else(|| panic!("nothing was logged from port {port}"));
+        // wrk stops in the middle: of the last request of a connection the server may have logged more
+        // than it sent, or what nobody waited for.
+        let until = logged.len().saturating_sub(1);
+        assert!(read.len() >= until, "port {port}: {} read, {} logged", read.len(), logged.len());
+        assert_eq!(read[..until], logged[..until], "port {port}");
+        assert_is_subsequence(*port, &read[until..], logged);
+    }
+    let unread = logged.iter().filter(|(port, lines)| !read.contains_key(port) && lines.len() > 1);
+    assert_eq!(unread.count(), 0, "connections of which nothing was read");
+}
+
+#[test]
+fn every_request_that_nginx_logged_is_read_and_none_is_invented() {
+    every_logged_request_is_read_and_none_is_invented(1500);
+}
+
+#[test]
+fn the_same_with_packets_of_576_bytes() {
+    every_logged_request_is_read_and_none_is_invented(576);
+}
+
+#[test]
+fn order_and_copies_of_packets_change_nothing_and_loss_only_what_it_hits() {
+    let traffic = or_skip!(Traffic::record(1500));
+    let exchanges = inspect(&traffic.capture());
+    let whole = by_port(&exchanges);
+
+    let shuffled = rewritten(&traffic.capture(), "shuffled.pcap", |mut packets| {
+        let mut state = 1;
+        for at in 1..packets.len() {
+            match next(&mut state) % 20 {
+                0 => packets.swap(at - 1, at),
+                1 => packets[at - 1] = packets[at].clone(),
+                _ => {}
+            }
+        }
+        packets
+    });
+    // Where a copy took the place of a packet, that packet is lost; elsewhere only the order has changed.
+    for (port, read) in by_port(&inspect(&shuffled)) {
+        assert_is_subsequence(port, &read, &whole[&port]);
+    }
+
+    let reordered = rewritten(&traffic.capture(), "reordered.pcap", |packets| {
+        let mut state = 2;
+        let mut out: Vec<Vec<u8>> = Vec::new();
+        for packet in packets {
+            let back = usize::try_from(next(&mut state) % 40).unwrap();
+            let place = if back < 4 { out.len().saturating_sub(back) } else { out.len() };
+            if back == 5 {
+                out.push(packet.clone());
+            }
+            out.insert(place, packet);
+        }
+        out
+    });
+    assert_eq!(by_port(&inspect(&reordered)), whole);
+
+    let lossy = rewritten(&traffic.capture(), "lossy.pcap", |packets| {
+        let mut state = 3;
+        packets.into_iter().filter(|_| next(&mut state) % 50 != 0).collect()
+    });
+    let lossy = by_port(&inspect(&lossy));
+    for (port, read) in &lossy {
+        assert_is_subsequence(*port, read, &whole[port]);
+    }
+    let count = |ports: &BTreeMap<u16, Vec<Fact>>| ports.values().map(Vec::len).sum::<usize>();
+    assert!(count(&lossy) * 2 > count(&whole), "{} of {} survived 2 % loss", count(&lossy), count(&whole));
+}
