@@ -6,7 +6,7 @@
 //! remote command here, and tcpdump by one that ends after some packets of traffic, which the test makes.
 
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
 
 #[macro_use]
 mod support;
