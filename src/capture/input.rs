@@ -77,6 +77,14 @@ impl Origin {
         pump.map(|pump| Box::new(pump) as Stream).map_err(|error| not_opened(self.name(), error))
     }
 
+    /// How many bytes it has on disk, where it is a file.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Self::File(path) => fs::metadata(path).ok().map(|metadata| metadata.len()),
+            Self::Stdin | Self::Url(_) | Self::Special(_) => None,
+        }
+    }
+
     fn open_plain(&self) -> Result<Stream, CaptureError> {
         match self {
             Self::Stdin => Ok(Box::new(io::stdin())),

@@ -21,6 +21,7 @@ mod pcap_writer;
 mod pcapng;
 mod pcapng_options;
 mod pcapng_writer;
+mod progress;
 mod pump;
 #[cfg(feature = "cli")]
 mod remote;
@@ -38,6 +39,7 @@ pub use filter::{FilterError, PacketFilter};
 pub use input::Input;
 pub use pcap_writer::{PcapWriter, Precision};
 pub use pcapng_writer::PcapngWriter;
+pub use progress::BytesRead;
 pub use pump::Cancel;
 pub use set::CaptureSet;
 pub use sniff::LooksLike;

@@ -7,6 +7,7 @@ use super::PacketSource;
 use super::error::CaptureError;
 use super::file::{self, CaptureFile, Record};
 use super::input::{self, Input, Origin, Place, Stream};
+use super::progress::BytesRead;
 use super::pump::Cancel;
 use super::stats::{CaptureStats, FileStats, SkippedFile};
 use crate::packet::Packet;
@@ -44,6 +45,7 @@ pub struct CaptureSet {
     interfaces: u32,
     open: usize,
     cancel: Cancel,
+    progress: BytesRead,
 }
 
 /// A file of the set.
@@ -83,10 +85,12 @@ impl CaptureSet {
             interfaces: 0,
             open: 0,
             cancel: Cancel::default(),
+            progress: BytesRead::default(),
         };
         for place in places {
             set.add_place(place, files == 1)?;
         }
+        set.progress.expect(set.members.iter().map(|member| member.origin.size()).sum());
         if set.members.is_empty() { Err(CaptureError::NothingNamed) } else { Ok(set) }
     }
 
@@ -103,6 +107,12 @@ impl CaptureSet {
             files: self.members.iter().map(Member::stats).collect(),
             skipped: self.skipped.clone(),
         }
+    }
+
+    /// How far it has been read.
+    #[must_use]
+    pub fn progress(&self) -> BytesRead {
+        self.progress.clone()
     }
 
     /// Adds the files of a place; a folder or pattern must have a capture among its files.
@@ -130,7 +140,9 @@ impl CaptureSet {
     fn add(&mut self, origin: Origin, alone: bool) -> Result<(), CaptureError> {
         let keep = alone || !origin.reopens();
         let buffer = if keep { self.buffer() } else { PEEK_BUFFER };
-        let mut state = State::open(&origin, buffer, &self.cancel)?;
+        // What is only looked at is read again, and counts then.
+        let progress = if keep { self.progress.clone() } else { BytesRead::default() };
+        let mut state = State::open(&origin, buffer, &self.cancel, &progress)?;
         if let State::Open(file, record) = &state {
             self.queue.push(Reverse((record.at, self.members.len())));
             if keep {
@@ -188,7 +200,7 @@ impl CaptureSet {
             let member = &mut self.members[index];
             if let State::Waiting(stats) = &member.state {
                 let stats = stats.clone();
-                match State::open(&member.origin, buffer, &self.cancel) {
+                match State::open(&member.origin, buffer, &self.cancel, &self.progress) {
                     Ok(state) => {
                         self.open += usize::from(matches!(state, State::Open(..)));
                         member.state = state;
@@ -235,8 +247,14 @@ impl Member {
 
 impl State {
     /// Opens a file and reads to its first packet; a capture without packets is finished.
-    fn open(origin: &Origin, buffer: usize, cancel: &Cancel) -> Result<Self, CaptureError> {
-        let mut file = CaptureFile::with_buffer(origin.name(), origin.open(cancel)?, buffer)?;
+    fn open(
+        origin: &Origin,
+        buffer: usize,
+        cancel: &Cancel,
+        progress: &BytesRead,
+    ) -> Result<Self, CaptureError> {
+        let stream: Stream = Box::new(progress.count(origin.open(cancel)?));
+        let mut file = CaptureFile::with_buffer(origin.name(), stream, buffer)?;
         Ok(match file.advance()? {
             Some(record) => Self::Open(Box::new(file), record),
             None => Self::Finished(file.stats()),

@@ -5,11 +5,14 @@ mod line;
 mod table;
 
 use std::cell::Cell;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 
 use super::args::{Digest, Global, Inspect, InspectFormat};
+use super::progress::Display;
 use super::{Exit, exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config;
@@ -51,6 +54,7 @@ fn print(
 ) -> anyhow::Result<Exit> {
     let goes_on = Cell::new(true);
     let (document, broken_off) = {
+        let _display = display(&source, &printer, global);
         let sequencer = Sequencer::new(SequencerLimits::default(), |told| {
             if let Told::Exchange(exchange) = told {
                 goes_on.set(printer.exchange(&exchange));
@@ -63,7 +67,7 @@ fn print(
         reading.listener_mut().finish();
         (Document::new(&reading.source().stats(), &reading.account()), broken_off)
     };
-    let printed = printer.printed;
+    let printed = printer.printed();
     printer.end(&document).context("cannot write to standard output")?;
     if !broken_off.is_empty() {
         for error in broken_off {
@@ -77,10 +81,18 @@ fn print(
     Ok(Exit::Pass)
 }
 
+/// Shows progress, unless the exchanges themselves appear on the terminal.
+fn display(source: &CaptureSet, printer: &Printer, global: &Global) -> Option<Display> {
+    let printed = Arc::clone(&printer.printed);
+    let counts = move || format!("{} exchanges", printed.load(Ordering::Relaxed));
+    (!io::stdout().is_terminal()).then(|| Display::start(global, source.progress(), counts))
+}
+
 /// Prints exchanges as they come, a page at a time.
 struct Printer {
     format: InspectFormat,
-    printed: u64,
+    /// How many; written by the printer alone.
+    printed: Arc<AtomicU64>,
     connection: ConnectionText,
     /// What is not written yet, and how much of it is written at once.
     page: Vec<u8>,
@@ -100,13 +112,17 @@ impl Printer {
         }
         Ok(Self {
             format,
-            printed: 0,
+            printed: Arc::default(),
             connection: ConnectionText::default(),
             page,
             page_size,
             failure: None,
             out,
         })
+    }
+
+    fn printed(&self) -> u64 {
+        self.printed.load(Ordering::Relaxed)
     }
 
     /// Prints one; says whether more can be printed.
@@ -119,7 +135,7 @@ impl Printer {
         let written = match self.format {
             InspectFormat::Text => table::row(&mut self.page, &line),
             InspectFormat::Json => {
-                self.page.extend_from_slice(if self.printed > 0 { b",\n" } else { b"\n" });
+                self.page.extend_from_slice(if self.printed() > 0 { b",\n" } else { b"\n" });
                 line.write_json(&mut self.page);
                 Ok(())
             }
@@ -129,7 +145,7 @@ impl Printer {
                 Ok(())
             }
         };
-        self.printed += 1;
+        self.printed.store(self.printed() + 1, Ordering::Relaxed);
         let written =
             written.and_then(|()| if self.page.len() < self.page_size { Ok(()) } else { self.turn_page() });
         self.failure = written.err();

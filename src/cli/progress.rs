@@ -1,8 +1,6 @@
 //! How far a run has come: a bar on a terminal, plain lines at intervals elsewhere.
 
 use std::io::{self, Write as _};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -11,7 +9,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::Global;
 use super::terminal;
-use crate::pipeline::Progress;
+use crate::capture::BytesRead;
 
 /// How often the bar is drawn anew.
 const FRAME: Duration = Duration::from_millis(100);
@@ -25,15 +23,19 @@ pub(super) struct Display {
 }
 
 impl Display {
-    /// Shows `progress`; `total` is the size of the capture in bytes, where that is known.
-    pub(super) fn start(global: &Global, progress: Arc<Progress>, total: Option<u64>) -> Self {
+    /// Shows how far the capture has been read, and what came of it as `counts` says.
+    pub(super) fn start(
+        global: &Global,
+        read: BytesRead,
+        counts: impl Fn() -> String + Send + 'static,
+    ) -> Self {
         let (stop, stopped) = mpsc::channel();
         if global.quiet {
             return Self { stop: None, drawing: None };
         }
         let interactive = terminal::is_interactive(global);
         let draw = move || {
-            if interactive { bar(&progress, total, &stopped) } else { lines(&progress, total, &stopped) }
+            if interactive { bar(&read, &counts, &stopped) } else { lines(&read, &counts, &stopped) }
         };
         // Without the thread the run goes on all the same, unseen.
         let drawing = thread::Builder::new().name("progress".to_owned()).spawn(draw).ok();
@@ -50,9 +52,9 @@ impl Drop for Display {
     }
 }
 
-fn bar(progress: &Progress, total: Option<u64>, stopped: &mpsc::Receiver<()>) {
-    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
-    let template = match total {
+fn bar(read: &BytesRead, counts: &dyn Fn() -> String, stopped: &mpsc::Receiver<()>) {
+    let bar = ProgressBar::with_draw_target(read.total(), ProgressDrawTarget::stderr());
+    let template = match read.total() {
         Some(_) => "{bar:24} {percent:>3} % {bytes_per_sec}, {eta} left  {msg}",
         None => "{spinner} {bytes} read, {bytes_per_sec}  {msg}",
     };
@@ -60,31 +62,18 @@ fn bar(progress: &Progress, total: Option<u64>, stopped: &mpsc::Receiver<()>) {
         bar.set_style(style);
     }
     while stopped.recv_timeout(FRAME) == Err(RecvTimeoutError::Timeout) {
-        bar.set_position(progress.read.load(Ordering::Relaxed));
-        bar.set_message(counts(progress));
+        bar.set_position(read.read());
+        bar.set_message(counts());
     }
     bar.finish_and_clear();
 }
 
-fn lines(progress: &Progress, total: Option<u64>, stopped: &mpsc::Receiver<()>) {
+fn lines(read: &BytesRead, counts: &dyn Fn() -> String, stopped: &mpsc::Receiver<()>) {
     let began = Instant::now();
     while stopped.recv_timeout(LINE) == Err(RecvTimeoutError::Timeout) {
-        let read = progress.read.load(Ordering::Relaxed);
-        let of = total.map(|total| format!(" of {}", HumanBytes(total))).unwrap_or_default();
+        let of = read.total().map(|total| format!(" of {}", HumanBytes(total))).unwrap_or_default();
         let seconds = began.elapsed().as_secs();
         // Where nobody reads stderr, the run goes on.
-        let _ = writeln!(io::stderr(), "{seconds} s: read {}{of}; {}", HumanBytes(read), counts(progress));
+        let _ = writeln!(io::stderr(), "{seconds} s: read {}{of}; {}", HumanBytes(read.read()), counts());
     }
-}
-
-fn counts(progress: &Progress) -> String {
-    let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    format!(
-        "{} requests: {} answered, {} failed, {} different, {} skipped",
-        of(&progress.requests),
-        of(&progress.done) - of(&progress.failed).min(of(&progress.done)),
-        of(&progress.failed),
-        of(&progress.different),
-        of(&progress.skipped)
-    )
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
@@ -28,13 +29,12 @@ use crate::route::Mirror;
 pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let inputs = config::inputs(&args.reading.captures);
-    let total = total_size(&inputs);
     let job = job(args, clock, &inputs)?;
     if args.output.no_redact {
         terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
     }
     let folder = job.folder.clone();
-    let outcome = carry_out(job, global, total)?;
+    let outcome = carry_out(job, global)?;
     conclude(&outcome, &folder, global)
 }
 
@@ -114,24 +114,15 @@ fn options(args: &Replay) -> Vec<String> {
     options
 }
 
-/// The size of the capture on disk, where it is all plain files, so that progress can be told in shares.
-fn total_size(inputs: &[Input]) -> Option<u64> {
-    let size = |input: &Input| match input {
-        Input::Path(path) => {
-            let compressed = path.extension().is_some_and(|e| e == "gz" || e == "zst");
-            std::fs::metadata(path).ok().filter(|m| m.is_file() && !compressed).map(|m| m.len())
-        }
-        Input::Stdin | Input::Url(_) => None,
-    };
-    inputs.iter().map(size).sum()
-}
-
 /// Runs a job on a runtime of its own, with a progress bar, until its end or Ctrl-C.
-pub(super) fn carry_out(job: Job, global: &Global, total: Option<u64>) -> Result<RunOutcome, RunError> {
+pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunError> {
     let refused = |source| RunError::System { what: "an asynchronous runtime", source };
     let runtime = Runtime::new().map_err(refused)?;
     let progress = Arc::new(Progress::default());
-    let display = Display::start(global, Arc::clone(&progress), total);
+    let display = Display::start(global, job.source.progress(), {
+        let progress = Arc::clone(&progress);
+        move || counts(&progress)
+    });
     let quiet = global.quiet;
     let outcome = runtime.block_on(async {
         let (handle, signal) = stop_channel();
@@ -144,6 +135,19 @@ pub(super) fn carry_out(job: Job, global: &Global, total: Option<u64>) -> Result
     });
     drop(display);
     outcome
+}
+
+/// What became of the requests so far.
+fn counts(progress: &Progress) -> String {
+    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    format!(
+        "{} requests: {} answered, {} failed, {} different, {} skipped",
+        of(&progress.requests),
+        of(&progress.done) - of(&progress.failed).min(of(&progress.done)),
+        of(&progress.failed),
+        of(&progress.different),
+        of(&progress.skipped)
+    )
 }
 
 /// Prints the summary and says how the process ends.

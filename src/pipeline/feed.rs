@@ -15,8 +15,6 @@ use crate::route::{Draw, Mirror, Role};
 /// How far a run has come; read while it goes on.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes of capture read: packets with their headers in the file.
-    pub read: AtomicU64,
     /// Requests found.
     pub requests: AtomicU64,
     /// Requests not sent, by intent.

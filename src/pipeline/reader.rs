@@ -1,20 +1,17 @@
 //! The thread that reads: from the capture to the feed, and the account of what it read.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::RunError;
-use super::feed::{Feed, Halt, Progress};
+use super::feed::{Feed, Halt};
 use super::reading::{Account, Reading, ReadingOptions};
 use crate::anomaly::AnomalyCounts;
-use crate::capture::{CaptureError, CaptureSet, CaptureStats, PacketSource};
+use crate::capture::{CaptureError, CaptureSet, CaptureStats};
 use crate::exchange::{Sequencer, SequencerLimits, Told};
 use crate::record::CaptureTotals;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 
-/// What a packet costs in a file beside its bytes (the packet header of pcap).
-const PACKET_HEADER: u64 = 16;
 /// Damaged files that are described each.
 const MOST_TOLD: usize = 10;
 
@@ -89,37 +86,18 @@ fn read(
     signal: &StopSignal,
     stop: &StopHandle,
 ) -> Read {
-    let progress = Arc::clone(&feed.progress);
     let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| feed.take(told));
-    let mut reading = Reading::new(Counted { source, progress }, options, sequencer);
+    let mut reading = Reading::new(source, options, sequencer);
     let broken_off = reading.read_while(|| signal.state() == Stop::Run);
     reading.finish();
     reading.listener_mut().finish();
-    let (stats, account) = (reading.source().source.stats(), reading.account());
+    let (stats, account) = (reading.source().stats(), reading.account());
     drop(reading);
     if matches!(feed.halt, Some(Halt::Refused(_))) {
         stop.raise();
         stop.raise();
     }
     Read { stats, account, broken_off, rows: feed.rows, halt: feed.halt.take() }
-}
-
-/// Counts what is read.
-struct Counted {
-    source: CaptureSet,
-    progress: Arc<Progress>,
-}
-
-impl PacketSource for Counted {
-    type Error = CaptureError;
-
-    fn next_packet(&mut self) -> Result<Option<crate::packet::Packet<'_>>, CaptureError> {
-        let packet = self.source.next_packet()?;
-        if let Some(packet) = &packet {
-            self.progress.read.fetch_add(packet.data.len() as u64 + PACKET_HEADER, Ordering::Relaxed);
-        }
-        Ok(packet)
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Files, folders and patterns as one capture.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+
+use flate2::write::GzEncoder;
 
 use super::super::{ByteOrder, CaptureError, CaptureSet, Input, LooksLike, PacketSource, Precision};
 use super::round_trip::{pcap, pcapng};
@@ -181,4 +184,37 @@ fn a_large_rotated_set_needs_few_descriptors() {
     }
     assert_eq!(packets, 6000);
     assert!(most <= 2, "{most} files open at once");
+}
+
+#[test]
+fn progress_ends_at_the_size_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut size = 0;
+    // One file after the other, and the last two side by side.
+    for (name, seconds) in [("a", [1, 2]), ("b.gz", [3, 4]), ("c", [5, 7]), ("d", [6, 8])] {
+        let path = folder.path().join(name);
+        write(&path, &seconds);
+        if name == "b.gz" {
+            let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::default());
+            gzip.write_all(&fs::read(&path).unwrap()).unwrap();
+            fs::write(&path, gzip.finish().unwrap()).unwrap();
+        }
+        size += fs::metadata(path).unwrap().len();
+    }
+    fs::write(folder.path().join("notes.txt"), "not to be read").unwrap();
+    let mut set = open(folder.path()).unwrap();
+    let progress = set.progress();
+    assert_eq!((progress.read(), progress.total()), (0, Some(size)));
+    assert!(set.next_packet().unwrap().is_some());
+    assert!((1..size).contains(&progress.read()), "{progress:?}");
+    assert_eq!(drain_rest(&mut set), 7);
+    assert_eq!(progress.read(), size);
+}
+
+fn drain_rest(set: &mut CaptureSet) -> usize {
+    let mut packets = 0;
+    while set.next_packet().unwrap().is_some() {
+        packets += 1;
+    }
+    packets
 }
