@@ -105,7 +105,7 @@ pub(crate) fn bound_by_modes() -> Result<Command, Skip> {
 fn a_file_that_may_not_be_read_is_an_error_that_says_so() {
     let program = Shadowcap::under(or_skip!(bound_by_modes()), ["inspect", "secret.pcap"]);
     let program = with_file(program, "secret.pcap", &made::exchanges(1, 1).bytes);
-    let mode = std::fs::Permissions::from_mode(0);
+    let mode = std::fs::Permissions::from_mode(0o000);
     std::fs::set_permissions(program.folder().join("secret.pcap"), mode).unwrap();
     refuses(&program.run(), 3, &["secret.pcap: permission denied", "owner or mode"]);
 }

@@ -1,12 +1,15 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::made;
-use crate::support::{Finished, RawServer, Reply, Running, Script, Shadowcap};
+use crate::support::{Finished, PATIENCE, RawServer, Reply, Running, Script, Shadowcap};
 use crate::{ends, none_came_twice, replay, same_v2, summary, summary_in, with_file};
 
 /// A v2 that answers so many requests, and holds the next one back for `delay`, or for ever.
@@ -101,4 +104,42 @@ fn a_pipe_that_gives_nothing_more_does_not_keep_a_run_from_stopping() {
     let summary = summary(&finished);
     assert_eq!(summary["exchanges"]["captured"], 10, "{summary:#}");
     assert!(!summary["anomalies"].as_object().unwrap().contains_key("truncated-file"), "{summary:#}");
+}
+
+/// An address where connections are neither accepted nor refused, while the value is kept.
+fn deaf_address() -> (SocketAddr, (Socket, Vec<Socket>)) {
+    let new = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let listener = new();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Linux drops what asks for a connection when the queue of those not yet accepted is full.
+    let queue = (0..4).map(|_| {
+        let socket = new();
+        socket.set_nonblocking(true).unwrap();
+        let _ = socket.connect(&address);
+        socket
+    });
+    let queue = queue.collect();
+    (address.as_socket().unwrap(), (listener, queue))
+}
+
+#[test]
+fn a_second_ctrl_c_does_not_wait_for_a_connection_either() {
+    let (deaf, _kept) = deaf_address();
+    let program = replay(&format!("http://{deaf}"), &["a.pcap", "--timeout", "60s"]);
+    let running = with_file(program, "a.pcap", &made::exchanges(1, 10).bytes).spawn();
+    // The recording's folder is made before anything is sent, and Ctrl-C is heard by then.
+    let begun = running.folder().join("run/recording/segment-00001.ndjson.zst");
+    let deadline = Instant::now() + PATIENCE;
+    while !begun.exists() {
+        assert!(Instant::now() < deadline, "the run did not begin");
+        std::thread::yield_now();
+    }
+    running.interrupt();
+    running.process.wait_for_stderr("Stopping");
+    running.interrupt();
+    let finished = running.wait();
+    ends(&finished, 130);
+    assert_eq!(summary(&finished)["exchanges"]["skipped"]["interrupted"], 10, "{finished}");
 }
