@@ -124,16 +124,27 @@ fn deaf_address() -> (SocketAddr, (Socket, Vec<Socket>)) {
     (address.as_socket().unwrap(), (listener, queue))
 }
 
+/// How many sockets of this machine wait for this address to accept them: `/proc/net/tcp` names addresses in
+/// hexadecimal, and the state `SYN_SENT` by 02.
+fn connecting_to(address: SocketAddr) -> usize {
+    let remote = format!("0100007F:{:04X}", address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_waiting = |line: &&str| {
+        let mut words = line.split_whitespace().skip(2);
+        words.next() == Some(&remote) && words.next() == Some("02")
+    };
+    table.lines().filter(is_waiting).count()
+}
+
 #[test]
 fn a_second_ctrl_c_does_not_wait_for_a_connection_either() {
     let (deaf, _kept) = deaf_address();
+    let before = connecting_to(deaf);
     let program = replay(&format!("http://{deaf}"), &["a.pcap", "--timeout", "60s"]);
     let running = with_file(program, "a.pcap", &made::exchanges(1, 10).bytes).spawn();
-    // The recording's folder is made before anything is sent, and Ctrl-C is heard by then.
-    let begun = running.folder().join("run/recording/segment-00001.ndjson.zst");
     let deadline = Instant::now() + PATIENCE;
-    while !begun.exists() {
-        assert!(Instant::now() < deadline, "the run did not begin");
+    while connecting_to(deaf) == before {
+        assert!(Instant::now() < deadline, "no connection was tried");
         std::thread::yield_now();
     }
     running.interrupt();
