@@ -169,7 +169,7 @@ fn what_comes_before_damage_is_replayed_and_nothing_is_proved() {
     assert_eq!((v2.requests().len(), &same["verdict"]), (10, &"inconclusive".into()));
     assert!(reasons(&same).contains(&damage), "{same:#}");
     assert!(same["broken_off"].as_str().unwrap().contains(&damage));
-    for report in ["run/report.html", "run/summary.md"] {
+    for report in ["run/report.html", "run/summary.md", "run/junit.xml"] {
         assert!(replayed.file(report).contains(&damage), "{report}");
     }
 
