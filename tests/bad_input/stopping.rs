@@ -95,7 +95,7 @@ fn a_pipe_that_gives_nothing_more_does_not_keep_a_run_from_stopping() {
     let running = program.spawn();
     let mut writer = OpenOptions::new().write(true).open(&pipe).unwrap();
     writer.write_all(&made::exchanges(1, 10).bytes).unwrap();
-    v2.wait_for_requests(1);
+    v2.wait_for_requests(10);
     running.interrupt();
     let finished = running.wait();
     // Only now does the pipe end.
