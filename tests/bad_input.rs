@@ -69,9 +69,9 @@ fn ends(finished: &Finished, code: i32) {
 fn refuses(finished: &Finished, code: i32, parts: &[&str]) {
     ends(finished, code);
     finished.stderr_has("error: ");
-    parts.iter().for_each(|part| {
+    for part in parts {
         finished.stderr_has(part);
-    });
+    }
     assert!(!finished.folder().join("run").exists(), "a folder was left behind\n{finished}");
 }
 

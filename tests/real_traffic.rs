@@ -1,7 +1,7 @@
 //! Real servers, real clients, a real tcpdump between them: what is read is what the server logged.
 
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
 
 #[macro_use]
 mod support;
@@ -233,7 +233,7 @@ fn order_and_copies_of_packets_change_nothing_and_loss_only_what_it_hits() {
 
     let lossy = rewritten(&traffic.capture(), "lossy.pcap", |packets| {
         let mut state = 3;
-        packets.into_iter().filter(|_| next(&mut state) % 50 != 0).collect()
+        packets.into_iter().filter(|_| !next(&mut state).is_multiple_of(50)).collect()
     });
     let lossy = by_port(&inspect(&lossy));
     for (port, read) in &lossy {

@@ -67,14 +67,6 @@ impl Origin {
         matches!(self, Self::File(_) | Self::Url(_))
     }
 
-    /// How many bytes it has on disk, where it is a file.
-    pub(super) fn size(&self) -> Option<u64> {
-        match self {
-            Self::File(path) => fs::metadata(path).ok().map(|metadata| metadata.len()),
-            Self::Stdin | Self::Url(_) | Self::Special(_) => None,
-        }
-    }
-
     /// Opens the stream. One that can stall is read until `cancel` gives it up.
     pub(super) fn open(&self, cancel: &Cancel) -> Result<Stream, CaptureError> {
         let stream = self.open_plain()?;
@@ -83,6 +75,14 @@ impl Origin {
         }
         let pump = Pump::start(stream, cancel.clone());
         pump.map(|pump| Box::new(pump) as Stream).map_err(|error| not_opened(self.name(), error))
+    }
+
+    /// How many bytes it has on disk, where it is a file.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Self::File(path) => fs::metadata(path).ok().map(|metadata| metadata.len()),
+            Self::Stdin | Self::Url(_) | Self::Special(_) => None,
+        }
     }
 
     fn open_plain(&self) -> Result<Stream, CaptureError> {

@@ -44,8 +44,8 @@ pub struct CaptureSet {
     packets: u64,
     interfaces: u32,
     open: usize,
-    progress: BytesRead,
     cancel: Cancel,
+    progress: BytesRead,
 }
 
 /// A file of the set.
@@ -84,8 +84,8 @@ impl CaptureSet {
             packets: 0,
             interfaces: 0,
             open: 0,
-            progress: BytesRead::default(),
             cancel: Cancel::default(),
+            progress: BytesRead::default(),
         };
         for place in places {
             set.add_place(place, files == 1)?;
@@ -142,7 +142,7 @@ impl CaptureSet {
         let buffer = if keep { self.buffer() } else { PEEK_BUFFER };
         // What is only looked at is read again, and counts then.
         let progress = if keep { self.progress.clone() } else { BytesRead::default() };
-        let mut state = State::open(&origin, buffer, &progress, &self.cancel)?;
+        let mut state = State::open(&origin, buffer, &self.cancel, &progress)?;
         if let State::Open(file, record) = &state {
             self.queue.push(Reverse((record.at, self.members.len())));
             if keep {
@@ -200,7 +200,7 @@ impl CaptureSet {
             let member = &mut self.members[index];
             if let State::Waiting(stats) = &member.state {
                 let stats = stats.clone();
-                match State::open(&member.origin, buffer, &self.progress, &self.cancel) {
+                match State::open(&member.origin, buffer, &self.cancel, &self.progress) {
                     Ok(state) => {
                         self.open += usize::from(matches!(state, State::Open(..)));
                         member.state = state;
@@ -250,8 +250,8 @@ impl State {
     fn open(
         origin: &Origin,
         buffer: usize,
-        progress: &BytesRead,
         cancel: &Cancel,
+        progress: &BytesRead,
     ) -> Result<Self, CaptureError> {
         let stream: Stream = Box::new(progress.count(origin.open(cancel)?));
         let mut file = CaptureFile::with_buffer(origin.name(), stream, buffer)?;

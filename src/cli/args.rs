@@ -188,7 +188,8 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   shadowcap replay yesterday.pcap --to http://v2.staging:8080
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
-  kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' | shadowcap replay - --to http://127.0.0.1:8080";
+  kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
+    shadowcap replay - --to http://127.0.0.1:8080";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]

@@ -69,10 +69,10 @@ fn print(
     };
     let printed = printer.printed();
     printer.end(&document).context("cannot write to standard output")?;
-    for error in &broken_off {
-        exit::complain(&error.to_string());
-    }
     if !broken_off.is_empty() {
+        for error in broken_off {
+            exit::complain(&error.to_string());
+        }
         return Ok(Exit::Inconclusive);
     }
     if printed == 0 {

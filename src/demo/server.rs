@@ -99,7 +99,9 @@ async fn serve(mut stream: TcpStream, version: Version, served: Arc<AtomicU64>) 
             let answer = shop::answer(version, asked(&request));
             tokio::time::sleep(answer.after).await;
             served.fetch_add(1, Ordering::Relaxed);
-            if stream.write_all(&encode(&answer, request.head.method() == b"HEAD")).await.is_err() {
+            let wire = encode(&answer, request.head.method() == b"HEAD");
+            // The client may want it closed (RFC 9112, section 9.6).
+            if stream.write_all(&wire).await.is_err() || !request.keep_alive() {
                 return;
             }
         }

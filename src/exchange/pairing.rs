@@ -43,12 +43,15 @@ pub(super) struct Pairing {
     orphan: bool,
     /// A hole among pipelined requests, before the request of this place.
     lost_request: Option<u32>,
+    /// A hole among the requests since the last of them, and whether bytes between messages are in it.
+    hole: Option<bool>,
     /// A hole among the responses, which came when the requests before this place had been sent.
     lost_response: Option<LostResponses>,
     /// How many responses were read, and their bytes.
     answered: (u64, u64),
-    /// Since a hole among pipelined messages the pairing is in doubt, until no request is open.
-    doubt: bool,
+    /// Since a hole among pipelined messages the pairing is in doubt from this place on, until no request
+    /// is open.
+    doubt: Option<u32>,
     /// Answers are not waited for any more.
     given_up: bool,
     /// Bytes of memory in `open`.
@@ -116,6 +119,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
 
     fn head(&mut self, head: &RequestHead, first_byte: Timestamp) -> Asked {
         let Some(start) = self.0.beginning.take() else { return Asked::Other };
+        self.0.judge_hole();
         let nth = self.0.count_start(first_byte);
         let asked = Asked::by(head.method());
         self.0.open.push_back(Open {
@@ -152,12 +156,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     }
 
     fn lost(&mut self, missing: u64) {
-        let pairing = &mut *self.0;
-        // The answer to the last request may be awaited for no other reason than that the hole tore
-        // that request: only one before it proves that the client does not wait for answers.
-        if missing > 0 && pairing.awaited() > 1 {
-            pairing.lost_request = Some(pairing.end());
-        }
+        self.0.hole = Some(missing > 0 || self.0.hole == Some(true));
     }
 }
 
@@ -179,7 +178,10 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
 
     fn message(&mut self, response: Response) {
         if !response.head.is_final() {
-            if let Some(open) = self.0.answering() {
+            self.0.pass_holes(&mut self.1);
+            if !self.0.orphan
+                && let Some(open) = self.0.answering()
+            {
                 open.interim.push(response.head.status);
             }
             return;
@@ -195,7 +197,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             && response.head.headers.all("upgrade").any(|value| value.eq_ignore_ascii_case(b"h2c"));
         self.0.answered.0 += 1;
         self.0.answered.1 += response.head.raw.len() as u64 + response.body.len;
-        let doubt = self.0.doubt;
+        let doubt = self.0.doubt.is_some_and(|from| self.0.next >= from);
         if let Some(open) = self.0.answering() {
             open.answer = Answer::Here(Box::new(response));
             if doubt {
@@ -212,8 +214,10 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             let missing = missing.saturating_add(earlier);
             self.0.lost_response = Some(LostResponses { sent_before: self.0.end(), missing });
         }
-        // Whatever held the place of a lost request, its answer may be in this hole.
-        self.0.lost_request = None;
+        // The answer to a lost request may be in this hole, or not.
+        if let Some(place) = self.0.lost_request.take() {
+            self.0.doubt_from(place);
+        }
     }
 
     fn is_headless(&mut self) -> bool {
@@ -261,6 +265,26 @@ impl Pairing {
         self.open.get_mut(usize::try_from(at).ok()?)
     }
 
+    /// Once a request begins behind a hole: where one before the hole has no answer yet, the client does not
+    /// wait for answers, so there may be requests in the hole. Where the answers have a hole as well, nothing
+    /// can be told.
+    fn judge_hole(&mut self) {
+        let Some(between) = self.hole.take() else { return };
+        if self.awaited() == 0 || self.lost_response.is_some() {
+            return;
+        }
+        let place = self.end();
+        if between && self.lost_request.is_none() {
+            self.lost_request = Some(place);
+        } else {
+            self.doubt_from(place);
+        }
+    }
+
+    fn doubt_from(&mut self, place: u32) {
+        self.doubt = Some(self.doubt.map_or(place, |from| from.min(place)));
+    }
+
     /// How many requests before this one began at the same time.
     fn count_start(&mut self, at: Timestamp) -> u32 {
         let nth = self.last_start.filter(|&(last, _)| last == at).map_or(0, |(_, nth)| nth + 1);
@@ -274,7 +298,7 @@ impl Pairing {
         if let Some(LostResponses { sent_before, missing }) = self.lost_response.take() {
             let before = sent_before.saturating_sub(self.next);
             if before > 1 {
-                self.doubt = true;
+                self.doubt_from(self.next);
                 self.answer_none(
                     self.next.saturating_add(self.likely_lost(missing).min(before)),
                     Anomaly::StreamGap,
@@ -286,7 +310,7 @@ impl Pairing {
         }
         if self.lost_request == Some(self.next) {
             self.lost_request = None;
-            self.doubt = true;
+            self.doubt_from(self.next);
             self.orphan = true;
         }
     }
@@ -322,7 +346,7 @@ impl Pairing {
             open.tell(ordinal, context);
         }
         if self.open.is_empty() {
-            self.doubt = false;
+            self.doubt = None;
         }
     }
 }

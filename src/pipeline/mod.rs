@@ -4,14 +4,17 @@
 //! [`run`] is a whole replay: reading in a thread of its own, sending on the runtime, judging as
 //! outcomes come. [`report`] judges the rows of a recording again, through the same code.
 
+mod error;
 mod feed;
 mod judging;
+mod reader;
 mod reading;
 mod report;
 mod run;
 
+pub use error::RunError;
 pub use feed::Progress;
 pub use judging::judged;
 pub use reading::{Account, Reading, ReadingOptions};
 pub use report::{RECORDING, report};
-pub use run::{Job, RunError, RunOutcome, run};
+pub use run::{Job, RunOutcome, run};

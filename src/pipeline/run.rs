@@ -10,25 +10,24 @@
 //! what waits with "interrupted", reading ends at the next packet, and the reports are of what there is.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use tokio::sync::mpsc;
 
+use super::RunError;
 use super::feed::{Feed, Halt, Pending, Progress};
 use super::judging::judged;
-use super::reading::{Account, Reading, ReadingOptions};
+use super::reader::{Read, spawn_reader};
+use super::reading::ReadingOptions;
 use super::report::RECORDING;
 use crate::anomaly::AnomalyCounts;
-use crate::capture::{Cancel, CaptureError, CaptureSet, CaptureStats};
+use crate::capture::{Cancel, CaptureSet};
 use crate::diff::Verdict;
-use crate::exchange::{Sequencer, SequencerLimits, Told};
-use crate::record::{CaptureTotals, Finished, RecordError, Redactor, Row, Run, Writer};
+use crate::record::{Finished, RecordError, Redactor, Row, Run, Writer};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
-use crate::replay::guard::{CapturedServer, Guard};
+use crate::replay::guard::Guard;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::replay::{Outcome, Planner};
 use crate::report::{Gate, ReportError, Reporter, Summary, visible};
@@ -36,8 +35,6 @@ use crate::route::Mirror;
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
 const WAITING: usize = 256;
-/// Damaged files that are described each.
-const MOST_TOLD: usize = 10;
 
 /// What is to be done.
 pub struct Job {
@@ -74,67 +71,6 @@ pub struct RunOutcome {
     pub broken_off: Option<String>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
-}
-
-/// Why there are no reports.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The target is a server of the capture.
-    #[error(transparent)]
-    CapturedServer(#[from] CapturedServer),
-    /// The recording could not be written or read.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// A report could not be written.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-    /// The run's folder could not be made.
-    #[error("cannot make the run's folder {}: {source}; choose another with --out", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The target is a server of the capture, which was seen only after requests had been sent.
-    #[error(
-        "{refused}. Nothing more was sent, but {sent} requests that came before it in the capture had been sent before; \
-         `shadowcap report {}` shows them",
-        folder.display()
-    )]
-    CapturedServerMet {
-        /// The first request to the target.
-        refused: CapturedServer,
-        /// How many requests had been sent.
-        sent: u64,
-        /// Where they are recorded.
-        folder: PathBuf,
-    },
-    /// The recording or a report could not be written any more while requests were sent.
-    #[error(
-        "{source}. Nothing more was sent; `shadowcap report {}` shows what was recorded until then",
-        folder.display()
-    )]
-    Unkept {
-        /// What could not be written.
-        source: Box<RunError>,
-        /// The run's folder.
-        folder: PathBuf,
-    },
-    /// A stage of the pipeline broke down.
-    #[error("shadowcap broke down while {stage}, which is a defect of its own; please report it")]
-    Defect {
-        /// What it was doing.
-        stage: &'static str,
-    },
-    /// The system gave no thread or no randomness.
-    #[error("the system refused {what}: {source}")]
-    System {
-        /// What was asked for.
-        what: &'static str,
-        /// What it said.
-        source: io::Error,
-    },
 }
 
 /// Makes a folder and those above it, and says which it made, the innermost first.
@@ -244,78 +180,6 @@ async fn give_up(reading: Cancel, mut signal: StopSignal) {
     reading.cancel();
 }
 
-fn totals(stats: &CaptureStats, account: &Account) -> CaptureTotals {
-    CaptureTotals {
-        files: stats.files.iter().map(|file| file.name.to_string()).collect(),
-        packets: stats.packets(),
-        bytes: stats.bytes(),
-        connections: account.streams.connections + account.streams.empty_connections,
-        lost_bytes: account.streams.total().lost,
-        first_packet: stats.first_packet(),
-        last_packet: stats.last_packet(),
-    }
-}
-
-/// What the reading thread leaves behind.
-struct Read {
-    stats: CaptureStats,
-    account: Account,
-    broken_off: Vec<CaptureError>,
-    /// Rows that were handed on.
-    rows: u64,
-    halt: Option<Halt>,
-}
-
-fn spawn_reader(
-    source: CaptureSet,
-    options: ReadingOptions,
-    feed: Feed,
-    signal: StopSignal,
-    stop: Arc<StopHandle>,
-) -> Result<thread::JoinHandle<Read>, RunError> {
-    let reading = move || read(source, options, feed, &signal, &stop);
-    thread::Builder::new()
-        .name("reading".to_owned())
-        .spawn(reading)
-        .map_err(|source| RunError::System { what: "a thread", source })
-}
-
-fn read(
-    source: CaptureSet,
-    options: ReadingOptions,
-    mut feed: Feed,
-    signal: &StopSignal,
-    stop: &StopHandle,
-) -> Read {
-    let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| feed.take(told));
-    let mut reading = Reading::new(source, options, sequencer);
-    let broken_off = reading.read_while(|| signal.state() == Stop::Run);
-    reading.finish();
-    reading.listener_mut().finish();
-    let (stats, account) = (reading.source().stats(), reading.account());
-    drop(reading);
-    if matches!(feed.halt, Some(Halt::Refused(_))) {
-        stop.raise();
-        stop.raise();
-    }
-    Read { stats, account, broken_off, rows: feed.rows, halt: feed.halt.take() }
-}
-
-/// What kept the run from seeing all of the capture, or from judging all that it saw.
-fn broken_off(read: &Read, judged: u64) -> Option<String> {
-    let mut all: Vec<_> = read.broken_off.iter().take(MOST_TOLD).map(ToString::to_string).collect();
-    if read.broken_off.len() > MOST_TOLD {
-        all.push(format!("and {} more files", read.broken_off.len() - MOST_TOLD));
-    }
-    if judged != read.rows {
-        all.push(format!(
-            "of {} requests {judged} have an outcome, which is a defect of shadowcap's own; please report it",
-            read.rows
-        ));
-    }
-    (!all.is_empty()).then(|| all.join("; "))
-}
-
 /// The end of the line: every row comes by here once.
 struct Judging {
     redactor: Option<Redactor>,
@@ -359,14 +223,13 @@ impl Judging {
 
     /// The recording's last line.
     fn account(&mut self, read: &Read, interrupted: bool, clock: Clock) -> Finished {
-        self.anomalies.merge(&read.stats.anomalies());
-        self.anomalies.merge(&read.account.anomalies());
+        self.anomalies.merge(&read.anomalies());
         Finished {
             finished: clock.now(),
             interrupted,
-            capture: totals(&read.stats, &read.account),
+            capture: read.totals(),
             anomalies: Finished::anomalies_of(&self.anomalies),
-            broken_off: broken_off(read, self.rows),
+            broken_off: read.broken_off(self.rows),
         }
     }
 

@@ -15,9 +15,9 @@ use tokio::time::timeout;
 
 use super::clock::Clock;
 use super::dialogue::{Dialogue, Ending};
-use super::outcome::{Failure, Outcome, Timing};
+use super::outcome::{Failure, Outcome, SkipReason, Timing};
 use super::plan::ShadowRequest;
-use super::stop::StopSignal;
+use super::stop::{Stop, StopSignal};
 use crate::http::{BodyKeep, Options, ResponseReader};
 use crate::time::Timestamp;
 
@@ -85,7 +85,13 @@ impl Client {
                 }
             }
         }
-        let mut fresh = match self.connect(due).await {
+        let connected = tokio::select! {
+            biased;
+            connected = self.connect(due) => connected,
+            // Nothing was sent, and nothing will be.
+            () = stop.reached(Stop::Now) => Err(Outcome::Skipped(SkipReason::Interrupted)),
+        };
+        let mut fresh = match connected {
             Ok(connection) => connection,
             Err(outcome) => return outcome,
         };

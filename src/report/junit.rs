@@ -1,5 +1,7 @@
 //! `junit.xml`: a suite for each host, a case for each route.
 //!
+//! A run that could not be judged has a suite of its own, whose case is in error.
+//!
 //! A case fails when an answer on its route differs in a way that counts or did not come whole; it is
 //! skipped when nothing on it could be compared.
 
@@ -9,7 +11,7 @@ use std::fmt::Write as _;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::one_line;
-use super::summary::{RouteSummary, Summary};
+use super::summary::{Judgement, RouteSummary, Summary};
 use super::visible::{excerpt, visible};
 
 /// Differences listed for a failing case.
@@ -24,6 +26,14 @@ pub(super) fn render(summary: &Summary) -> Result<String, quick_junit::Serialize
     let mut hosts = BTreeMap::<&str, Vec<&RouteSummary>>::new();
     for route in &summary.routes {
         hosts.entry(&route.host).or_default().push(route);
+    }
+    if summary.verdict == Judgement::Inconclusive {
+        // A pipeline that looks at this file alone must not take what was not judged for passed.
+        let mut suite = TestSuite::new("shadowcap");
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_type("inconclusive").set_message(visible(&summary.reasons.join("; ")).as_ref());
+        suite.add_test_case(TestCase::new("the run can be judged", status));
+        report.add_test_suite(suite);
     }
     for (host, routes) in hosts {
         let name = if host.is_empty() { "(no host)".into() } else { visible(host) };

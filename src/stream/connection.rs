@@ -320,7 +320,20 @@ impl Connection {
     /// Ends both directions, the client's first.
     pub(super) fn finish<A: Application>(&mut self, end: End, listener: &mut Listener<'_, A>) {
         let end = if self.reset.is_some() { End::Reset } else { end };
-        for side in [self.client, self.client.other()] {
+        let sides = [self.client, self.client.other()];
+        while sides.iter().any(|side| self.sides[side.index()].holds()) {
+            let before = self.next_numbers();
+            for side in sides {
+                let other = self.other_of(side);
+                let (own, mut outlet) = self.outlet(side, listener);
+                own.give_up_hole(other, &mut outlet);
+                self.drain_both(side.other(), listener);
+            }
+            if self.next_numbers() == before {
+                break;
+            }
+        }
+        for side in sides {
             if !self.seen[side.index()] {
                 self.note(Anomaly::OneDirection, listener.account);
             }
@@ -349,7 +362,8 @@ impl Connection {
     #[inline]
     fn other_of(&self, side: Side) -> Other {
         let index = side.other().index();
-        Other { seen: self.seen[index], cleared: self.sides[index].cleared() }
+        let other = &self.sides[index];
+        Other { seen: self.seen[index], cleared: other.cleared(), awaits: other.awaits() }
     }
 
     #[inline]

@@ -78,6 +78,8 @@ pub(super) struct Other {
     pub(super) seen: bool,
     /// How far it has been handed on; `None` while nothing of it is expected.
     pub(super) cleared: Option<SeqNumber>,
+    /// What it waits for: how far this direction must go for its next bytes to follow.
+    pub(super) awaits: Option<SeqNumber>,
 }
 
 impl Other {
@@ -456,7 +458,11 @@ impl Reassembler {
                     if reach <= self.next {
                         break;
                     }
-                    self.lose(reach - self.next, out);
+                    // A hole may hold several turns: those of the other side between them come in their place.
+                    match other.awaits.and_then(|seq| ahead(seq, self.next_seq)) {
+                        Some(n) if n > 0 && self.next + n < reach => return self.lose(n, out),
+                        _ => self.lose(reach - self.next, out),
+                    }
                 }
             }
         }
@@ -521,7 +527,7 @@ impl Reassembler {
     /// Nothing more will come: hands on what is held, the holes as gaps, and the end, `end` unless a FIN
     /// was seen or acknowledged.
     pub(super) fn finish(&mut self, end: End, out: &mut impl Output) {
-        let other = Other { seen: false, cleared: None };
+        let other = Other { seen: false, cleared: None, awaits: None };
         self.settle(out);
         if self.phase == Phase::Running {
             self.drop_far(out);

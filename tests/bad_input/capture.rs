@@ -105,7 +105,7 @@ pub(crate) fn bound_by_modes() -> Result<Command, Skip> {
 fn a_file_that_may_not_be_read_is_an_error_that_says_so() {
     let program = Shadowcap::under(or_skip!(bound_by_modes()), ["inspect", "secret.pcap"]);
     let program = with_file(program, "secret.pcap", &made::exchanges(1, 1).bytes);
-    let mode = std::fs::Permissions::from_mode(0);
+    let mode = std::fs::Permissions::from_mode(0o000);
     std::fs::set_permissions(program.folder().join("secret.pcap"), mode).unwrap();
     refuses(&program.run(), 3, &["secret.pcap: permission denied", "owner or mode"]);
 }
@@ -169,7 +169,7 @@ fn what_comes_before_damage_is_replayed_and_nothing_is_proved() {
     assert_eq!((v2.requests().len(), &same["verdict"]), (10, &"inconclusive".into()));
     assert!(reasons(&same).contains(&damage), "{same:#}");
     assert!(same["broken_off"].as_str().unwrap().contains(&damage));
-    for report in ["run/report.html", "run/summary.md"] {
+    for report in ["run/report.html", "run/summary.md", "run/junit.xml"] {
         assert!(replayed.file(report).contains(&damage), "{report}");
     }
 

@@ -2,10 +2,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::capture::bound_by_modes;
 use crate::made;
-use crate::support::{Shadowcap, Skip, is_root, require_tool};
+use crate::support::{RawServer, Reply, Script, Shadowcap, Skip, captures, is_root, require_tool};
 use crate::{ends, reasons, refuses, replay, same_v2, summary_in, targets, with_file};
 
 #[test]
@@ -155,4 +156,62 @@ fn of_a_recording_with_a_torn_tail_all_is_reported_but_the_tail() {
     assert!(reasons(&summary).contains("the recording lacks its end"), "{summary:#}");
     assert_eq!(summary["losses"].as_array().unwrap().len(), 1, "{summary:#}");
     assert!(reasons(&summary).contains("a part of the recording could not be read"), "{summary:#}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_an_error_that_says_where() {
+    let v2 = same_v2();
+    let first = with_file(replay(&v2.url(), &["a.pcap"]), "a.pcap", &made::exchanges(1, 2).bytes).run();
+    ends(&first, 0);
+    let again = Shadowcap::new(["report", "--out", "taken"]).arg(first.folder().join("run"));
+    let again = with_file(again, "taken", b"a file in the way").run();
+    ends(&again, 2);
+    again.stderr_has("cannot make the run's folder taken").stderr_has("--out");
+}
+
+#[test]
+fn a_folder_that_vanishes_under_a_run_is_noticed() {
+    let held = Reply::After(Duration::from_millis(300), Box::new(made::answer()));
+    let v2 = RawServer::start(Script::new(move |_| held.clone()));
+    let program = replay(&v2.url(), &["a.pcap"]);
+    let running = with_file(program, "a.pcap", &made::exchanges(1, 2).bytes).spawn();
+    v2.wait_for_requests(1);
+    fs::remove_dir_all(running.folder().join("run")).unwrap();
+    let finished = running.wait();
+    ends(&finished, 3);
+    finished.stderr_has("error: cannot write run/");
+}
+
+#[test]
+fn what_was_recorded_before_a_crash_can_be_reported() {
+    // The recording reaches the disk at least each second: the third answer comes after that.
+    let v2 = RawServer::start(Script::new(|request| match request.ordinal {
+        0 | 1 => made::answer(),
+        2 => Reply::After(Duration::from_millis(2500), Box::new(made::answer())),
+        _ => Reply::hang(),
+    }));
+    let program = replay(&v2.url(), &["a.pcap"]);
+    let running = with_file(program, "a.pcap", &made::exchanges(1, 6).bytes).spawn();
+    v2.wait_for_requests(4);
+    running.process.signal("KILL");
+    let killed = running.wait();
+    assert_eq!(killed.code, None, "{killed}");
+    let again = Shadowcap::new(["report", "--out", "again"]).arg(killed.folder().join("run")).run();
+    ends(&again, 3);
+    let summary = summary_in(&again, Path::new("again"));
+    assert!(summary["verdicts"]["match"].as_u64().unwrap() >= 2, "{summary:#}");
+    assert!(reasons(&summary).contains("the recording lacks its end"), "{summary:#}");
+}
+
+#[test]
+fn reasons_are_in_words_where_a_person_reads_them() {
+    let v2 = same_v2();
+    let capture = captures::bundled("istio-mirroring-task.pcap");
+    let finished = replay(&v2.url(), &[]).arg(capture).run();
+    finished.stdout_has("1 already shadow traffic");
+    assert!(!finished.stdout.contains("already-shadow"), "{finished}");
+    assert_eq!(crate::summary(&finished)["exchanges"]["skipped"]["already-shadow"], 1);
+    for report in ["run/report.html", "run/summary.md"] {
+        assert!(finished.file(report).contains("already shadow traffic"), "{report}");
+    }
 }

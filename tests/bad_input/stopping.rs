@@ -1,12 +1,15 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::made;
-use crate::support::{Finished, RawServer, Reply, Running, Script, Shadowcap};
+use crate::support::{Finished, PATIENCE, RawServer, Reply, Running, Script, Shadowcap};
 use crate::{ends, none_came_twice, replay, same_v2, summary, summary_in, with_file};
 
 /// A v2 that answers so many requests, and holds the next one back for `delay`, or for ever.
@@ -92,7 +95,7 @@ fn a_pipe_that_gives_nothing_more_does_not_keep_a_run_from_stopping() {
     let running = program.spawn();
     let mut writer = OpenOptions::new().write(true).open(&pipe).unwrap();
     writer.write_all(&made::exchanges(1, 10).bytes).unwrap();
-    v2.wait_for_requests(1);
+    v2.wait_for_requests(10);
     running.interrupt();
     let finished = running.wait();
     // Only now does the pipe end.
@@ -101,4 +104,53 @@ fn a_pipe_that_gives_nothing_more_does_not_keep_a_run_from_stopping() {
     let summary = summary(&finished);
     assert_eq!(summary["exchanges"]["captured"], 10, "{summary:#}");
     assert!(!summary["anomalies"].as_object().unwrap().contains_key("truncated-file"), "{summary:#}");
+}
+
+/// An address where connections are neither accepted nor refused, while the value is kept.
+fn deaf_address() -> (SocketAddr, (Socket, Vec<Socket>)) {
+    let new = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let listener = new();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Linux drops what asks for a connection when the queue of those not yet accepted is full.
+    let queue = (0..4).map(|_| {
+        let socket = new();
+        socket.set_nonblocking(true).unwrap();
+        let _ = socket.connect(&address);
+        socket
+    });
+    let queue = queue.collect();
+    (address.as_socket().unwrap(), (listener, queue))
+}
+
+/// How many sockets of this machine wait for this address to accept them: `/proc/net/tcp` names addresses in
+/// hexadecimal, and the state `SYN_SENT` by 02.
+fn connecting_to(address: SocketAddr) -> usize {
+    let remote = format!("0100007F:{:04X}", address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_waiting = |line: &&str| {
+        let mut words = line.split_whitespace().skip(2);
+        words.next() == Some(&remote) && words.next() == Some("02")
+    };
+    table.lines().filter(is_waiting).count()
+}
+
+#[test]
+fn a_second_ctrl_c_does_not_wait_for_a_connection_either() {
+    let (deaf, _kept) = deaf_address();
+    let before = connecting_to(deaf);
+    let program = replay(&format!("http://{deaf}"), &["a.pcap", "--timeout", "60s"]);
+    let running = with_file(program, "a.pcap", &made::exchanges(1, 10).bytes).spawn();
+    let deadline = Instant::now() + PATIENCE;
+    while connecting_to(deaf) == before {
+        assert!(Instant::now() < deadline, "no connection was tried");
+        std::thread::yield_now();
+    }
+    running.interrupt();
+    running.process.wait_for_stderr("Stopping");
+    running.interrupt();
+    let finished = running.wait();
+    ends(&finished, 130);
+    assert_eq!(summary(&finished)["exchanges"]["skipped"]["interrupted"], 10, "{finished}");
 }

@@ -46,7 +46,7 @@ fn write_capture(file: &Path, talks: &[Talk<'_>]) {
 /// Answers whatever is complete by the table; what arrives otherwise is never answered, and shows in the record.
 fn server_for(rows: &[Awkward]) -> RawServer {
     let expected: Vec<Vec<u8>> = rows.iter().map(|row| row.expected.clone()).collect();
-    let framing = move |bytes: &[u8]| expected.iter().find(|row| bytes.starts_with(row)).map(|row| row.len());
+    let framing = move |bytes: &[u8]| expected.iter().find(|row| bytes.starts_with(row)).map(Vec::len);
     RawServer::start(Script::new(|_| Reply::Answer(OK.to_vec())).framing(framing))
 }
 

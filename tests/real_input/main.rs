@@ -2,7 +2,7 @@
 //! servers' own logs.
 
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
 
 #[macro_use]
 #[path = "../support/mod.rs"]

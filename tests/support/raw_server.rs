@@ -206,7 +206,12 @@ impl RawServer {
         let wait =
             self.shared.changed.wait_timeout_while(state, PATIENCE, |state| !wanted(&state.connections));
         let (state, timeout) = wait.unwrap();
-        assert!(!timeout.timed_out(), "{what} did not come within {PATIENCE:?}: {:#?}", state.connections);
+        let connections = timeout.timed_out().then(|| state.connections.clone());
+        // The panic must not poison the lock: the server is dropped while the test unwinds.
+        drop(state);
+        if let Some(connections) = connections {
+            panic!("{what} did not come within {PATIENCE:?}: {connections:#?}");
+        }
     }
 }
 

@@ -142,6 +142,11 @@ impl Running {
         self.process.signal("INT");
     }
 
+    /// The folder in which it runs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// What an orchestrator sends.
     pub fn terminate(&self) {
         self.process.signal("TERM");

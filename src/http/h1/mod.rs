@@ -235,7 +235,8 @@ impl<H: Head> Parser<H> {
                 let hole = reading.decoder.gap(len);
                 self.hole(hole, len, sink);
             }
-            State::Lost | State::Tunnel | State::Headless => {}
+            State::Lost => sink.lost(len),
+            State::Tunnel | State::Headless => {}
         }
     }
 

@@ -103,6 +103,16 @@ impl Reassembler {
         self.drain(other, 0, out);
     }
 
+    /// Nothing more will come: the hole at hand is lost.
+    pub(in crate::stream) fn give_up_hole(&mut self, other: Other, out: &mut impl Output) {
+        self.settle(out);
+        let first = self.held.first().map_or(0, |(offset, _)| offset);
+        if first <= self.horizon() {
+            self.lost_to = self.lost_to.max(first);
+            self.drain(other, 0, out);
+        }
+    }
+
     /// Goes on to what is acknowledged although it waits for the other direction: that waits for this one.
     pub(in crate::stream) fn stop_waiting_for_other(&mut self, other: Other, out: &mut impl Output) {
         self.drain(other, self.acked, out);

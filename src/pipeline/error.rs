@@ -1,0 +1,69 @@
+//! What can keep a run from having reports: what, where, and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::record::RecordError;
+use crate::replay::guard::CapturedServer;
+use crate::report::ReportError;
+
+/// Why there are no reports.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The target is a server of the capture.
+    #[error(transparent)]
+    CapturedServer(#[from] CapturedServer),
+    /// The recording could not be written or read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A report could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The run's folder could not be made.
+    #[error("cannot make the run's folder {}: {source}; choose another with --out", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The target is a server of the capture, which was seen only after requests had been sent.
+    #[error(
+        "{refused}. Nothing more was sent, but {sent} requests that came before it in the capture had been sent before; \
+         `shadowcap report {}` shows them",
+        folder.display()
+    )]
+    CapturedServerMet {
+        /// The first request to the target.
+        refused: CapturedServer,
+        /// How many requests had been sent.
+        sent: u64,
+        /// Where they are recorded.
+        folder: PathBuf,
+    },
+    /// The recording or a report could not be written any more while requests were sent.
+    #[error(
+        "{source}. Nothing more was sent; `shadowcap report {}` shows what was recorded until then",
+        folder.display()
+    )]
+    Unkept {
+        /// What could not be written.
+        source: Box<RunError>,
+        /// The run's folder.
+        folder: PathBuf,
+    },
+    /// A stage of the pipeline broke down.
+    #[error("shadowcap broke down while {stage}, which is a defect of its own; please report it")]
+    Defect {
+        /// What it was doing.
+        stage: &'static str,
+    },
+    /// The system gave no thread or no randomness.
+    #[error("the system refused {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        source: io::Error,
+    },
+}
