@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread;
 use std::time::Duration;
 
@@ -32,11 +33,20 @@ impl Cancel {
     }
 }
 
+/// A buffer, and how much of it is filled.
+#[derive(Default)]
+struct Chunk {
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
 /// A stream that is read by a thread of its own.
 pub(super) struct Pump {
-    chunks: Receiver<io::Result<Vec<u8>>>,
+    chunks: Receiver<io::Result<Chunk>>,
+    /// Where buffers go back to be filled again.
+    spent: Sender<Vec<u8>>,
     /// What was received last, and how much of it was read.
-    chunk: Vec<u8>,
+    chunk: Chunk,
     at: usize,
     ended: bool,
     cancel: Cancel,
@@ -47,18 +57,21 @@ impl Pump {
     /// gone.
     pub(super) fn start(stream: Stream, cancel: Cancel) -> io::Result<Self> {
         let (sender, chunks) = mpsc::sync_channel(WAITING);
-        thread::Builder::new().name("pump".to_owned()).spawn(move || pump(stream, &sender))?;
-        Ok(Self { chunks, chunk: Vec::new(), at: 0, ended: false, cancel })
+        let (spent, returned) = mpsc::channel();
+        thread::Builder::new().name("pump".to_owned()).spawn(move || pump(stream, &sender, &returned))?;
+        Ok(Self { chunks, spent, chunk: Chunk::default(), at: 0, ended: false, cancel })
     }
 
     /// Waits for the next chunk. Invariant: after an end there is none.
     fn refill(&mut self) -> io::Result<()> {
-        (self.chunk, self.at) = (Vec::new(), 0);
+        // A pump that has ended takes none back.
+        let _ = self.spent.send(mem::take(&mut self.chunk).buffer);
+        self.at = 0;
         while !self.ended {
             match self.chunks.recv_timeout(LOOK) {
                 Ok(chunk) => {
                     self.chunk = chunk?;
-                    self.ended = self.chunk.is_empty();
+                    self.ended = self.chunk.filled == 0;
                     return Ok(());
                 }
                 Err(RecvTimeoutError::Timeout) if self.cancel.is_cancelled() => {
@@ -74,10 +87,10 @@ impl Pump {
 
 impl Read for Pump {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.chunk.len() {
+        if self.at == self.chunk.filled {
             self.refill()?;
         }
-        let rest = self.chunk.get(self.at..).unwrap_or_default();
+        let rest = self.chunk.buffer.get(self.at..self.chunk.filled).unwrap_or_default();
         let count = rest.len().min(out.len());
         out[..count].copy_from_slice(&rest[..count]);
         self.at += count;
@@ -92,18 +105,16 @@ impl fmt::Debug for Pump {
 }
 
 /// Hands on what the stream gives, as soon as it gives it; an empty chunk is its end.
-fn pump(mut stream: Stream, chunks: &SyncSender<io::Result<Vec<u8>>>) {
+fn pump(mut stream: Stream, chunks: &SyncSender<io::Result<Chunk>>, returned: &Receiver<Vec<u8>>) {
     loop {
-        let mut chunk = vec![0; CHUNK];
-        let read = match stream.read(&mut chunk) {
+        let mut buffer = returned.try_recv().unwrap_or_default();
+        buffer.resize(CHUNK, 0);
+        let read = match stream.read(&mut buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read,
         };
         let last = !matches!(read, Ok(count) if count > 0);
-        let handed_on = chunks.send(read.map(|count| {
-            chunk.truncate(count);
-            chunk
-        }));
+        let handed_on = chunks.send(read.map(|filled| Chunk { buffer, filled }));
         if last || handed_on.is_err() {
             return;
         }
