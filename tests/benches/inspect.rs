@@ -49,7 +49,7 @@ fn compare(shape: Shape, size: u64) -> Result<(), Box<dyn Error>> {
     let ours = least(RUNS, || measure::run(inspect(&file)))?;
     assert_eq!(found(&file)?, written.exchanges, "exchanges found in {}", file.display());
     row(shape.name(), "shadowcap inspect", &written, &ours, &ours);
-    for (name, cpu) in stages::measure(&file)? {
+    for (name, cpu) in stages::measure(&file, RUNS)? {
         row("", &format!("  {name}"), &written, &Cost { cpu, peak: 0 }, &ours);
     }
     let flows = tempfile::tempdir_in(FOLDER)?;
