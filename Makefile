@@ -40,7 +40,8 @@ lint: setup-build ## format, clippy, documentation, licences and bans of depende
 	tests/setup/cargo-deny
 	@echo 'make lint: clean.'
 
-bench: setup-build ## the benchmarks
+bench: setup-build ## what reading costs, against tshark and tcpflow on the same captures
+	@tests/setup/packages bench
 	$(CARGO) bench --locked $(ARGS)
 
 doc: setup-build ## the library's pages, in target/doc/

@@ -107,8 +107,9 @@ impl<'e> Line<'e> {
                 $value;
             };
         }
-        out.extend_from_slice(b"{\"id\":");
-        number(out, &self.id);
+        out.extend_from_slice(b"{\"id\":\"");
+        out.extend_from_slice(&hexadecimal(self.id));
+        out.push(b'"');
         member!("connection", plain(out, self.connection));
         member!("ordinal", number(out, &self.ordinal));
         member!("time", plain(out, self.time.text().as_str()));
@@ -133,6 +134,15 @@ impl<'e> Line<'e> {
         }
         out.push(b'}');
     }
+}
+
+/// As [`ExchangeId`] is displayed.
+fn hexadecimal(id: ExchangeId) -> [u8; 16] {
+    let mut digits = [0; 16];
+    for (digit, byte) in digits.chunks_exact_mut(2).zip(id.0.to_be_bytes()) {
+        digit.copy_from_slice(&[byte >> 4, byte & 15].map(|nibble| b"0123456789abcdef"[usize::from(nibble)]));
+    }
+    digits
 }
 
 /// A value that is no text from the wire.
@@ -255,6 +265,12 @@ mod tests {
             ],
             true,
         );
+        let connection = ConnectionId {
+            client: "192.0.2.1:40000".parse().unwrap(),
+            server: "192.0.2.2:80".parse().unwrap(),
+            instance: 1,
+        };
+        let id = ExchangeId::new(connection, Timestamp::from_parts(1_550_209_670, 159_543_000), 0);
         assert_eq!(
             lines[0],
             // The digest is that of `printf abc | sha256sum`, and the other that of nothing.
@@ -265,7 +281,7 @@ mod tests {
              \"request_complete\":true,\"response_complete\":true,\"duration_ms\":0.02,\"anomalies\":[],\
              \"request_body_sha256\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\",\
              \"response_body_sha256\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}"
-                .replace("ID", &lines[0][7..23])
+                .replace("ID", &id.to_string())
         );
         let second: serde_json::Value = serde_json::from_str(&lines[1]).unwrap();
         for absent in ["host", "status", "response_body_bytes", "duration_ms"] {
