@@ -274,7 +274,7 @@ impl<H: Head> Parser<H> {
                 self.state = State::Headless;
             } else {
                 self.odd.insert(Anomaly::StrayBytes);
-                self.state = State::Lost;
+                self.lose(0, sink);
                 return count(&mut self.account.stray, bytes);
             }
             return self.read(at, bytes, sink);
@@ -301,8 +301,8 @@ impl<H: Head> Parser<H> {
                 let stray = partial.kept.len() as u64 + bytes.len() as u64;
                 self.account.stray += stray;
                 self.odd.insert(Anomaly::StrayBytes);
-                self.state = State::Lost;
                 sink.abandoned();
+                self.lose(0, sink);
                 bytes.len()
             }
         }
@@ -319,8 +319,8 @@ impl<H: Head> Parser<H> {
         let Some(head) = H::parse(raw, &mut anomalies) else {
             self.account.stray += size;
             self.odd.insert(Anomaly::StrayBytes);
-            self.state = State::Lost;
             sink.abandoned();
+            self.lose(0, sink);
             return;
         };
         self.account.head += size;
