@@ -169,11 +169,11 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
     fn head(&mut self, _: &ResponseHead, _: Timestamp) -> Asked {
         self.0.pass_holes(&mut self.1);
         if self.0.orphan {
-            return Asked::Other;
+            return Asked::Unknown;
         }
         let Some(open) = self.0.answering() else {
             self.0.orphan = true;
-            return Asked::Other;
+            return Asked::Unknown;
         };
         if open.request.is_none() {
             open.anomalies.insert(Anomaly::EarlyResponse);
