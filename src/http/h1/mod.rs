@@ -236,6 +236,11 @@ impl<H: Head> Parser<H> {
                 self.cut_head(Completeness::Gap, sink);
                 self.lose(0, sink);
             }
+            // Whether the hole is in a body is not known.
+            State::Body(reading) if reading.perhaps_bodiless => {
+                self.finish_body(Completeness::Gap, sink);
+                self.lose(len, sink);
+            }
             State::Body(reading) => {
                 let hole = reading.decoder.gap(len);
                 self.hole(hole, len, sink);
