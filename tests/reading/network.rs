@@ -58,12 +58,9 @@ pub(crate) fn fates() -> impl Strategy<Value = Vec<Fate>> {
     prop::collection::vec(fate, 1..64)
 }
 
-/// Which packets the capture does not have, in rounds.
-pub(crate) fn losses() -> impl Strategy<Value = Vec<bool>> {
-    prop_oneof![
-        prop::collection::vec(prop::bool::weighted(0.03), 1..200),
-        prop::collection::vec(prop::bool::weighted(0.2), 1..64),
-    ]
+/// Which packets the capture does not have, in rounds: so many of them.
+pub(crate) fn losses(share: f64) -> impl Strategy<Value = Vec<bool>> {
+    prop::collection::vec(prop::bool::weighted(share), 1..200)
 }
 
 #[derive(Clone, Debug)]
