@@ -121,7 +121,8 @@ pub(crate) fn captured(
             queues.retain(|queue| !queue.is_empty());
             continue;
         };
-        let at = Timestamp::from_nanos(1_700_000_000_000_000_000 + 50_000 * packets.len() as i64);
+        let at =
+            Timestamp::from_nanos(1_700_000_000_000_000_000 + 50_000 * i64::try_from(packets.len()).unwrap());
         packets.push(Captured { at, bytes, syn });
     }
     (packets, connections.iter().map(|connection| connection.exchanges.clone()).collect())
