@@ -11,6 +11,7 @@
 //!
 //!   Where several were open, the client pipelines, and this proves nothing: as many answers are taken
 //!   for lost as their usual size makes likely.
+//! - Both since the last request: the next response may be to one in the hole, so it answers none.
 //!
 //! Where a pipelining client leaves a doubt, the exchanges concerned carry [`Anomaly::StreamGap`].
 

@@ -155,7 +155,7 @@ fn ids(exchanges: &[Exchange]) -> Vec<ExchangeId> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 1500, ..ProptestConfig::default() })]
 
     #[test]
     fn without_loss_the_exchanges_are_those_written_byte_for_byte(connections in connections(), fates in fates()) {
@@ -168,10 +168,10 @@ proptest! {
     }
 
     #[test]
-    fn with_loss_each_exchange_is_exact_or_marked_and_none_is_invented(
+    fn with_some_loss_each_exchange_is_exact_or_marked_and_none_is_invented(
         connections in patient_connections(),
         fates in fates(),
-        losses in losses(),
+        losses in losses(0.02),
     ) {
         let (packets, written) = captured(&connections, &fates, Recut::Unacknowledged);
         let read = read_unique(&lossy(packets, &losses), &written)?;
@@ -180,12 +180,13 @@ proptest! {
         }
     }
 
-    // Which answer a pipelining client's request had can be a guess behind a hole; what it was can not.
+    // Which request an answer was to can be a guess, where clients pipeline or much is lost in both directions;
+    // what was said can not.
     #[test]
-    fn with_loss_and_pipelining_each_message_is_exact_or_marked_and_none_is_invented(
+    fn with_heavy_loss_and_pipelining_each_message_is_exact_or_marked_and_none_is_invented(
         connections in noise_connections(),
         fates in fates(),
-        losses in losses(),
+        losses in losses(0.2),
     ) {
         let (packets, written) = captured(&connections, &fates, Recut::Unacknowledged);
         for exchange in read_unique(&lossy(packets, &losses), &written)? {

@@ -58,12 +58,9 @@ pub(crate) fn fates() -> impl Strategy<Value = Vec<Fate>> {
     prop::collection::vec(fate, 1..64)
 }
 
-/// Which packets the capture does not have, in rounds.
-pub(crate) fn losses() -> impl Strategy<Value = Vec<bool>> {
-    prop_oneof![
-        prop::collection::vec(prop::bool::weighted(0.03), 1..200),
-        prop::collection::vec(prop::bool::weighted(0.2), 1..64),
-    ]
+/// Which packets the capture does not have, in rounds: so many of them.
+pub(crate) fn losses(share: f64) -> impl Strategy<Value = Vec<bool>> {
+    prop::collection::vec(prop::bool::weighted(share), 1..200)
 }
 
 #[derive(Clone, Debug)]
@@ -124,7 +121,8 @@ pub(crate) fn captured(
             queues.retain(|queue| !queue.is_empty());
             continue;
         };
-        let at = Timestamp::from_nanos(1_700_000_000_000_000_000 + 50_000 * packets.len() as i64);
+        let at =
+            Timestamp::from_nanos(1_700_000_000_000_000_000 + 50_000 * i64::try_from(packets.len()).unwrap());
         packets.push(Captured { at, bytes, syn });
     }
     (packets, connections.iter().map(|connection| connection.exchanges.clone()).collect())
