@@ -13,7 +13,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 SKIPPED = $(TARGET)/tmp/skipped-tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench doc install uninstall setup-build setup-test rust
+.PHONY: help demo build test lint bench fuzz doc install uninstall setup-build setup-test rust
 
 help: ## what can be made
 	@echo 'make TARGET, where TARGET is one of:'
@@ -43,6 +43,11 @@ lint: setup-build ## format, clippy, documentation, licences and bans of depende
 bench: setup-build ## what reading costs, against tshark and tcpflow on the same captures
 	@tests/setup/packages bench
 	$(CARGO) bench --locked $(ARGS)
+
+fuzz: setup-build ## each fuzz target for a minute (FUZZ_SECONDS=60)
+	@tests/setup/packages fuzz
+	tests/setup/cargo-fuzz
+	@echo 'make fuzz: nothing found.'
 
 doc: setup-build ## the library's pages, in target/doc/
 	$(CARGO) doc --locked --no-deps

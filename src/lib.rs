@@ -73,7 +73,6 @@ pub mod config;
 #[cfg(feature = "cli")]
 pub mod demo;
 
-#[cfg(feature = "cli")]
 pub mod pipeline;
 
 #[cfg(feature = "cli")]
