@@ -1,14 +1,9 @@
 //! The one place that wires stages, channels and shutdown.
 //!
 //! [`Reading`] runs the stages from packets to exchanges, in the caller's thread and in one pass.
-<<<<<<< HEAD
-//! [`run()`] is a whole replay: reading in a thread of its own, sending on the runtime, judging as
-//! outcomes come. [`report()`] judges the rows of a recording again, through the same code.
-=======
 //! `run` is a whole replay: reading in a thread of its own, sending on the runtime, judging as
 //! outcomes come. `report` judges the rows of a recording again, through the same code. Both need the
 //! feature `cli`; reading does not.
->>>>>>> bench
 
 #[cfg(feature = "cli")]
 mod error;
