@@ -71,7 +71,7 @@ fn through_a_pipe(shape: Shape, size: u64) -> Result<(), Box<dyn Error>> {
     let writing = std::thread::spawn(move || generator::write(shape, size, &mut writer));
     let cost = measure::run(command)?;
     let written = writing.join().map_err(|_| "the generator panicked")??;
-    row("", &format!("inspect -, {:.1} GB", written.bytes as f64 / 1e9), &written, &cost, &cost);
+    row("", &format!("inspect -, {} MB", written.bytes / 1_000_000), &written, &cost, &cost);
     Ok(())
 }
 

@@ -14,9 +14,12 @@ use super::measure;
 /// A stage and the CPU time of it and of those before it.
 pub type Stage = (&'static str, Duration);
 
+/// Runs a stage and those before it over a capture.
+type Run = fn(CaptureSet) -> Result<(), CaptureError>;
+
 /// Reads a capture once with each number of stages.
 pub fn measure(file: &Path) -> Result<Vec<Stage>, CaptureError> {
-    let stages: [(&str, fn(CaptureSet) -> Result<(), CaptureError>); 4] = [
+    let stages: [(&str, Run); 4] = [
         ("read", read),
         ("and decode", decode),
         ("and reassemble", reassemble),
@@ -26,7 +29,7 @@ pub fn measure(file: &Path) -> Result<Vec<Stage>, CaptureError> {
         let source = CaptureSet::open(&[Input::Path(file.to_owned())])?;
         let before = measure::cpu();
         stage(source)?;
-        Ok((name, measure::cpu() - before))
+        Ok((name, measure::cpu().saturating_sub(before)))
     });
     measured.collect()
 }

@@ -41,7 +41,7 @@ fn read<S: PacketSource>(source: S) -> (Vec<Exchange>, Account) {
     let bodies = Options { keep: BodyKeep::UpTo(1 << 20), hash: false };
     let options = ReadingOptions { bodies, ..ReadingOptions::default() };
     let mut exchanges = Vec::new();
-    let mut reading = Reading::new(source, &options, |exchange| exchanges.push(exchange));
+    let mut reading = Reading::new(source, options, |exchange| exchanges.push(exchange));
     while reading.step().unwrap() {}
     reading.finish();
     let account = reading.account();
