@@ -195,27 +195,9 @@ fn the_same_with_packets_of_576_bytes() {
 }
 
 #[test]
-fn order_and_copies_of_packets_change_nothing_and_loss_only_what_it_hits() {
+fn packets_out_of_order_and_twice_change_nothing() {
     let traffic = or_skip!(Traffic::record(1500));
-    let exchanges = inspect(&traffic.capture());
-    let whole = by_port(&exchanges);
-
-    let shuffled = rewritten(&traffic.capture(), "shuffled.pcap", |mut packets| {
-        let mut state = 1;
-        for at in 1..packets.len() {
-            match next(&mut state) % 20 {
-                0 => packets.swap(at - 1, at),
-                1 => packets[at - 1] = packets[at].clone(),
-                _ => {}
-            }
-        }
-        packets
-    });
-    // Where a copy took the place of a packet, that packet is lost; elsewhere only the order has changed.
-    for (port, read) in by_port(&inspect(&shuffled)) {
-        assert_is_subsequence(port, &read, &whole[&port]);
-    }
-
+    let whole = by_port(&inspect(&traffic.capture()));
     let reordered = rewritten(&traffic.capture(), "reordered.pcap", |packets| {
         let mut state = 2;
         let mut out: Vec<Vec<u8>> = Vec::new();
@@ -230,15 +212,4 @@ fn order_and_copies_of_packets_change_nothing_and_loss_only_what_it_hits() {
         out
     });
     assert_eq!(by_port(&inspect(&reordered)), whole);
-
-    let lossy = rewritten(&traffic.capture(), "lossy.pcap", |packets| {
-        let mut state = 3;
-        packets.into_iter().filter(|_| !next(&mut state).is_multiple_of(50)).collect()
-    });
-    let lossy = by_port(&inspect(&lossy));
-    for (port, read) in &lossy {
-        assert_is_subsequence(*port, read, &whole[port]);
-    }
-    let count = |ports: &BTreeMap<u16, Vec<Fact>>| ports.values().map(Vec::len).sum::<usize>();
-    assert!(count(&lossy) * 2 > count(&whole), "{} of {} survived 2 % loss", count(&lossy), count(&whole));
 }

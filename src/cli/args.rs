@@ -1,4 +1,4 @@
-//! What can be typed. Meanings are in [`config`](crate::config).
+//! What can be typed. Meanings are in [`crate::config`].
 
 use std::path::PathBuf;
 
@@ -91,7 +91,7 @@ pub(super) enum Command {
     after_help = "Examples:\n  shadowcap demo\n  shadowcap demo --out /tmp/demo\n  shadowcap demo --serve v1 --listen 127.0.0.1:8080"
 )]
 pub(super) struct Demo {
-    /// Where to put the run's folder [default: reports/demo-<UTC time>].
+    /// Where to put the run's folder [default: reports/demo-TIME].
     #[arg(long, value_name = "FOLDER")]
     pub(super) out: Option<PathBuf>,
     /// Only run one of the demo's two services, to try the other commands on; Ctrl-C ends it.
@@ -245,7 +245,7 @@ pub(super) struct Pace {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct Output {
-    /// The run's folder [default: reports/<capture>-<UTC time>].
+    /// The run's folder [default: reports/CAPTURE-TIME].
     #[arg(long, value_name = "FOLDER")]
     pub(super) out: Option<PathBuf>,
     /// Keep credentials, cookies and tokens in the recording and the reports as they are.

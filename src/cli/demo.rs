@@ -87,7 +87,7 @@ fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyho
             mode: Mode::Demo,
             captures: vec![format!("captures/{NAME}")],
             targets: BTreeMap::from([("v2".to_owned(), format!("http://{target}"))]),
-            options: Vec::new(),
+            options: vec!["--speed max".to_owned(), "--concurrency 32".to_owned()],
         },
         source: CaptureSet::open(&[Input::parse(capture)])?,
         reading: ReadingOptions { bodies, ..ReadingOptions::default() },

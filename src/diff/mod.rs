@@ -11,7 +11,7 @@
 //!                                      └─ length, digest, first byte that differs
 //! ```
 //!
-//! [`compare`] asks of each difference whether the shadowing explains it (`echo`), [`judge`] sums up
+//! [`compare()`] asks of each difference whether the shadowing explains it (`echo`), [`judge`] sums up
 //! one exchange, and [`Fingerprint`] says which differences of many exchanges are the same one.
 
 mod align;

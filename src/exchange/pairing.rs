@@ -11,6 +11,7 @@
 //!
 //!   Where several were open, the client pipelines, and this proves nothing: as many answers are taken
 //!   for lost as their usual size makes likely.
+//! - Both since the last request: the next response may be to one in the hole, so it answers none.
 //!
 //! Where a pipelining client leaves a doubt, the exchanges concerned carry [`Anomaly::StreamGap`].
 
@@ -67,6 +68,8 @@ struct LostResponses {
     sent_before: u32,
     /// How many bytes are missing.
     missing: u64,
+    /// The requests have a hole too, with no request known behind it: the next answer may be to one in it.
+    followed: bool,
 }
 
 /// A request that waits for its answer, or for its own end.
@@ -157,6 +160,9 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
 
     fn lost(&mut self, missing: u64) {
         self.0.hole = Some(missing > 0 || self.0.hole == Some(true));
+        if let Some(lost) = &mut self.0.lost_response {
+            lost.followed = true;
+        }
     }
 }
 
@@ -164,11 +170,11 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
     fn head(&mut self, _: &ResponseHead, _: Timestamp) -> Asked {
         self.0.pass_holes(&mut self.1);
         if self.0.orphan {
-            return Asked::Other;
+            return Asked::Unknown;
         }
         let Some(open) = self.0.answering() else {
             self.0.orphan = true;
-            return Asked::Other;
+            return Asked::Unknown;
         };
         if open.request.is_none() {
             open.anomalies.insert(Anomaly::EarlyResponse);
@@ -212,7 +218,9 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
         if self.0.awaited() > 0 {
             let earlier = self.0.lost_response.map_or(0, |lost| lost.missing);
             let missing = missing.saturating_add(earlier);
-            self.0.lost_response = Some(LostResponses { sent_before: self.0.end(), missing });
+            let sent_before = self.0.end();
+            let followed = self.0.hole.is_some();
+            self.0.lost_response = Some(LostResponses { sent_before, missing, followed });
         }
         // The answer to a lost request may be in this hole, or not.
         if let Some(place) = self.0.lost_request.take() {
@@ -295,7 +303,7 @@ impl Pairing {
     /// Before a response is given to a request: leaves out the requests whose answers a hole swallowed,
     /// and notes the answers whose requests one did.
     fn pass_holes<L: Listener>(&mut self, context: &mut Context<'_, L>) {
-        if let Some(LostResponses { sent_before, missing }) = self.lost_response.take() {
+        if let Some(LostResponses { sent_before, missing, followed }) = self.lost_response.take() {
             let before = sent_before.saturating_sub(self.next);
             if before > 1 {
                 self.doubt_from(self.next);
@@ -303,8 +311,11 @@ impl Pairing {
                     self.next.saturating_add(self.likely_lost(missing).min(before)),
                     Anomaly::StreamGap,
                 );
-            } else if self.end() > sent_before {
+            } else if self.end() > sent_before || followed {
                 self.answer_none(sent_before, Anomaly::StreamGap);
+            }
+            if followed {
+                self.doubt_from(self.next);
             }
             self.tell(context);
         }

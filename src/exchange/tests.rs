@@ -312,6 +312,17 @@ fn a_tunnel_is_counted_in_both_directions() {
 }
 
 #[test]
+fn an_answer_to_a_lost_head_request_swallows_no_other() {
+    let to_head = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n";
+    for (text, orphans) in [(to_head.to_owned(), 1), (format!("{to_head}{:50}", "body"), 1)] {
+        let (second, answer) = (get("/2"), ok("B"));
+        let (exchanges, account) =
+            play(&[ClientGap(40), Server(&text), Client(&second), Server(&answer)], End::Fin);
+        assert_eq!((summary(&exchanges).as_str(), account.orphans), ("/2 200 B", orphans), "{text}");
+    }
+}
+
+#[test]
 fn http_0_9_has_answers_without_head() {
     let (exchanges, account) = play(&[Client("GET /old\r\n"), Server("<html>old</html>")], End::Fin);
     assert_eq!((summary(&exchanges).as_str(), account.http.headless), ("/old -", 16));

@@ -97,7 +97,7 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
 fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
     let counted: Vec<_> = summary.differences.iter().filter(|d| d.class.counts()).collect();
     if !counted.is_empty() {
-        writeln!(out, "\nthe differences that count")?;
+        writeln!(out, "\n{:>8}  {:>7}  differences that count", "in", "share")?;
     }
     for d in counted.iter().take(MOST_LISTED) {
         difference(out, d, screen)?;
@@ -149,9 +149,13 @@ fn difference(out: &mut String, d: &DistinctDifference, screen: Screen) -> fmt::
 
 fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
     let (Some(v1), Some(v2)) = (summary.latency.v1, summary.latency.v2) else { return Ok(()) };
+    // Clients were slower than a replay without pauses is: what v2 owes to that must not look like its own.
+    let pace = |option: &&String| option.starts_with("--speed") || option.starts_with("--concurrency");
+    let pace: Vec<_> = summary.options.iter().filter(pace).map(String::as_str).collect();
+    let pace = if pace.is_empty() { String::new() } else { format!(" with {}", pace.join(" ")) };
     writeln!(
         out,
-        "\nlatency   p50 {} -> {}   p90 {} -> {}   p99 {} -> {}   (v1 -> v2)",
+        "\nlatency   p50 {} → {}   p90 {} → {}   p99 {} → {}\n          v1 as captured, v2{pace}",
         ms(v1.p50),
         ms(v2.p50),
         ms(v1.p90),

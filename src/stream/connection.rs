@@ -298,14 +298,14 @@ impl Connection {
     /// not get on by that stands at bytes which wait for the other side; where that waits as well, for this
     /// one, the order between the two can not be kept.
     fn give_up_waiting<A: Application>(&mut self, overdue: [bool; 2], listener: &mut Listener<'_, A>) {
-        let sides = [Side::Low, Side::High].into_iter().filter(|side| overdue[side.index()]);
+        let sides = self.by_holes().into_iter().filter(|side| overdue[side.index()]);
         let before = self.next_numbers();
         for side in sides.clone() {
             let other = self.other_of(side);
             let (own, mut outlet) = self.outlet(side, listener);
             own.give_up_waiting(other, &mut outlet);
+            self.drain_both(side.other(), listener);
         }
-        self.drain_both(self.client, listener);
         for side in sides {
             let stuck = self.next_numbers() == before;
             if stuck && !self.sides[side.other().index()].waits_by_itself(self.seen[side.index()]) {
@@ -317,23 +317,33 @@ impl Connection {
         }
     }
 
+    /// Declares lost the hole that is likely to be the earlier one; `false` if that moves nothing.
+    fn give_up_hole<A: Application>(&mut self, listener: &mut Listener<'_, A>) -> bool {
+        let before = self.next_numbers();
+        for side in self.by_holes() {
+            let other = self.other_of(side);
+            let (own, mut outlet) = self.outlet(side, listener);
+            own.give_up_hole(other, &mut outlet);
+            self.drain_both(side.other(), listener);
+            if self.next_numbers() != before {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Both sides, first the one whose hole is likely to be the earlier one.
+    fn by_holes(&self) -> [Side; 2] {
+        let mut sides = [self.client, self.client.other()];
+        sides.sort_by_key(|&side| self.sides[side.index()].waits_behind_hole(self.other_of(side)));
+        sides
+    }
+
     /// Ends both directions, the client's first.
     pub(super) fn finish<A: Application>(&mut self, end: End, listener: &mut Listener<'_, A>) {
         let end = if self.reset.is_some() { End::Reset } else { end };
-        let sides = [self.client, self.client.other()];
-        while sides.iter().any(|side| self.sides[side.index()].holds()) {
-            let before = self.next_numbers();
-            for side in sides {
-                let other = self.other_of(side);
-                let (own, mut outlet) = self.outlet(side, listener);
-                own.give_up_hole(other, &mut outlet);
-                self.drain_both(side.other(), listener);
-            }
-            if self.next_numbers() == before {
-                break;
-            }
-        }
-        for side in sides {
+        while self.sides.iter().any(Reassembler::holds) && self.give_up_hole(listener) {}
+        for side in [self.client, self.client.other()] {
             if !self.seen[side.index()] {
                 self.note(Anomaly::OneDirection, listener.account);
             }

@@ -459,9 +459,11 @@ impl Reassembler {
                         break;
                     }
                     // A hole may hold several turns: those of the other side between them come in their place.
-                    match other.awaits.and_then(|seq| ahead(seq, self.next_seq)) {
-                        Some(n) if n > 0 && self.next + n < reach => return self.lose(n, out),
-                        _ => self.lose(reach - self.next, out),
+                    match other.awaits.map(|seq| ahead(seq, self.next_seq)) {
+                        // It needs nothing more of this one: its turn is now.
+                        Some(None | Some(0)) => return,
+                        Some(Some(n)) if self.next + n < reach => return self.lose(n, out),
+                        Some(Some(_)) | None => self.lose(reach - self.next, out),
                     }
                 }
             }

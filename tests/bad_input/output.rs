@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::capture::bound_by_modes;
 use crate::made;
+use crate::stopping::holding;
 use crate::support::{RawServer, Reply, Script, Shadowcap, Skip, captures, is_root, require_tool};
 use crate::{ends, reasons, refuses, replay, same_v2, summary_in, targets, with_file};
 
@@ -171,12 +172,12 @@ fn a_report_that_cannot_be_written_is_an_error_that_says_where() {
 
 #[test]
 fn a_folder_that_vanishes_under_a_run_is_noticed() {
-    let held = Reply::After(Duration::from_millis(300), Box::new(made::answer()));
-    let v2 = RawServer::start(Script::new(move |_| held.clone()));
+    let (v2, release) = holding();
     let program = replay(&v2.url(), &["a.pcap"]);
-    let running = with_file(program, "a.pcap", &made::exchanges(1, 2).bytes).spawn();
-    v2.wait_for_requests(1);
+    let running = with_file(program, "a.pcap", &made::exchanges(1, 6).bytes).spawn();
+    v2.wait_for_requests(4);
     fs::remove_dir_all(running.folder().join("run")).unwrap();
+    release.send(()).unwrap();
     let finished = running.wait();
     ends(&finished, 3);
     finished.stderr_has("error: cannot write run/");

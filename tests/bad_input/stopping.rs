@@ -2,8 +2,8 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
@@ -12,15 +12,17 @@ use crate::made;
 use crate::support::{Finished, PATIENCE, RawServer, Reply, Running, Script, Shadowcap};
 use crate::{ends, none_came_twice, replay, same_v2, summary, summary_in, with_file};
 
-/// A v2 that answers so many requests, and holds the next one back for `delay`, or for ever.
-fn holding(answered: usize, delay: Option<Duration>) -> RawServer {
-    let held = Arc::new(AtomicBool::new(false));
-    RawServer::start(Script::new(move |request| {
-        if request.ordinal < answered || held.swap(true, Ordering::SeqCst) {
-            return made::answer();
+/// A v2 that answers three requests, and the fourth when it is told, or never where nobody is left to tell it.
+pub(crate) fn holding() -> (RawServer, Sender<()>) {
+    let (release, released) = mpsc::channel();
+    let released = Mutex::new(released);
+    let v2 = RawServer::start(Script::new(move |request| {
+        if request.ordinal == 3 && released.lock().unwrap().recv().is_err() {
+            return Reply::hang();
         }
-        delay.map_or_else(Reply::hang, |delay| Reply::After(delay, Box::new(made::answer())))
-    }))
+        made::answer()
+    }));
+    (v2, release)
 }
 
 /// Starts the replay of one connection with ten requests.
@@ -45,29 +47,32 @@ fn stopped(v2: &RawServer, finished: &Finished, sent: u64) -> serde_json::Value 
 
 #[test]
 fn ctrl_c_lets_what_is_on_its_way_end_and_reports_the_rest_as_interrupted() {
-    let v2 = holding(3, Some(Duration::from_millis(700)));
+    let (v2, release) = holding();
     let running = start(&v2);
     v2.wait_for_requests(4);
     running.interrupt();
+    running.process.wait_for_stderr("Stopping: waiting for the answers");
+    release.send(()).unwrap();
     let finished = running.wait();
-    finished.stderr_has("Stopping: waiting for the answers");
     let summary = stopped(&v2, &finished, 4);
     assert_eq!(summary["verdicts"]["match"], 4, "{summary:#}");
 }
 
 #[test]
 fn sigterm_is_heard_like_ctrl_c() {
-    let v2 = holding(3, Some(Duration::from_millis(700)));
+    let (v2, release) = holding();
     let running = start(&v2);
     v2.wait_for_requests(4);
     running.terminate();
+    running.process.wait_for_stderr("Stopping: waiting for the answers");
+    release.send(()).unwrap();
     let summary = stopped(&v2, &running.wait(), 4);
     assert_eq!(summary["verdicts"]["match"], 4, "{summary:#}");
 }
 
 #[test]
 fn a_second_ctrl_c_waits_for_nothing_and_blames_nobody() {
-    let v2 = holding(3, None);
+    let (v2, _kept) = holding();
     let running = start(&v2);
     v2.wait_for_requests(4);
     let began = Instant::now();

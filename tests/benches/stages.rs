@@ -14,11 +14,12 @@ use super::measure;
 /// A stage and the CPU time of it and of those before it.
 pub type Stage = (&'static str, Duration);
 
-type Read = fn(CaptureSet) -> Result<(), CaptureError>;
+/// Runs a stage and those before it over a capture.
+type Run = fn(CaptureSet) -> Result<(), CaptureError>;
 
 /// Reads a capture with each number of stages, and gives the least that it took in so many runs.
 pub fn measure(file: &Path, runs: usize) -> Result<Vec<Stage>, CaptureError> {
-    let stages: [(&str, Read); 4] = [
+    let stages: [(&str, Run); 4] = [
         ("read", read),
         ("and decode", decode),
         ("and reassemble", reassemble),

@@ -1,7 +1,7 @@
 //! JSON bodies by structure.
 //!
 //! Members are matched by name, whatever their order; what is there on one side only masks all
-//! below it. Elements of arrays are matched by [`array`]. Each leaf that differs is one difference.
+//! below it. Elements of arrays are matched by [`mod@array`]. Each leaf that differs is one difference.
 
 mod array;
 mod number;

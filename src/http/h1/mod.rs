@@ -44,6 +44,9 @@ pub enum Asked {
     /// By any other method.
     #[default]
     Other,
+    /// By a request that is not known: the answer has the body that its fields announce, unless another
+    /// answer begins in its place. Then it was to HEAD.
+    Unknown,
 }
 
 impl Asked {
@@ -136,6 +139,8 @@ struct Reading<H> {
     anomalies: AnomalySet,
     /// Part of the head is missing.
     cut_head: bool,
+    /// What asked for it is not known, and no byte of the body was seen.
+    perhaps_bodiless: bool,
 }
 
 impl<H: Head> Parser<H> {
@@ -231,6 +236,11 @@ impl<H: Head> Parser<H> {
                 self.cut_head(Completeness::Gap, sink);
                 self.lose(0, sink);
             }
+            // Whether the hole is in a body is not known.
+            State::Body(reading) if reading.perhaps_bodiless => {
+                self.finish_body(Completeness::Gap, sink);
+                self.lose(len, sink);
+            }
             State::Body(reading) => {
                 let hole = reading.decoder.gap(len);
                 self.hole(hole, len, sink);
@@ -274,7 +284,7 @@ impl<H: Head> Parser<H> {
                 self.state = State::Headless;
             } else {
                 self.odd.insert(Anomaly::StrayBytes);
-                self.state = State::Lost;
+                self.lose(0, sink);
                 return count(&mut self.account.stray, bytes);
             }
             return self.read(at, bytes, sink);
@@ -301,8 +311,8 @@ impl<H: Head> Parser<H> {
                 let stray = partial.kept.len() as u64 + bytes.len() as u64;
                 self.account.stray += stray;
                 self.odd.insert(Anomaly::StrayBytes);
-                self.state = State::Lost;
                 sink.abandoned();
+                self.lose(0, sink);
                 bytes.len()
             }
         }
@@ -319,8 +329,8 @@ impl<H: Head> Parser<H> {
         let Some(head) = H::parse(raw, &mut anomalies) else {
             self.account.stray += size;
             self.odd.insert(Anomaly::StrayBytes);
-            self.state = State::Lost;
             sink.abandoned();
+            self.lose(0, sink);
             return;
         };
         self.account.head += size;
@@ -341,6 +351,7 @@ impl<H: Head> Parser<H> {
             last_byte: partial.last_byte,
             anomalies,
             cut_head: partial.beyond > 0,
+            perhaps_bodiless: asked == Asked::Unknown,
         };
         if framing == Framing::Tunnel {
             self.state = State::Tunnel;
@@ -354,6 +365,10 @@ impl<H: Head> Parser<H> {
 
     fn read_body<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
         let State::Body(reading) = &mut self.state else { return bytes.len() };
+        if std::mem::take(&mut reading.perhaps_bodiless) && begins_surely::<H>(bytes) {
+            self.finish_body(Completeness::Complete, sink);
+            return self.read_between(at, bytes, sink);
+        }
         let mut used = 0;
         while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty())
             && !reading.decoder.is_done()
@@ -433,6 +448,7 @@ impl<H: Head> Parser<H> {
             last_byte: partial.last_byte,
             anomalies,
             cut_head: true,
+            perhaps_bodiless: false,
         };
         finish(reading, completeness, sink);
     }

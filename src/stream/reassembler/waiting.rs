@@ -113,6 +113,12 @@ impl Reassembler {
         }
     }
 
+    /// Whether nothing is known to follow the hole at hand that need not wait for the other direction. Then
+    /// the hole is later than one of the other direction of which something is.
+    pub(in crate::stream) fn waits_behind_hole(&self, other: Other) -> bool {
+        self.held.first().is_none_or(|(_, piece)| other.blocks(piece.needs))
+    }
+
     /// Goes on to what is acknowledged although it waits for the other direction: that waits for this one.
     pub(in crate::stream) fn stop_waiting_for_other(&mut self, other: Other, out: &mut impl Output) {
         self.drain(other, self.acked, out);
