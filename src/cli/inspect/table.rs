@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::document::Document;
+use super::document::{Capture, Document, Http, Streams};
 use super::line::Line;
 use crate::anomaly::Anomaly;
 use crate::report::visible;
@@ -71,8 +71,21 @@ fn notes(line: &Line<'_>) -> Vec<&'static str> {
 }
 
 pub(super) fn totals(out: &mut dyn Write, document: &Document) -> io::Result<()> {
-    let Document { capture, streams, http, .. } = document;
     writeln!(out)?;
+    files(out, &document.capture)?;
+    line(out, "packets", &format!("{}: {}", document.capture.packets, joined(&document.packets)))?;
+    line(out, "connections", &joined(&document.connections))?;
+    bytes(out, &document.streams, &document.http)?;
+    if !document.anomalies.is_empty() {
+        line(out, "anomalies", &joined(&document.anomalies))?;
+    }
+    for imbalance in &document.imbalances {
+        line(out, "IMBALANCE", imbalance)?;
+    }
+    Ok(())
+}
+
+fn files(out: &mut dyn Write, capture: &Capture) -> io::Result<()> {
     for file in &capture.files {
         let compression = if file.compression == "none" { "" } else { file.compression };
         let name = visible(&file.name);
@@ -84,63 +97,38 @@ pub(super) fn totals(out: &mut dyn Write, document: &Document) -> io::Result<()>
     for file in &capture.skipped_files {
         line(out, "passed over", &format!("{}: {}", visible(&file.name), visible(&file.why)))?;
     }
-    if let (Some(first), Some(last)) = (capture.first_packet, capture.last_packet) {
-        line(out, "time", &format!("{first} to {last} ({:.3} s)", last.since(first).as_secs_f64()))?;
+    match (capture.first_packet, capture.last_packet) {
+        (Some(first), Some(last)) => {
+            line(out, "time", &format!("{first} to {last} ({:.3} s)", last.since(first).as_secs_f64()))
+        }
+        _ => Ok(()),
     }
-    line(out, "packets", &format!("{}: {}", capture.packets, joined(&document.packets)))?;
-    line(out, "connections", &joined(&document.connections))?;
-    line(
-        out,
-        "exchanges",
-        &format!(
-            "{}: {} without a response; {} responses without a request",
-            http.exchanges, http.unanswered, http.orphan_responses
-        ),
-    )?;
-    line(
-        out,
-        "payload",
-        &balance(
-            streams.payload,
-            &[
-                ("delivered", streams.delivered),
-                ("retransmitted", streams.retransmitted),
-                ("conflicting", streams.conflicting),
-                ("keep-alive", streams.keep_alive),
-                ("after the end", streams.after_end),
-                ("late", streams.late),
-                ("out of window", streams.out_of_window),
-            ],
-        ),
-    )?;
-    line(
-        out,
-        "HTTP bytes",
-        &balance(
-            http.head_bytes
-                + http.body_bytes
-                + http.tunnel_bytes
-                + http.headless_bytes
-                + http.stray_bytes
-                + http.torn_bytes,
-            &[
-                ("heads", http.head_bytes),
-                ("bodies", http.body_bytes),
-                ("tunnels", http.tunnel_bytes),
-                ("headless", http.headless_bytes),
-                ("stray", http.stray_bytes),
-                ("torn", http.torn_bytes),
-            ],
-        ),
-    )?;
-    line(out, "lost", &format!("{} bytes that were on the wire are not in the capture", streams.lost))?;
-    if !document.anomalies.is_empty() {
-        line(out, "anomalies", &joined(&document.anomalies))?;
-    }
-    for imbalance in &document.imbalances {
-        line(out, "IMBALANCE", imbalance)?;
-    }
-    Ok(())
+}
+
+fn bytes(out: &mut dyn Write, streams: &Streams, http: &Http) -> io::Result<()> {
+    let Http { exchanges, unanswered, orphan_responses: orphans, .. } = http;
+    let answers = format!("{unanswered} without a response; {orphans} responses without a request");
+    line(out, "exchanges", &format!("{exchanges}: {answers}"))?;
+    let payload = [
+        ("delivered", streams.delivered),
+        ("retransmitted", streams.retransmitted),
+        ("conflicting", streams.conflicting),
+        ("keep-alive", streams.keep_alive),
+        ("after the end", streams.after_end),
+        ("late", streams.late),
+        ("out of window", streams.out_of_window),
+    ];
+    line(out, "payload", &balance(streams.payload, &payload))?;
+    let parts = [
+        ("heads", http.head_bytes),
+        ("bodies", http.body_bytes),
+        ("tunnels", http.tunnel_bytes),
+        ("headless", http.headless_bytes),
+        ("stray", http.stray_bytes),
+        ("torn", http.torn_bytes),
+    ];
+    line(out, "HTTP bytes", &balance(parts.iter().map(|(_, n)| n).sum(), &parts))?;
+    line(out, "lost", &format!("{} bytes that were on the wire are not in the capture", streams.lost))
 }
 
 fn line(out: &mut dyn Write, label: &str, text: &str) -> io::Result<()> {
