@@ -129,3 +129,32 @@ fn a_failed_installation_fails() {
     let machine = Machine::bare().debian(0).with("apt-get", "exit 100");
     assert_eq!(machine.set_up(&["build"]).status.code(), Some(100));
 }
+
+/// The files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// A tool that happens to be here hides that nothing installs it: on a fresh machine its tests would fail.
+#[test]
+fn every_tool_that_a_test_requires_is_installed_by_the_set_up() {
+    // Debian's util-linux, which no Debian machine is without.
+    let essential = ["setpriv", "unshare"];
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let list = fs::read_to_string(tests.join("setup/packages")).unwrap();
+    let named: Vec<_> =
+        list.lines().filter_map(|line| line.strip_prefix("test|")?.split('|').next()).collect();
+    let required = regex::Regex::new(r#"require_tool\(\s*"([^"]+)""#).unwrap();
+    let sources = files(&tests).into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    let mut seen = 0;
+    for path in sources {
+        let source = fs::read_to_string(&path).unwrap();
+        for (_, [tool]) in required.captures_iter(&source).map(|found| found.extract()) {
+            seen += 1;
+            let is_there = named.contains(&tool) || essential.contains(&tool);
+            assert!(is_there, "{} requires {tool}, which tests/setup/packages does not name", path.display());
+        }
+    }
+    assert!(seen > 5, "no test requires a tool any more, or this test looks for it in the wrong way");
+}
