@@ -1,7 +1,10 @@
-//! Captures beside what Wireshark's tools make of them. Tests are passed over, with a line that says
-//! so, where the tools are not installed.
+//! Captures beside what Wireshark's tools make of them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test")]
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+#[macro_use]
+mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,24 +14,14 @@ use shadowcap::capture::synth::Conversation;
 use shadowcap::capture::{CaptureSet, Format, Input, PacketSource, PcapngWriter};
 use shadowcap::packet::LinkType;
 use shadowcap::time::Timestamp;
+use support::require_tool;
 
-/// What a tool prints, or `None` where it is not installed.
-fn tool(name: &str, arguments: &[&str]) -> Option<String> {
-    let output = match Command::new(name).args(arguments).output() {
-        Ok(output) => output,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("passed over: {name} is not installed");
-            return None;
-        }
-        Err(error) => panic!("{name}: {error}"),
-    };
-    assert!(
-        output.status.success(),
-        "{name} {arguments:?}: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Some(String::from_utf8(output.stdout).unwrap())
+/// What a tool prints.
+fn tool(name: &str, arguments: &[&str]) -> String {
+    let output = Command::new(name).args(arguments).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} {arguments:?}: {}\n{stderr}", output.status);
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Time, link type, original length and bytes.
@@ -64,6 +57,7 @@ fn conversation(path: &Path, client: &str, start_micros: i64) {
 
 #[test]
 fn every_format_that_editcap_writes_reads_the_same() {
+    or_skip!(require_tool("editcap", "-h"));
     let folder = tempfile::tempdir().unwrap();
     let original = folder.path().join("original.pcapng");
     conversation(&original, "192.0.2.1:4000", 1_700_000_000_123_456);
@@ -76,9 +70,7 @@ fn every_format_that_editcap_writes_reads_the_same() {
     ] {
         let converted = folder.path().join(name);
         let [from, to] = [&original, &converted].map(|path| path.to_str().unwrap());
-        if tool("editcap", &["-F", name, from, to]).is_none() {
-            return;
-        }
+        tool("editcap", &["-F", name, from, to]);
         let (read, set) = packets(&[converted]);
         assert!(read == expected, "{name}: {} packets of {}", read.len(), expected.len());
         assert_eq!(set.stats().files[0].format, format);
@@ -87,6 +79,7 @@ fn every_format_that_editcap_writes_reads_the_same() {
 
 #[test]
 fn a_merged_set_is_what_mergecap_writes() {
+    or_skip!(require_tool("mergecap", "-h"));
     let folder = tempfile::tempdir().unwrap();
     let paths: Vec<_> = ["a", "b", "c"].iter().map(|name| folder.path().join(name)).collect();
     for (path, (client, start)) in paths.iter().zip([
@@ -99,19 +92,19 @@ fn a_merged_set_is_what_mergecap_writes() {
     let merged = folder.path().join("merged");
     let mut arguments = vec!["-w", merged.to_str().unwrap()];
     arguments.extend(paths.iter().map(|path| path.to_str().unwrap()));
-    if tool("mergecap", &arguments).is_some() {
-        assert!(packets(&paths).0 == packets(&[merged]).0);
-    }
+    tool("mergecap", &arguments);
+    assert!(packets(&paths).0 == packets(&[merged]).0);
 }
 
 #[test]
 fn the_packets_are_as_many_as_capinfos_counts() {
+    or_skip!(require_tool("capinfos", "-h"));
     let mut captures = Vec::new();
     for folder in ["captures", "../shared/captures", "../shared/corpus"] {
         find(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut captures);
     }
     for path in captures {
-        let Some(table) = tool("capinfos", &["-c", "-M", "-T", "-r", path.to_str().unwrap()]) else { return };
+        let table = tool("capinfos", &["-c", "-M", "-T", "-r", path.to_str().unwrap()]);
         let counted: usize = table.trim().rsplit('\t').next().unwrap().parse().unwrap();
         let (read, _) = packets(std::slice::from_ref(&path));
         assert_eq!(read.len(), counted, "{}", path.display());
