@@ -11,6 +11,10 @@ pub(super) const MAX_LISTED: usize = 1000;
 /// Collects what the comparison of one exchange finds.
 pub(super) struct Findings<'c> {
     pub(super) echo: Echo<'c>,
+    /// Where the content that is being compared lies in the body, when it is not the whole of it.
+    inside: String,
+    /// How often that is within other content.
+    depth: usize,
     listed: Vec<Difference>,
     unlisted: u64,
     /// The class that weighs most among the unlisted.
@@ -19,7 +23,7 @@ pub(super) struct Findings<'c> {
 
 impl<'c> Findings<'c> {
     pub(super) fn new(echo: Echo<'c>) -> Self {
-        Self { echo, listed: Vec::new(), unlisted: 0, unlisted_class: None }
+        Self { echo, inside: String::new(), depth: 0, listed: Vec::new(), unlisted: 0, unlisted_class: None }
     }
 
     /// Adds a difference. The path is only made where it is listed.
@@ -41,7 +45,27 @@ impl<'c> Findings<'c> {
             }
             (v1, v2) => (v1.map(excerpt), v2.map(excerpt)),
         };
-        self.listed.push(Difference { layer, path: path(), kind, v1, v2, class });
+        let path = match path() {
+            whole if whole.is_empty() => self.inside.trim_end().to_owned(),
+            path => [self.inside.as_str(), &path].concat(),
+        };
+        self.listed.push(Difference { layer, path, kind, v1, v2, class });
+    }
+
+    /// Compares content that lies at `place` within other content: its paths begin with the place.
+    pub(super) fn inside(&mut self, place: &str, compare: impl FnOnce(&mut Self)) {
+        let outer = self.inside.len();
+        self.inside.push_str(place);
+        self.inside.push(' ');
+        self.depth += 1;
+        compare(self);
+        self.depth -= 1;
+        self.inside.truncate(outer);
+    }
+
+    /// How deep within other content the compared content lies.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
     }
 
     /// All that was listed, and one entry for the rest where there is a rest.
