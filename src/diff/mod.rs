@@ -15,8 +15,8 @@
 //!                                   └─ length, type, digest, first byte that differs
 //! ```
 //!
-//! [`compare()`] asks of each difference whether the shadowing explains it (`echo`), [`judge`] sums up
-//! one exchange, and [`Fingerprint`] says which differences of many exchanges are the same one.
+//! [`compare()`] asks of each difference whether the shadowing explains it (`echo`), [`compare_by_rules`]
+//! whether the user's [`Rules`] allow it as well; [`judge`] sums up one exchange, and [`Fingerprint`] says which differences of many exchanges are the same one.
 
 mod align;
 mod body;
@@ -32,6 +32,8 @@ mod json;
 mod markup;
 mod media;
 mod multipart;
+mod rules;
+mod shape;
 mod template;
 mod text;
 mod transcribe;
@@ -41,9 +43,10 @@ mod tests;
 
 use std::fmt;
 
-pub use compare::{compare, judge};
+pub use compare::{compare, compare_by_rules, judge};
 pub use echo::{Context, HeaderEdit};
 pub use fingerprint::{Fingerprint, FingerprintError, general_path};
+pub use rules::{Applicable, RuleInfo, Ruled, Rules, RulesError, Subject};
 pub use template::template;
 
 /// The part of a message that a difference lies in.

@@ -56,7 +56,7 @@ fn text(body: &str) -> Response {
 }
 
 /// The context of a request for `httpbin:8000` that was mirrored.
-fn mirrored() -> Context {
+pub(super) fn mirrored() -> Context {
     Context {
         method: b"GET".to_vec(),
         host: b"httpbin:8000".to_vec(),

@@ -10,6 +10,7 @@ mod value;
 
 use super::findings::Findings;
 use super::{Class, Kind, Layer};
+pub(super) use number::{decimal, is_number_text};
 pub(super) use value::NotJson;
 
 use number::same_decimal;
