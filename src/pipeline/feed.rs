@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::Sender;
 
+use super::reader::Taker;
 use crate::exchange::{Exchange, Told};
 use crate::record::Row;
 use crate::replay::engine::{Job, Work};
@@ -87,8 +88,8 @@ pub(super) struct Feed {
     pub(super) halt: Option<Halt>,
 }
 
-impl Feed {
-    pub(super) fn take(&mut self, told: Told) {
+impl Taker for Feed {
+    fn take(&mut self, told: Told) {
         if self.halt.is_some() {
             return;
         }
@@ -98,6 +99,12 @@ impl Feed {
         };
     }
 
+    fn end(self) -> (u64, Option<Halt>) {
+        (self.rows, self.halt)
+    }
+}
+
+impl Feed {
     fn exchange(&mut self, exchange: Exchange) -> Result<(), Halt> {
         Progress::count(&self.progress.requests);
         if let Some(guard) = &mut self.guard {

@@ -12,6 +12,8 @@ mod feed;
 #[cfg(feature = "cli")]
 mod judging;
 #[cfg(feature = "cli")]
+mod keeping;
+#[cfg(feature = "cli")]
 mod reader;
 mod reading;
 #[cfg(feature = "cli")]
