@@ -158,6 +158,9 @@ fn log(row: &Row, verdict: Option<Verdict>) {
     let text = |bytes| visible(&String::from_utf8_lossy(bytes)).into_owned();
     let (id, method, target) = (row.exchange.id, text(head.method()), text(head.target()));
     match (&row.outcome, verdict) {
+        (Outcome::Skipped(reason), _) if reason.is_of_pairing() => {
+            tracing::info!("{id} {method} {target}: not compared, {reason}");
+        }
         (Outcome::Skipped(reason), _) => tracing::info!("{id} {method} {target}: not sent, {reason}"),
         (Outcome::Failed { failure, detail, .. }, _) => {
             tracing::info!("{id} {method} {target}: failed, {failure}: {}", visible(detail));

@@ -42,8 +42,8 @@ type Place = (Timestamp, u64);
 ///
 /// They are taken in about the order of their requests, and told in that order, each when two windows of
 /// captured time have passed since it began.
-pub struct Mirrors<F> {
-    tell: F,
+#[derive(Debug)]
+pub struct Mirrors {
     limits: MirrorsLimits,
     waiting: BTreeMap<Place, Waiting>,
     /// Those of them that may be somebody's primary.
@@ -59,6 +59,7 @@ pub struct Mirrors<F> {
     next: u64,
 }
 
+#[derive(Debug)]
 struct Waiting {
     exchange: Exchange,
     side: Side,
@@ -81,11 +82,11 @@ struct Candidate {
     distance: Duration,
 }
 
-impl<F: FnMut(Mirrored)> Mirrors<F> {
-    /// Nothing waits yet; pairs, and what stays alone, are handed to `tell`.
-    pub fn new(limits: MirrorsLimits, tell: F) -> Self {
+impl Mirrors {
+    /// Nothing waits yet.
+    #[must_use]
+    pub fn new(limits: MirrorsLimits) -> Self {
         Self {
-            tell,
             limits,
             waiting: BTreeMap::new(),
             primaries: BTreeSet::new(),
@@ -109,8 +110,9 @@ impl<F: FnMut(Mirrored)> Mirrors<F> {
         self.bytes
     }
 
-    /// Takes the next exchange and what is known of its side.
-    pub fn take(&mut self, exchange: Exchange, side: Side) {
+    /// Takes the next exchange and what is known of its side. Pairs, and what stays alone, are handed to
+    /// `tell` when their time has come.
+    pub fn take(&mut self, exchange: Exchange, side: Side, tell: &mut impl FnMut(Mirrored)) {
         let place = (exchange.request.first_byte, self.next);
         self.next += 1;
         self.now = place.0;
@@ -131,21 +133,21 @@ impl<F: FnMut(Mirrored)> Mirrors<F> {
             (Side::Shadow(_) | Side::ToShadowServer, _) => Alone::NoPrimary,
         };
         self.waiting.insert(place, Waiting { exchange, side, key, shadows: Vec::new(), alone });
-        self.advance();
+        self.advance(tell);
     }
 
     /// Nothing follows: tells all that waits.
-    pub fn finish(&mut self) {
+    pub fn finish(&mut self, tell: &mut impl FnMut(Mirrored)) {
         while let Some(place) = self.unsettled.pop_first() {
             self.settle(place);
         }
         while let Some((&place, _)) = self.waiting.first_key_value() {
-            self.release(place);
+            self.release(place, tell);
         }
     }
 
     /// Settles and tells those whose time has come, and makes room.
-    fn advance(&mut self) {
+    fn advance(&mut self, tell: &mut impl FnMut(Mirrored)) {
         let closed = self.now - self.limits.window;
         while let Some(&place) = self.unsettled.first().filter(|place| place.0 < closed) {
             self.unsettled.remove(&place);
@@ -153,15 +155,15 @@ impl<F: FnMut(Mirrored)> Mirrors<F> {
         }
         let over = closed - self.limits.window;
         while let Some((&place, _)) = self.waiting.first_key_value().filter(|(place, _)| place.0 < over) {
-            self.release(place);
+            self.release(place, tell);
         }
         while self.held > self.limits.exchanges || self.bytes > self.limits.bytes {
-            self.make_room();
+            self.make_room(tell);
         }
     }
 
     /// Gives up the first that waits, before its time. What its shadow could be is settled before.
-    fn make_room(&mut self) {
+    fn make_room(&mut self, tell: &mut impl FnMut(Mirrored)) {
         while let Some(place) = self.unsettled.pop_first() {
             self.settle(place);
         }
@@ -171,7 +173,7 @@ impl<F: FnMut(Mirrored)> Mirrors<F> {
             waiting.alone = Alone::NoRoom;
         }
         let place = *first.key();
-        self.release(place);
+        self.release(place, tell);
     }
 
     /// Finds the primary of what may be a shadow.
@@ -261,19 +263,19 @@ impl<F: FnMut(Mirrored)> Mirrors<F> {
     }
 
     /// Tells one that waits, and forgets it.
-    fn release(&mut self, place: Place) {
+    fn release(&mut self, place: Place, tell: &mut impl FnMut(Mirrored)) {
         let Some(waiting) = self.take_out(place) else { return };
         let Waiting { exchange, key, shadows, alone, .. } = waiting;
         let weight: usize = shadows.iter().map(weigh).sum();
         self.held = self.held.saturating_sub(1 + shadows.len());
         self.bytes = self.bytes.saturating_sub(weigh(&exchange) + weight);
         if shadows.is_empty() {
-            return (self.tell)(Mirrored::Alone(Box::new(exchange), alone));
+            return tell(Mirrored::Alone(Box::new(exchange), alone));
         }
         let evidence = key.map_or(Evidence::Likeness, |(_, evidence)| evidence);
         for shadow in shadows {
             let (primary, shadow) = (Box::new(exchange.clone()), Box::new(shadow));
-            (self.tell)(Mirrored::Pair { primary, shadow, evidence });
+            tell(Mirrored::Pair { primary, shadow, evidence });
         }
     }
 }

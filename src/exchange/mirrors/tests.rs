@@ -81,20 +81,20 @@ fn id(id: &str) -> String {
 fn told_within(limits: MirrorsLimits, story: &[Seen<'_>]) -> Vec<String> {
     let mut lines = Vec::new();
     let begin = |exchange: &Exchange| exchange.request.first_byte.as_nanos() / 1000;
-    let mut mirrors = Mirrors::new(limits, |mirrored| {
+    let mut mirrors = Mirrors::new(limits);
+    let mut tell = |mirrored| {
         lines.push(match mirrored {
             Mirrored::Pair { primary, shadow, evidence } => {
                 format!("{}+{} {evidence:?}", begin(&primary), begin(&shadow))
             }
             Mirrored::Alone(exchange, why) => format!("{} {why:?}", begin(&exchange)),
         });
-    });
+    };
     for seen in story {
-        mirrors.take(seen.exchange(), seen.side.clone());
+        mirrors.take(seen.exchange(), seen.side.clone(), &mut tell);
     }
-    mirrors.finish();
+    mirrors.finish(&mut tell);
     assert_eq!((mirrors.held(), mirrors.held_bytes()), (0, 0));
-    drop(mirrors);
     lines
 }
 
@@ -313,24 +313,24 @@ fn what_waits_is_bounded_by_number_bytes_and_captured_time() {
     ] {
         let mut most = 0;
         let mut reasons = Vec::new();
-        let mut mirrors = Mirrors::new(limits, |told| match told {
+        let mut mirrors = Mirrors::new(limits);
+        let mut tell = |told| match told {
             Mirrored::Alone(_, why) => reasons.push(why),
             Mirrored::Pair { .. } => panic!("{told:?}"),
-        });
+        };
         for seen in &primaries {
-            mirrors.take(seen.exchange(), Side::Primary);
+            mirrors.take(seen.exchange(), Side::Primary, &mut tell);
             most = most.max(mirrors.held());
         }
-        mirrors.finish();
-        drop(mirrors);
+        mirrors.finish(&mut tell);
         assert!((9..=12).contains(&most), "{most}");
         assert_eq!(reasons.len(), 100);
         assert!(reasons.iter().filter(|why| **why == Alone::NoRoom).count() >= 85, "{reasons:?}");
     }
     let window = MirrorsLimits { window: Duration::from_micros(10), ..MirrorsLimits::default() };
-    let mut mirrors = Mirrors::new(window, drop);
+    let mut mirrors = Mirrors::new(window);
     for seen in &primaries {
-        mirrors.take(seen.exchange(), Side::Primary);
+        mirrors.take(seen.exchange(), Side::Primary, &mut drop);
         assert!(mirrors.held() <= 21, "{}", mirrors.held());
     }
 }
@@ -339,11 +339,11 @@ fn what_waits_is_bounded_by_number_bytes_and_captured_time() {
 fn shadows_count_against_the_bound_when_they_have_found_their_primary() {
     let limits = MirrorsLimits { exchanges: 4, ..MirrorsLimits::default() };
     let servers: Vec<String> = (0..9).map(|n| format!("192.0.2.{}:80", 100 + n)).collect();
-    let mut mirrors = Mirrors::new(limits, drop);
-    mirrors.take(primary(0, "GET /a", &id("1")).exchange(), Side::Primary);
+    let mut mirrors = Mirrors::new(limits);
+    mirrors.take(primary(0, "GET /a", &id("1")).exchange(), Side::Primary, &mut drop);
     for (server, at) in servers.iter().zip(1..) {
         let seen = Seen { server, ..shadow(at, "GET /a", &id("1")) };
-        mirrors.take(seen.exchange(), seen.side.clone());
+        mirrors.take(seen.exchange(), seen.side.clone(), &mut drop);
         assert!(mirrors.held() <= 5, "{}", mirrors.held());
     }
 }
@@ -358,13 +358,14 @@ proptest! {
     ) {
         let limits = MirrorsLimits { exchanges, window: Duration::from_micros(window), ..MirrorsLimits::default() };
         let (mut alone, mut primaries, mut shadows) = (0, std::collections::HashSet::new(), 0);
-        let mut mirrors = Mirrors::new(limits, |told| match told {
+        let mut mirrors = Mirrors::new(limits);
+        let mut tell = |told| match told {
             Mirrored::Alone(..) => alone += 1,
             Mirrored::Pair { primary, .. } => {
                 primaries.insert((primary.request.first_byte, primary.request.head.raw));
                 shadows += 1;
             }
-        });
+        };
         for (n, (at, target, name, side, late)) in story.iter().enumerate() {
             let line = format!("GET /{target}");
             // Each has a header of its own, so that it can be told from the others.
@@ -375,10 +376,9 @@ proptest! {
                 1 => shadow(at, &line, &fields),
                 _ => Seen { side: Side::Unmarked, server: V3, ..shadow(at, &line, &fields) },
             };
-            mirrors.take(seen.exchange(), seen.side);
+            mirrors.take(seen.exchange(), seen.side, &mut tell);
         }
-        mirrors.finish();
-        drop(mirrors);
+        mirrors.finish(&mut tell);
         prop_assert_eq!(alone + primaries.len() + shadows, story.len());
     }
 }
