@@ -286,7 +286,7 @@ const COMPARE_EXAMPLES: &str = "\
 Examples:
   shadowcap compare captures/envoy-mirror.pcap
   shadowcap compare 'rotated/*.pcap*' --window 30s
-  shadowcap compare yesterday.pcap --host-suffix none --shadow-server :8002
+  shadowcap compare captures/envoy-mirror.pcap --shadow-server :8002
 
 Primary and shadow are paired by their x-request-id, method and target, or, where
 they have no id, by method, target, host and body, and nearness in time. A row is

@@ -37,10 +37,8 @@ impl Seen<'_> {
             anomalies: AnomalySet::EMPTY,
         };
         let mut told = Vec::new();
-        let mut reader =
-            ExchangeReader::new(Options { keep: BodyKeep::UpTo(100), hash: false }, |e: Exchange| {
-                told.push(e)
-            });
+        let keep = Options { keep: BodyKeep::UpTo(100), hash: false };
+        let mut reader = ExchangeReader::new(keep, |exchange: Exchange| told.push(exchange));
         let mut state = reader.open(&info);
         let begin = Timestamp::from_nanos(0) + Duration::from_micros(self.at);
         for (direction, bytes) in
@@ -52,7 +50,6 @@ impl Seen<'_> {
             reader.chunk(&info, &mut state, direction, Chunk::End(End::Fin));
         }
         reader.close(&info, state);
-        drop(reader);
         told.remove(0)
     }
 }
