@@ -81,7 +81,7 @@ pub(super) enum Command {
     Inspect(Box<Inspect>),
     /// Send a capture's requests to v2 and report how its answers differ from v1's.
     Replay(Box<Replay>),
-    /// Pair what a mesh mirrored while it was captured, and report how v2's answers differ, sending nothing.
+    /// Judge what a mesh has mirrored already: both sides are in the capture.
     Compare(Box<Compare>),
     /// Diff and render again from a run's recording, sending nothing.
     Report(Report),
