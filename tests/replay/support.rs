@@ -152,8 +152,12 @@ pub(crate) struct Sender {
     pub(crate) slot: Option<Connection>,
 }
 
-pub(crate) const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), answer: Duration::from_secs(20), max_body: 1 << 20 };
+pub(crate) const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(5),
+    first_byte: None,
+    answer: Duration::from_secs(20),
+    max_body: 1 << 20,
+};
 
 impl Sender {
     pub(crate) fn to(address: SocketAddr) -> Self {
