@@ -1,5 +1,7 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
+mod target;
+
 use std::path::PathBuf;
 
 use crate::config::{self, ConfigError};
@@ -9,6 +11,8 @@ use crate::replay::clock::Clock;
 use crate::stream::Limits;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use target::TargetArgs;
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -187,6 +191,8 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) target: Target,
     #[command(flatten)]
+    pub(super) connecting: TargetArgs,
+    #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]
     pub(super) pace: Pace,
@@ -204,7 +210,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(super) struct Target {
-    /// Where v2 is: `http://HOST[:PORT]`.
+    /// Where v2 is: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/PATH`.
     #[arg(long, value_name = "URL")]
     pub(super) to: String,
     /// Send this percentage of the requests; which ones follows from the seed.
@@ -247,7 +253,7 @@ pub(super) struct Pace {
     /// How many requests may be waiting for their answers at once.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(super) concurrency: u32,
-    /// How long v2 may take for a whole answer, and to accept a connection, such as 500ms or 30s.
+    /// How long v2 may take for a whole answer, such as 500ms or 30s.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub(super) timeout: std::time::Duration,
 }

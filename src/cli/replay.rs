@@ -12,12 +12,11 @@ use super::progress::Display;
 use super::signals::Signals;
 use super::{Exit, exit, terminal};
 use crate::capture::{BytesRead, CaptureSet, Input};
-use crate::config::{self, Target};
+use crate::config;
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
 use crate::record::{Mode, Redactor, Run};
 use crate::replay::Planner;
-use crate::replay::client::{Client, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::guard::Guard;
@@ -32,6 +31,11 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     if args.output.no_redact {
         terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
     }
+    if args.connecting.insecure {
+        exit::warn(
+            "--insecure: v2's certificate is not checked; whoever is on the way can read and answer the requests",
+        );
+    }
     let folder = job.folder.clone();
     let outcome = carry_out(job, global)?;
     conclude(&outcome, &folder, global)
@@ -39,21 +43,21 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
 
 /// What was typed, as the pipeline takes it.
 fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
-    let target = Target::resolve("--to", &args.target.to)?;
     let percent = config::parse("--percent", &args.target.percent)?;
     let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
     let edits =
         config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
-    let limits = Limits { connect: args.pace.timeout, answer: args.pace.timeout, max_body };
-    let client = Client::new(target.addresses[0], limits, clock);
+    let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
+    let target = connecting.target("--to", &args.target.to)?;
+    let client = connecting.client(&target, clock)?;
     let settings = Settings {
         speed: config::parse("--speed", &args.pace.speed)?,
         concurrency: args.pace.concurrency as usize,
         ..Settings::new(vec![client])
     };
-    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses.clone() };
+    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses().to_vec() };
     Ok(Job {
         run: Run {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -102,6 +106,7 @@ fn options(args: &Replay) -> Vec<String> {
         format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
     ];
     options.extend(args.reading.words());
+    options.extend(args.connecting.options());
     options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
     options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
     options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
