@@ -139,7 +139,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     }
 
     fn message(&mut self, request: Request) {
-        self.0.held += weigh(&request.head.raw, request.body.entity.as_ref());
+        self.0.held += weigh(request.head.raw(), request.body.entity.as_ref());
         if let Some(open) = self.0.open.back_mut() {
             open.request = Some(request);
         }
@@ -198,11 +198,11 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             self.1.account.anomalies.count_set(response.anomalies);
             return;
         }
-        self.0.held += weigh(&response.head.raw, response.body.entity.as_ref());
+        self.0.held += weigh(response.head.raw(), response.body.entity.as_ref());
         self.0.http2 |= response.head.status == 101
             && response.head.headers.all("upgrade").any(|value| value.eq_ignore_ascii_case(b"h2c"));
         self.0.answered.0 += 1;
-        self.0.answered.1 += response.head.raw.len() as u64 + response.body.len;
+        self.0.answered.1 += response.head.raw().len() as u64 + response.body.len;
         let doubt = self.0.doubt.is_some_and(|from| self.0.next >= from);
         if let Some(open) = self.0.answering() {
             open.answer = Answer::Here(Box::new(response));
@@ -364,9 +364,9 @@ impl Pairing {
 
 impl Open {
     fn weight(&self) -> usize {
-        let request = self.request.as_ref().map_or(0, |m| weigh(&m.head.raw, m.body.entity.as_ref()));
+        let request = self.request.as_ref().map_or(0, |m| weigh(m.head.raw(), m.body.entity.as_ref()));
         match &self.answer {
-            Answer::Here(m) => request + weigh(&m.head.raw, m.body.entity.as_ref()),
+            Answer::Here(m) => request + weigh(m.head.raw(), m.body.entity.as_ref()),
             Answer::Awaited | Answer::Missing => request,
         }
     }

@@ -98,19 +98,19 @@ fn is_exact<H>(message: &Message<H>, raw: &[u8], written: &traffic::Text) -> boo
 /// Whether a response has the head of one that was written. (Its body may be read otherwise, where the
 /// answer to a HEAD seems to be one to a GET.)
 fn is_one_of(response: &Response, written: &[Written]) -> bool {
-    written.iter().any(|written| response.head.raw == written.response.head)
+    written.iter().any(|written| *response.head.raw() == written.response.head)
 }
 
 fn assert_exact(read: &Exchange, written: &Written) -> Result<(), TestCaseError> {
     let (id, target) = (read.connection, &written.target);
     prop_assert!(
-        is_exact(&read.request, &read.request.head.raw, &written.request),
+        is_exact(&read.request, read.request.head.raw(), &written.request),
         "request {target} of {id}"
     );
     let Some(response) = &read.response else {
         return Err(TestCaseError::fail(format!("no answer to {target} of {id}")));
     };
-    prop_assert!(is_exact(response, &response.head.raw, &written.response), "answer to {target} of {id}");
+    prop_assert!(is_exact(response, response.head.raw(), &written.response), "answer to {target} of {id}");
     prop_assert_eq!(&read.interim, &written.interim);
     Ok(())
 }
@@ -208,7 +208,7 @@ proptest! {
         let (packets, written) = captured(&connections, &fates, Recut::Unacknowledged);
         for exchange in read_unique(&lossy(packets, &losses), &written)? {
             let request = &written_of(&exchange, &written)?.request;
-            let head = &exchange.request.head.raw;
+            let head = exchange.request.head.raw();
             let is_marked = !exchange.request.completeness.is_complete();
             prop_assert!(is_marked || is_exact(&exchange.request, head, request));
             let whole = exchange.response.as_ref().filter(|response| response.completeness.is_complete());
