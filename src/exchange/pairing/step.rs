@@ -143,7 +143,7 @@ impl Step {
     /// had, it knew of all requests in the hole.
     fn look_into_hole(&mut self, began: u64, acked: u64, heard: Moment) {
         match heard.acked {
-            _ if acked < heard.position => self.pipelines = true,
+            Some(_) if acked < heard.position => self.pipelines = true,
             Some(knew) if acked == heard.position => self.pipelines |= knew < began,
             Some(_) | None => self.lose_responses(heard.position),
         }
