@@ -100,7 +100,7 @@ impl Taker for Feed {
             return;
         }
         self.halt = match told {
-            Told::Exchange(exchange) => self.exchange(*exchange).err(),
+            Told::Exchange(exchange) => self.exchange(exchange).err(),
             Told::Closed(connection) => self.send(Work::ConnectionEnded(connection)).err(),
         };
     }

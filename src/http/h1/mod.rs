@@ -18,6 +18,7 @@ mod lenient;
 mod partial;
 mod plain;
 mod scan;
+mod sixteen;
 mod start;
 
 use bytes::Bytes;
@@ -145,6 +146,7 @@ struct Reading<H> {
 }
 
 /// What is known of a message when its head is complete.
+#[derive(Clone, Copy)]
 struct Begun {
     first_byte: Timestamp,
     last_byte: Timestamp,

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::lenient::is_token;
+use super::sixteen;
 use super::start::METHOD;
 use crate::http::Version;
 use crate::http::head::{Plain, Span};
@@ -125,9 +126,8 @@ fn note(bytes: &[u8], line: Range<usize>, fields: &mut Plain) -> Option<()> {
 /// How many bytes of a token `text` begins with. A control character is behind it, so it ends.
 #[inline]
 fn name_len(text: &[u8]) -> usize {
-    let usual = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    let usual_len = text.first_chunk::<16>().map_or(0, |start| (!mask16(start, usual)).trailing_zeros());
-    let len = usual_len as usize;
+    let usual = text.first_chunk().map_or(0, |start| sixteen::name_characters(*start));
+    let len = usual.trailing_ones() as usize;
     if text.get(len) == Some(&b':') {
         return len;
     }
@@ -214,24 +214,7 @@ fn controls(bytes: &[u8], from: usize) -> Option<u64> {
 #[inline]
 fn controls_in(block: &[u8; BLOCK]) -> u64 {
     let (parts, _) = block.as_chunks::<16>();
-    let is_control = |b: u8| b < b' ' || b == 0x7f;
-    parts.iter().rev().fold(0, |mask, part| mask << 16 | u64::from(mask16(part, is_control)))
-}
-
-/// Which bytes pass a test, the first in the lowest bit. Written so that the compiler makes vector
-/// instructions of it.
-#[inline]
-fn mask16(bytes: &[u8; 16], test: impl Fn(u8) -> bool) -> u16 {
-    const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
-    let mut bits = [0; 16];
-    for ((bit, byte), weight) in bits.iter_mut().zip(bytes).zip(BITS) {
-        *bit = if test(*byte) { weight } else { 0 };
-    }
-    // The bits of eight bytes differ, so that their sum is all of them; it is the product's highest byte.
-    let sum = |eight: u64| eight.wrapping_mul(0x0101_0101_0101_0101) >> 56;
-    let both = u128::from_le_bytes(bits);
-    let [low, high] = [both, both >> 64].map(|half| sum(half as u64));
-    (high << 8 | low) as u16
+    parts.iter().rev().fold(0, |mask, part| mask << 16 | u64::from(sixteen::controls(*part)))
 }
 
 #[cfg(test)]
