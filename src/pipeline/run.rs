@@ -207,7 +207,7 @@ impl Judging {
                 next = done.recv(), if sending => match next {
                     Some(done) => {
                         Progress::count(&self.progress.done);
-                        self.row(done.payload.into_row(Some(done.request.head), done.outcome))?;
+                        self.row(done.payload.into_row(Some(done.request.head), done.client, done.outcome))?;
                     }
                     None => sending = false,
                 },
