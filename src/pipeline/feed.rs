@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::Sender;
 
+use super::reader::Taker;
 use crate::exchange::{Exchange, Told};
 use crate::record::Row;
 use crate::replay::client::ClientKind;
@@ -29,6 +30,12 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// What a counter has come to.
+    #[must_use]
+    pub fn read(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
     pub(super) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -47,7 +54,7 @@ impl Pending {
     pub(super) fn into_row(
         self,
         sent_head: Option<bytes::Bytes>,
-        client: ClientKind,
+        client: Option<ClientKind>,
         outcome: Outcome,
     ) -> Row {
         let Self { exchange, role, destination, route } = self;
@@ -93,8 +100,8 @@ pub(super) struct Feed {
     pub(super) halt: Option<Halt>,
 }
 
-impl Feed {
-    pub(super) fn take(&mut self, told: Told) {
+impl Taker for Feed {
+    fn take(&mut self, told: Told) {
         if self.halt.is_some() {
             return;
         }
@@ -104,6 +111,12 @@ impl Feed {
         };
     }
 
+    fn end(self) -> (u64, Option<Halt>) {
+        (self.rows, self.halt)
+    }
+}
+
+impl Feed {
     fn exchange(&mut self, exchange: Exchange) -> Result<(), Halt> {
         Progress::count(&self.progress.requests);
         if let Some(guard) = &mut self.guard {
@@ -139,7 +152,7 @@ impl Feed {
         Progress::count(&self.progress.skipped);
         let destination = self.mirror.destination.name.to_string();
         let pending = Pending { exchange, role: self.mirror.destination.role, destination, route };
-        let row = pending.into_row(None, ClientKind::default(), Outcome::Skipped(reason));
+        let row = pending.into_row(None, None, Outcome::Skipped(reason));
         self.skipped.blocking_send(row).map_err(|_| Halt::Gone)?;
         self.rows += 1;
         Ok(())

@@ -49,8 +49,8 @@ pub(super) struct RowLine {
     response: Option<MessageLine>,
     interim: Vec<u16>,
     sent_head: Option<Text>,
-    #[serde(default)]
-    client: ClientKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<ClientKind>,
     outcome: OutcomeLine,
 }
 

@@ -42,8 +42,8 @@ pub struct Row {
     pub route: String,
     /// The head that was sent, where something was sent: the captured head with the edits.
     pub sent_head: Option<bytes::Bytes>,
-    /// Which client sent it, or would have.
-    pub client: ClientKind,
+    /// Which client sent it, where shadowcap did.
+    pub client: Option<ClientKind>,
     /// What became of it.
     pub outcome: Outcome,
 }

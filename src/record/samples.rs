@@ -65,7 +65,7 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
         role: Role::Shadow,
         destination: "v2".to_owned(),
         route: "all".to_owned(),
-        client: ClientKind::Exact,
+        client: Some(ClientKind::Exact),
         outcome: Outcome::Answered {
             response: message(answer(v2), b"", sent + Duration::from_millis(18), 2),
             interim: vec![100],

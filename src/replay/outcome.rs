@@ -119,7 +119,7 @@ impl Failure {
 }
 
 named! {
-    /// Why a request was not sent.
+    /// Why a request was not sent; in a comparison of what a mesh has mirrored, why it was not compared.
     SkipReason {
         /// It carries the shadow suffix already: it is itself a mirrored request.
         AlreadyShadow = "already-shadow" ("already shadow traffic"),
@@ -143,5 +143,36 @@ named! {
         ConnectionLost = "connection-lost" ("behind a failure on the connection"),
         /// The run was interrupted before its turn.
         Interrupted = "interrupted" ("not yet sent when the run was stopped"),
+        /// No copy of it was seen: the mesh did not mirror it, or the capture does not have it.
+        NoShadow = "no-shadow" ("without a shadow in the capture"),
+        /// It is a copy, and the original was not seen.
+        NoPrimary = "no-primary" ("shadows without a primary in the capture"),
+        /// It is a copy, and the original was seen longer before or after it than `--window` allows.
+        OutsideWindow = "outside-window" ("shadows too far in time from their primary"),
+        /// It is a copy, and it cannot be told of which of several originals.
+        Ambiguous = "ambiguous" ("shadows that may be of several primaries"),
+        /// Too many exchanges were waiting for their other side.
+        NoRoom = "no-room" ("given up unpaired for want of room"),
+        /// The capture has no answer to its copy.
+        NoShadowAnswer = "no-shadow-answer" ("without an answer to the shadow in the capture"),
+        /// The capture lacks bytes of the answer to its copy.
+        IncompleteShadowAnswer = "incomplete-shadow-answer" ("without the shadow's whole answer in the capture"),
+    }
+}
+
+impl SkipReason {
+    /// Whether it is about the two sides of what a mesh has mirrored, of which nothing is sent.
+    #[must_use]
+    pub const fn is_of_pairing(self) -> bool {
+        matches!(
+            self,
+            Self::NoShadow
+                | Self::NoPrimary
+                | Self::OutsideWindow
+                | Self::Ambiguous
+                | Self::NoRoom
+                | Self::NoShadowAnswer
+                | Self::IncompleteShadowAnswer
+        )
     }
 }

@@ -167,7 +167,7 @@ impl View {
             role: role_name(row.role),
             destination: visible(&row.destination).into_owned(),
             rule: visible(&row.route).into_owned(),
-            by: (row.client != ClientKind::Exact).then(|| row.client.name()),
+            by: row.client.filter(|client| *client != ClientKind::Exact).map(ClientKind::name),
             time: row.exchange.request.first_byte.to_string(),
             client: row.exchange.connection.client.to_string(),
             host: text(head.host().unwrap_or_default()),
@@ -190,6 +190,9 @@ impl View {
 
 fn why(row: &Row) -> Option<String> {
     match &row.outcome {
+        Outcome::Skipped(reason) if reason.is_of_pairing() => {
+            Some(format!("not compared: {}", reason.words()))
+        }
         Outcome::Skipped(reason) => Some(format!("not sent: {}", reason.words())),
         Outcome::Failed { failure, detail, .. } => {
             Some(format!("{}: {}", failure.words(), excerpt(detail, 500)))
