@@ -62,8 +62,9 @@ impl Target {
     fn read(option: &'static str, given: &str) -> Result<Self, ConfigError> {
         let error = |problem: String| ConfigError::new(option, without_credentials(given), problem);
         if let Some(path) = unix_path(given) {
-            let path =
-                path.ok_or_else(|| error(format!("the path of the socket is not absolute; {HINT}")))?;
+            if !path.is_absolute() {
+                return Err(error(format!("the path of the socket is not absolute; {HINT}")));
+            }
             let base = Url::parse("http://localhost").map_err(|e| error(e.to_string()))?;
             return Ok(Self { url: given.to_owned(), base, place: Place::Unix(path) });
         }
