@@ -156,7 +156,7 @@ fn row(mirrored: Mirrored) -> Row {
             role: Role::Shadow,
             destination: shadow.connection.server.to_string(),
             route: rule(evidence).to_owned(),
-            sent_head: Some(shadow.request.head.raw.clone()),
+            sent_head: Some(shadow.request.head.raw().clone()),
             client: None,
             exchange: *primary,
             outcome: outcome(*shadow),

@@ -69,9 +69,9 @@ impl Pending {
         };
         let request = &self.exchange.request;
         let response = self.exchange.response.as_ref();
-        request.head.raw.len()
+        request.head.raw().len()
             + kept(&request.body)
-            + response.map_or(0, |r| r.head.raw.len() + kept(&r.body))
+            + response.map_or(0, |r| r.head.raw().len() + kept(&r.body))
     }
 }
 

@@ -125,7 +125,7 @@ impl From<&Row> for RowLine {
             connection: ConnectionLine { client, server, instance },
             ordinal: exchange.ordinal,
             anomalies: names(exchange.anomalies),
-            request: message(&exchange.request, &exchange.request.head.raw),
+            request: message(&exchange.request, exchange.request.head.raw()),
             response: exchange.response.as_ref().map(response),
             interim: exchange.interim.clone(),
             sent_head: row.sent_head.clone().map(Text),
@@ -192,7 +192,7 @@ fn message<H>(message: &Message<H>, raw: &bytes::Bytes) -> MessageLine {
 }
 
 fn response(response: &Message<ResponseHead>) -> MessageLine {
-    message(response, &response.head.raw)
+    message(response, response.head.raw())
 }
 
 fn outcome(outcome: &Outcome) -> OutcomeLine {

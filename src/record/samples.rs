@@ -48,7 +48,7 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
         |text: &str| parse_head::<ResponseHead>(Bytes::from(text.to_owned())).expect("a response's head");
     let sent = Timestamp::from_parts(1_795_400_000, 0);
     Row {
-        sent_head: Some(request.raw.clone()),
+        sent_head: Some(request.raw().clone()),
         exchange: Exchange {
             id: ExchangeId(0x1234),
             connection: ConnectionId {

@@ -204,7 +204,7 @@ fn why(row: &Row) -> Option<String> {
 /// The request as it was sent, or as it was captured where it was not.
 fn request(row: &Row) -> Vec<String> {
     let request = &row.exchange.request;
-    let mut lines = raw_lines(row.sent_head.as_ref().unwrap_or(&request.head.raw));
+    let mut lines = raw_lines(row.sent_head.as_ref().unwrap_or(request.head.raw()));
     let body = request.body.entity.as_deref().unwrap_or_default();
     if !body.is_empty() {
         lines.push(String::new());
@@ -235,7 +235,7 @@ fn raw_lines(head: &[u8]) -> Vec<String> {
 }
 
 fn head_lines(response: Option<&Response>) -> Vec<String> {
-    response.map(|r| raw_lines(&r.head.raw)).unwrap_or_default()
+    response.map(|r| raw_lines(r.head.raw())).unwrap_or_default()
 }
 
 fn body_lines(response: Option<&Response>) -> Vec<String> {
