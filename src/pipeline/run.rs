@@ -31,7 +31,7 @@ use crate::replay::guard::Guard;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::replay::{Outcome, Planner};
 use crate::report::{Gate, ReportError, Reporter, Summary, visible};
-use crate::route::Mirror;
+use crate::route::{RouteTable, Sampling};
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
 const WAITING: usize = 256;
@@ -44,8 +44,10 @@ pub struct Job {
     pub source: CaptureSet,
     /// Which are read, and what is kept.
     pub reading: ReadingOptions,
-    /// Which requests are sent.
-    pub mirror: Mirror,
+    /// Which requests are sent where; its endpoints are the settings' clients.
+    pub table: RouteTable,
+    /// How its percentages draw.
+    pub sampling: Sampling,
     /// What is sent.
     pub planner: Planner,
     /// Watches for traffic that was captured on its way to the target; `None` where any is allowed.
@@ -107,7 +109,8 @@ pub async fn run(
     let (done_in, mut done) = mpsc::channel(WAITING);
     let (skipped_in, mut skipped) = mpsc::channel(WAITING);
     let feed = Feed {
-        mirror: job.mirror,
+        table: job.table,
+        sampling: job.sampling,
         seed: job.run.seed,
         planner: job.planner,
         guard: job.guard,
