@@ -24,7 +24,7 @@ pub mod plan;
 #[cfg(feature = "cli")]
 pub mod stop;
 
-pub use edits::HeadEdits;
+pub use edits::{HeadEdits, RuleEdits};
 pub use outcome::{Failure, Outcome, SkipReason, Timing};
 pub use pace::Speed;
 pub use plan::{Plan, Planner, ShadowRequest};

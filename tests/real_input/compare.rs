@@ -78,7 +78,7 @@ fn the_two_sides_of_the_pairs_are_what_the_two_access_logs_say() {
     for row in run.recording().iter().filter(|line| line["type"] == "row") {
         v1.push(line(&head(&row["request"]), &head(&row["response"])));
         v2.push(line(row["sent_head"]["text"].as_str().unwrap(), &head(&row["outcome"]["response"])));
-        assert_eq!(row["route"], "same x-request-id");
+        assert_eq!(row["reason"], "same x-request-id");
         assert_eq!(row["destination"], "127.0.0.1:8002");
     }
     v1.sort();
