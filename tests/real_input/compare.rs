@@ -41,6 +41,7 @@ fn all_that_envoy_mirrored_is_paired_and_differs_only_in_what_is_random_or_made_
     for more in [
         &[][..],
         &["--host-suffix", "none"],
+        &["--istio", "1.28"],
         &["--host-suffix", "none", "--shadow-server", ":8002"],
         &["--shadow-server", "127.0.0.1:8002", "--window", "50ms"],
     ] {
@@ -271,6 +272,7 @@ fn what_cannot_be_meant_is_refused() {
     let capture = capture.to_str().unwrap();
     for (arguments, said) in [
         (["--shadow-server", "v2"], "`v2` is not a server of a capture"),
+        (["--istio", "new"], "write a version of Istio"),
         (["--host-suffix", "a b"], "a host has no ' ' in it"),
         (["--window", "0s"], "a duration is more than zero"),
     ] {
