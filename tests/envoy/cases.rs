@@ -203,6 +203,8 @@ fn targets() -> Vec<Case> {
         target("a backslash", "/a\\b").keeps(Kept::Target, &["target /a\\b is /a/b through Envoy"]),
         target("braces", "/{id}?{q}")
             .keeps(Kept::Target, &["target /{id}?{q} is /%7Bid%7D?{q} through Envoy"]),
+        target("an escaped letter", "/%67et?%67")
+            .keeps(Kept::Target, &["target /%67et?%67 is /get?%67 through Envoy"]),
         target("a fragment", "/page#section").refused(),
         target("what is not ASCII", "/straße").refused(),
         Case::plain("HTTP/1.0", "GET /get HTTP/1.0\r\nHost: httpbin\r\n\r\n").refused(),
@@ -308,6 +310,27 @@ fn rewrites() -> Vec<Case> {
         regex("the whole match in the place of itself", "b+", "[\\0]", "/abbbc"),
         Case::ruled("an authority", "\n  rewrite: {authority: other.test}", &get("/get")),
         Case::ruled("an authority with a port", "\n  rewrite: {authority: 'other.test:99'}", &get("/get?x")),
+        Case::ruled(
+            "an authority that is the same",
+            "\n  rewrite: {authority: 'httpbin:8000'}",
+            &get("/get"),
+        ),
+        Case::ruled(
+            "an authority of an absolute form",
+            "\n  rewrite: {authority: other.test}",
+            "GET http://abs.test:81/p HTTP/1.1\r\nHost: a\r\n\r\n",
+        )
+        .keeps(Kept::Target, &["target http://other.test/p is /p through Envoy"]),
+        Case::ruled(
+            "an original host that the client claims",
+            "\n  rewrite: {authority: other.test}",
+            &with_fields("x-envoy-original-host: mine\r\nx-envoy-original-path: /mine\r\n"),
+        ),
+        Case::ruled(
+            "an original path that the client claims",
+            "\n  match: [{uri: {prefix: /get}}]\n  rewrite: {uri: /b}",
+            &with_fields("x-envoy-original-host: mine\r\nx-envoy-original-path: /mine\r\n"),
+        ),
         Case::ruled(
             "path and authority",
             "\n  match: [{uri: {prefix: /a}}]\n  rewrite: {uri: /b, authority: '[::1]:8'}",

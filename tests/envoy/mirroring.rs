@@ -131,7 +131,14 @@ fn replay(rules: &Rules, numbers: &[usize], cases: &[Case], client: IpAddr, serv
     fs::write(program.folder().join("rules.yaml"), &rules.yaml).unwrap();
     write_capture(&program.folder().join("cases.pcap"), client, numbers, cases);
     let finished = program.run();
-    assert!(matches!(finished.code, Some(0 | 3)), "{:?}\n{}\n{finished}", rules.yaml, cases[numbers[0]].name);
+    let name = cases[numbers[0]].name;
+    assert!(
+        matches!(finished.code, Some(0 | 3)),
+        "{name}
+{}
+{finished}",
+        rules.yaml
+    );
 }
 
 fn write_capture(file: &Path, client: IpAddr, numbers: &[usize], cases: &[Case]) {
