@@ -48,10 +48,11 @@ impl<'r> Target<'r> {
         Self { origin, path, rest }
     }
 
-    /// The path as rules see it: never empty for an absolute-form target (RFC 9112, section 3.2.1).
+    /// The path as rules see it: that of an absolute-form target that ends with its authority is `/` (RFC
+    /// 9112, section 3.2.1). Where a query follows at once, Envoy sees no path, and neither do rules here.
     #[must_use]
     pub const fn matched_path(&self) -> &'r [u8] {
-        if self.path.is_empty() { b"/" } else { self.path }
+        if self.path.is_empty() && self.rest.is_empty() { b"/" } else { self.path }
     }
 
     /// The query without its question mark; `None` without one.
