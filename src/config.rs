@@ -10,7 +10,7 @@ use std::str::FromStr;
 use reqwest::Url;
 
 use crate::capture::{Input, PacketFilter};
-use crate::replay::HeadEdits;
+use crate::replay::{Credentials, HeadEdits};
 use crate::route::HostEdit;
 use crate::time::Timestamp;
 
@@ -86,7 +86,25 @@ pub fn head_edits(
 ) -> Result<HeadEdits, ConfigError> {
     let set = set.iter().map(|field| parse("--set-header", field)).collect::<Result<_, _>>()?;
     let remove = remove.iter().map(|name| parse("--remove-header", name)).collect::<Result<_, _>>()?;
-    Ok(HeadEdits { host, as_envoy, remove, set })
+    Ok(HeadEdits { host, as_envoy, remove, set, credentials: Credentials::Pass })
+}
+
+/// What becomes of captured credentials: `pass`, `strip` or `replace=FILE`.
+///
+/// # Errors
+/// When it is none of these, or the file cannot be read or says nothing.
+pub fn credentials(given: &str) -> Result<Credentials, ConfigError> {
+    let error = |problem: String| ConfigError::new("--credentials", given, problem);
+    match (given, given.strip_prefix("replace=")) {
+        ("pass", _) => Ok(Credentials::Pass),
+        ("strip", _) => Ok(Credentials::Strip),
+        (_, Some(file)) => {
+            let text =
+                std::fs::read_to_string(file).map_err(|e| error(format!("cannot read {file}: {e}")))?;
+            Credentials::replacing(&text).map_err(|e| error(e.to_string()))
+        }
+        _ => Err(error("write pass, strip, or replace=FILE".to_owned())),
+    }
 }
 
 /// The run's folder where none is given: `reports/<capture>-<UTC time>`, made of the first capture's

@@ -7,6 +7,8 @@ mod args;
 mod demo;
 mod exit;
 mod inspect;
+mod metrics;
+mod preview;
 mod progress;
 mod replay;
 mod report;

@@ -1,83 +1,178 @@
 //! `shadowcap replay`: send a capture's requests to v2, and report.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 
-use super::args::{Global, Replay};
+use super::args::{self, Global, Replay};
+use super::metrics::Metrics;
 use super::progress::Display;
 use super::signals::Signals;
-use super::{Exit, exit, terminal};
+use super::{Exit, exit, preview, terminal};
 use crate::capture::{CaptureSet, Input};
-use crate::config::{self, Target};
+use crate::config::{self, ConfigError, Target};
 use crate::http::{BodyKeep, Options};
-use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
-use crate::record::{Mode, Redactor, Run};
-use crate::replay::Planner;
+use crate::pipeline::{self, Job, Planning, Progress, RECORDING, Repeat, Resumption, RunError, RunOutcome};
+use crate::record::{CAPTURE, Mode, OPTIONS, Redactor, Resuming, Run};
+use crate::replay::choice::{Choice, Sample, Window};
 use crate::replay::client::{Client, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
+use crate::replay::filter::Filter;
 use crate::replay::guard::Guard;
-use crate::replay::stop::stop_channel;
-use crate::report::Gate;
+use crate::replay::pace::Rate;
+use crate::replay::ready::{NotReady, Readiness};
+use crate::replay::stop::{StopSignal, stop_channel};
+use crate::replay::{Planner, Speed};
+use crate::report::{Gate, Summary};
 use crate::route::Mirror;
 
 pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let inputs = config::inputs(&args.reading.captures);
     let job = job(args, clock, &inputs)?;
+    if let Some(format) = args.care.dry_run {
+        return preview::run(job, format, global);
+    }
     if args.output.no_redact {
         terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
     }
     let folder = job.folder.clone();
-    let outcome = carry_out(job, global)?;
+    let outcome = carry_out(job, &around(args)?, global)?;
     conclude(&outcome, &folder, global)
 }
 
 /// What was typed, as the pipeline takes it.
 fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
     let target = Target::resolve("--to", &args.target.to)?;
-    let percent = config::parse("--percent", &args.target.percent)?;
-    let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
-    let edits =
-        config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
     let limits = Limits { connect: args.pace.timeout, answer: args.pace.timeout, max_body };
     let client = Client::new(target.addresses[0], limits, clock);
-    let settings = Settings {
-        speed: config::parse("--speed", &args.pace.speed)?,
-        concurrency: args.pace.concurrency as usize,
-        ..Settings::new(vec![client])
+    let repeat = repeat(args)?;
+    let settings = settings(args, client, repeat)?;
+    let planning = planning(args, &target)?;
+    let source = CaptureSet::open(inputs)?;
+    if repeat != Repeat::ONCE && !source.can_be_rewound() {
+        let given = args.schedule.repeat.clone().unwrap_or_default();
+        let problem = "standard input and pipes can be read once only; save the capture as a file first";
+        return Err(ConfigError::new("--loop", given, problem).into());
+    }
+    let run = Run {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: clock.now(),
+        seed: args.target.seed,
+        mode: Mode::Replay,
+        captures: args.reading.captures.clone(),
+        targets: BTreeMap::from([("v2".to_owned(), target.url)]),
+        options: [shaping(args), pacing(args)].concat(),
+        digests: digests(args, &source)?,
     };
-    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses.clone() };
     Ok(Job {
-        run: Run {
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: clock.now(),
-            seed: args.target.seed,
-            mode: Mode::Replay,
-            captures: args.reading.captures.clone(),
-            targets: BTreeMap::from([("v2".to_owned(), target.url)]),
-            options: options(args),
-        },
-        source: CaptureSet::open(inputs)?,
         reading: args.reading.options(bodies)?,
-        mirror: Mirror::to_v2(percent),
-        planner: Planner::new(edits, captured),
-        guard: (!args.target.allow_captured_server).then(Guard::default),
+        repeat,
+        planning,
         settings,
         clock,
         redactor: redactor(args.output.no_redact)?,
-        folder: args.output.out.clone().unwrap_or_else(|| {
-            config::default_folder(args.reading.captures.first().map_or("", String::as_str), clock.now())
-        }),
+        folder: folder(args, clock),
+        resumption: resumption(args, &run)?,
         gate: Gate::default(),
+        source,
+        run,
     })
+}
+
+fn folder(args: &Replay, clock: Clock) -> PathBuf {
+    let given = args.care.resume.as_ref().or(args.output.out.as_ref());
+    given.cloned().unwrap_or_else(|| {
+        config::default_folder(args.reading.captures.first().map_or("", String::as_str), clock.now())
+    })
+}
+
+fn repeat(args: &Replay) -> Result<Repeat, ConfigError> {
+    let Some(given) = &args.schedule.repeat else { return Ok(Repeat::ONCE) };
+    let repeat = config::parse("--loop", given)?;
+    if matches!(repeat, Repeat::For(_)) && args.care.resume.is_some() {
+        let problem = "a run of so much time has no rest to go on with; begin a new one";
+        return Err(ConfigError::new("--loop", given, problem));
+    }
+    Ok(repeat)
+}
+
+fn settings(args: &Replay, client: Client, repeat: Repeat) -> Result<Settings, ConfigError> {
+    let rate: Option<Rate> =
+        args.schedule.rate.as_deref().map(|given| config::parse("--rate", given)).transpose()?;
+    let ramp = args.schedule.ramp.unwrap_or_default();
+    Ok(Settings {
+        speed: config::parse::<Speed>("--speed", &args.pace.speed)?,
+        concurrency: args.pace.concurrency as usize,
+        rate: rate.map(|rate| rate.reached_after(ramp)),
+        order: config::parse("--order", &args.schedule.order)?,
+        abort_after: args.care.abort_after,
+        time_limit: match repeat {
+            Repeat::For(time) => Some(time),
+            Repeat::Times(_) => None,
+        },
+        ..Settings::new(vec![client])
+    })
+}
+
+fn planning(args: &Replay, target: &Target) -> Result<Planning, ConfigError> {
+    let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
+    let mut edits =
+        config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
+    edits.credentials = config::credentials(&args.choice.credentials)?;
+    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses.clone() };
+    Ok(Planning {
+        choice: choice(&args.choice, args.target.seed)?,
+        mirror: Mirror::to_v2(config::parse("--percent", &args.target.percent)?),
+        seed: args.target.seed,
+        planner: Planner::new(edits, captured),
+        guard: (!args.target.allow_captured_server).then(Guard::default),
+    })
+}
+
+fn choice(args: &args::Choice, seed: u64) -> Result<Choice, ConfigError> {
+    let edge = |option, given: &Option<String>| {
+        given.as_deref().map(|given| config::parse(option, given)).transpose()
+    };
+    let filter = |given: &String| {
+        Filter::new(given).map_err(|error| ConfigError::new("--filter", given, error.to_string()))
+    };
+    let sample: Option<Sample> =
+        args.sample.as_deref().map(|given| config::parse("--sample", given)).transpose()?;
+    Ok(Choice {
+        window: Window::new(edge("--from", &args.from)?, edge("--to-time", &args.to_time)?),
+        methods: config::parse("--methods", &args.methods)?,
+        filter: args.filter.as_ref().map(filter).transpose()?,
+        sample: sample.unwrap_or_default().seeded(seed),
+        limit: args.limit,
+    })
+}
+
+/// The run that is gone on with, where one is.
+fn resumption(args: &Replay, run: &Run) -> Result<Option<Resumption>, RunError> {
+    let Some(folder) = &args.care.resume else { return Ok(None) };
+    let recording = Resuming::open(&folder.join(RECORDING))?;
+    match recording.run().difference(run) {
+        Some(what) => Err(RunError::OtherRun { folder: folder.clone(), what }),
+        None => Ok(Some(Resumption { recording, resend: args.care.resend_in_flight })),
+    }
+}
+
+/// What a run is known by when it is to be gone on with.
+fn digests(args: &Replay, source: &CaptureSet) -> anyhow::Result<BTreeMap<String, String>> {
+    let options = Sha256::digest(shaping(args).join("\n"));
+    let options = options.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let capture = source.digest().context("cannot read the capture again")?;
+    Ok(BTreeMap::from([(OPTIONS.to_owned(), options), (CAPTURE.to_owned(), capture)]))
 }
 
 fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
@@ -89,64 +184,146 @@ fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
     Redactor::random().ok_or_else(refused).map(Some)
 }
 
-/// The options that shape what is sent and compared, for the report. Header values may be secrets and
-/// are left out.
-fn options(args: &Replay) -> Vec<String> {
+/// The options that decide which requests are sent and with what, for the report and for going on. Header
+/// values may be secrets and are left out.
+fn shaping(args: &Replay) -> Vec<String> {
     let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
     let host = match &args.edits.host {
         Some(host) => format!("--host {host}"),
         None => format!("--host-suffix {}", args.edits.host_suffix),
     };
-    let mut options = vec![
-        host,
-        format!("--percent {}", args.target.percent),
-        format!("--speed {}", args.pace.speed),
-        format!("--concurrency {}", args.pace.concurrency),
-        format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
-    ];
-    options.extend(args.reading.bpf.iter().map(|filter| format!("--bpf {filter}")));
+    let mut options = vec![host, format!("--percent {}", args.target.percent)];
+    let choice = &args.choice;
+    for (option, given) in [
+        ("--bpf", &args.reading.bpf),
+        ("--from", &choice.from),
+        ("--to-time", &choice.to_time),
+        ("--filter", &choice.filter),
+        ("--sample", &choice.sample),
+        ("--limit", &choice.limit.map(|limit| limit.to_string())),
+        ("--methods", &Some(choice.methods.clone()).filter(|methods| methods != "all")),
+        ("--credentials", &Some(choice.credentials.clone()).filter(|what| what != "pass")),
+        ("--loop", &args.schedule.repeat),
+    ] {
+        options.extend(given.iter().map(|given| format!("{option} {given}")));
+    }
     options.extend(args.reading.port.iter().map(|port| format!("--port {port}")));
     options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
     options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
     options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
     options.extend(args.target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
+    options
+}
+
+/// The options that decide when and how fast it is sent, and what is kept of it.
+fn pacing(args: &Replay) -> Vec<String> {
+    let mut options = vec![
+        format!("--speed {}", args.pace.speed),
+        format!("--concurrency {}", args.pace.concurrency),
+        format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
+    ];
+    options.extend(args.schedule.rate.iter().map(|rate| format!("--rate {rate}")));
+    options.extend(args.schedule.ramp.iter().map(|ramp| format!("--ramp {}s", ramp.as_secs_f64())));
+    let order = Some(&args.schedule.order).filter(|order| *order != "connection");
+    options.extend(order.map(|order| format!("--order {order}")));
+    options.extend(args.care.abort_after.map(|times| format!("--abort-after {times}")));
     options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
     options
 }
 
+/// What goes on around a run.
+#[derive(Default)]
+pub(super) struct Around {
+    /// What the target must do before anything is sent.
+    ready: Option<Readiness>,
+    /// Where the counters are served.
+    metrics: Option<SocketAddr>,
+}
+
+fn around(args: &Replay) -> Result<Around, ConfigError> {
+    let host = args.target.to.split_once("://").map_or("", |(_, host)| host.trim_end_matches('/'));
+    let asked = |path: &String| {
+        if path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic()) {
+            Ok((path.clone(), host.to_owned()))
+        } else {
+            Err(ConfigError::new("--ready-path", path, "a path begins with / and holds no blank"))
+        }
+    };
+    let asked = args.care.ready_path.as_ref().map(asked).transpose()?;
+    Ok(Around {
+        ready: args.care.wait_ready.map(|limit| Readiness { limit, asked }),
+        metrics: args.care.metrics,
+    })
+}
+
 /// Runs a job on a runtime of its own, with a progress bar, until its end or Ctrl-C.
-pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunError> {
+pub(super) fn carry_out(job: Job, around: &Around, global: &Global) -> Result<RunOutcome, RunError> {
     let refused = |source| RunError::System { what: "an asynchronous runtime", source };
     let runtime = Runtime::new().map_err(refused)?;
     let progress = Arc::new(Progress::default());
-    let display = Display::start(global, job.source.progress(), {
-        let progress = Arc::clone(&progress);
-        move || counts(&progress)
-    });
-    let quiet = global.quiet;
-    let outcome = runtime.block_on(async {
+    runtime.block_on(async {
         let (handle, signal) = stop_channel();
         let handle = Arc::new(handle);
         let signals = Signals::listen().map_err(|source| RunError::System { what: "signals", source })?;
-        let interrupts = tokio::spawn(signals.heed(Arc::clone(&handle), quiet));
+        let interrupts = tokio::spawn(signals.heed(Arc::clone(&handle), global.quiet));
+        let metrics = serve_metrics(around.metrics, &progress, global).await?;
+        if let Some(ready) = &around.ready {
+            wait_until_ready(ready, &job.settings.clients, signal.clone(), global).await?;
+        }
+        let display = Display::start(global, job.source.progress(), {
+            let progress = Arc::clone(&progress);
+            move || counts(&progress)
+        });
         let outcome = pipeline::run(job, progress, handle, signal).await;
+        drop(display);
         interrupts.abort();
+        metrics.iter().for_each(tokio::task::JoinHandle::abort);
         outcome
-    });
-    drop(display);
-    outcome
+    })
+}
+
+async fn serve_metrics(
+    address: Option<SocketAddr>,
+    progress: &Arc<Progress>,
+    global: &Global,
+) -> Result<Option<tokio::task::JoinHandle<()>>, RunError> {
+    let Some(address) = address else { return Ok(None) };
+    let metrics = Metrics::bind(address).await.map_err(|source| RunError::Metrics { address, source })?;
+    terminal::say(global, format_args!("Metrics at http://{}/metrics", metrics.address()));
+    Ok(Some(tokio::spawn(metrics.serve(Arc::clone(progress)))))
+}
+
+async fn wait_until_ready(
+    ready: &Readiness,
+    clients: &[Client],
+    mut stop: StopSignal,
+    global: &Global,
+) -> Result<(), RunError> {
+    terminal::say(global, format_args!("Waiting up to {:?} for the target.", ready.limit));
+    for client in clients {
+        ready.wait(client, &mut stop).await.map_err(|error| match error {
+            NotReady::TimedOut(why) => RunError::NotReady { limit: ready.limit, why },
+            NotReady::Stopped => RunError::Stopped,
+        })?;
+    }
+    Ok(())
 }
 
 /// What became of the requests so far.
 fn counts(progress: &Progress) -> String {
     let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let reading = match of(&progress.lap) {
+        0 => String::new(),
+        lap => format!("reading {}, ", lap + 1),
+    };
     format!(
-        "{} requests: {} answered, {} failed, {} different, {} skipped",
-        of(&progress.requests),
-        of(&progress.done) - of(&progress.failed).min(of(&progress.done)),
+        "{reading}{} sent, {} in flight, {} failed, {} different, {} skipped, {:.1} ms late",
+        of(&progress.begun),
+        progress.in_flight(),
         of(&progress.failed),
         of(&progress.different),
-        of(&progress.skipped)
+        of(&progress.skipped),
+        progress.latest().as_secs_f64() * 1000.0
     )
 }
 
@@ -157,5 +334,38 @@ pub(super) fn conclude(outcome: &RunOutcome, folder: &Path, global: &Global) -> 
     if let Some(what) = &outcome.broken_off {
         exit::complain(&format!("the capture breaks off, the report is of what could be read: {what}"));
     }
+    if let Some(what) = &outcome.gave_up {
+        exit::complain(&format!("{what}; `--resume {}` goes on", folder.display()));
+    }
+    name_those_in_flight(outcome, global);
+    if outcome.interrupted && unsent(&outcome.summary) > 0 {
+        terminal::say(
+            global,
+            format_args!("--resume {} goes on where this run was stopped.", folder.display()),
+        );
+    }
     Ok(if outcome.interrupted { Exit::Interrupted } else { outcome.summary.verdict.into() })
+}
+
+fn unsent(summary: &Summary) -> u64 {
+    let interrupted = crate::replay::SkipReason::Interrupted.name();
+    summary.exchanges.skipped.get(interrupted).copied().unwrap_or(0)
+}
+
+/// Requests that are named on the terminal; all of them are in the report.
+const NAMED: usize = 20;
+
+fn name_those_in_flight(outcome: &RunOutcome, global: &Global) {
+    let count = outcome.in_flight.len();
+    if count == 0 {
+        return;
+    }
+    let names: Vec<_> = outcome.in_flight.iter().take(NAMED).map(|name| name.request.to_string()).collect();
+    let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
+    let message = format!(
+        "{count} requests were on their way when the run was killed. They may have reached the target, and were not \
+         sent again (--resend-in-flight sends such): {}{more}",
+        names.join(" ")
+    );
+    terminal::say(global, message);
 }

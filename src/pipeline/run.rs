@@ -16,25 +16,28 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::RunError;
-use super::feed::{Feed, Halt, Pending, Progress};
+use super::feed::{Feed, Halt, Past, Pending};
 use super::judging::judged;
-use super::reader::{Read, spawn_reader};
+use super::ledger::Ledger;
+use super::planning::{Lap, Planning};
+use super::progress::Progress;
+use super::reader::{Read, Repeat, Source, spawn_reader};
 use super::reading::ReadingOptions;
 use super::report::RECORDING;
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
 use crate::diff::Verdict;
-use crate::record::{Finished, RecordError, Redactor, Row, Run, Writer};
+use crate::record::{Finished, Intents, RecordError, Redactor, Resuming, Row, RowName, Run, Writer};
+use crate::replay::Outcome;
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
-use crate::replay::guard::Guard;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
-use crate::replay::{Outcome, Planner};
 use crate::report::{Gate, ReportError, Reporter, Summary, visible};
-use crate::route::Mirror;
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
 const WAITING: usize = 256;
+/// How many rows are handed to the system at once, while others wait to be judged.
+const KEPT_AT_ONCE: usize = 32;
 
 /// What is to be done.
 pub struct Job {
@@ -44,12 +47,10 @@ pub struct Job {
     pub source: CaptureSet,
     /// Which are read, and what is kept.
     pub reading: ReadingOptions,
-    /// Which requests are sent.
-    pub mirror: Mirror,
-    /// What is sent.
-    pub planner: Planner,
-    /// Watches for traffic that was captured on its way to the target; `None` where any is allowed.
-    pub guard: Option<Guard>,
+    /// How often.
+    pub repeat: Repeat,
+    /// Which requests are sent, and what.
+    pub planning: Planning,
     /// How it is sent.
     pub settings: Settings,
     /// The clock of the run.
@@ -58,8 +59,19 @@ pub struct Job {
     pub redactor: Option<Redactor>,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The run that is gone on with; `None` where this is a new one.
+    pub resumption: Option<Resumption>,
     /// What the verdict demands.
     pub gate: Gate,
+}
+
+/// A run that is gone on with.
+pub struct Resumption {
+    /// Its recording.
+    pub recording: Resuming,
+    /// Whether the requests that were on their way when it was killed are sent again, although they may
+    /// have reached the target.
+    pub resend: bool,
 }
 
 /// What came of it.
@@ -71,6 +83,11 @@ pub struct RunOutcome {
     pub broken_off: Option<String>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
+    /// The rows whose requests were on their way when an earlier part of this run was killed, and were not
+    /// sent again.
+    pub in_flight: Vec<RowName>,
+    /// Why nothing more was sent from some time on, where the target could not be reached any more.
+    pub gave_up: Option<String>,
 }
 
 /// Makes a folder and those above it, and says which it made, the innermost first.
@@ -92,25 +109,18 @@ pub async fn run(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     let made = make_folder(&job.folder)?;
-    let (writer, reporter) = begin(&job)?;
-    let mut judging = Judging {
-        redactor: job.redactor,
-        writer,
-        reporter,
-        progress: Arc::clone(&progress),
-        anomalies: AnomalyCounts::default(),
-        rows: 0,
-        sent: 0,
-    };
+    let Begun { mut judging, intents, past, in_flight } = begin(&job.folder, job.run, job.resumption)?;
+    judging.redactor = job.redactor;
+    judging.progress = Arc::clone(&progress);
+    let ledger = Arc::new(Ledger::new(intents, Arc::clone(&progress), Arc::clone(&stop)));
 
     let (work_in, work) = mpsc::channel(WAITING);
     let (done_in, mut done) = mpsc::channel(WAITING);
     let (skipped_in, mut skipped) = mpsc::channel(WAITING);
     let feed = Feed {
-        mirror: job.mirror,
-        seed: job.run.seed,
-        planner: job.planner,
-        guard: job.guard,
+        planning: job.planning,
+        past,
+        lap: Lap::default(),
         work: work_in,
         skipped: skipped_in,
         progress,
@@ -118,10 +128,12 @@ pub async fn run(
         halt: None,
     };
     let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
-    let reader = spawn_reader(job.source, job.reading, feed, signal.clone(), Arc::clone(&stop))?;
-    let engine = tokio::spawn(engine::run(job.settings, work, done_in, signal.clone()));
+    let source = Source { captures: job.source, options: job.reading, repeat: job.repeat };
+    let reader = spawn_reader(source, feed, signal.clone(), Arc::clone(&stop))?;
+    let watch = Arc::clone(&ledger);
+    let engine = tokio::spawn(engine::run_watched(job.settings, work, done_in, signal.clone(), watch));
 
-    let judged = judging.all(&mut done, &mut skipped).await;
+    let judged = judging.all(&mut done, &mut skipped, &ledger).await;
     if judged.is_err() {
         // Nothing more can be kept: nothing more is sent.
         stop.raise();
@@ -131,12 +143,13 @@ pub async fn run(
     let sending = engine.await;
     let reading = tokio::task::spawn_blocking(move || reader.join()).await;
     giving_up.abort();
-    judged.map_err(|source| RunError::Unkept { source: Box::new(source), folder: job.folder.clone() })?;
-    sending.map_err(|_| RunError::Defect { stage: "sending" })?;
+    let unnoted = ledger.take_error().map_or(Ok(()), |error| Err(RunError::from(error)));
+    judged.and(unnoted).map_err(|error| unkept(error, &job.folder))?;
+    let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
     let Ok(Ok(read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
     let refused = match &read.halt {
-        Some(Halt::Refused(refused)) if judging.sent == 0 => {
+        Some(Halt::Refused(refused)) if judging.sent == 0 && judging.is_new => {
             judging.forget(&made);
             return Err(refused.clone().into());
         }
@@ -145,33 +158,78 @@ pub async fn run(
     };
     let interrupted = signal.state() != Stop::Run;
     let sent = judging.sent;
-    let finished = judging.account(&read, interrupted, job.clock);
+    let finished = judging.account(&read, interrupted, ended.gave_up.clone(), job.clock);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate)?;
+    let summary = judging.finish(&finished, job.gate).map_err(|error| unkept(error, &job.folder))?;
     match refused {
         Some(refused) => Err(RunError::CapturedServerMet { refused, sent, folder: job.folder }),
-        None => Ok(RunOutcome { summary, broken_off, interrupted }),
+        None => Ok(RunOutcome { summary, broken_off, interrupted, in_flight, gave_up: ended.gave_up }),
+    }
+}
+
+/// What it means for a run that something could not be kept any more.
+fn unkept(error: RunError, folder: &Path) -> RunError {
+    match error {
+        vanished @ RunError::Record(RecordError::Vanished(_)) => vanished,
+        error => RunError::Unkept { source: Box::new(error), folder: folder.to_owned() },
+    }
+}
+
+/// A run at its beginning, or where it goes on.
+struct Begun {
+    judging: Judging,
+    intents: Intents,
+    past: Past,
+    in_flight: Vec<RowName>,
+}
+
+fn begin(folder: &Path, run: Run, resumption: Option<Resumption>) -> Result<Begun, RunError> {
+    match resumption {
+        Some(resumption) => go_on(folder, resumption),
+        None => begin_anew(folder, run),
     }
 }
 
 /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
 /// folder was chosen badly.
-fn begin(job: &Job) -> Result<(Writer, Reporter), RunError> {
+fn begin_anew(folder: &Path, run: Run) -> Result<Begun, RunError> {
     let unusable = |folder, source| RunError::Folder { folder, source };
-    let writer = match Writer::create(&job.folder.join(RECORDING), &job.run) {
-        Err(RecordError::Io { source, .. }) => return Err(unusable(job.folder.clone(), source)),
+    let (writer, intents) = match Writer::create(&folder.join(RECORDING), &run) {
+        Err(RecordError::Io { source, .. }) => return Err(unusable(folder.to_owned(), source)),
         other => other?,
     };
-    match Reporter::create(&job.folder, job.run.clone()) {
-        Ok(reporter) => Ok((writer, reporter)),
+    match Reporter::create(folder, run) {
+        Ok(reporter) => Ok(Begun {
+            judging: Judging::new(writer, reporter, true),
+            intents,
+            past: Past::default(),
+            in_flight: Vec::new(),
+        }),
         Err(error) => {
             writer.discard();
             Err(match error {
-                ReportError::Io { source, .. } => unusable(job.folder.clone(), source),
+                ReportError::Io { source, .. } => unusable(folder.to_owned(), source),
                 other @ ReportError::Render { .. } => other.into(),
             })
         }
     }
+}
+
+/// The recording behind its last row, and the reports with the rows that it holds.
+fn go_on(folder: &Path, resumption: Resumption) -> Result<Begun, RunError> {
+    let Resumption { mut recording, resend } = resumption;
+    let mut reporter = Reporter::create(folder, recording.run().clone())?;
+    let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
+    while let Some(row) = recording.next_row()? {
+        reporter.add(&row, judged(&row).as_ref())?;
+        count_anomalies(&mut anomalies, &row);
+        past.recorded.insert(row.name().digest());
+    }
+    let resumed = recording.go_on()?;
+    let in_flight = if resend { Vec::new() } else { resumed.in_flight };
+    past.in_flight = in_flight.iter().map(RowName::digest).collect();
+    let judging = Judging { anomalies, ..Judging::new(resumed.writer, reporter, false) };
+    Ok(Begun { judging, intents: resumed.intents, past, in_flight })
 }
 
 /// Gives the reading of the capture up as soon as the run is told to stop.
@@ -187,18 +245,38 @@ struct Judging {
     reporter: Reporter,
     progress: Arc<Progress>,
     anomalies: AnomalyCounts,
+    /// Whether the recording began with this process.
+    is_new: bool,
     /// Rows taken.
     rows: u64,
     /// Of those, the ones that were sent.
     sent: u64,
+    /// Rows that were written and may not have left the process yet.
+    unkept: Vec<RowName>,
 }
 
 impl Judging {
-    /// Takes rows until there are no more; what is recorded is on its way to disk at least each second.
+    fn new(writer: Writer, reporter: Reporter, is_new: bool) -> Self {
+        Self {
+            redactor: None,
+            writer,
+            reporter,
+            progress: Arc::default(),
+            anomalies: AnomalyCounts::default(),
+            is_new,
+            rows: 0,
+            sent: 0,
+            unkept: Vec::new(),
+        }
+    }
+
+    /// Takes rows until there are no more. What is taken is handed to the system as soon as no other row
+    /// waits, and becomes a frame of the recording at least each second.
     async fn all(
         &mut self,
         done: &mut mpsc::Receiver<engine::Done<Pending>>,
         skipped: &mut mpsc::Receiver<Row>,
+        ledger: &Ledger,
     ) -> Result<(), RunError> {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
         let (mut sending, mut reading) = (true, true);
@@ -215,14 +293,22 @@ impl Judging {
                     Some(row) => self.row(row)?,
                     None => reading = false,
                 },
-                _ = tick.tick() => self.writer.flush()?,
+                _ = tick.tick() => {
+                    self.writer.is_in_place()?;
+                    self.writer.flush()?;
+                }
+            }
+            let idle = done.is_empty() && skipped.is_empty();
+            if idle || self.unkept.len() >= KEPT_AT_ONCE {
+                self.writer.keep()?;
+                ledger.recorded(&mut self.unkept);
             }
         }
         Ok(())
     }
 
     /// The recording's last line.
-    fn account(&mut self, read: &Read, interrupted: bool, clock: Clock) -> Finished {
+    fn account(&mut self, read: &Read, interrupted: bool, gave_up: Option<String>, clock: Clock) -> Finished {
         self.anomalies.merge(&read.anomalies());
         Finished {
             finished: clock.now(),
@@ -230,6 +316,7 @@ impl Judging {
             capture: read.totals(),
             anomalies: Finished::anomalies_of(&self.anomalies),
             broken_off: read.broken_off(self.rows),
+            gave_up,
         }
     }
 
@@ -257,11 +344,9 @@ impl Judging {
         if let Some(redactor) = &self.redactor {
             redactor.row(&mut row);
         }
-        let exchange = &row.exchange;
-        self.anomalies.count_set(exchange.anomalies);
-        self.anomalies.count_set(exchange.request.anomalies);
-        exchange.response.iter().for_each(|response| self.anomalies.count_set(response.anomalies));
+        count_anomalies(&mut self.anomalies, &row);
         self.writer.row(&row)?;
+        self.unkept.push(row.name());
         let judged = judged(&row);
         log(&row, judged.as_ref().map(|judged| judged.verdict));
         match judged.as_ref().map(|judged| judged.verdict) {
@@ -273,6 +358,13 @@ impl Judging {
     }
 }
 
+fn count_anomalies(counts: &mut AnomalyCounts, row: &Row) {
+    let exchange = &row.exchange;
+    counts.count_set(exchange.anomalies);
+    counts.count_set(exchange.request.anomalies);
+    exchange.response.iter().for_each(|response| counts.count_set(response.anomalies));
+}
+
 /// What became of a request, for whoever wants to watch: the fact at `info`, its times at `debug`.
 fn log(row: &Row, verdict: Option<Verdict>) {
     if !tracing::enabled!(tracing::Level::INFO) {
@@ -280,7 +372,7 @@ fn log(row: &Row, verdict: Option<Verdict>) {
     }
     let head = &row.exchange.request.head;
     let text = |bytes| visible(&String::from_utf8_lossy(bytes)).into_owned();
-    let (id, method, target) = (row.exchange.id, text(head.method()), text(head.target()));
+    let (id, method, target) = (row.request_name(), text(head.method()), text(head.target()));
     match (&row.outcome, verdict) {
         (Outcome::Skipped(reason), _) => tracing::info!("{id} {method} {target}: not sent, {reason}"),
         (Outcome::Failed { failure, detail, .. }, _) => {

@@ -30,6 +30,8 @@ pub(super) enum Line {
     Row(Box<RowLine>),
     /// The last.
     Finished(Finished),
+    /// The run goes on: an end before it was none.
+    Resumed {},
 }
 
 /// The version of the form that this module writes.
@@ -37,9 +39,13 @@ pub(super) const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct RowLine {
-    pub(super) id: ExchangeId,
-    pub(super) role: Role,
-    pub(super) destination: String,
+    id: ExchangeId,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    lap: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    copy: u32,
+    role: Role,
+    destination: String,
     route: String,
     connection: ConnectionLine,
     ordinal: u32,
@@ -49,6 +55,11 @@ pub(super) struct RowLine {
     interim: Vec<u16>,
     sent_head: Option<Text>,
     outcome: OutcomeLine,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,6 +127,8 @@ impl From<&Row> for RowLine {
         let ConnectionId { client, server, instance } = exchange.connection;
         Self {
             id: exchange.id,
+            lap: row.lap,
+            copy: row.copy,
             role: row.role,
             destination: row.destination.clone(),
             route: row.route.clone(),
@@ -146,6 +159,8 @@ impl RowLine {
         };
         Ok(Row {
             exchange,
+            lap: self.lap,
+            copy: self.copy,
             role: self.role,
             destination: self.destination,
             route: self.route,

@@ -65,6 +65,18 @@ impl Client {
         self.clock
     }
 
+    /// Whether a connection can be made, which is closed at once.
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub async fn reach(&self) -> Result<(), String> {
+        match self.connect(self.clock.now()).await {
+            Ok(_) => Ok(()),
+            Err(Outcome::Failed { detail, .. }) => Err(detail),
+            Err(other) => Err(format!("{other:?}")),
+        }
+    }
+
     /// Sends one request and waits for what becomes of it.
     ///
     /// It goes over the connection in `slot` if there is one and v2 has not closed it, else over a new

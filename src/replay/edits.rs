@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
+use super::credentials::{self, Credentials};
 use crate::http::RequestHead;
 use crate::route::HostEdit;
 use crate::route::host::effective_host;
@@ -62,6 +63,11 @@ pub struct Field {
 }
 
 impl Field {
+    /// Whether it is of that name.
+    pub(super) fn is(&self, name: &[u8]) -> bool {
+        self.name.is(name)
+    }
+
     /// A field of that name and value.
     ///
     /// # Errors
@@ -99,6 +105,8 @@ pub struct HeadEdits {
     /// Fields to set: the first of that name gets the value, the others are left out; where there is
     /// none, it goes to the end.
     pub set: Vec<Field>,
+    /// What becomes of credentials that no edit names.
+    pub credentials: Credentials,
 }
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -197,6 +205,11 @@ impl<'a> Editor<'a> {
         }
         if self.edits.removes(name) {
             return Fate::Drop;
+        }
+        match self.edits.credentials.fate(name) {
+            Some(credentials::Fate::LeftOut) => return Fate::Drop,
+            Some(credentials::Fate::Replaced(field)) => return Fate::Value(field.value.clone()),
+            None => {}
         }
         if name.eq_ignore_ascii_case(b"host") {
             let host = effective_host(self.head.target(), value);
@@ -340,7 +353,31 @@ mod tests {
             as_envoy,
             remove: remove.iter().map(|name| name.parse().unwrap()).collect(),
             set: set.iter().map(|field| field.parse().unwrap()).collect(),
+            credentials: Credentials::Pass,
         }
+    }
+
+    #[test]
+    fn credentials_leave_or_change_and_an_edit_of_the_same_name_wins() {
+        let raw = "GET / HTTP/1.1\r\nCookie: a=1\r\nHost: a\r\nauthorization: Bearer v1\r\nX: 1\r\n\r\n";
+        let with =
+            |credentials, set: &[&str]| edited(&HeadEdits { credentials, ..edits(set, &[], false) }, raw);
+        let replace = || Credentials::replacing("Authorization: Bearer v2").unwrap();
+        for (credentials, set, sent) in [
+            (Credentials::Pass, &[][..], raw),
+            (Credentials::Strip, &[], "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"),
+            (replace(), &[], "GET / HTTP/1.1\r\nHost: a\r\nauthorization: Bearer v2\r\nX: 1\r\n\r\n"),
+            (
+                Credentials::Strip,
+                &["Cookie: b=2"],
+                "GET / HTTP/1.1\r\nCookie: b=2\r\nHost: a\r\nX: 1\r\n\r\n",
+            ),
+        ] {
+            assert_eq!(with(credentials, set), sent);
+        }
+        let anonymous = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let edits = HeadEdits { credentials: replace(), ..edits(&[], &[], false) };
+        assert_eq!(edited(&edits, anonymous), anonymous, "who had no credentials gets none");
     }
 
     #[test]

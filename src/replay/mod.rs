@@ -5,26 +5,41 @@
 //! each in its own order.
 
 #[cfg(feature = "cli")]
+pub mod choice;
+#[cfg(feature = "cli")]
 pub mod client;
 #[cfg(feature = "cli")]
 pub mod clock;
+pub mod credentials;
 #[cfg(feature = "cli")]
 mod dialogue;
 pub mod edits;
 #[cfg(feature = "cli")]
 pub mod engine;
 #[cfg(feature = "cli")]
+pub mod filter;
+#[cfg(feature = "cli")]
 pub mod guard;
 
 #[cfg(feature = "cli")]
 mod lanes;
+pub mod methods;
+pub mod order;
 pub mod outcome;
 pub mod pace;
+#[cfg(feature = "cli")]
+mod pacer;
 pub mod plan;
+#[cfg(feature = "cli")]
+mod reach;
+#[cfg(feature = "cli")]
+pub mod ready;
 #[cfg(feature = "cli")]
 pub mod stop;
 
+pub use credentials::Credentials;
 pub use edits::HeadEdits;
+pub use order::Order;
 pub use outcome::{Failure, Outcome, SkipReason, Timing};
 pub use pace::Speed;
 pub use plan::{Plan, Planner, ShadowRequest};
