@@ -353,7 +353,7 @@ fn unsent(summary: &Summary) -> u64 {
 }
 
 /// Requests that are named on the terminal; all of them are in the report.
-const NAMED: usize = 20;
+const NAMED: usize = 100;
 
 fn name_those_in_flight(outcome: &RunOutcome, global: &Global) {
     let count = outcome.in_flight.len();
@@ -362,9 +362,14 @@ fn name_those_in_flight(outcome: &RunOutcome, global: &Global) {
     }
     let names: Vec<_> = outcome.in_flight.iter().take(NAMED).map(|name| name.request.to_string()).collect();
     let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
+    let were = if count == 1 {
+        "1 request was on its way".to_owned()
+    } else {
+        format!("{count} requests were on their way")
+    };
     let message = format!(
-        "{count} requests were on their way when the run was killed. They may have reached the target, and were not \
-         sent again (--resend-in-flight sends such): {}{more}",
+        "{were} when the run was killed. What may have reached the target was not sent again (--resend-in-flight \
+         sends it): {}{more}",
         names.join(" ")
     );
     terminal::say(global, message);

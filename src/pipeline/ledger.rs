@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::feed::Pending;
 use super::progress::Progress;
-use crate::record::{Intents, RecordError, RowName};
+use crate::record::{Intents, RecordError, Row};
 use crate::replay::Outcome;
 use crate::replay::engine::Watch;
 use crate::replay::stop::StopHandle;
@@ -23,9 +23,8 @@ impl Ledger {
     }
 
     /// These rows are recorded.
-    pub(super) fn recorded(&self, names: &mut Vec<RowName>) {
-        self.intents.end(names.iter());
-        names.clear();
+    pub(super) fn recorded(&self, rows: &[Row]) {
+        self.intents.end(rows.iter().map(Row::name));
     }
 
     /// What kept a request from being noted, where something did: it was not sent.

@@ -28,16 +28,16 @@ use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
 use crate::diff::Verdict;
 use crate::record::{Finished, Intents, RecordError, Redactor, Resuming, Row, RowName, Run, Writer};
-use crate::replay::Outcome;
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
+use crate::replay::{Failure, Outcome, SkipReason};
 use crate::report::{Gate, ReportError, Reporter, Summary, visible};
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
 const WAITING: usize = 256;
-/// How many rows are handed to the system at once, while others wait to be judged.
-const KEPT_AT_ONCE: usize = 32;
+/// How many rows are taken at once, where so many wait.
+const BATCH: usize = 32;
 
 /// What is to be done.
 pub struct Job {
@@ -220,14 +220,20 @@ fn go_on(folder: &Path, resumption: Resumption) -> Result<Begun, RunError> {
     let Resumption { mut recording, resend } = resumption;
     let mut reporter = Reporter::create(folder, recording.run().clone())?;
     let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
+    let mut killed = Vec::new();
     while let Some(row) = recording.next_row()? {
         reporter.add(&row, judged(&row).as_ref())?;
         count_anomalies(&mut anomalies, &row);
         past.recorded.insert(row.name().digest());
+        if matches!(row.outcome, Outcome::Failed { failure: Failure::Killed, .. }) {
+            killed.push(row.name());
+        }
     }
     let resumed = recording.go_on()?;
     let in_flight = if resend { Vec::new() } else { resumed.in_flight };
     past.in_flight = in_flight.iter().map(RowName::digest).collect();
+    // With those of an earlier resumption, which may have been killed before it could name them.
+    let in_flight = [killed, in_flight].concat();
     let judging = Judging { anomalies, ..Judging::new(resumed.writer, reporter, false) };
     Ok(Begun { judging, intents: resumed.intents, past, in_flight })
 }
@@ -251,8 +257,6 @@ struct Judging {
     rows: u64,
     /// Of those, the ones that were sent.
     sent: u64,
-    /// Rows that were written and may not have left the process yet.
-    unkept: Vec<RowName>,
 }
 
 impl Judging {
@@ -266,12 +270,12 @@ impl Judging {
             is_new,
             rows: 0,
             sent: 0,
-            unkept: Vec::new(),
         }
     }
 
-    /// Takes rows until there are no more. What is taken is handed to the system as soon as no other row
-    /// waits, and becomes a frame of the recording at least each second.
+    /// Takes rows until there are no more. What is taken is first of all handed to the system, and its
+    /// place among those on their way is free after that; it becomes a frame of the recording at least each
+    /// second.
     async fn all(
         &mut self,
         done: &mut mpsc::Receiver<engine::Done<Pending>>,
@@ -279,31 +283,48 @@ impl Judging {
         ledger: &Ledger,
     ) -> Result<(), RunError> {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+        let (mut answered, mut others) = (Vec::new(), Vec::new());
         let (mut sending, mut reading) = (true, true);
         while sending || reading {
             tokio::select! {
-                next = done.recv(), if sending => match next {
-                    Some(done) => {
-                        Progress::count(&self.progress.done);
-                        self.row(done.payload.into_row(Some(done.request.head), done.outcome))?;
-                    }
-                    None => sending = false,
-                },
-                next = skipped.recv(), if reading => match next {
-                    Some(row) => self.row(row)?,
-                    None => reading = false,
-                },
+                count = done.recv_many(&mut answered, BATCH), if sending => sending = count > 0,
+                count = skipped.recv_many(&mut others, BATCH), if reading => reading = count > 0,
                 _ = tick.tick() => {
                     self.writer.is_in_place()?;
                     self.writer.flush()?;
                 }
             }
-            let idle = done.is_empty() && skipped.is_empty();
-            if idle || self.unkept.len() >= KEPT_AT_ONCE {
-                self.writer.keep()?;
-                ledger.recorded(&mut self.unkept);
+            let (mut rows, mut slots) = (Vec::new(), Vec::new());
+            for engine::Done { request, outcome, payload, slot, .. } in answered.drain(..) {
+                Progress::count(&self.progress.done);
+                rows.push(payload.into_row(Some(request.head), outcome));
+                slots.push(slot);
             }
+            rows.append(&mut others);
+            self.keep(&mut rows, ledger)?;
+            drop(slots);
+            rows.iter().try_for_each(|row| self.judge(row))?;
         }
+        Ok(())
+    }
+
+    /// Records rows, with their secrets taken out, so that the death of the process loses none of them.
+    fn keep(&mut self, rows: &mut Vec<Row>, ledger: &Ledger) -> Result<(), RunError> {
+        self.rows += rows.len() as u64;
+        // A repetition that was not begun is nothing that was captured.
+        rows.retain(|row| row.lap == 0 || !matches!(row.outcome, Outcome::Skipped(SkipReason::TimeOver)));
+        for row in rows.iter_mut() {
+            match row.outcome {
+                Outcome::Skipped(_) => row.sent_head = None,
+                Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
+            }
+            if let Some(redactor) = &self.redactor {
+                redactor.row(row);
+            }
+            self.writer.row(row)?;
+        }
+        self.writer.keep()?;
+        ledger.recorded(rows);
         Ok(())
     }
 
@@ -335,26 +356,18 @@ impl Judging {
         }
     }
 
-    fn row(&mut self, mut row: Row) -> Result<(), RunError> {
-        self.rows += 1;
-        match row.outcome {
-            Outcome::Skipped(_) => row.sent_head = None,
-            Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
-        }
-        if let Some(redactor) = &self.redactor {
-            redactor.row(&mut row);
-        }
-        count_anomalies(&mut self.anomalies, &row);
-        self.writer.row(&row)?;
-        self.unkept.push(row.name());
-        let judged = judged(&row);
-        log(&row, judged.as_ref().map(|judged| judged.verdict));
-        match judged.as_ref().map(|judged| judged.verdict) {
+    /// Judges a row that is recorded.
+    fn judge(&mut self, row: &Row) -> Result<(), RunError> {
+        count_anomalies(&mut self.anomalies, row);
+        let judged = judged(row);
+        let verdict = judged.as_ref().map(|judged| judged.verdict);
+        log(row, verdict);
+        match verdict {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
             Some(Verdict::Different) => Progress::count(&self.progress.different),
             _ => {}
         }
-        Ok(self.reporter.add(&row, judged.as_ref())?)
+        Ok(self.reporter.add(row, judged.as_ref())?)
     }
 }
 

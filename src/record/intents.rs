@@ -62,10 +62,10 @@ impl Intents {
     }
 
     /// The recording holds these rows: they are on their way no more.
-    pub fn end<'n>(&self, names: impl IntoIterator<Item = &'n RowName>) {
+    pub fn end(&self, names: impl IntoIterator<Item = RowName>) {
         let mut inner = self.lock();
         for name in names {
-            inner.open.remove(name);
+            inner.open.remove(&name);
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
         intents.begin(name(1)).unwrap();
         intents.begin(name(2)).unwrap();
         assert_eq!(names(folder.path()), [1, 2]);
-        intents.end([&name(1)]);
+        intents.end([name(1)]);
         intents.lock().written = LARGE;
         intents.begin(name(3)).unwrap();
         assert_eq!(names(folder.path()), [2, 3]);
@@ -155,7 +155,7 @@ mod tests {
         let intents = Intents::create(folder.path(), HashSet::default()).unwrap();
         for id in 0..100_000 {
             intents.begin(name(id)).unwrap();
-            intents.end([&name(id)]);
+            intents.end([name(id)]);
         }
         let size = fs::metadata(folder.path().join(NAME)).unwrap().len();
         assert!(size < 2 * LARGE as u64, "{size}");

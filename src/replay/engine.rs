@@ -16,7 +16,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -111,7 +111,14 @@ pub struct Done<T> {
     pub outcome: Outcome,
     /// What came with the job.
     pub payload: T,
+    /// Its place among those on their way, which is free when this is dropped: whoever keeps outcomes holds
+    /// it until this one is kept, so that no more than so many are ever unknown.
+    pub slot: Slot,
 }
+
+/// A place among the requests that may be on their way at once; empty where nothing was sent.
+#[derive(Debug)]
+pub struct Slot(#[allow(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
 
 /// Sees what leaves.
 pub trait Watch<T>: Send + Sync + 'static {
@@ -208,7 +215,7 @@ struct Replay<T> {
     clock: Clock,
     pacer: Pacer,
     lanes: Mutex<Lanes<Waiting<T>, Connection>>,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
     throttle: Option<Mutex<Arrivals>>,
     /// When the first request came: times count from here.
     start: OnceLock<Instant>,
@@ -239,7 +246,7 @@ impl<T: Send + 'static> Replay<T> {
             clock: settings.clients.first().map_or_else(Clock::start, Client::clock),
             pacer: Pacer::start(),
             lanes: Mutex::new(Lanes::new(settings.max_parked)),
-            slots: Semaphore::new(settings.concurrency.max(1)),
+            slots: Arc::new(Semaphore::new(settings.concurrency.max(1))),
             throttle: settings.rate.map(|rate| Mutex::new(Arrivals::new(rate.catching_up()))),
             start: OnceLock::new(),
             time_limit: settings.time_limit,
@@ -284,10 +291,11 @@ impl<T: Send + 'static> Replay<T> {
                 Ok(_) => (Outcome::Skipped(SkipReason::Interrupted), None),
                 Err(reason) => (Outcome::Skipped(reason), None),
             };
+            let slot = Slot(slot);
             // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
-            self.done.send(Done { destination, request, outcome, payload }).await.ok();
+            self.done.send(Done { destination, request, outcome, payload, slot }).await.ok();
             // Held until here, so that answers that nobody has taken yet stay few.
-            drop((slot, waiting.share));
+            drop(waiting.share);
         }
     }
 
@@ -299,12 +307,12 @@ impl<T: Send + 'static> Replay<T> {
         &self,
         due: Option<Instant>,
         stop: &mut StopSignal,
-    ) -> Result<(Timestamp, SemaphorePermit<'_>), SkipReason> {
+    ) -> Result<(Timestamp, OwnedSemaphorePermit), SkipReason> {
         let turn = async {
             if let Some(due) = due {
                 self.pacer.until(due).await;
             }
-            let slot = self.slots.acquire().await.map_err(|_| SkipReason::Interrupted)?;
+            let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| SkipReason::Interrupted)?;
             let due = due.unwrap_or_else(Instant::now);
             if let Some(free) = self.throttled() {
                 self.pacer.until(free).await;

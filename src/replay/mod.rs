@@ -24,6 +24,7 @@ pub mod guard;
 #[cfg(feature = "cli")]
 mod lanes;
 pub mod methods;
+#[cfg(feature = "cli")]
 pub mod order;
 pub mod outcome;
 pub mod pace;
@@ -39,6 +40,7 @@ pub mod stop;
 
 pub use credentials::Credentials;
 pub use edits::HeadEdits;
+#[cfg(feature = "cli")]
 pub use order::Order;
 pub use outcome::{Failure, Outcome, SkipReason, Timing};
 pub use pace::Speed;
