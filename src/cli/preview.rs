@@ -51,12 +51,11 @@ struct Counted {
 
 impl Counted {
     fn count(&mut self, one: &Previewed<'_>) {
-        match one.skipped {
-            Some(reason) => *self.skipped.entry(reason.words()).or_default() += 1,
-            None => {
-                self.sent += 1;
-                self.unsafe_ones += u64::from(!is_safe(one.row.exchange.request.head.method()));
-            }
+        if let Some(reason) = one.skipped {
+            *self.skipped.entry(reason.words()).or_default() += 1;
+        } else {
+            self.sent += 1;
+            self.unsafe_ones += u64::from(!is_safe(one.row.exchange.request.head.method()));
         }
     }
 

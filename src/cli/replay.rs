@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 
 use super::args::{self, Global, Replay};
@@ -169,8 +168,7 @@ fn resumption(args: &Replay, run: &Run) -> Result<Option<Resumption>, RunError> 
 
 /// What a run is known by when it is to be gone on with.
 fn digests(args: &Replay, source: &CaptureSet) -> anyhow::Result<BTreeMap<String, String>> {
-    let options = Sha256::digest(shaping(args).join("\n"));
-    let options = options.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let options = blake3::hash(shaping(args).join("\n").as_bytes()).to_hex().to_string();
     let capture = source.digest().context("cannot read the capture again")?;
     Ok(BTreeMap::from([(OPTIONS.to_owned(), options), (CAPTURE.to_owned(), capture)]))
 }

@@ -47,7 +47,9 @@ pub fn preview(
             Ok((route, plan)) => {
                 for (mut row, skipped, captured) in rows(*exchange, &route, plan, &planning) {
                     let due = captured.and_then(|captured| schedule.due(captured));
-                    redactor.iter().for_each(|redactor| redactor.row(&mut row));
+                    if let Some(redactor) = redactor {
+                        redactor.row(&mut row);
+                    }
                     enough.set(enough.get() || !show(&Previewed { row: &row, skipped, due }));
                 }
             }

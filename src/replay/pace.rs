@@ -221,29 +221,32 @@ mod tests {
         assert_eq!("10".parse::<Speed>().unwrap().to_string(), "10");
     }
 
-    fn slots<const N: usize>(rate: Rate, at: [u64; N]) -> [u128; N] {
+    fn slots(rate: Rate, at: &[u64]) -> Vec<f64> {
         let mut arrivals = Arrivals::new(rate);
-        // To the nearest microsecond.
-        at.map(|at| (arrivals.slot(Duration::from_millis(at)).as_nanos() + 500) / 1000)
+        at.iter().map(|at| arrivals.slot(Duration::from_millis(*at)).as_secs_f64()).collect()
+    }
+
+    #[track_caller]
+    fn near(slots: &[f64], expected: &[f64]) {
+        let right = slots.iter().zip(expected).all(|(slot, expected)| (slot - expected).abs() < 1e-6);
+        assert!(right && slots.len() == expected.len(), "{slots:?}\n{expected:?}");
     }
 
     #[test]
     fn a_rate_spaces_requests_and_saves_up_nothing() {
         let rate: Rate = "4/s".parse().unwrap();
-        let expected = [0, 250_000, 500_000, 2_000_000, 2_250_000, 2_500_000];
-        assert_eq!(slots(rate, [0, 0, 0, 2000, 2000, 2100]), expected);
+        near(&slots(rate, &[0, 0, 0, 2000, 2000, 2100]), &[0.0, 0.25, 0.5, 2.0, 2.25, 2.5]);
     }
 
     #[test]
     fn a_ramp_begins_with_nothing_and_reaches_the_rate_in_time() {
         let rate = "8".parse::<Rate>().unwrap().reached_after(Duration::from_secs(4));
         // Below a rate that grows by 2 each second lie t² requests; from the 16th on there are 8 each second.
-        let expected: Vec<u128> = (0..=16_u32).map(|n| (f64::from(n).sqrt() * 1e6).round() as u128).collect();
-        assert_eq!(slots(rate, [0; 17]).to_vec(), expected);
-        let mut arrivals = Arrivals::new(rate);
-        let all: Vec<_> = (0..100).map(|_| arrivals.slot(Duration::ZERO)).collect();
-        let last = all[99] - all[98];
-        assert!(last.abs_diff(Duration::from_millis(125)) < Duration::from_micros(1), "{last:?}");
+        let expected: Vec<f64> = (0..=40_u32)
+            .map(f64::from)
+            .map(|n| if n < 16.0 { n.sqrt() } else { 4.0 + (n - 16.0) / 8.0 })
+            .collect();
+        near(&slots(rate, &[0; 41]), &expected);
     }
 
     #[test]

@@ -121,9 +121,9 @@ fn choices_that_make_no_sense_are_refused_with_the_remedy() {
     ] {
         let finished = replay(&v2.url(), &shop(), arguments).run();
         ends(&finished, 2);
-        says.iter().for_each(|text| {
+        for text in says {
             finished.stderr_has(text);
-        });
+        }
         assert!(!finished.folder().join("run").exists(), "{finished}");
     }
     assert!(v2.connections().is_empty());

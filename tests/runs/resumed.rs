@@ -89,9 +89,9 @@ fn another_capture_other_options_and_another_process_are_refused_and_send_nothin
     let refused = |arguments: &[&str], says: &[&str]| {
         let refused = resume(&v2.url(), killed.folder(), arguments).run();
         ends(&refused, 2);
-        says.iter().for_each(|text| {
+        for text in says {
             refused.stderr_has(text);
-        });
+        }
     };
     refused(&["--methods", "safe"], &["its options are `", "--methods safe", "begin a new run"]);
     refused(&["--seed", "7"], &["its seed is 0, not 7"]);

@@ -39,7 +39,7 @@ pub(in crate::cli) struct Care {
     /// Send also what was on its way when the run was killed; it may have reached v2 already.
     #[arg(long, requires = "resume")]
     pub(in crate::cli) resend_in_flight: bool,
-    /// Serve the run's counters at http://ADDRESS/metrics in Prometheus' format; port 0 takes a free one, and the
+    /// Serve the run's counters at this address under /metrics, in Prometheus' format; port 0 takes a free one. The
     /// address is printed.
     #[arg(long, value_name = "ADDRESS")]
     pub(in crate::cli) metrics: Option<SocketAddr>,
