@@ -1,3 +1,5 @@
+mod holes;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -112,7 +112,18 @@ pub struct Parser<H> {
     account: Account,
     /// What was odd since the last message.
     odd: AnomalySet,
+    /// While lost: the beginning of a packet that may be that of a start line.
+    cut_line: Option<Box<CutLine>>,
 }
+
+/// What stood at the beginning of a packet, up to its end.
+struct CutLine {
+    at: Timestamp,
+    bytes: Vec<u8>,
+}
+
+/// The longest beginning of a start line that is kept while the parser is lost.
+const CUT_LINE: usize = 4096;
 
 enum State<H> {
     /// The next byte begins a message.
@@ -147,7 +158,8 @@ impl<H: Head> Parser<H> {
     /// A parser that stands between messages.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, state: State::Between, account: Account::default(), odd: AnomalySet::EMPTY }
+        let (account, odd) = (Account::default(), AnomalySet::EMPTY);
+        Self { options, state: State::Between, account, odd, cut_line: None }
     }
 
     /// A parser that was put before the middle of a stream: it looks for the next start line.
@@ -166,9 +178,12 @@ impl<H: Head> Parser<H> {
     #[must_use]
     pub fn memory(&self) -> usize {
         match &self.state {
+            State::Lost => {
+                self.cut_line.as_ref().map_or(0, |cut| size_of::<CutLine>() + cut.bytes.capacity())
+            }
             State::Head(partial) => size_of::<Partial>() + partial.kept.capacity(),
             State::Body(reading) => size_of::<Reading<H>>() + reading.body.memory(),
-            State::Between | State::Lost | State::Tunnel | State::Headless => 0,
+            State::Between | State::Tunnel | State::Headless => 0,
         }
     }
 
@@ -228,6 +243,7 @@ impl<H: Head> Parser<H> {
     /// `len` bytes are missing.
     pub fn gap<S: Sink<H>>(&mut self, len: u64, sink: &mut S) {
         self.account.gap = self.account.gap.saturating_add(len);
+        self.cut_line = None;
         match &mut self.state {
             State::Between => self.lose(len, sink),
             State::Head(_) => {
@@ -457,13 +473,37 @@ impl<H: Head> Parser<H> {
     }
 
     /// Looks for a start line where one is most likely and nothing else is likely to look like one: at
-    /// the very beginning of what was pushed, which is the beginning of a packet.
+    /// the very beginning of what was pushed, which is the beginning of a packet. The line may go on in the
+    /// packets behind it.
     ///
     /// [`Parser::push`] does this; who hands the bytes of a packet to [`Parser::read`] does it first.
     #[inline]
     pub fn seek<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
-        if self.is_lost() && begins_surely::<H>(bytes) {
-            self.begin(at, sink);
+        if self.is_lost() {
+            self.find(at, bytes, sink);
+        }
+    }
+
+    fn find<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
+        let cut = self.cut_line.take();
+        if begins_surely::<H>(bytes) {
+            return self.begin(at, sink);
+        }
+        let whole = memchr::memchr(b'\n', bytes).is_some();
+        let Some(mut cut) = cut.filter(|cut| cut.bytes.len() + bytes.len() <= CUT_LINE) else {
+            if !whole && bytes.len() <= CUT_LINE && H::plausible(prefix(bytes)) != Plausible::No {
+                self.cut_line = Some(Box::new(CutLine { at, bytes: bytes.to_vec() }));
+            }
+            return;
+        };
+        let before = cut.bytes.len();
+        cut.bytes.extend_from_slice(bytes);
+        if whole && begins_surely::<H>(&cut.bytes) {
+            self.account.torn -= before as u64;
+            self.begin(cut.at, sink);
+            self.read_head(cut.at, cut.bytes.get(..before).unwrap_or_default(), sink);
+        } else if !whole {
+            self.cut_line = Some(cut);
         }
     }
 }
