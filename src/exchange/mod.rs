@@ -9,6 +9,7 @@ mod account;
 mod conversation;
 mod pairing;
 mod protocol;
+mod proxy;
 mod reader;
 mod sequencer;
 mod socks;

@@ -296,6 +296,44 @@ fn http_is_found_behind_socks_and_in_the_middle_of_a_stream() {
 }
 
 #[test]
+fn http_is_read_behind_a_preface_of_the_proxy_protocol() {
+    let line = "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n";
+    let binary = "\r\n\r\n\0\r\nQUIT\n\u{21}\u{11}\0\u{c}aaaabbbbccdd";
+    let (a, to_a) = (get("/a"), ok("A"));
+    for (prefaces, bytes) in [(vec![line], 47), (vec![binary], 28), (vec![binary, line], 75)] {
+        let preface = prefaces.concat();
+        let glued = preface.clone() + &a;
+        let (front, back) = preface.split_at(9);
+        for pieces in [vec![glued.as_str()], vec![&preface, &a], vec![front, back, &a]] {
+            let mut steps: Vec<_> = pieces.iter().map(|piece| Client(piece)).collect();
+            steps.push(Server(&to_a));
+            let (exchanges, account) = play(&steps, End::Fin);
+            assert_eq!(summary(&exchanges), "/a 200 A", "{pieces:?}");
+            assert_eq!((account.proxy, account.proxy_connections, account.http.torn), (bytes, 1, 0));
+        }
+    }
+    // A health check of the load balancer.
+    let (exchanges, account) = play(&[Client(line)], End::Fin);
+    assert_eq!((exchanges.len(), account.proxy), (0, 47));
+}
+
+#[test]
+fn a_refused_expectation_is_answered_before_the_body_that_may_not_come() {
+    let post = "POST /big HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let refusal = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
+    let (next, answer) = (get("/next"), ok("N"));
+    // RFC 9110, section 10.1.1: the client may send the body all the same, or close; curl goes on with another
+    // request on the same connection only where it sent the body.
+    let (exchanges, _) =
+        play(&[Client(post), Server(refusal), Client("hello"), Client(&next), Server(&answer)], End::Fin);
+    assert_eq!(summary(&exchanges), "/big 417, /next 200 N");
+    let (exchanges, account) = play(&[Client(post), Server(refusal)], End::Fin);
+    assert_eq!(summary(&exchanges), "/big 417");
+    assert_eq!(exchanges[0].request.completeness, Completeness::Aborted);
+    assert_eq!(account.unanswered, 0);
+}
+
+#[test]
 fn a_tunnel_is_counted_in_both_directions() {
     let connect = "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
     for (request, answer) in [
