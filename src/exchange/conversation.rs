@@ -394,6 +394,9 @@ impl Http {
             feed(&mut self.requests, moment, bytes, &mut Requests(&mut self.pairing, context));
         } else {
             feed(&mut self.responses, moment, bytes, &mut Responses(&mut self.pairing, context.again()));
+            if self.pairing.take_answered_early() {
+                self.requests.refuse_body();
+            }
             if self.responses.is_tunnel() && !self.requests.is_tunnel() {
                 self.requests.tunnel(&mut Requests(&mut self.pairing, context));
             }

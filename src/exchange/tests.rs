@@ -322,11 +322,16 @@ fn a_refused_expectation_is_answered_before_the_body_that_may_not_come() {
     let post = "POST /big HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
     let refusal = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
     let (next, answer) = (get("/next"), ok("N"));
-    // RFC 9110, section 10.1.1: the client may send the body all the same, or close; curl goes on with another
-    // request on the same connection only where it sent the body.
-    let (exchanges, _) =
-        play(&[Client(post), Server(refusal), Client("hello"), Client(&next), Server(&answer)], End::Fin);
-    assert_eq!(summary(&exchanges), "/big 417, /next 200 N");
+    // RFC 9110, section 10.1.1: the client may send the body all the same, leave it out, or close.
+    for (body, completeness) in [(&["hello"][..], Completeness::Complete), (&[], Completeness::Aborted)] {
+        let mut steps = vec![Client(post), Server(refusal)];
+        steps.extend(body.iter().map(|body| Client(body)));
+        steps.extend([Client(&next), Server(&answer)]);
+        let (exchanges, account) = play(&steps, End::Fin);
+        assert_eq!(summary(&exchanges), "/big 417, /next 200 N");
+        assert_eq!(exchanges[0].request.completeness, completeness);
+        assert_eq!(account.orphans, 0);
+    }
     let (exchanges, account) = play(&[Client(post), Server(refusal)], End::Fin);
     assert_eq!(summary(&exchanges), "/big 417");
     assert_eq!(exchanges[0].request.completeness, Completeness::Aborted);

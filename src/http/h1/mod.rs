@@ -150,8 +150,29 @@ struct Reading<H> {
     anomalies: AnomalySet,
     /// Part of the head is missing.
     cut_head: bool,
-    /// What asked for it is not known, and no byte of the body was seen.
-    perhaps_bodiless: bool,
+    /// Whether its body comes is not known, and no byte of it was seen.
+    doubt: Option<Doubt>,
+    /// A byte of the body was seen.
+    has_body: bool,
+}
+
+/// Why a body that the head announces may not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// It is an answer, perhaps to HEAD.
+    Unasked,
+    /// It is a request that was refused before its body was sent.
+    Refused,
+}
+
+impl Doubt {
+    /// What a message is in whose body's place another one begins.
+    const fn outcome(self) -> Completeness {
+        match self {
+            Self::Unasked => Completeness::Complete,
+            Self::Refused => Completeness::Aborted,
+        }
+    }
 }
 
 impl<H: Head> Parser<H> {
@@ -217,6 +238,18 @@ impl<H: Head> Parser<H> {
         self.state = State::Tunnel;
     }
 
+    /// The other side gave its final answer to the message that is being read. Where that waited for a go-ahead
+    /// ("Expect: 100-continue"), and nothing of its body was seen, the sender may leave the body out (RFC 9110,
+    /// section 10.1.1) and begin another message in its place.
+    pub fn refuse_body(&mut self) {
+        if let State::Body(reading) = &mut self.state
+            && !reading.has_body
+            && reading.head.awaits_go_ahead()
+        {
+            reading.doubt = Some(Doubt::Refused);
+        }
+    }
+
     /// The next bytes, seen at `at`.
     pub fn push<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
         let mut rest = bytes;
@@ -251,7 +284,7 @@ impl<H: Head> Parser<H> {
                 self.lose(0, sink);
             }
             // Whether the hole is in a body is not known.
-            State::Body(reading) if reading.perhaps_bodiless => {
+            State::Body(reading) if reading.doubt.is_some() => {
                 self.finish_body(Completeness::Gap, sink);
                 self.lose(len, sink);
             }
@@ -365,7 +398,8 @@ impl<H: Head> Parser<H> {
             last_byte: partial.last_byte,
             anomalies,
             cut_head: partial.beyond > 0,
-            perhaps_bodiless: asked == Asked::Unknown,
+            doubt: (asked == Asked::Unknown).then_some(Doubt::Unasked),
+            has_body: false,
         };
         if framing == Framing::Tunnel {
             self.state = State::Tunnel;
@@ -379,8 +413,11 @@ impl<H: Head> Parser<H> {
 
     fn read_body<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
         let State::Body(reading) = &mut self.state else { return bytes.len() };
-        if std::mem::take(&mut reading.perhaps_bodiless) && begins_surely::<H>(bytes) {
-            self.finish_body(Completeness::Complete, sink);
+        reading.has_body = true;
+        if let Some(doubt) = reading.doubt.take()
+            && begins_surely::<H>(bytes)
+        {
+            self.finish_body(doubt.outcome(), sink);
             return self.read_between(at, bytes, sink);
         }
         let mut used = 0;
@@ -462,7 +499,8 @@ impl<H: Head> Parser<H> {
             last_byte: partial.last_byte,
             anomalies,
             cut_head: true,
-            perhaps_bodiless: false,
+            doubt: None,
+            has_body: true,
         };
         finish(reading, completeness, sink);
     }
