@@ -6,18 +6,21 @@
 
 #[path = "benches/generator.rs"]
 mod generator;
+#[path = "memory/hostile.rs"]
+mod hostile;
 #[macro_use]
 mod support;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use generator::{Shape, Written};
+use hostile::Attack;
 use serde_json::Value;
 use support::{Nginx, RawServer, Reply, Script};
 
@@ -32,15 +35,25 @@ fn peak(process: u32) -> u64 {
 
 /// Sends traffic of that size through `inspect` by a pipe; gives what was sent, the peak and the document.
 fn inspect(shape: Shape, size: u64, folder: &Path) -> (Written, u64, Value) {
+    inspect_what(&[], |stdin| generator::write(shape, size, stdin).unwrap(), folder)
+}
+
+/// The same for any traffic, with more arguments.
+fn inspect_what<T>(
+    arguments: &[&str],
+    write: impl FnOnce(&mut ChildStdin) -> T,
+    folder: &Path,
+) -> (T, u64, Value) {
     let output = folder.join("output.json");
     let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcap"))
         .args(["inspect", "--quiet", "--format", "json", "-"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(File::create(&output).unwrap())
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let written = generator::write(shape, size, &mut stdin).unwrap();
+    let written = write(&mut stdin);
     // All but the last pipe full is read, and the process waits for more.
     let peak = peak(child.id());
     drop(stdin);
@@ -145,4 +158,53 @@ fn a_replay_to_a_v2_that_hangs_stops_reading_and_stays_small() {
     println!("hanging: {} MiB after {} MiB", peak / MIB, before / MIB);
     assert!(peak < 100 * MIB, "{} MiB", peak / MIB);
     assert_eq!(v2.requests().len(), 128, "no more than are allowed at once");
+}
+
+/// How many packets an attack has: some ten thousand, so that the suite stays fast; any other number by
+/// `HOSTILE_PACKETS=10000000`.
+fn packets(usual: u32) -> u32 {
+    std::env::var("HOSTILE_PACKETS").map_or(usual, |asked| asked.parse().unwrap())
+}
+
+/// Twice the attack takes no more memory, and every packet and byte of it is accounted for.
+fn assert_bounded(attack: Attack, count: u32) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let peaks = [count / 2, count].map(|count| {
+        let arguments = ["--memory", "16MiB"];
+        let write = |stdin: &mut ChildStdin| hostile::write(attack, count, stdin).unwrap();
+        let ((), peak, document) = inspect_what(&arguments, write, folder.path());
+        println!("{attack:?}, {count} packets: {} MiB", peak / MIB);
+        assert!(peak < 96 * MIB, "{attack:?}: {} MiB", peak / MIB);
+        assert_eq!(document["imbalances"], serde_json::json!([]), "{attack:?}");
+        (peak, document)
+    });
+    let [(half, _), (whole, document)] = peaks;
+    assert!(whole < half + 6 * MIB, "{attack:?}: {} MiB, {} MiB for twice as much", half / MIB, whole / MIB);
+    document
+}
+
+#[test]
+fn a_flood_of_syns_takes_no_more_memory_the_longer_it_lasts() {
+    let count = packets(200_000);
+    let document = assert_bounded(Attack::SynFlood, count);
+    assert_eq!(document["connections"]["empty"], count, "{document:#}");
+}
+
+#[test]
+fn connections_that_never_end_are_given_up_and_their_requests_told() {
+    let count = packets(60_000);
+    let document = assert_bounded(Attack::OpenConnections, count);
+    assert_eq!(document["http"]["exchanges"], count, "{document:#}");
+}
+
+#[test]
+fn a_hole_that_never_fills_takes_no_more_memory_the_more_stands_behind_it() {
+    assert_bounded(Attack::HoleThatNeverFills, packets(60_000));
+}
+
+#[test]
+fn a_body_without_end_takes_no_more_memory_the_longer_it_lasts() {
+    let count = packets(60_000);
+    let document = assert_bounded(Attack::BoundlessBody, count);
+    assert_eq!(document["http"]["exchanges"], 1, "{document:#}");
 }

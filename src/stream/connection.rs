@@ -1,7 +1,7 @@
 //! One connection that carries payload: who is who, both directions, and how it ends.
 
 use super::handshake::Handshake;
-use super::reassembler::{Arrival, Other, Output, PROOF, Reassembler};
+use super::reassembler::{Arrival, Onlooker, Other, Output, PROOF, Reassembler};
 use super::slots::{Endpoints, Side};
 use super::{
     Application, ByteAccount, Chunk, ConnectionId, ConnectionInfo, Direction, End, Roles, StreamAccount,
@@ -278,6 +278,12 @@ impl Connection {
         }
     }
 
+    /// Each side as the other's waits see it.
+    #[inline]
+    fn onlookers(&self) -> [Onlooker; 2] {
+        [0, 1].map(|side: usize| Onlooker { seen: self.seen[side], holds: self.sides[side].holds() })
+    }
+
     /// Whether each side's next bytes wait for those of the other.
     fn is_knotted(&self) -> bool {
         self.sides.iter().all(Reassembler::holds)
@@ -332,7 +338,7 @@ impl Connection {
         now: Timestamp,
         listener: &mut Listener<'_, A>,
     ) -> Option<Timestamp> {
-        let [low, high] = self.seen;
+        let [low, high] = self.onlookers();
         let overdue = [self.sides[0].is_overdue(now, high), self.sides[1].is_overdue(now, low)];
         if overdue != [false, false] {
             self.give_up_waiting(overdue, listener);
@@ -345,6 +351,7 @@ impl Connection {
             }
         }
         let knot = self.keep_knot(now, listener);
+        let [low, high] = self.onlookers();
         let waits = [self.sides[0].keep_waiting(now, high), self.sides[1].keep_waiting(now, low)];
         let reset = self.reset.map(|reset| reset.since + PROOF.time);
         waits.into_iter().chain([reset, knot]).flatten().min()
@@ -364,7 +371,8 @@ impl Connection {
         }
         for side in sides {
             let stuck = self.next_numbers() == before;
-            if stuck && !self.sides[side.other().index()].waits_by_itself(self.seen[side.index()]) {
+            let own = self.onlookers()[side.index()];
+            if stuck && !self.sides[side.other().index()].waits_by_itself(own) {
                 let other = self.other_of(side);
                 let (own, mut outlet) = self.outlet(side, listener);
                 own.stop_waiting_for_other(other, &mut outlet);

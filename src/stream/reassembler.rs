@@ -24,8 +24,8 @@ mod belief;
 mod waiting;
 
 use self::belief::Row;
-pub(super) use self::waiting::PROOF;
 use self::waiting::Wait;
+pub(super) use self::waiting::{Onlooker, PROOF};
 use super::held::{Held, Inserted, Run};
 use super::recent::Recent;
 use super::{ByteAccount, Chunk, End};
@@ -564,3 +564,6 @@ impl Reassembler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
