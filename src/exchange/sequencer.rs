@@ -63,6 +63,16 @@ pub struct Sequencer<F> {
     early: u64,
 }
 
+impl Told {
+    /// The memory that it takes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Exchange(exchange) => weigh(exchange),
+            Self::Closed(_) => 0,
+        }
+    }
+}
+
 /// A place in the line, and what stands there. Between calls nothing complete stands first.
 struct Place {
     at: Timestamp,
@@ -187,12 +197,12 @@ impl<F: FnMut(Told)> Sequencer<F> {
 
     fn hold(&mut self, told: &Told) {
         self.held += 1;
-        self.bytes += weigh(told);
+        self.bytes += told.bytes();
     }
 
     fn release(&mut self, told: Told) {
         self.held -= 1;
-        self.bytes -= weigh(&told);
+        self.bytes -= told.bytes();
         (self.tell)(told);
     }
 }
@@ -249,9 +259,8 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
     }
 }
 
-/// The memory that the bytes of what is told take.
-fn weigh(told: &Told) -> usize {
-    let Told::Exchange(exchange) = told else { return 0 };
+/// The memory that an exchange's bytes take.
+pub(super) fn weigh(exchange: &Exchange) -> usize {
     let request = exchange.request.head.raw().len() + kept(&exchange.request.body);
     let response = exchange.response.as_ref().map_or(0, |m| m.head.raw().len() + kept(&m.body));
     request + response
