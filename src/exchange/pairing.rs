@@ -154,7 +154,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
 
     fn head(&mut self, head: &RequestHead, first_byte: Timestamp) -> Asked {
         let Some((start, began)) = self.0.beginning.take() else { return Asked::Other };
-        self.0.step.begin(began.acked, self.0.answered_at.position);
+        self.0.step.begin(began, self.0.answered_at);
         self.0.pass_answered(began);
         let nth = self.0.count_start(first_byte);
         let asked = Asked::by(head.method());
@@ -262,6 +262,18 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
 }
 
 impl Pairing {
+    /// A pairing for what follows: of requests and responses, whether some may have gone by.
+    pub(super) fn new(requests_lost: bool, responses_lost: bool) -> Self {
+        let mut pairing = Self::default();
+        if requests_lost {
+            pairing.step.lose_requests();
+        }
+        if responses_lost {
+            pairing.step.lose_responses(0);
+        }
+        pairing
+    }
+
     /// Bytes of memory that the open requests and their answers hold.
     pub(super) fn held(&self) -> usize {
         self.held + self.open.capacity() * size_of::<Open>()

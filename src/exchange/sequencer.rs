@@ -33,6 +33,16 @@ pub enum Told {
     Closed(ConnectionId),
 }
 
+impl Told {
+    /// The memory that its bytes take.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Exchange(exchange) => weigh(exchange),
+            Self::Closed(_) => 0,
+        }
+    }
+}
+
 /// Tells exchanges in the order of their requests' first bytes, and after those of a connection that it
 /// has closed.
 ///
@@ -61,16 +71,6 @@ pub struct Sequencer<F> {
     /// The latest time at which a request began.
     latest: Timestamp,
     early: u64,
-}
-
-impl Told {
-    /// The memory that it takes.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Exchange(exchange) => weigh(exchange),
-            Self::Closed(_) => 0,
-        }
-    }
 }
 
 /// A place in the line, and what stands there. Between calls nothing complete stands first.
@@ -197,12 +197,12 @@ impl<F: FnMut(Told)> Sequencer<F> {
 
     fn hold(&mut self, told: &Told) {
         self.held += 1;
-        self.bytes += told.bytes();
+        self.bytes += told.weight();
     }
 
     fn release(&mut self, told: Told) {
         self.held -= 1;
-        self.bytes -= told.bytes();
+        self.bytes -= told.weight();
         (self.tell)(told);
     }
 }

@@ -184,6 +184,19 @@ impl Iterator for Spans<'_> {
         }
     }
 
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        match self {
+            // Heads of many fields are listed: looking each up by its place has to stay linear.
+            Self::Listed(fields) => fields.nth(n).cloned(),
+            Self::Plain { .. } => {
+                for _ in 0..n {
+                    self.next()?;
+                }
+                self.next()
+            }
+        }
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = match self {
             Self::Plain { left, .. } => usize::from(*left),

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Sender;
 use super::reader::Taker;
 use crate::exchange::{Exchange, Told};
 use crate::record::Row;
+use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::{CapturedServer, Guard};
 use crate::replay::{Outcome, Plan, Planner, SkipReason};
@@ -50,9 +51,14 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn into_row(self, sent_head: Option<bytes::Bytes>, outcome: Outcome) -> Row {
+    pub(super) fn into_row(
+        self,
+        sent_head: Option<bytes::Bytes>,
+        client: Option<ClientKind>,
+        outcome: Outcome,
+    ) -> Row {
         let Self { exchange, role, destination, route } = self;
-        Row { exchange, role, destination, route, sent_head, outcome }
+        Row { exchange, role, destination, route, sent_head, client, outcome }
     }
 
     /// The memory that the captured bytes take.
@@ -146,7 +152,7 @@ impl Feed {
         Progress::count(&self.progress.skipped);
         let destination = self.mirror.destination.name.to_string();
         let pending = Pending { exchange, role: self.mirror.destination.role, destination, route };
-        let row = pending.into_row(None, Outcome::Skipped(reason));
+        let row = pending.into_row(None, None, Outcome::Skipped(reason));
         self.skipped.blocking_send(row).map_err(|_| Halt::Gone)?;
         self.rows += 1;
         Ok(())

@@ -10,6 +10,7 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::h1::parse_head;
 use crate::http::{Body, Completeness, Framing, Message, RequestHead, ResponseHead};
+use crate::replay::client::ClientKind;
 use crate::replay::{Failure, Outcome, SkipReason, Timing};
 use crate::route::Role;
 use crate::stream::ConnectionId;
@@ -48,6 +49,8 @@ pub(super) struct RowLine {
     response: Option<MessageLine>,
     interim: Vec<u16>,
     sent_head: Option<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<ClientKind>,
     outcome: OutcomeLine,
 }
 
@@ -126,6 +129,7 @@ impl From<&Row> for RowLine {
             response: exchange.response.as_ref().map(response),
             interim: exchange.interim.clone(),
             sent_head: row.sent_head.clone().map(Text),
+            client: row.client,
             outcome: outcome(&row.outcome),
         }
     }
@@ -150,6 +154,7 @@ impl RowLine {
             destination: self.destination,
             route: self.route,
             sent_head: self.sent_head.map(|text| text.0),
+            client: self.client,
             outcome: self.outcome.into_outcome()?,
         })
     }

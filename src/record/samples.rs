@@ -9,6 +9,7 @@ use crate::anomaly::AnomalySet;
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::h1::parse_head;
 use crate::http::{Body, Completeness, Framing, Message, RequestHead, ResponseHead};
+use crate::replay::client::ClientKind;
 use crate::replay::{Outcome, Timing};
 use crate::route::Role;
 use crate::stream::ConnectionId;
@@ -64,6 +65,7 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
         role: Role::Shadow,
         destination: "v2".to_owned(),
         route: "all".to_owned(),
+        client: Some(ClientKind::Exact),
         outcome: Outcome::Answered {
             response: message(answer(v2), b"", sent + Duration::from_millis(18), 2),
             interim: vec![100],

@@ -422,6 +422,6 @@ mod tests {
         let began = std::time::Instant::now();
         let out = edited(&edits(&["x: 1"], &["y"], true), &raw);
         assert!(out.starts_with("GET / HTTP/1.1\r\nx:1\nHost: a\r\n"));
-        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+        assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
     }
 }

@@ -14,6 +14,7 @@ use crate::diff::{Class, Difference, Kind, Layer, Verdict, general_path};
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
+use crate::replay::client::ClientKind;
 
 /// Bytes of JSON for exchanges that count against v2.
 const COUNTED_BYTES: usize = 9 << 20;
@@ -114,6 +115,9 @@ struct View {
     role: &'static str,
     destination: String,
     rule: String,
+    /// By which client it was sent, where that is not the exact one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
     time: String,
     client: String,
     host: String,
@@ -163,6 +167,7 @@ impl View {
             role: role_name(row.role),
             destination: visible(&row.destination).into_owned(),
             rule: visible(&row.route).into_owned(),
+            by: row.client.filter(|client| *client != ClientKind::Exact).map(ClientKind::name),
             time: row.exchange.request.first_byte.to_string(),
             client: row.exchange.connection.client.to_string(),
             host: text(head.host().unwrap_or_default()),

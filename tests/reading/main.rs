@@ -75,7 +75,12 @@ fn assert_exact_or_marked(packets: &[Captured], written: &[Vec<Written>]) -> Res
         let written = written_of(&exchange, written)?;
         prop_assert!(seen.insert((exchange.connection, &written.target)), "twice: {}", written.target);
         if !is_marked(&exchange) {
-            assert_exact(&exchange, written)?;
+            let exact = assert_exact(&exchange, written);
+            exact.map_err(|why| {
+                let answer = exchange.response.as_ref().map(|response| &response.head.raw);
+                let packets = network::drawn(packets, exchange.connection.client.port());
+                TestCaseError::fail(format!("{why}, read as {answer:?}\n{packets}"))
+            })?;
         }
     }
     Ok(())

@@ -44,7 +44,12 @@ impl Seen<'_> {
         for (direction, bytes) in
             [(Direction::ToServer, self.request.as_str()), (Direction::ToClient, self.answer)]
         {
-            reader.chunk(&info, &mut state, direction, Chunk::Data { at: begin, bytes: bytes.as_bytes() });
+            reader.chunk(
+                &info,
+                &mut state,
+                direction,
+                Chunk::Data { at: begin, bytes: bytes.as_bytes(), acked: Some(0) },
+            );
         }
         for direction in [Direction::ToServer, Direction::ToClient] {
             reader.chunk(&info, &mut state, direction, Chunk::End(End::Fin));
