@@ -424,6 +424,33 @@ fn the_sequencer_tells_in_the_order_of_requests_within_its_limits() {
 }
 
 #[test]
+fn a_request_that_thousands_overtake_is_still_told_in_its_place() {
+    let (mut exchanges, _) = play(&[Client(&get("/"))], End::Fin);
+    let exchange = exchanges.remove(0);
+    let mut told = Vec::new();
+    let limits = SequencerLimits { exchanges: 1, ..SequencerLimits::default() };
+    let mut sequencer = Sequencer::new(limits, |next| {
+        if let Told::Exchange(exchange) = next {
+            told.push(exchange.ordinal);
+        }
+    });
+    let mut finish = |sequencer: &mut Sequencer<_>, start, ordinal| {
+        sequencer.finished(start, Some(Exchange { ordinal, ..exchange.clone() }));
+    };
+    let slow = sequencer.began(Timestamp::from_nanos(0));
+    for n in 1..5000 {
+        let none = sequencer.began(Timestamp::from_nanos(n));
+        sequencer.finished(none, None);
+    }
+    let last = sequencer.began(Timestamp::from_nanos(5000));
+    finish(&mut sequencer, last, 2);
+    finish(&mut sequencer, slow, 1);
+    assert_eq!(sequencer.early(), 0);
+    drop(sequencer);
+    assert_eq!(told, [1, 2]);
+}
+
+#[test]
 fn a_connection_is_told_closed_after_its_exchanges_and_not_before() {
     let (exchanges, _) = play(&[Client(&get("/"))], End::Fin);
     let (id, exchange) = (exchanges[0].connection, exchanges[0].clone());

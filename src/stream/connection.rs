@@ -239,6 +239,9 @@ impl Connection {
         side: Side,
         listener: &mut Listener<'_, A>,
     ) {
+        if arrival.carries_nothing() && !self.sides.iter().any(Reassembler::holds) {
+            return;
+        }
         if self.reset.is_some() && !arrival.payload.is_empty() {
             self.contradict_reset(arrival, side, listener);
         }
@@ -331,6 +334,12 @@ impl Connection {
         None
     }
 
+    /// Whether nothing is held, missing or waited for, as nearly always.
+    #[inline]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.reset.is_none() && self.knot.is_none() && self.sides.iter().all(Reassembler::is_at_rest)
+    }
+
     /// Goes on waiting, or gives up what was waited for long enough, `now`.
     #[inline]
     pub(super) fn keep_waiting<A: Application>(
@@ -338,6 +347,9 @@ impl Connection {
         now: Timestamp,
         listener: &mut Listener<'_, A>,
     ) -> Option<Timestamp> {
+        if self.is_at_rest() {
+            return None;
+        }
         let [low, high] = self.onlookers();
         let overdue = [self.sides[0].is_overdue(now, high), self.sides[1].is_overdue(now, low)];
         if overdue != [false, false] {

@@ -67,7 +67,8 @@ pub(super) struct Arrival<'p> {
 }
 
 impl Arrival<'_> {
-    fn carries_nothing(&self) -> bool {
+    #[inline]
+    pub(super) fn carries_nothing(&self) -> bool {
         self.payload.is_empty() && self.cut == 0 && !self.fin
     }
 }

@@ -160,10 +160,14 @@ impl<A: Application> ConnectionTable<A> {
         if rare && open.connection.is_succeeded_by(segment, side) {
             return false;
         }
+        // A mere acknowledgement changes nothing, unless it shows that something is missing.
+        let idle = segment.is_mere_ack() && open.connection.is_at_rest();
         let mut listener = Listener { app, state: &mut open.state, account: &mut self.account };
         let deadline = open.connection.push(segment, side, &mut listener);
         self.slots.touch(id);
-        self.settle_up(id, deadline, app);
+        if !idle || deadline.is_some() {
+            self.settle_up(id, deadline, app);
+        }
         true
     }
 

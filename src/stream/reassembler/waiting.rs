@@ -67,6 +67,15 @@ impl Reassembler {
         }
     }
 
+    /// Whether nothing is held, missing or waited for. Then [`Self::keep_waiting`] has nothing to do.
+    #[inline]
+    pub(in crate::stream) fn is_at_rest(&self) -> bool {
+        self.wait.is_none()
+            && self.held.is_empty()
+            && self.acked <= self.next
+            && self.phase != Phase::Settling
+    }
+
     /// Whether a wait of its own will let this direction go on, whatever the other one does.
     pub(in crate::stream) fn waits_by_itself(&self, other: Onlooker) -> bool {
         let stands_at_piece =
