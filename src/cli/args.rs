@@ -1,5 +1,6 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
+mod keep;
 mod target;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::stream::Limits;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use keep::KeepArgs;
 pub(super) use target::TargetArgs;
 
 /// The program's arguments.
@@ -196,6 +198,8 @@ pub(super) struct Replay {
     pub(super) edits: Edits,
     #[command(flatten)]
     pub(super) pace: Pace,
+    #[command(flatten)]
+    pub(super) keep: KeepArgs,
     #[command(flatten)]
     pub(super) output: Output,
 }

@@ -15,7 +15,7 @@ use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::demo::{CAPTURE, Planted, Server, Version};
 use crate::http::{BodyKeep, Options};
-use crate::pipeline::{Job, ReadingOptions};
+use crate::pipeline::{Job, Keep, ReadingOptions};
 use crate::record::{Mode, Redactor, Run};
 use crate::replay::client::{Client, Limits};
 use crate::replay::clock::Clock;
@@ -98,6 +98,7 @@ fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyho
         clock,
         redactor: Redactor::random(),
         folder: folder.to_owned(),
+        keep: Keep::default(),
         gate: Gate::default(),
     })
 }

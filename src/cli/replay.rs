@@ -77,6 +77,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
         clock,
         redactor: redactor(args.output.no_redact)?,
         folder: args.output.folder(&args.reading, clock),
+        keep: args.keep.resolve(),
         gate: Gate::default(),
     })
 }
@@ -107,6 +108,7 @@ fn options(args: &Replay) -> Vec<String> {
     ];
     options.extend(args.reading.words());
     options.extend(args.connecting.options());
+    options.extend(args.keep.options());
     options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
     options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
     options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));

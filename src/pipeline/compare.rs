@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::feed::Halt;
-use super::keeping::Judging;
+use super::keeping::{Judging, Keep};
 use super::reader::{Taker, spawn_reader};
 use super::run::{WAITING, give_up, make_folder};
 use super::{Progress, ReadingOptions, RunError, RunOutcome, Sides};
@@ -65,7 +65,8 @@ pub async fn compare(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
-    let mut judging = Judging::begin(&job.folder, &job.run, job.redactor, Arc::clone(&progress))?;
+    let mut judging =
+        Judging::begin(&job.folder, &job.run, job.redactor, Keep::default(), Arc::clone(&progress))?;
     let (rows_in, mut rows) = mpsc::channel(WAITING);
     let pairing = Pairing {
         sides: job.sides,
@@ -127,7 +128,7 @@ impl Taker for Pairing {
         }
         Progress::count(&self.handing.progress.requests);
         let side = self.sides.of(&exchange);
-        self.mirrors.take(*exchange, side, &mut |mirrored| self.handing.hand(mirrored));
+        self.mirrors.take(exchange, side, &mut |mirrored| self.handing.hand(mirrored));
     }
 
     fn end(mut self) -> (u64, Option<Halt>) {

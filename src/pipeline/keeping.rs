@@ -17,7 +17,7 @@ use crate::record::{Finished, RecordError, Redactor, Row, Run, Writer};
 use crate::replay::Outcome;
 use crate::replay::clock::Clock;
 use crate::replay::engine;
-use crate::report::{Gate, ReportError, Reporter, Summary, visible};
+use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible};
 
 /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
 /// folder was chosen badly.
@@ -39,10 +39,29 @@ fn begin(folder: &Path, run: &Run) -> Result<(Writer, Reporter), RunError> {
     }
 }
 
+/// What is made of the rows besides counting them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Whether they are kept: in the recording, in `exchanges.csv`, in `report.html`.
+    pub rows: bool,
+    /// Whether v2's answers are compared with v1's. Where not, a run says nothing of v2 but its statuses
+    /// and times.
+    pub diff: bool,
+}
+
+/// All that can be.
+impl Default for Keep {
+    fn default() -> Self {
+        Self { rows: true, diff: true }
+    }
+}
+
 /// Redacts rows, records them, has them judged, and counts them.
 pub(super) struct Judging {
     redactor: Option<Redactor>,
-    writer: Writer,
+    /// `None` where no row is kept.
+    writer: Option<Writer>,
+    diff: bool,
     reporter: Reporter,
     progress: Arc<Progress>,
     anomalies: AnomalyCounts,
@@ -58,16 +77,24 @@ impl Judging {
         folder: &Path,
         run: &Run,
         redactor: Option<Redactor>,
+        keep: Keep,
         progress: Arc<Progress>,
     ) -> Result<Self, RunError> {
-        let (writer, reporter) = begin(folder, run)?;
+        let (writer, reporter) = if keep.rows {
+            let (writer, reporter) = begin(folder, run)?;
+            (Some(writer), reporter)
+        } else {
+            (None, Reporter::counting(folder, run.clone()))
+        };
+        // Where nothing of a row goes further, nothing has to be taken out of it.
+        let redactor = redactor.filter(|_| keep.rows || keep.diff);
         let anomalies = AnomalyCounts::default();
-        Ok(Self { redactor, writer, reporter, progress, anomalies, rows: 0, sent: 0 })
+        Ok(Self { redactor, writer, diff: keep.diff, reporter, progress, anomalies, rows: 0, sent: 0 })
     }
 
     /// What is recorded is on its way to disk.
     pub(super) fn flush(&mut self) -> Result<(), RunError> {
-        Ok(self.writer.flush()?)
+        Ok(self.writer.as_mut().map_or(Ok(()), Writer::flush)?)
     }
 
     /// Takes rows until there are no more; what is recorded is on its way to disk at least each second.
@@ -110,13 +137,17 @@ impl Judging {
     }
 
     pub(super) fn finish(self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
-        self.writer.finish(finished)?;
+        if let Some(writer) = self.writer {
+            writer.finish(finished)?;
+        }
         Ok(self.reporter.finish(Some(finished), &[], gate)?)
     }
 
     /// Takes everything away again that the run has made.
     pub(super) fn forget(self, made: &[PathBuf]) {
-        self.writer.discard();
+        if let Some(writer) = self.writer {
+            writer.discard();
+        }
         drop(self.reporter);
         for folder in made {
             // What is not empty is not ours alone.
@@ -137,8 +168,10 @@ impl Judging {
         self.anomalies.count_set(exchange.anomalies);
         self.anomalies.count_set(exchange.request.anomalies);
         exchange.response.iter().for_each(|response| self.anomalies.count_set(response.anomalies));
-        self.writer.row(&row)?;
-        let judged = judged(&row);
+        if let Some(writer) = &mut self.writer {
+            writer.row(&row)?;
+        }
+        let judged = if self.diff { judged(&row) } else { failed(&row) };
         log(&row, judged.as_ref().map(|judged| judged.verdict));
         match judged.as_ref().map(|judged| judged.verdict) {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
@@ -146,6 +179,14 @@ impl Judging {
             _ => {}
         }
         Ok(self.reporter.add(&row, judged.as_ref())?)
+    }
+}
+
+/// What is said of a row whose answers are not compared: whether v2 failed, and nothing of an answer.
+fn failed(row: &Row) -> Option<Judged> {
+    match &row.outcome {
+        Outcome::Failed { .. } => judged(row),
+        Outcome::Answered { .. } | Outcome::Skipped(_) => None,
     }
 }
 

@@ -34,6 +34,8 @@ pub use error::RunError;
 pub use feed::Progress;
 #[cfg(feature = "cli")]
 pub use judging::judged;
+#[cfg(feature = "cli")]
+pub use keeping::Keep;
 pub use reading::{Account, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
 pub use report::{RECORDING, report};

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::RunError;
 use super::feed::{Feed, Halt, Progress};
-use super::keeping::Judging;
+use super::keeping::{Judging, Keep};
 use super::reader::spawn_reader;
 use super::reading::ReadingOptions;
 use crate::capture::{Cancel, CaptureSet};
@@ -53,6 +53,8 @@ pub struct Job {
     pub clock: Clock,
     /// Takes secrets out of what is kept; `None` where they are kept.
     pub redactor: Option<Redactor>,
+    /// What is made of the rows besides counting them.
+    pub keep: Keep,
     /// The run's folder.
     pub folder: PathBuf,
     /// What the verdict demands.
@@ -89,7 +91,7 @@ pub async fn run(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     let made = make_folder(&job.folder)?;
-    let mut judging = Judging::begin(&job.folder, &job.run, job.redactor, Arc::clone(&progress))?;
+    let mut judging = Judging::begin(&job.folder, &job.run, job.redactor, job.keep, Arc::clone(&progress))?;
 
     let (work_in, work) = mpsc::channel(WAITING);
     let (done_in, mut done) = mpsc::channel(WAITING);
