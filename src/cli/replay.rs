@@ -55,6 +55,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
     let settings = Settings {
         speed: config::parse("--speed", &args.pace.speed)?,
         concurrency: args.pace.concurrency as usize,
+        connections: args.connecting.connections()?,
         ..Settings::new(vec![client])
     };
     let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses().to_vec() };

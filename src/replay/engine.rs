@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::client::{Client, ClientKind, Connection};
 use super::clock::Clock;
+use super::connections::Connections;
 use super::lanes::{LaneKey, Lanes};
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
 use super::pace::{Rate, RateCap, Schedule, Speed};
@@ -37,6 +38,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// How many connections may be kept open between requests, besides those in use.
     pub max_parked: usize,
+    /// Which connections those are. Where they are pooled, no more requests are on their way than the pool has.
+    pub connections: Connections,
     /// How many bytes of requests, and of what comes with them, may wait at once.
     pub budget: u32,
     /// How fast.
@@ -49,7 +52,15 @@ impl Settings {
     /// What the program does when it is told nothing else, with these senders.
     #[must_use]
     pub fn new(clients: Vec<Client>) -> Self {
-        Self { clients, concurrency: 32, max_parked: 1024, budget: 32 << 20, speed: Speed::Max, rate: None }
+        Self {
+            clients,
+            concurrency: 32,
+            max_parked: 1024,
+            connections: Connections::Captured,
+            budget: 32 << 20,
+            speed: Speed::Max,
+            rate: None,
+        }
     }
 }
 
@@ -93,6 +104,9 @@ pub struct Done<T> {
     pub payload: T,
 }
 
+/// How much work is taken in at once. It is bounded by the budget in any case.
+const BATCH: usize = 64;
+
 /// What a waiting job costs besides its bytes.
 const JOB_OVERHEAD: usize = 1024;
 
@@ -109,20 +123,24 @@ pub async fn run<T: Send + 'static>(
     let replay = Arc::new(Replay::new(&settings, done, stop));
     let budget = Arc::new(Semaphore::new(settings.budget.max(1) as usize));
     let mut workers = JoinSet::new();
-    while let Some(work) = work.recv().await {
-        match work {
-            Work::Send(job) => {
-                let Ok(share) = budget.clone().acquire_many_owned(job.cost(settings.budget)).await else {
-                    break;
-                };
-                let start = *start.get_or_insert_with(|| replay.begin());
-                let due = schedule.due(job.request.captured).map(|due| later(start, due));
-                let key = LaneKey { connection: job.connection, destination: job.destination };
-                if replay.lanes().push(key, Waiting { job, due, share }) {
-                    workers.spawn(Arc::clone(&replay).serve(key));
+    // Many at a time, so that whoever hands them in is woken once for all of them.
+    let mut batch = Vec::with_capacity(BATCH);
+    while work.recv_many(&mut batch, BATCH).await > 0 {
+        for work in batch.drain(..) {
+            match work {
+                Work::Send(job) => {
+                    let Ok(share) = budget.clone().acquire_many_owned(job.cost(settings.budget)).await else {
+                        return;
+                    };
+                    let start = *start.get_or_insert_with(|| replay.begin());
+                    let due = schedule.due(job.request.captured).map(|due| later(start, due));
+                    let key = LaneKey { connection: job.connection, destination: job.destination };
+                    if replay.lanes().push(key, Waiting { job, due, share }) {
+                        workers.spawn(Arc::clone(&replay).serve(key));
+                    }
                 }
+                Work::ConnectionEnded(connection) => replay.end(connection),
             }
-            Work::ConnectionEnded(connection) => replay.end(connection),
         }
         while workers.try_join_next().is_some() {}
     }
@@ -159,11 +177,15 @@ impl<T> Job<T> {
 impl<T: Send + 'static> Replay<T> {
     fn new(settings: &Settings, done: mpsc::Sender<Done<T>>, stop: StopSignal) -> Self {
         let clock = settings.clients.first().map_or_else(Clock::start, Client::clock);
+        let (lanes, concurrency) = match settings.connections {
+            Connections::Captured => (Lanes::new(settings.max_parked), settings.concurrency),
+            Connections::Pooled(count) => (Lanes::pooled(count.get()), settings.concurrency.min(count.get())),
+        };
         Self {
             clients: settings.clients.clone(),
             clock,
-            lanes: Mutex::new(Lanes::new(settings.max_parked)),
-            slots: Semaphore::new(settings.concurrency.max(1)),
+            lanes: Mutex::new(lanes),
+            slots: Semaphore::new(concurrency.max(1)),
             rate: settings.rate.map(|rate| Mutex::new((RateCap::new(rate), Instant::now()))),
             done,
             stop,

@@ -9,6 +9,8 @@ pub mod client;
 #[cfg(feature = "cli")]
 pub mod clock;
 #[cfg(feature = "cli")]
+pub mod connections;
+#[cfg(feature = "cli")]
 mod dialogue;
 pub mod edits;
 #[cfg(feature = "cli")]
