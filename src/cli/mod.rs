@@ -11,6 +11,7 @@ mod inspect;
 mod progress;
 mod replay;
 mod report;
+mod route;
 mod signals;
 mod terminal;
 

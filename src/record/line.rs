@@ -42,6 +42,11 @@ pub(super) struct RowLine {
     pub(super) role: Role,
     pub(super) destination: String,
     route: String,
+    /// Absent where an earlier version wrote the line, as is `reason`.
+    #[serde(default)]
+    matched: String,
+    #[serde(default)]
+    reason: String,
     connection: ConnectionLine,
     ordinal: u32,
     anomalies: Vec<String>,
@@ -122,6 +127,8 @@ impl From<&Row> for RowLine {
             role: row.role,
             destination: row.destination.clone(),
             route: row.route.clone(),
+            matched: row.matched.clone(),
+            reason: row.reason.clone(),
             connection: ConnectionLine { client, server, instance },
             ordinal: exchange.ordinal,
             anomalies: names(exchange.anomalies),
@@ -153,6 +160,8 @@ impl RowLine {
             role: self.role,
             destination: self.destination,
             route: self.route,
+            matched: self.matched,
+            reason: self.reason,
             sent_head: self.sent_head.map(|text| text.0),
             client: self.client,
             outcome: self.outcome.into_outcome()?,

@@ -38,8 +38,12 @@ pub struct Row {
     pub role: Role,
     /// The destination's name.
     pub destination: String,
-    /// The rule that sent it there.
+    /// The rule that sent it there, or that sent it nowhere; empty where none matched.
     pub route: String,
+    /// Which of the rule's matches was met, in words.
+    pub matched: String,
+    /// Why it was sent there, or nowhere, in words.
+    pub reason: String,
     /// The head that was sent, where something was sent: the captured head with the edits.
     pub sent_head: Option<bytes::Bytes>,
     /// Which client sent it, where shadowcap did.
