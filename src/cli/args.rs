@@ -2,6 +2,7 @@
 
 mod care;
 mod choice;
+mod keep;
 mod routes;
 mod schedule;
 mod target;
@@ -20,6 +21,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use care::{Care, PreviewFormat};
 pub(super) use choice::Choice;
+pub(super) use keep::KeepArgs;
 pub(super) use routes::{RouteArgs, Sampling, SetupArgs};
 pub(super) use schedule::Schedule;
 pub(super) use target::TargetArgs;
@@ -214,6 +216,8 @@ pub(super) struct Replay {
     pub(super) schedule: Schedule,
     #[command(flatten)]
     pub(super) care: Care,
+    #[command(flatten)]
+    pub(super) keep: KeepArgs,
     #[command(flatten)]
     pub(super) output: Output,
 }

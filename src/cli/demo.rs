@@ -16,7 +16,7 @@ use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::demo::{CAPTURE, Planted, Server, Version};
 use crate::http::{BodyKeep, Options};
-use crate::pipeline::{Job, Planning, ReadingOptions, Repeat};
+use crate::pipeline::{Job, Keep, Planning, ReadingOptions, Repeat};
 use crate::record::{Mode, Redactor, Run};
 use crate::replay::choice::Choice;
 use crate::replay::client::{Client, Limits};
@@ -107,6 +107,7 @@ fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyho
         clock,
         redactor: Redactor::random(),
         folder: folder.to_owned(),
+        keep: Keep::default(),
         resumption: None,
         gate: Gate::default(),
     })

@@ -81,6 +81,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
         clock,
         redactor: redactor(args.output.no_redact)?,
         folder: folder(args, clock),
+        keep: args.keep.resolve(),
         resumption: resumption(args, &run)?,
         gate: Gate::default(),
         source,
@@ -147,6 +148,7 @@ fn settings(args: &Replay, clients: Vec<Client>, repeat: Repeat) -> Result<Setti
         speed: config::parse::<Speed>("--speed", &args.pace.speed)?,
         concurrency: args.pace.concurrency as usize,
         rate: rate.map(|rate| rate.reached_after(ramp)),
+        connections: args.connecting.connections()?,
         order: config::parse("--order", &args.schedule.order)?,
         abort_after: args.care.abort_after,
         time_limit: match repeat {
@@ -270,6 +272,7 @@ fn pacing(args: &Replay) -> Vec<String> {
     options.extend(order.map(|order| format!("--order {order}")));
     options.extend(args.care.abort_after.map(|times| format!("--abort-after {times}")));
     options.extend(args.connecting.options());
+    options.extend(args.keep.options());
     options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
     options
 }

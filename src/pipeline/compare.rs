@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::feed::Halt;
-use super::keeping::Judging;
+use super::keeping::{Judging, Keep};
 use super::reader::{Repeat, Source, Taker, spawn_reader};
 use super::run::{WAITING, give_up, make_folder};
 use super::{Progress, ReadingOptions, RunError, RunOutcome, Sides};
@@ -65,7 +65,7 @@ pub async fn compare(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
-    let (mut judging, _) = Judging::begin(&job.folder, job.run)?;
+    let (mut judging, _) = Judging::begin(&job.folder, job.run, Keep::default())?;
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&progress);
     let (rows_in, mut rows) = mpsc::channel(WAITING);

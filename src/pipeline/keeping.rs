@@ -19,15 +19,34 @@ use crate::record::{Finished, Intents, RecordError, Redactor, Row, Run, Writer};
 use crate::replay::clock::Clock;
 use crate::replay::engine;
 use crate::replay::{Outcome, SkipReason};
-use crate::report::{Gate, ReportError, Reporter, Summary, visible};
+use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible};
 
 /// How many rows are taken at once, where so many wait.
 const BATCH: usize = 32;
 
+/// What is made of the rows besides counting them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Whether they are kept: in the recording, in `exchanges.csv`, in `report.html`.
+    pub rows: bool,
+    /// Whether v2's answers are compared with v1's. Where not, a run says nothing of v2 but its statuses
+    /// and times.
+    pub diff: bool,
+}
+
+/// All that can be.
+impl Default for Keep {
+    fn default() -> Self {
+        Self { rows: true, diff: true }
+    }
+}
+
 /// Redacts rows, records them, has them judged, and counts them.
 pub(super) struct Judging {
     pub(super) redactor: Option<Redactor>,
-    writer: Writer,
+    pub(super) diff: bool,
+    /// `None` where no row is kept.
+    writer: Option<Writer>,
     reporter: Reporter,
     pub(super) progress: Arc<Progress>,
     pub(super) anomalies: AnomalyCounts,
@@ -42,14 +61,17 @@ pub(super) struct Judging {
 impl Judging {
     /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
     /// folder was chosen badly.
-    pub(super) fn begin(folder: &Path, run: Run) -> Result<(Self, Intents), RunError> {
+    pub(super) fn begin(folder: &Path, run: Run, keep: Keep) -> Result<(Self, Option<Intents>), RunError> {
+        if !keep.rows {
+            return Ok((Self::new(None, Reporter::counting(folder, run), true), None));
+        }
         let unusable = |folder, source| RunError::Folder { folder, source };
         let (writer, intents) = match Writer::create(&folder.join(RECORDING), &run) {
             Err(RecordError::Io { source, .. }) => return Err(unusable(folder.to_owned(), source)),
             other => other?,
         };
         match Reporter::create(folder, run) {
-            Ok(reporter) => Ok((Self::new(writer, reporter, true), intents)),
+            Ok(reporter) => Ok((Self::new(Some(writer), reporter, true), Some(intents))),
             Err(error) => {
                 writer.discard();
                 Err(match error {
@@ -60,9 +82,10 @@ impl Judging {
         }
     }
 
-    pub(super) fn new(writer: Writer, reporter: Reporter, is_new: bool) -> Self {
+    pub(super) fn new(writer: Option<Writer>, reporter: Reporter, is_new: bool) -> Self {
         Self {
             redactor: None,
+            diff: true,
             writer,
             reporter,
             progress: Arc::default(),
@@ -115,8 +138,9 @@ impl Judging {
 
     /// What is recorded is on its way to disk.
     pub(super) fn flush(&mut self) -> Result<(), RunError> {
-        self.writer.is_in_place()?;
-        Ok(self.writer.flush()?)
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.is_in_place()?;
+        Ok(writer.flush()?)
     }
 
     /// Records rows, with their secrets taken out, so that the death of the process loses none of them.
@@ -129,12 +153,15 @@ impl Judging {
                 Outcome::Skipped(_) => (row.sent_head, row.client) = (None, None),
                 Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
             }
-            if let Some(redactor) = &self.redactor {
+            // Where nothing of a row goes further, nothing has to be taken out of it.
+            if let Some(redactor) = self.redactor.as_ref().filter(|_| self.diff || self.writer.is_some()) {
                 redactor.row(row);
             }
-            self.writer.row(row)?;
+            if let Some(writer) = &mut self.writer {
+                writer.row(row)?;
+            }
         }
-        Ok(self.writer.keep()?)
+        Ok(self.writer.as_mut().map_or(Ok(()), Writer::keep)?)
     }
 
     /// The recording's last line.
@@ -157,13 +184,17 @@ impl Judging {
     }
 
     pub(super) fn finish(self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
-        self.writer.finish(finished)?;
+        if let Some(writer) = self.writer {
+            writer.finish(finished)?;
+        }
         Ok(self.reporter.finish(Some(finished), &[], gate)?)
     }
 
     /// Takes everything away again that the run has made.
     pub(super) fn forget(self, made: &[PathBuf]) {
-        self.writer.discard();
+        if let Some(writer) = self.writer {
+            writer.discard();
+        }
         drop(self.reporter);
         for folder in made {
             // What is not empty is not ours alone.
@@ -174,7 +205,7 @@ impl Judging {
     /// Judges a row that is recorded.
     fn judge(&mut self, row: &Row) -> Result<(), RunError> {
         count_anomalies(&mut self.anomalies, row);
-        let judged = judged(row);
+        let judged = if self.diff { judged(row) } else { failed(row) };
         let verdict = judged.as_ref().map(|judged| judged.verdict);
         log(row, verdict);
         match verdict {
@@ -191,6 +222,14 @@ pub(super) fn count_anomalies(counts: &mut AnomalyCounts, row: &Row) {
     counts.count_set(exchange.anomalies);
     counts.count_set(exchange.request.anomalies);
     exchange.response.iter().for_each(|response| counts.count_set(response.anomalies));
+}
+
+/// What is said of a row whose answers are not compared: whether v2 failed, and nothing of an answer.
+fn failed(row: &Row) -> Option<Judged> {
+    match &row.outcome {
+        Outcome::Failed { .. } => judged(row),
+        Outcome::Answered { .. } | Outcome::Skipped(_) => None,
+    }
 }
 
 /// What became of a request, for whoever wants to watch: the fact at `info`, its times at `debug`.

@@ -11,20 +11,23 @@ use crate::replay::stop::StopHandle;
 
 /// Shared by the engine, which begins requests, and by judging, which has them recorded.
 pub(super) struct Ledger {
-    intents: Intents,
+    /// `None` where no row is recorded.
+    intents: Option<Intents>,
     progress: Arc<Progress>,
     stop: Arc<StopHandle>,
     error: Mutex<Option<RecordError>>,
 }
 
 impl Ledger {
-    pub(super) fn new(intents: Intents, progress: Arc<Progress>, stop: Arc<StopHandle>) -> Self {
+    pub(super) fn new(intents: Option<Intents>, progress: Arc<Progress>, stop: Arc<StopHandle>) -> Self {
         Self { intents, progress, stop, error: Mutex::new(None) }
     }
 
     /// These rows are recorded.
     pub(super) fn recorded(&self, rows: &[Row]) {
-        self.intents.end(rows.iter().map(Row::name));
+        if let Some(intents) = &self.intents {
+            intents.end(rows.iter().map(Row::name));
+        }
     }
 
     /// What kept a request from being noted, where something did: it was not sent.
@@ -35,7 +38,7 @@ impl Ledger {
 
 impl Watch<Pending> for Ledger {
     fn begins(&self, pending: &Pending) -> bool {
-        match self.intents.begin(pending.name()) {
+        match self.intents.as_ref().map_or(Ok(()), |intents| intents.begin(pending.name())) {
             Ok(()) => {
                 Progress::count(&self.progress.begun);
                 true

@@ -41,6 +41,8 @@ pub use error::RunError;
 #[cfg(feature = "cli")]
 pub use judging::judged;
 #[cfg(feature = "cli")]
+pub use keeping::Keep;
+#[cfg(feature = "cli")]
 pub use planning::Planning;
 #[cfg(feature = "cli")]
 pub use preview::{Previewed, preview};

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use super::RunError;
 use super::feed::{Feed, Halt, Past};
 use super::judging::judged;
-use super::keeping::{Judging, count_anomalies};
+use super::keeping::{Judging, Keep, count_anomalies};
 use super::ledger::Ledger;
 use super::planning::{Lap, Planning};
 use super::progress::Progress;
@@ -54,6 +54,8 @@ pub struct Job {
     pub clock: Clock,
     /// Takes secrets out of what is kept; `None` where they are kept.
     pub redactor: Option<Redactor>,
+    /// What is made of the rows besides counting them.
+    pub keep: Keep,
     /// The run's folder.
     pub folder: PathBuf,
     /// The run that is gone on with; `None` where this is a new one.
@@ -106,8 +108,10 @@ pub async fn run(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     let made = make_folder(&job.folder)?;
-    let Begun { mut judging, intents, past, in_flight } = begin(&job.folder, job.run, job.resumption)?;
+    let Begun { mut judging, intents, past, in_flight } =
+        begin(&job.folder, job.run, job.resumption, job.keep)?;
     judging.redactor = job.redactor;
+    judging.diff = job.keep.diff;
     judging.progress = Arc::clone(&progress);
     let ledger = Arc::new(Ledger::new(intents, Arc::clone(&progress), Arc::clone(&stop)));
 
@@ -175,16 +179,16 @@ pub(super) fn unkept(error: RunError, folder: &Path) -> RunError {
 /// A run at its beginning, or where it goes on.
 struct Begun {
     judging: Judging,
-    intents: Intents,
+    intents: Option<Intents>,
     past: Past,
     in_flight: Vec<RowName>,
 }
 
-fn begin(folder: &Path, run: Run, resumption: Option<Resumption>) -> Result<Begun, RunError> {
+fn begin(folder: &Path, run: Run, resumption: Option<Resumption>, keep: Keep) -> Result<Begun, RunError> {
     match resumption {
         Some(resumption) => go_on(folder, resumption),
         None => {
-            let (judging, intents) = Judging::begin(folder, run)?;
+            let (judging, intents) = Judging::begin(folder, run, keep)?;
             Ok(Begun { judging, intents, past: Past::default(), in_flight: Vec::new() })
         }
     }
@@ -209,9 +213,9 @@ fn go_on(folder: &Path, resumption: Resumption) -> Result<Begun, RunError> {
     past.in_flight = in_flight.iter().map(RowName::digest).collect();
     // With those of an earlier resumption, which may have been killed before it could name them.
     let in_flight = [killed, in_flight].concat();
-    let mut judging = Judging::new(resumed.writer, reporter, false);
+    let mut judging = Judging::new(Some(resumed.writer), reporter, false);
     judging.anomalies = anomalies;
-    Ok(Begun { judging, intents: resumed.intents, past, in_flight })
+    Ok(Begun { judging, intents: Some(resumed.intents), past, in_flight })
 }
 
 /// Gives the reading of the capture up as soon as the run is told to stop.

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::client::{Client, ClientKind, Connection};
 use super::clock::Clock;
+use super::connections::Connections;
 use super::lanes::{LaneKey, Lanes};
 use super::order::{Lanewise, Order};
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// How many connections may be kept open between requests, besides those in use.
     pub max_parked: usize,
+    /// Which connections those are. Where they are pooled, no more requests are on their way than the pool has.
+    pub connections: Connections,
     /// How many bytes of requests, and of what comes with them, may wait at once.
     pub budget: u32,
     /// How fast.
@@ -65,6 +68,7 @@ impl Settings {
             clients,
             concurrency: 32,
             max_parked: 1024,
+            connections: Connections::Captured,
             budget: 32 << 20,
             speed: Speed::Max,
             rate: None,
@@ -149,6 +153,9 @@ pub struct Ended {
     pub gave_up: Option<String>,
 }
 
+/// How much work is taken in at once. It is bounded by the budget in any case.
+const BATCH: usize = 64;
+
 /// What a waiting job costs besides its bytes.
 const JOB_OVERHEAD: usize = 1024;
 
@@ -176,25 +183,29 @@ pub async fn run_watched<T: Send + 'static>(
     let replay = Arc::new(Replay::new(&settings, done, stop, watch));
     let budget = Arc::new(Semaphore::new(settings.budget.max(1) as usize));
     let mut workers = JoinSet::new();
-    while let Some(work) = work.recv().await {
-        match work {
-            Work::Send(job) => {
-                let Ok(share) = budget.clone().acquire_many_owned(job.cost(settings.budget)).await else {
-                    break;
-                };
-                let start = replay.begin();
-                let due = schedule.due(job.request.captured).map(|due| later(start, due));
-                let lane = lanewise.lane(job.connection);
-                let key = LaneKey { connection: lane, destination: job.destination };
-                if replay.lanes().push(key, Waiting { job, due, share }) {
-                    workers.spawn(Arc::clone(&replay).serve(key));
+    // Many at a time, so that whoever hands them in is woken once for all of them.
+    let mut batch = Vec::with_capacity(BATCH);
+    while work.recv_many(&mut batch, BATCH).await > 0 {
+        for work in batch.drain(..) {
+            match work {
+                Work::Send(job) => {
+                    let Ok(share) = budget.clone().acquire_many_owned(job.cost(settings.budget)).await else {
+                        return Ended::default();
+                    };
+                    let start = replay.begin();
+                    let due = schedule.due(job.request.captured).map(|due| later(start, due));
+                    let lane = lanewise.lane(job.connection);
+                    let key = LaneKey { connection: lane, destination: job.destination };
+                    if replay.lanes().push(key, Waiting { job, due, share }) {
+                        workers.spawn(Arc::clone(&replay).serve(key));
+                    }
+                    if lanewise.is_single() {
+                        replay.end(lane);
+                    }
                 }
-                if lanewise.is_single() {
-                    replay.end(lane);
+                Work::ConnectionEnded(connection) => {
+                    lanewise.ended(connection).into_iter().for_each(|lane| replay.end(lane));
                 }
-            }
-            Work::ConnectionEnded(connection) => {
-                lanewise.ended(connection).into_iter().for_each(|lane| replay.end(lane));
             }
         }
         while workers.try_join_next().is_some() {}
@@ -243,12 +254,16 @@ impl<T: Send + 'static> Replay<T> {
         stop: StopSignal,
         watch: Arc<dyn Watch<T>>,
     ) -> Self {
+        let (lanes, concurrency) = match settings.connections {
+            Connections::Captured => (Lanes::new(settings.max_parked), settings.concurrency),
+            Connections::Pooled(count) => (Lanes::pooled(count.get()), settings.concurrency.min(count.get())),
+        };
         Self {
             clients: settings.clients.clone(),
             clock: settings.clients.first().map_or_else(Clock::start, Client::clock),
             pacer: Pacer::start(),
-            lanes: Mutex::new(Lanes::new(settings.max_parked)),
-            slots: Arc::new(Semaphore::new(settings.concurrency.max(1))),
+            lanes: Mutex::new(lanes),
+            slots: Arc::new(Semaphore::new(concurrency.max(1))),
             throttle: settings.rate.map(|rate| Mutex::new(Arrivals::new(rate.catching_up()))),
             start: OnceLock::new(),
             time_limit: settings.time_limit,

@@ -10,6 +10,8 @@ pub mod choice;
 pub mod client;
 #[cfg(feature = "cli")]
 pub mod clock;
+#[cfg(feature = "cli")]
+pub mod connections;
 pub mod credentials;
 #[cfg(feature = "cli")]
 mod dialogue;
