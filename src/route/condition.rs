@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::request::{MESH, RequestFacts, Target, Vantage};
+use super::request::{MESH, RequestFacts, Vantage};
 
 /// A regular expression that has to match the whole of a value, as RE2 does in Envoy.
 #[derive(Clone, Debug)]
@@ -211,7 +211,7 @@ impl Condition {
     #[must_use]
     pub fn holds(&self, request: &RequestFacts<'_>, vantage: &Vantage, gateway: &str) -> bool {
         match self {
-            Self::Path(path) => path.matched(request.target.matched_path()).is_some(),
+            Self::Path(path) => path.matched(&request.target.matched_path()).is_some(),
             Self::Scheme(text) => text.meets(request.scheme),
             Self::Method(text) => text.meets(request.head.method()),
             Self::Authority(text) => text.meets(request.authority),
@@ -237,7 +237,7 @@ impl Condition {
         let text = |value: &[u8]| format!("{:?}", String::from_utf8_lossy(value));
         let optional = |value: Option<Cow<'_, [u8]>>| value.map_or("absent".to_owned(), |value| text(&value));
         match self {
-            Self::Path(_) => text(request.target.matched_path()),
+            Self::Path(_) => text(&request.target.matched_path()),
             Self::Scheme(_) => text(request.scheme),
             Self::Method(_) => text(request.head.method()),
             Self::Authority(_) => text(request.authority),
@@ -290,12 +290,7 @@ fn header<'r>(request: &RequestFacts<'r>, name: &str) -> Option<Cow<'r, [u8]>> {
         ":scheme" => return Some(request.scheme.into()),
         ":authority" | "host" => return Some(request.authority.into()),
         ":path" => {
-            let Target { path, rest, .. } = request.target;
-            return Some(if path.is_empty() {
-                [b"/", rest].concat().into()
-            } else {
-                [path, rest].concat().into()
-            });
+            return Some([&request.target.matched_path(), request.target.rest].concat().into());
         }
         _ => {}
     }

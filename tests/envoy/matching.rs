@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use shadowcap::http::{Options, Parser, Request, RequestHead, Sink};
+use shadowcap::route::{RequestFacts, RouteTable, Rules, Setup};
+use shadowcap::time::Timestamp;
 
 use crate::client::{Answer, ask};
 use crate::matchings::{MATCHINGS, Matching};
@@ -56,6 +59,40 @@ fn taken(answer: &Answer) -> Result<Option<usize>, String> {
         404 => Ok(None),
         status => Err(format!("status {status}")),
     }
+}
+
+/// What the program takes.
+fn taken_by_us(matching: &Matching) -> Option<usize> {
+    let files = [("rules.yaml".to_owned(), matching.yaml())];
+    let rules = Rules::read(&files, "default").unwrap_or_else(|error| panic!("{error}: {}", matching.name));
+    let (table, _) = RouteTable::new(rules.sets, &Setup::default());
+    let request = head(&matching.request());
+    let (number, ..) = table.search(&RequestFacts::new(&request)).hit?;
+    Some(number)
+}
+
+/// The head of a request, as the program reads it.
+fn head(bytes: &[u8]) -> RequestHead {
+    struct Heads(Vec<RequestHead>);
+    impl Sink<RequestHead> for Heads {
+        fn message(&mut self, request: Request) {
+            self.0.push(request.head);
+        }
+    }
+    let mut heads = Heads(Vec::new());
+    Parser::new(Options::default()).push(Timestamp::default(), bytes, &mut heads);
+    heads.0.remove(0)
+}
+
+#[test]
+fn the_program_takes_the_rule_that_the_table_names() {
+    let wrong = MATCHINGS.iter().filter_map(|matching| {
+        let taken = taken_by_us(matching);
+        let what = || format!("{}: {taken:?}, {:?} in the table", matching.name, matching.taken);
+        (taken != matching.taken).then(what)
+    });
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), MATCHINGS.len(), wrong.join("\n"));
 }
 
 #[test]
