@@ -14,7 +14,9 @@ mod capture;
 mod cases;
 mod client;
 mod matching;
-mod matchings;
 mod mirroring;
 mod pilot;
 mod request;
+#[allow(dead_code, reason = "shared with the tests of rules, which use the rest")]
+#[path = "../routes/cases.rs"]
+mod route_cases;
