@@ -310,10 +310,13 @@ a pair; what stays alone is counted with its reason.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How the mesh mirrored")]
 pub(super) struct Mirroring {
-    /// What the mesh adds to the Host of a shadow, before its port; `none` where it adds nothing, as Istio
-    /// 1.28 and later. A shadow is then known by --shadow-server, or by what the proxy adds to its headers.
-    #[arg(long, value_name = "TEXT", default_value = "-shadow", allow_hyphen_values = true)]
-    pub(super) host_suffix: String,
+    /// What the mesh adds to the Host of a shadow, before its port [default: -shadow]. With `none`, a shadow is known
+    /// by --shadow-server, or by what the proxy adds to its headers.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) host_suffix: Option<String>,
+    /// The mesh's version of Istio, in place of --host-suffix: from 1.28 on nothing is added to the Host.
+    #[arg(long, value_name = "VERSION", conflicts_with = "host_suffix")]
+    pub(super) istio: Option<String>,
     /// A server that gets shadows: ADDRESS, ADDRESS:PORT or :PORT; may be given several times.
     #[arg(long, value_name = "SERVER")]
     pub(super) shadow_server: Vec<String>,

@@ -18,8 +18,8 @@ pub struct HeadEdits {
     /// What becomes of the Host.
     pub host: HostEdit,
     /// Adds what Envoy adds to a shadow: `x-envoy-internal: true`, and the client's address at the end
-    /// of `x-forwarded-for`, after a comma without a space, as Envoy writes it; the path before a rewrite
-    /// and the rule's timeout, where there are any.
+    /// of `x-forwarded-for`, after a comma without a space, as Envoy writes it; the path and the
+    /// authority before a rewrite, and the rule's timeout, where there are any.
     pub as_envoy: bool,
     /// What becomes of other fields.
     pub fields: FieldEdits,
@@ -56,6 +56,7 @@ impl<'d> RuleEdits<'d> {
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const ENVOY_INTERNAL: &str = "x-envoy-internal";
+const ORIGINAL_HOST: &str = "x-envoy-original-host";
 const ORIGINAL_PATH: &str = "x-envoy-original-path";
 const EXPECTED_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
 
@@ -133,7 +134,11 @@ fn envoys_own(rule: RuleEdits<'_>, head: &RequestHead) -> FieldEdits {
     };
     if rule.target.is_some() {
         let captured = Target::new(head.target());
-        set(ORIGINAL_PATH, [captured.matched_path(), captured.rest].concat());
+        set(ORIGINAL_PATH, [&captured.matched_path(), captured.rest].concat());
+    }
+    if rule.edits.authority.is_some() {
+        let field = head.headers.get("host").unwrap_or_default();
+        set(ORIGINAL_HOST, effective_host(head.target(), field).to_vec());
     }
     if let Some(timeout) = rule.edits.timeout.filter(|timeout| !timeout.is_zero()) {
         set(EXPECTED_TIMEOUT, timeout.as_millis().to_string().into_bytes());

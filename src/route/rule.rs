@@ -67,6 +67,8 @@ pub struct Forward {
     pub primaries: Vec<Primary>,
     /// Each of these may get a copy.
     pub mirrors: Vec<Mirror>,
+    /// Destinations that the rule names and that get nothing: those of weight or share zero.
+    pub idle: Vec<Address>,
     /// What becomes of the path.
     pub path: Option<PathRewrite>,
 }
@@ -113,6 +115,7 @@ impl Forward {
 
     /// All that it names.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.primaries.iter().map(|primary| &primary.to).chain(self.mirrors.iter().map(|mirror| &mirror.to))
+        let primaries = self.primaries.iter().map(|primary| &primary.to);
+        primaries.chain(self.mirrors.iter().map(|mirror| &mirror.to)).chain(&self.idle)
     }
 }

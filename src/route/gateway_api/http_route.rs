@@ -149,9 +149,9 @@ fn action(filters: Filters, backends: Vec<Backend>) -> Action {
     if filters.redirects {
         return Action::Redirect;
     }
+    let (idle, backends): (Vec<_>, Vec<_>) = backends.into_iter().partition(|backend| backend.weight == 0);
     let primaries: Vec<_> = backends
         .into_iter()
-        .filter(|backend| backend.weight > 0)
         .map(|backend| {
             // A filter of the rule comes before one of the backend.
             let fields = filters.fields.then(&backend.filters.fields);
@@ -164,7 +164,8 @@ fn action(filters: Filters, backends: Vec<Backend>) -> Action {
         // Without a backend that could answer, the gateway answers 500.
         return Action::Respond(500);
     }
-    Action::Forward(Forward { primaries, mirrors: filters.mirrors, path: filters.path })
+    let idle = idle.into_iter().map(|backend| backend.to).collect();
+    Action::Forward(Forward { primaries, mirrors: filters.mirrors, idle, path: filters.path })
 }
 
 fn any_path() -> PathMatch {

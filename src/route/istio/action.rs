@@ -69,11 +69,12 @@ fn port(reader: &mut Reader, node: &Node) -> Result<Option<u16>, RulesError> {
     Ok(number.and_then(|number| u16::try_from(number).ok()))
 }
 
-/// The entries of a rule's `route`.
+/// The entries of a rule's `route`; those of weight zero are idle.
 pub(super) fn weighted(
     reader: &mut Reader,
     node: &Node,
     namespace: &str,
+    idle: &mut Vec<Address>,
 ) -> Result<Vec<Weighted>, RulesError> {
     let items = reader.list("route", node)?;
     let mut all = Vec::with_capacity(items.len());
@@ -93,7 +94,7 @@ pub(super) fn weighted(
         return reader
             .fail(node.line, "the weights of these destinations come to 0, so that none could be chosen");
     }
-    all.retain(|one| one.weight > 0);
+    idle.extend(all.extract_if(.., |one| one.weight == 0).map(|one| one.to));
     Ok(all)
 }
 
@@ -210,11 +211,12 @@ pub(super) fn primaries(
     all.into_iter().map(primary).collect()
 }
 
-/// The mirrors of a rule: `mirror` with its percentage, and `mirrors`.
+/// The mirrors of a rule: `mirror` with its percentage, and `mirrors`; those of share zero are idle.
 pub(super) fn mirrors(
     reader: &mut Reader,
     fields: &mut Fields<'_>,
     namespace: &str,
+    idle: &mut Vec<Address>,
 ) -> Result<Vec<Mirror>, RulesError> {
     let mut all = Vec::new();
     let (mirror, mirrors) = (fields.take("mirror"), fields.take("mirrors"));
@@ -224,10 +226,10 @@ pub(super) fn mirrors(
     }
     if let Some(node) = mirror {
         let to = destination(reader, "mirror", node, namespace)?;
-        all.extend((share.numerator > 0).then_some(Mirror { to, share, place: None }));
+        all.push(Mirror { to, share, place: None });
     }
-    let Some(node) = mirrors else { return Ok(all) };
-    for item in reader.list("mirrors", node)? {
+    let items = mirrors.map(|node| reader.list("mirrors", node)).transpose()?.unwrap_or_default();
+    for item in items {
         let mut policy = reader.fields("mirrors", item)?;
         let to = policy.need(reader, "destination")?;
         let to = destination(reader, "destination", to, namespace)?;
@@ -235,8 +237,9 @@ pub(super) fn mirrors(
             policy.take("percentage").map(|node| percentage(reader, "percentage", node)).transpose()?;
         let share = share.unwrap_or(Share::ALL);
         policy.end(reader, &["destination", "percentage"]);
-        all.extend((share.numerator > 0).then_some(Mirror { to, share, place: None }));
+        all.push(Mirror { to, share, place: None });
     }
+    idle.extend(all.extract_if(.., |mirror| mirror.share.numerator == 0).map(|mirror| mirror.to));
     Ok(all)
 }
 
@@ -319,6 +322,11 @@ fn regex_rewrite(reader: &mut Reader, node: &Node) -> Result<PathRewrite, RulesE
 }
 
 /// What a rule forwards to.
-pub(super) fn forward(primaries: Vec<Primary>, mirrors: Vec<Mirror>, path: Option<PathRewrite>) -> Forward {
-    Forward { primaries, mirrors, path }
+pub(super) fn forward(
+    primaries: Vec<Primary>,
+    mirrors: Vec<Mirror>,
+    idle: Vec<Address>,
+    path: Option<PathRewrite>,
+) -> Forward {
+    Forward { primaries, mirrors, idle, path }
 }

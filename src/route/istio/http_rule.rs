@@ -105,7 +105,8 @@ fn action(
     }
     let operations = operations(reader, fields)?;
     let (path, authority) = rewrite(reader, fields)?;
-    let mirrors = mirrors(reader, fields, namespace)?;
+    let mut idle = Vec::new();
+    let mirrors = mirrors(reader, fields, namespace, &mut idle)?;
     if let Some(node) = redirect.or(respond).filter(|_| !mirrors.is_empty()) {
         reader.warn(
             node.line,
@@ -114,12 +115,12 @@ fn action(
     }
     Ok(match (route, respond) {
         (Some(node), _) => {
-            let all = weighted(reader, node, namespace)?;
+            let all = weighted(reader, node, namespace, &mut idle)?;
             if all.is_empty() {
                 return reader.fail(node.line, "`route` names no destination");
             }
             let all = primaries(all, &operations, authority.as_deref(), timeout);
-            Action::Forward(forward(all, mirrors, path))
+            Action::Forward(forward(all, mirrors, idle, path))
         }
         (None, Some(node)) => Action::Respond(status(reader, node)?),
         (None, None) => Action::Redirect,
