@@ -1,6 +1,7 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
 mod routes;
+mod target;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,8 @@ pub(super) use routes::{RouteArgs, Sampling, SetupArgs};
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use target::TargetArgs;
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -193,6 +196,8 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) routes: RouteArgs,
     #[command(flatten)]
+    pub(super) connecting: TargetArgs,
+    #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]
     pub(super) pace: Pace,
@@ -210,7 +215,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(super) struct Target {
-    /// Where v2 is: `http://HOST[:PORT]`.
+    /// Where v2 is: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/PATH`.
     #[arg(long, value_name = "URL", required_unless_present = "files", conflicts_with = "files")]
     pub(super) to: Option<String>,
     /// Send this percentage of the requests; which ones follows from the seed.
@@ -257,7 +262,7 @@ pub(super) struct Pace {
     /// How many requests may be waiting for their answers at once.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(super) concurrency: u32,
-    /// How long v2 may take for a whole answer, and to accept a connection, such as 500ms or 30s.
+    /// How long v2 may take for a whole answer, such as 500ms or 30s.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub(super) timeout: std::time::Duration,
 }

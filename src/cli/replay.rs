@@ -11,12 +11,11 @@ use super::progress::Display;
 use super::signals::Signals;
 use super::{Exit, exit, route, terminal};
 use crate::capture::{BytesRead, CaptureSet, Input};
-use crate::config::{self, ConfigError, Target};
+use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
 use crate::record::{Mode, Redactor, Run};
 use crate::replay::Planner;
-use crate::replay::client::{Client, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::guard::Guard;
@@ -31,6 +30,11 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     if args.output.no_redact {
         terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
     }
+    if args.connecting.insecure {
+        exit::warn(
+            "--insecure: v2's certificate is not checked; whoever is on the way can read and answer the requests",
+        );
+    }
     let folder = job.folder.clone();
     let outcome = carry_out(job, global)?;
     conclude(&outcome, &folder, global)
@@ -38,14 +42,15 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
 
 /// What was typed, as the pipeline takes it.
 fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow::Result<Job> {
-    let Plan { table, targets } = plan(args, global)?;
+    let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
+    let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
+    let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
+    let Plan { table, targets } = plan(args, &connecting, global)?;
     let edits = config::user_edits(&args.edits.set_header, &args.edits.remove_header)?;
     let own = edits.own(&table)?;
     let edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
-    let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
-    let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
-    let limits = Limits { connect: args.pace.timeout, answer: args.pace.timeout, max_body };
-    let clients = targets.iter().map(|(_, target)| Client::new(target.addresses[0], limits, clock)).collect();
+    let clients =
+        targets.iter().map(|(_, target)| connecting.client(target, clock)).collect::<Result<_, _>>()?;
     let settings = Settings {
         speed: config::parse("--speed", &args.pace.speed)?,
         concurrency: args.pace.concurrency as usize,
@@ -53,7 +58,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
     };
     let captured = match args.target.allow_captured_server {
         true => Vec::new(),
-        false => targets.iter().flat_map(|(_, target)| target.addresses.clone()).collect(),
+        false => targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect(),
     };
     Ok(Job {
         run: Run {
@@ -87,16 +92,18 @@ struct Plan {
 }
 
 /// The rules of `--routes`, or the one rule that `--to` stands for.
-fn plan(args: &Replay, global: &Global) -> anyhow::Result<Plan> {
+fn plan(args: &Replay, connecting: &Connecting, global: &Global) -> anyhow::Result<Plan> {
     let Some(to) = &args.target.to else {
         let routing = route::routing(&args.routes.files, &args.routes.setup)?;
         for warning in &routing.warnings {
             terminal::say(global, format_args!("warning: {warning}"));
         }
-        return Ok(Plan { table: routing.table, targets: routing.endpoints });
+        let target = |(name, url): (String, String)| Ok((name, connecting.target("--endpoint", &url)?));
+        let targets = routing.endpoints.into_iter().map(target).collect::<Result<_, ConfigError>>()?;
+        return Ok(Plan { table: routing.table, targets });
     };
     let percent = config::parse("--percent", &args.target.percent)?;
-    let target = Target::resolve("--to", to)?;
+    let target = connecting.target("--to", to)?;
     Ok(Plan { table: RouteTable::to_v2(percent), targets: vec![("v2".to_owned(), target)] })
 }
 
@@ -141,6 +148,7 @@ fn options(args: &Replay) -> Vec<String> {
     }
     options.extend(route::options(&args.routes));
     options.extend(args.reading.words());
+    options.extend(args.connecting.options());
     options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
     options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
     options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));

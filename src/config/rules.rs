@@ -5,10 +5,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{ConfigError, Target};
+use super::ConfigError;
 use crate::replay::HeadEdits;
 use crate::route::{
-    Action, Address, DestinationRule, FieldEdits, HostEdit, MOST_BYTES, Part, RouteTable, Rules, RulesError,
+    Action, Address, DestinationRule, FieldEdits, HostEdit, MOST_BYTES, RouteTable, Rules, RulesError,
     Selector, Setup, Vantage, Warning,
 };
 
@@ -46,8 +46,8 @@ pub struct Routing {
     pub rules: Rules,
     /// Ready to decide.
     pub table: RouteTable,
-    /// The endpoints as they were named, in the order of the table's places.
-    pub endpoints: Vec<(String, Target)>,
+    /// The names of the endpoints and their URLs, as typed, in the order of the table's places.
+    pub endpoints: Vec<(String, String)>,
     /// What of the files is not acted on, and what is missing.
     pub warnings: Vec<Warning>,
 }
@@ -126,13 +126,15 @@ fn read(path: &Path) -> Result<String, RulesFault> {
     })
 }
 
-/// `NAME=URL`, the address resolved.
-fn endpoint(given: &str) -> Result<(String, Target), ConfigError> {
-    let hint = "write NAME=URL, such as v2=http://127.0.0.1:8080";
-    let Some((name, url)) = given.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-        return Err(ConfigError::new("--endpoint", given, format!("it names no destination; {hint}")));
-    };
-    Ok((name.to_owned(), Target::resolve("--endpoint", url)?))
+/// `NAME=URL` in its two parts.
+fn endpoint(given: &str) -> Result<(String, String), ConfigError> {
+    match given.split_once('=') {
+        Some((name, url)) if !name.is_empty() => Ok((name.to_owned(), url.to_owned())),
+        _ => {
+            let problem = "it names no destination; write NAME=URL, such as v2=http://127.0.0.1:8080";
+            Err(ConfigError::new("--endpoint", given, problem))
+        }
+    }
 }
 
 fn labels(given: &[String]) -> Result<BTreeMap<String, String>, ConfigError> {
@@ -229,16 +231,4 @@ pub fn istio_host_edit(version: &str) -> Result<HostEdit, ConfigError> {
         (Some(Ok(_)), Some(Ok(_))) => Ok(HostEdit::default()),
         _ => Err(ConfigError::new("--istio", version, "write a version of Istio, such as 1.28")),
     }
-}
-
-/// Whether any destination is sent something: a captured service is not.
-#[must_use]
-pub fn sends_something(table: &RouteTable) -> bool {
-    table.rules().any(|rule| match &rule.action {
-        Action::Forward(forward) => {
-            forward.mirrors.iter().any(|mirror| mirror.place.is_some())
-                || forward.primaries.iter().any(|primary| matches!(primary.part, Part::Other(Some(_))))
-        }
-        Action::Redirect | Action::Respond(_) => false,
-    })
 }

@@ -127,7 +127,7 @@ impl Taker for Pairing {
         }
         Progress::count(&self.handing.progress.requests);
         let side = self.sides.of(&exchange);
-        self.mirrors.take(*exchange, side, &mut |mirrored| self.handing.hand(mirrored));
+        self.mirrors.take(exchange, side, &mut |mirrored| self.handing.hand(mirrored));
     }
 
     fn end(mut self) -> (u64, Option<Halt>) {
@@ -156,7 +156,7 @@ const RULE: &str = "the mesh's own";
 fn row(mirrored: Mirrored) -> Row {
     let (exchange, destination, sent_head, reason, outcome) = match mirrored {
         Mirrored::Pair { primary, shadow, evidence } => {
-            let sent_head = Some(shadow.request.head.raw.clone());
+            let sent_head = Some(shadow.request.head.raw().clone());
             let server = shadow.connection.server.to_string();
             (primary, server, sent_head, words(evidence), outcome(*shadow))
         }
@@ -173,6 +173,7 @@ fn row(mirrored: Mirrored) -> Row {
         matched: String::new(),
         reason: reason.to_owned(),
         sent_head,
+        client: None,
         outcome,
     }
 }

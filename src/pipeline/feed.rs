@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Sender;
 use super::reader::Taker;
 use crate::exchange::{Exchange, Told};
 use crate::record::Row;
+use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::{CapturedServer, Guard};
 use crate::replay::{Outcome, Plan, Planner, ShadowRequest, SkipReason};
@@ -52,9 +53,14 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn into_row(self, sent_head: Option<bytes::Bytes>, outcome: Outcome) -> Row {
+    pub(super) fn into_row(
+        self,
+        sent_head: Option<bytes::Bytes>,
+        client: Option<ClientKind>,
+        outcome: Outcome,
+    ) -> Row {
         let Self { exchange, role, destination, route, matched, reason } = self;
-        Row { exchange, role, destination, route, matched, reason, sent_head, outcome }
+        Row { exchange, role, destination, route, matched, reason, sent_head, client, outcome }
     }
 
     /// The memory that the captured bytes take.
@@ -65,9 +71,9 @@ impl Pending {
         };
         let request = &self.exchange.request;
         let response = self.exchange.response.as_ref();
-        request.head.raw.len()
+        request.head.raw().len()
             + kept(&request.body)
-            + response.map_or(0, |r| r.head.raw.len() + kept(&r.body))
+            + response.map_or(0, |r| r.head.raw().len() + kept(&r.body))
     }
 }
 
@@ -103,7 +109,7 @@ impl Taker for Feed {
             return;
         }
         self.halt = match told {
-            Told::Exchange(exchange) => self.exchange(*exchange).err(),
+            Told::Exchange(exchange) => self.exchange(exchange).err(),
             Told::Closed(connection) => self.send(Work::ConnectionEnded(connection)).err(),
         };
     }
@@ -154,7 +160,7 @@ impl Feed {
 
     fn skip(&mut self, pending: Pending, reason: SkipReason) -> Result<(), Halt> {
         Progress::count(&self.progress.skipped);
-        let row = pending.into_row(None, Outcome::Skipped(reason));
+        let row = pending.into_row(None, None, Outcome::Skipped(reason));
         self.skipped.blocking_send(row).map_err(|_| Halt::Gone)?;
         self.rows += 1;
         Ok(())

@@ -25,6 +25,7 @@ pub use writer::{RowKey, Writer};
 
 use crate::exchange::Exchange;
 use crate::replay::Outcome;
+use crate::replay::client::ClientKind;
 use crate::route::Role;
 
 /// One request and what became of it at one destination: a line of the recording, and a row of every
@@ -45,6 +46,8 @@ pub struct Row {
     pub reason: String,
     /// The head that was sent, where something was sent: the captured head with the edits.
     pub sent_head: Option<bytes::Bytes>,
+    /// Which client sent it, where shadowcap did.
+    pub client: Option<ClientKind>,
     /// What became of it.
     pub outcome: Outcome,
 }

@@ -91,8 +91,12 @@ named! {
         Connect = "connect" ("no connection"),
         /// The connection was not made in time.
         ConnectTimeout = "connect-timeout" ("no connection in time"),
+        /// TLS could not be agreed on, or v2 ended it before it answered.
+        Tls = "tls" ("no TLS session"),
         /// Writing the request failed.
         Send = "send" ("not taken by v2"),
+        /// No byte of an answer came in time after the request was sent.
+        FirstByteTimeout = "first-byte-timeout" ("no beginning of an answer in time"),
         /// The answer did not come, or not all of it, in time.
         Timeout = "timeout" ("no whole answer in time"),
         /// The connection closed before the answer began.
@@ -103,6 +107,15 @@ named! {
         Garbage = "garbage" ("answered by something that is not HTTP"),
         /// The run was told to stop at once while the request was on its way.
         Interrupted = "interrupted" ("cut off by the user's stop"),
+    }
+}
+
+impl Failure {
+    /// Whether no connection on which v2 could have been asked came to be. Many of these one after the other
+    /// mean that v2 is not there.
+    #[must_use]
+    pub const fn is_unconnected(self) -> bool {
+        matches!(self, Self::Connect | Self::ConnectTimeout | Self::Tls)
     }
 }
 
@@ -121,6 +134,8 @@ named! {
         Upgrade = "upgrade" ("upgraded to another protocol"),
         /// A CONNECT tunnel cannot be replayed.
         Connect = "connect-method" ("tunnelled by CONNECT"),
+        /// reqwest cannot say it: a target that is no URL, a field that it refuses.
+        ClientCannot = "client-cannot" ("which --client reqwest cannot send"),
         /// HTTP/0.9 has no Host to edit and no framed answer.
         Http09 = "http-0.9" ("in HTTP/0.9"),
         /// The rules' percentage left it out.

@@ -162,8 +162,8 @@ fn unmirrored(skipped: &BTreeMap<String, u64>) -> String {
 
 /// Whether not one connection to the target could be made, which says nothing about its answers.
 fn unreachable(evidence: &Evidence<'_>) -> bool {
-    let of = |failure: Failure| evidence.failures.get(failure.name()).copied().unwrap_or(0);
-    let unconnected = of(Failure::Connect) + of(Failure::ConnectTimeout);
+    let of = |failure: &Failure| evidence.failures.get(failure.name()).copied().unwrap_or(0);
+    let unconnected: u64 = Failure::ALL.iter().filter(|failure| failure.is_unconnected()).map(of).sum();
     unconnected > 0 && unconnected == evidence.verdicts.failed && evidence.verdicts.compared() == 0
 }
 

@@ -126,7 +126,7 @@ impl Tally {
     fn count_causes(&mut self, row: &Row, verdict: Verdict) {
         match (verdict, &row.outcome) {
             (Verdict::Failed, Outcome::Failed { failure, detail, .. }) => {
-                if matches!(failure, Failure::Connect | Failure::ConnectTimeout) {
+                if failure.is_unconnected() {
                     self.unreached.get_or_insert_with(|| detail.clone());
                 }
                 *self.failures.entry(failure.name().to_owned()).or_default() += 1;

@@ -48,9 +48,9 @@ impl<'r> Target<'r> {
         Self { origin, path, rest }
     }
 
-    /// The path as rules see it: normalised. That of an absolute-form target that ends with its authority is
-    /// `/` (RFC 9112, section 3.2.1). Where a query follows at once, Envoy sees no path, and neither do rules
-    /// here.
+    /// The path as rules see it: normalised, and that of an absolute-form target that ends with its authority
+    /// is `/` (RFC 9112, section 3.2.1). Where a query follows at once, Envoy sees no path, and neither do
+    /// rules here.
     #[must_use]
     pub fn matched_path(&self) -> Cow<'r, [u8]> {
         if self.path.is_empty() && self.rest.is_empty() { Cow::Borrowed(b"/") } else { normalised(self.path) }
