@@ -6,8 +6,6 @@
 mod rules;
 mod target;
 
-pub use rules::{Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, user_edits};
-
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -15,6 +13,7 @@ use crate::capture::{Input, PacketFilter};
 use crate::route::HostEdit;
 use crate::time::Timestamp;
 
+pub use rules::{Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, user_edits};
 pub use target::{Connecting, Target};
 
 /// A word of the user's that cannot be meant.

@@ -194,9 +194,9 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) target: Target,
     #[command(flatten)]
-    pub(super) routes: RouteArgs,
-    #[command(flatten)]
     pub(super) connecting: TargetArgs,
+    #[command(flatten)]
+    pub(super) routes: RouteArgs,
     #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]

@@ -49,8 +49,8 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
     let edits = config::user_edits(&args.edits.set_header, &args.edits.remove_header)?;
     let own = edits.own(&table)?;
     let edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
-    let clients =
-        targets.iter().map(|(_, target)| connecting.client(target, clock)).collect::<Result<_, _>>()?;
+    let clients = targets.iter().map(|(_, target)| connecting.client(target, clock));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
     let settings = Settings {
         speed: config::parse("--speed", &args.pace.speed)?,
         concurrency: args.pace.concurrency as usize,

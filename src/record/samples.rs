@@ -65,9 +65,9 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
         role: Role::Shadow,
         destination: "v2".to_owned(),
         route: "all".to_owned(),
+        client: Some(ClientKind::Exact),
         matched: "any request".to_owned(),
         reason: "mirror of all requests".to_owned(),
-        client: Some(ClientKind::Exact),
         outcome: Outcome::Answered {
             response: message(answer(v2), b"", sent + Duration::from_millis(18), 2),
             interim: vec![100],
