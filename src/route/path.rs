@@ -5,8 +5,9 @@
 //! rewrites it. Each line here was measured on Envoy 1.40:
 //!
 //! - backslashes are slashes;
-//! - the dot segments `.` and `..` are taken out (RFC 3986, section 5.2.4), also where they are escaped, and
-//!   where path parameters follow them (`..;x`);
+//! - the dot segments `.` and `..` are taken out (RFC 3986, section 5.2.4), also where they are escaped;
+//! - so they are where path parameters follow (`..;x`), if they begin behind a slash and are not escaped: the
+//!   parameters go first, and reach to the next slash;
 //! - letters, digits, `-`, `.`, `_` and `~` lose their escapes, and no other character does;
 //! - `"`, `<`, `>`, `^`, `` ` ``, `{`, `|` and `}` are escaped;
 //! - slashes in a row, and the case of escapes, stay.
@@ -17,19 +18,17 @@ use std::borrow::Cow;
 /// Envoy refuses the request.
 #[must_use]
 pub(super) fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
-    if !matches!(path.first(), Some(b'/' | b'\\')) || is_normal(path) {
-        return path.into();
-    }
+    let Some(relative) = path.strip_prefix(b"/").filter(|_| !is_normal(path)) else { return path.into() };
     let mut out = Vec::with_capacity(path.len() + 16);
-    let mut segments = path[1..].split(|b| is_separator(*b)).peekable();
+    let segments = relative.split(|b| *b == b'/').map(without_parameters);
+    let mut segments = segments.flat_map(|segment| segment.split(|b| *b == b'\\')).peekable();
     while let Some(segment) = segments.next() {
         let begin = out.len();
         out.push(b'/');
         push(segment, &mut out);
-        let name = out[begin + 1..].split(|b| *b == b';').next().unwrap_or_default();
-        let parent = match name {
-            b"." => false,
-            b".." => true,
+        let parent = match &out[begin..] {
+            b"/." => false,
+            b"/.." => true,
             _ => continue,
         };
         out.truncate(begin);
@@ -43,8 +42,13 @@ pub(super) fn normalised(path: &[u8]) -> Cow<'_, [u8]> {
     out.into()
 }
 
-const fn is_separator(byte: u8) -> bool {
-    matches!(byte, b'/' | b'\\')
+/// A dot segment without the parameters behind it; any other as it is.
+fn without_parameters(segment: &[u8]) -> &[u8] {
+    let dots = segment.iter().take_while(|b| **b == b'.').count();
+    match segment.get(dots) {
+        Some(b';') if matches!(dots, 1 | 2) => &segment[..dots],
+        _ => segment,
+    }
 }
 
 /// Whether nothing is to be done, as with nearly every path.
@@ -108,6 +112,10 @@ mod tests {
             ("/a/%2e%2e%2fb", "/a/..%2fb"),
             ("/a/..;/b", "/b"),
             ("/a/b/..;x", "/a/"),
+            ("/p/%2e;a/r", "/p/.;a/r"),
+            ("/p/..;a\\r/s", "/s"),
+            ("/p/q\\..;a", "/p/q/..;a"),
+            ("/..;a/..;b/c", "/c"),
             ("//..//a", "//a"),
             ("/%", "/%"),
             ("/%4", "/%4"),
