@@ -192,7 +192,7 @@ impl UserEdits {
     /// The edits for all destinations.
     #[must_use]
     pub fn head_edits(&self, host: HostEdit, as_envoy: bool) -> HeadEdits {
-        HeadEdits { host, as_envoy, fields: self.all.clone() }
+        HeadEdits { host, as_envoy, fields: self.all.clone(), ..HeadEdits::default() }
     }
 
     /// The edits for one destination each, by the names that reports have for them.

@@ -11,14 +11,13 @@ use super::{Gate, Judged, ReportError, Summary, Tally, html, junit, markdown};
 use crate::record::{Finished, Loss, Row, Run};
 
 /// Gathers the rows of a run and writes its folder: `report.html`, `summary.json`, `summary.md`,
-/// `exchanges.csv`, `differences.csv`, `junit.xml`. Memory does not grow with the number of rows beyond
-/// eight bytes for each distinct request.
+/// `exchanges.csv`, `differences.csv`, `junit.xml`. Memory does not grow with the number of rows.
 pub struct Reporter {
     folder: PathBuf,
     tally: Tally,
     selection: Selection,
-    pending: Pending,
-    exchanges: ExchangesCsv<BufWriter<File>>,
+    /// `exchanges.csv`, where rows are kept.
+    exchanges: Option<(Pending, ExchangesCsv<BufWriter<File>>)>,
 }
 
 impl Reporter {
@@ -29,8 +28,14 @@ impl Reporter {
     pub fn create(folder: &Path, run: Run) -> Result<Self, ReportError> {
         let (pending, out) = Pending::create(folder, "exchanges.csv")?;
         let exchanges = ExchangesCsv::new(out).map_err(|error| pending.error(io_error(error)))?;
+        Ok(Self { exchanges: Some((pending, exchanges)), ..Self::counting(folder, run) })
+    }
+
+    /// Reports that count rows and show none: no `exchanges.csv`, and no exchange in `report.html`.
+    #[must_use]
+    pub fn counting(folder: &Path, run: Run) -> Self {
         let (folder, tally) = (folder.to_owned(), Tally::new(run));
-        Ok(Self { folder, tally, selection: Selection::default(), pending, exchanges })
+        Self { folder, tally, selection: Selection::default(), exchanges: None }
     }
 
     /// Takes a row, redacted already, and what was found in it; `None` for one that was not sent.
@@ -39,8 +44,9 @@ impl Reporter {
     /// When `exchanges.csv` cannot be written.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) -> Result<(), ReportError> {
         self.tally.add(row, judged);
+        let Some((pending, exchanges)) = &mut self.exchanges else { return Ok(()) };
         self.selection.offer(row, judged);
-        self.exchanges.add(row, judged).map_err(|error| self.pending.error(io_error(error)))
+        exchanges.add(row, judged).map_err(|error| pending.error(io_error(error)))
     }
 
     /// Writes every file and returns the account. `finished` is `None` for a recording whose run never
@@ -54,9 +60,11 @@ impl Reporter {
         losses: &[Loss],
         gate: Gate,
     ) -> Result<Summary, ReportError> {
-        let Self { folder, tally, selection, pending, exchanges } = self;
-        let out = exchanges.finish().map_err(|source| pending.error(source))?;
-        pending.publish(out)?;
+        let Self { folder, tally, selection, exchanges } = self;
+        if let Some((pending, exchanges)) = exchanges {
+            let out = exchanges.finish().map_err(|source| pending.error(source))?;
+            pending.publish(out)?;
+        }
         let summary = tally.finish(finished, losses, gate);
 
         write(&folder, "summary.json", &json(&summary)?)?;
