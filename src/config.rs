@@ -14,9 +14,7 @@ use crate::replay::Credentials;
 use crate::route::HostEdit;
 use crate::time::Timestamp;
 
-pub use rules::{
-    Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, sends_something, user_edits,
-};
+pub use rules::{Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, user_edits};
 pub use target::{Connecting, Target};
 
 /// A word of the user's that cannot be meant.

@@ -137,7 +137,7 @@ fn envoys_own(rule: RuleEdits<'_>, head: &RequestHead) -> FieldEdits {
     };
     if rule.target.is_some() {
         let captured = Target::new(head.target());
-        set(ORIGINAL_PATH, [captured.matched_path(), captured.rest].concat());
+        set(ORIGINAL_PATH, [&captured.matched_path(), captured.rest].concat());
     }
     if rule.edits.authority.is_some() {
         let field = head.headers.get("host").unwrap_or_default();

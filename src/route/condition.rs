@@ -216,7 +216,7 @@ impl Condition {
     #[must_use]
     pub fn holds(&self, request: &RequestFacts<'_>, vantage: &Vantage, gateway: &str) -> bool {
         match self {
-            Self::Path(path) => path.matched(request.target.matched_path()).is_some(),
+            Self::Path(path) => path.matched(&request.target.matched_path()).is_some(),
             Self::Scheme(text) => text.meets(request.scheme),
             Self::Method(text) => text.meets(request.head.method()),
             Self::Authority(text) => text.meets(request.authority),
@@ -247,7 +247,7 @@ impl Condition {
             false => values.iter().map(|value| text(value)).collect::<Vec<_>>().join(" and "),
         };
         match self {
-            Self::Path(_) => text(request.target.matched_path()),
+            Self::Path(_) => text(&request.target.matched_path()),
             Self::Scheme(_) => text(request.scheme),
             Self::Method(_) => text(request.head.method()),
             Self::Authority(_) => text(request.authority),
@@ -339,7 +339,7 @@ fn header<'r>(request: &RequestFacts<'r>, name: &str) -> Vec<Cow<'r, [u8]>> {
         ":method" => return vec![request.head.method().into()],
         ":scheme" => return vec![request.scheme.into()],
         ":authority" | "host" => return vec![request.authority.into()],
-        ":path" => return vec![[request.target.matched_path(), request.target.rest].concat().into()],
+        ":path" => return vec![[&request.target.matched_path(), request.target.rest].concat().into()],
         _ => {}
     }
     let fields = request.head.headers.iter();

@@ -250,7 +250,7 @@ impl PathRewrite {
     /// The target with its path rewritten, after a match on `path`.
     #[must_use]
     pub fn apply(&self, target: &Target<'_>, path: Option<&PathMatch>) -> Bytes {
-        let old = target.matched_path();
+        let old = &target.matched_path()[..];
         let matched = path.and_then(|path| path.matched(old)).unwrap_or(old.len()).min(old.len());
         let after = &old[matched..];
         let new = match self {

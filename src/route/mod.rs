@@ -19,6 +19,7 @@ pub mod host;
 mod hosts;
 mod istio;
 mod note;
+mod path;
 mod precedence;
 mod request;
 mod rule;
