@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::Sender;
 
-use super::reader::Taker;
+use super::reader::{Handed, Taker};
 use crate::exchange::{Exchange, Told};
 use crate::record::Row;
 use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::{CapturedServer, Guard};
 use crate::replay::{Outcome, Plan, Planner, ShadowRequest, SkipReason};
-use crate::route::{Decision, Draws, Role, RouteTable, Sampling};
+use crate::route::{Decision, Draws, Role, RouteTable, Sampling, Shares};
 
 /// How far a run has come; read while it goes on.
 #[derive(Debug, Default)]
@@ -89,6 +89,7 @@ pub(super) enum Halt {
 /// Takes exchanges in the order of the capture, from the thread that reads.
 pub(super) struct Feed {
     pub(super) table: RouteTable,
+    pub(super) shares: Shares,
     pub(super) sampling: Sampling,
     pub(super) seed: u64,
     pub(super) planner: Planner,
@@ -114,8 +115,8 @@ impl Taker for Feed {
         };
     }
 
-    fn end(self) -> (u64, Option<Halt>) {
-        (self.rows, self.halt)
+    fn end(self) -> Handed {
+        Handed { rows: self.rows, halt: self.halt, shares: self.shares.told(&self.table) }
     }
 }
 
@@ -127,7 +128,13 @@ impl Feed {
         }
         let draws = Draws::new(self.seed, exchange.id, self.sampling);
         let decision = self.table.decide(&exchange.request.head, &draws);
-        match self.planner.plan(&exchange, &decision) {
+        let plan = self.planner.plan(&exchange, &decision);
+        // A share is of what the rules decide about, and not of what could not be sent at all.
+        if !matches!(&plan, Plan::Skip(reason) if decision.why_nothing.map(SkipReason::from) != Some(*reason))
+        {
+            self.shares.count(&decision);
+        }
+        match plan {
             Plan::Skip(reason) => {
                 let why = decision.why_nothing.filter(|why| SkipReason::from(*why) == reason);
                 let why = why.map_or_else(|| reason.words().to_owned(), |why| why.to_string());

@@ -11,6 +11,7 @@ use crate::capture::{CaptureError, CaptureSet, CaptureStats};
 use crate::exchange::{Sequencer, SequencerLimits, Told};
 use crate::record::CaptureTotals;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
+use crate::route::ShareCount;
 
 /// Damaged files that are described each.
 const MOST_TOLD: usize = 10;
@@ -20,8 +21,19 @@ pub(super) trait Taker: Send + 'static {
     /// Takes what was told, in the order of the capture.
     fn take(&mut self, told: Told);
 
-    /// Nothing follows. Says how many rows were handed on, and why no more, where something was there.
-    fn end(self) -> (u64, Option<Halt>);
+    /// Nothing follows.
+    fn end(self) -> Handed;
+}
+
+/// What came of the exchanges.
+#[derive(Debug, Default)]
+pub(super) struct Handed {
+    /// Rows that were handed on.
+    pub(super) rows: u64,
+    /// Why nothing more was handed on, where something was there.
+    pub(super) halt: Option<Halt>,
+    /// How often destinations were picked.
+    pub(super) shares: Vec<ShareCount>,
 }
 
 /// What the reading thread leaves behind.
@@ -33,6 +45,8 @@ pub(super) struct Read {
     rows: u64,
     /// Why nothing more was handed on, where something was there.
     pub(super) halt: Option<Halt>,
+    /// How often the destinations of the rules were picked.
+    pub(super) shares: Vec<ShareCount>,
 }
 
 impl Read {
@@ -102,12 +116,12 @@ fn read(
     reading.listener_mut().finish();
     let (stats, account) = (reading.source().stats(), reading.account());
     drop(reading);
-    let (rows, halt) = taker.end();
+    let Handed { rows, halt, shares } = taker.end();
     if matches!(halt, Some(Halt::Refused(_))) {
         stop.raise();
         stop.raise();
     }
-    Read { stats, account, broken_off, rows, halt }
+    Read { stats, account, broken_off, rows, halt, shares }
 }
 
 #[cfg(test)]
@@ -125,6 +139,7 @@ mod tests {
                 broken_off,
                 rows,
                 halt: None,
+                shares: Vec::new(),
             };
             read.broken_off(judged)
         };

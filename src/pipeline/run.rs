@@ -28,7 +28,7 @@ use crate::replay::engine::{self, Settings};
 use crate::replay::guard::Guard;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::report::{Gate, Summary};
-use crate::route::{RouteTable, Sampling};
+use crate::route::{RouteTable, Sampling, Shares};
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
 pub(super) const WAITING: usize = 256;
@@ -97,6 +97,7 @@ pub async fn run(
     let (done_in, mut done) = mpsc::channel(WAITING);
     let (skipped_in, mut skipped) = mpsc::channel(WAITING);
     let feed = Feed {
+        shares: Shares::new(&job.table),
         table: job.table,
         sampling: job.sampling,
         seed: job.run.seed,

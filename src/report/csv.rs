@@ -14,6 +14,7 @@
 //! | `top_difference` | the first that counts, else the first: `class layer path kind` |
 //! | `v1_ms`, `v2_ms` | latency; empty without a whole answer |
 //! | `v1_bytes`, `v2_bytes` | entity bytes of the answer, after de-chunking and before content-decoding |
+//! | `rule`, `match`, `reason` | the rule that applied, its match, and why the request went there or nowhere |
 //!
 //! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
 //! exchanges' ids separated by spaces.
@@ -32,7 +33,7 @@ use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
 
-const EXCHANGE_COLUMNS: [&str; 18] = [
+const EXCHANGE_COLUMNS: [&str; 21] = [
     "id",
     "role",
     "destination",
@@ -51,6 +52,9 @@ const EXCHANGE_COLUMNS: [&str; 18] = [
     "v2_ms",
     "v1_bytes",
     "v2_bytes",
+    "rule",
+    "match",
+    "reason",
 ];
 
 const DIFFERENCE_COLUMNS: [&str; 12] = [
@@ -107,6 +111,9 @@ impl<W: Write> ExchangesCsv<W> {
             millis(v2_latency(row)),
             bytes(v1),
             bytes(v2),
+            row.route.clone(),
+            row.matched.clone(),
+            row.reason.clone(),
         ];
         self.0.write_record(cells.iter().map(|cell| inert(cell).into_owned()))
     }

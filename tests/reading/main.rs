@@ -77,7 +77,7 @@ fn assert_exact_or_marked(packets: &[Captured], written: &[Vec<Written>]) -> Res
         if !is_marked(&exchange) {
             let exact = assert_exact(&exchange, written);
             exact.map_err(|why| {
-                let answer = exchange.response.as_ref().map(|response| &response.head.raw());
+                let answer = exchange.response.as_ref().map(|response| response.head.raw());
                 let packets = network::drawn(packets, exchange.connection.client.port());
                 TestCaseError::fail(format!("{why}, read as {answer:?}\n{packets}"))
             })?;
