@@ -10,7 +10,7 @@ use crate::http::Options;
 use crate::pipeline::ReadingOptions;
 use crate::replay::clock::Clock;
 use crate::stream::Limits;
-pub(super) use routes::{RouteArgs, Sampling, SetupArgs};
+pub(super) use routes::{Route, RouteArgs, RouteFormat, Sampling, SetupArgs};
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -90,6 +90,8 @@ pub(super) enum Command {
     Replay(Box<Replay>),
     /// Judge what a mesh has mirrored already: both sides are in the capture.
     Compare(Box<Compare>),
+    /// Explain what rules would do with a request, or with those of a capture.
+    Route(Box<Route>),
     /// Diff and render again from a run's recording, sending nothing.
     Report(Report),
     /// Print the man page.
@@ -209,6 +211,8 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   shadowcap replay yesterday.pcap --to http://v2.staging:8080
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
+  shadowcap replay yesterday.pcap --routes routes.yaml \\
+    --endpoint v2=http://127.0.0.1:8080
   kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
     shadowcap replay - --to http://127.0.0.1:8080";
 

@@ -108,7 +108,7 @@ fn plan(args: &Replay, connecting: &Connecting, global: &Global) -> anyhow::Resu
 }
 
 /// What becomes of the Host.
-fn host_edit(edits: &Edits) -> Result<HostEdit, ConfigError> {
+pub(super) fn host_edit(edits: &Edits) -> Result<HostEdit, ConfigError> {
     match (&edits.istio, &edits.host_suffix) {
         (Some(version), _) => config::istio_host_edit(version),
         (None, suffix) => {
