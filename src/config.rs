@@ -6,15 +6,15 @@
 mod rules;
 mod target;
 
-pub use rules::{Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, user_edits};
-
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::capture::{Input, PacketFilter};
+use crate::replay::Credentials;
 use crate::route::HostEdit;
 use crate::time::Timestamp;
 
+pub use rules::{Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, user_edits};
 pub use target::{Connecting, Target};
 
 /// A word of the user's that cannot be meant.
@@ -75,6 +75,24 @@ pub fn host_edit(suffix: &str, literal: Option<&str>) -> Result<HostEdit, Config
         (None, "none" | "") => HostEdit::None,
         (None, suffix) => HostEdit::Suffix(suffix.into()),
     })
+}
+
+/// What becomes of captured credentials: `pass`, `strip` or `replace=FILE`.
+///
+/// # Errors
+/// When it is none of these, or the file cannot be read or says nothing.
+pub fn credentials(given: &str) -> Result<Credentials, ConfigError> {
+    let error = |problem: String| ConfigError::new("--credentials", given, problem);
+    match (given, given.strip_prefix("replace=")) {
+        ("pass", _) => Ok(Credentials::Pass),
+        ("strip", _) => Ok(Credentials::Strip),
+        (_, Some(file)) => {
+            let text =
+                std::fs::read_to_string(file).map_err(|e| error(format!("cannot read {file}: {e}")))?;
+            Credentials::replacing(&text).map_err(|e| error(e.to_string()))
+        }
+        _ => Err(error("write pass, strip, or replace=FILE".to_owned())),
+    }
 }
 
 /// The run's folder where none is given: `reports/<capture>-<UTC time>`, made of the first capture's

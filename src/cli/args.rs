@@ -1,6 +1,9 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
+mod care;
+mod choice;
 mod routes;
+mod schedule;
 mod target;
 
 use std::path::PathBuf;
@@ -10,11 +13,15 @@ use crate::http::Options;
 use crate::pipeline::ReadingOptions;
 use crate::replay::clock::Clock;
 use crate::stream::Limits;
-pub(super) use routes::{Route, RouteArgs, RouteFormat, Sampling, SetupArgs};
+use crate::time::parse_duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use care::{Care, PreviewFormat};
+pub(super) use choice::Choice;
+pub(super) use routes::{Route, RouteArgs, RouteFormat, Sampling, SetupArgs};
+pub(super) use schedule::Schedule;
 pub(super) use target::TargetArgs;
 
 /// The program's arguments.
@@ -196,13 +203,19 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) target: Target,
     #[command(flatten)]
-    pub(super) routes: RouteArgs,
-    #[command(flatten)]
     pub(super) connecting: TargetArgs,
+    #[command(flatten)]
+    pub(super) routes: RouteArgs,
     #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]
+    pub(super) choice: Choice,
+    #[command(flatten)]
     pub(super) pace: Pace,
+    #[command(flatten)]
+    pub(super) schedule: Schedule,
+    #[command(flatten)]
+    pub(super) care: Care,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -211,8 +224,9 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   shadowcap replay yesterday.pcap --to http://v2.staging:8080
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
-  shadowcap replay yesterday.pcap --routes routes.yaml \\
-    --endpoint v2=http://127.0.0.1:8080
+  shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --dry-run
+  shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --methods safe
+  shadowcap replay day.pcap --routes r.yaml --endpoint v2=http://127.0.0.1:8080
   kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
     shadowcap replay - --to http://127.0.0.1:8080";
 
@@ -360,24 +374,6 @@ fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(|| "the size does not fit into 64 bits".to_owned())
 }
 
-/// A number with a unit: ms, s, m or h; seconds without one.
-fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        unit => return Err(format!("`{unit}` is no unit of time; use ms, s, m or h")),
-    };
-    let number: f64 =
-        digits.trim().parse().map_err(|_| "a duration is a number and a unit, such as 30s".to_owned())?;
-    match std::time::Duration::try_from_secs_f64(number * factor) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("a duration is more than zero".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,19 +391,6 @@ mod tests {
         }
         for text in ["", "MiB", "-1", "1.5GB", "9x", "99999999999GiB"] {
             assert!(parse_size(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_have_units_and_are_positive() {
-        use std::time::Duration;
-        for (text, millis) in
-            [("500ms", 500), ("30s", 30_000), ("2", 2000), ("1.5m", 90_000), ("1h", 3_600_000)]
-        {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "0s", "-1s", "inf", "NaN", "3 days", "1e30h"] {
-            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 }

@@ -66,11 +66,16 @@ pub(super) fn warn(message: &str) {
 }
 
 fn status(error: &anyhow::Error) -> Exit {
+    if matches!(error.downcast_ref(), Some(RunError::Stopped)) {
+        return Exit::Interrupted;
+    }
     let usage = match error.downcast_ref::<RunError>() {
         Some(
             RunError::CapturedServer(_)
             | RunError::CapturedServerMet { .. }
             | RunError::Folder { .. }
+            | RunError::OtherRun { .. }
+            | RunError::Metrics { .. }
             | RunError::Record(RecordError::Exists(_)),
         ) => true,
         Some(_) => false,

@@ -46,7 +46,7 @@ pub struct Routing {
     pub rules: Rules,
     /// Ready to decide.
     pub table: RouteTable,
-    /// The names of the endpoints and their URLs, as typed, in the order of the table's places.
+    /// The endpoints' names and URLs as they were given, in the order of the table's places.
     pub endpoints: Vec<(String, String)>,
     /// What of the files is not acted on, and what is missing.
     pub warnings: Vec<Warning>,
@@ -126,15 +126,13 @@ fn read(path: &Path) -> Result<String, RulesFault> {
     })
 }
 
-/// `NAME=URL` in its two parts.
+/// The parts of `NAME=URL`.
 fn endpoint(given: &str) -> Result<(String, String), ConfigError> {
-    match given.split_once('=') {
-        Some((name, url)) if !name.is_empty() => Ok((name.to_owned(), url.to_owned())),
-        _ => {
-            let problem = "it names no destination; write NAME=URL, such as v2=http://127.0.0.1:8080";
-            Err(ConfigError::new("--endpoint", given, problem))
-        }
-    }
+    let hint = "write NAME=URL, such as v2=http://127.0.0.1:8080";
+    let Some((name, url)) = given.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+        return Err(ConfigError::new("--endpoint", given, format!("it names no destination; {hint}")));
+    };
+    Ok((name.to_owned(), url.to_owned()))
 }
 
 fn labels(given: &[String]) -> Result<BTreeMap<String, String>, ConfigError> {
@@ -194,7 +192,7 @@ impl UserEdits {
     /// The edits for all destinations.
     #[must_use]
     pub fn head_edits(&self, host: HostEdit, as_envoy: bool) -> HeadEdits {
-        HeadEdits { host, as_envoy, fields: self.all.clone() }
+        HeadEdits { host, as_envoy, fields: self.all.clone(), ..HeadEdits::default() }
     }
 
     /// The edits for one destination each, by the names that reports have for them.

@@ -14,6 +14,8 @@
 //! | `top_difference` | the first that counts, else the first: `class layer path kind` |
 //! | `v1_ms`, `v2_ms` | latency; empty without a whole answer |
 //! | `v1_bytes`, `v2_bytes` | entity bytes of the answer, after de-chunking and before content-decoding |
+//! | `late_ms` | how late the request left, which is ours and not v2's; empty where nothing left |
+//! | `first_byte_ms` | from the first byte sent to the first of the answer |
 //! | `rule`, `match`, `reason` | the rule that applied, its match, and why the request went there or nowhere |
 //!
 //! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
@@ -27,13 +29,13 @@ use std::time::Duration;
 
 use super::route::route_of;
 use super::summary::Summary;
-use super::tally::{Judged, v1_latency, v2_latency, v2_response};
+use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
 use crate::diff::Difference;
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
 
-const EXCHANGE_COLUMNS: [&str; 21] = [
+const EXCHANGE_COLUMNS: [&str; 23] = [
     "id",
     "role",
     "destination",
@@ -52,6 +54,8 @@ const EXCHANGE_COLUMNS: [&str; 21] = [
     "v2_ms",
     "v1_bytes",
     "v2_bytes",
+    "late_ms",
+    "first_byte_ms",
     "rule",
     "match",
     "reason",
@@ -93,8 +97,8 @@ impl<W: Write> ExchangesCsv<W> {
             (_, None) => crate::diff::Verdict::NotComparable.name().to_owned(),
         };
         let cells = [
-            row.exchange.id.to_string(),
-            super::role_name(row.role).to_owned(),
+            row.request_name().to_string(),
+            row.role.name().to_owned(),
             row.destination.clone(),
             request.first_byte.to_string(),
             row.exchange.connection.client.to_string(),
@@ -111,6 +115,8 @@ impl<W: Write> ExchangesCsv<W> {
             millis(v2_latency(row)),
             bytes(v1),
             bytes(v2),
+            millis(lateness(row)),
+            millis(timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)))),
             row.route.clone(),
             row.matched.clone(),
             row.reason.clone(),

@@ -80,6 +80,18 @@ impl Field {
         }
         Ok(Self { name, value })
     }
+
+    /// Whether it is of that name.
+    #[must_use]
+    pub fn is(&self, name: &[u8]) -> bool {
+        self.name.is(name)
+    }
+
+    /// Its value.
+    #[must_use]
+    pub fn value(&self) -> &Bytes {
+        &self.value
+    }
 }
 
 /// Reads `name: value`.
