@@ -24,7 +24,7 @@ use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::{HeadEdits, Planner};
 use crate::report::{Gate, Judgement, Summary};
-use crate::route::{Mirror, Percent};
+use crate::route::{Percent, RouteTable, Sampling};
 
 /// How the bundled capture is called.
 const NAME: &str = "demo-shop-v1.pcap";
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Demo, global: &Global) -> anyhow::Result<Exit> {
     let kept = std::env::temp_dir().join(format!("shadowcap-demo-{}-{NAME}", std::process::id()));
     std::fs::write(&kept, CAPTURE).with_context(|| format!("cannot write {}", kept.display()))?;
     let outcome = job(&kept, &folder, server.address(), clock)
-        .and_then(|job| Ok(replay::carry_out(job, &Around::default(), global)?));
+        .and_then(|job| Ok(replay::carry_out(job, Around::default(), global)?));
     // The capture is in the program: losing the copy loses nothing.
     let _ = std::fs::remove_file(&kept);
     let outcome = outcome?;
@@ -97,7 +97,8 @@ fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyho
         repeat: Repeat::ONCE,
         planning: Planning {
             choice: Choice::default(),
-            mirror: Mirror::to_v2(Percent::ALL),
+            table: RouteTable::to_v2(Percent::ALL),
+            sampling: Sampling::default(),
             seed: 0,
             planner: Planner::new(HeadEdits::default(), Vec::new()),
             guard: None,

@@ -4,59 +4,64 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
-use super::args::{self, Global, Replay};
+use super::args::{self, Edits, Global, Replay};
 use super::metrics::Metrics;
 use super::progress::Display;
 use super::signals::Signals;
-use super::{Exit, exit, preview, terminal};
-use crate::capture::{CaptureSet, Input};
-use crate::config::{self, ConfigError, Target};
+use super::{Exit, exit, preview, route, terminal};
+use crate::capture::{BytesRead, CaptureSet, Input};
+use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{self, Job, Planning, Progress, RECORDING, Repeat, Resumption, RunError, RunOutcome};
-use crate::record::{CAPTURE, Mode, OPTIONS, Redactor, Resuming, Run};
+use crate::record::{CAPTURE, Mode, OPTIONS, ROUTES, Redactor, Resuming, Run};
 use crate::replay::choice::{Choice, Sample, Window};
-use crate::replay::client::{Client, Limits};
+use crate::replay::client::{Client, ClientKind};
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::filter::Filter;
 use crate::replay::guard::Guard;
 use crate::replay::pace::Rate;
 use crate::replay::ready::{NotReady, Readiness};
-use crate::replay::stop::{StopSignal, stop_channel};
+use crate::replay::stop::{StopHandle, StopSignal, stop_channel};
 use crate::replay::{Planner, Speed};
 use crate::report::{Gate, Summary};
-use crate::route::Mirror;
+use crate::route::{HostEdit, RouteTable, SHADOW_SUFFIX};
 
 pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let inputs = config::inputs(&args.reading.captures);
-    let job = job(args, clock, &inputs)?;
+    let job = job(args, clock, &inputs, global)?;
     if let Some(format) = args.care.dry_run {
         return preview::run(job, format, global);
     }
+    let around = around(args)?;
     if args.output.no_redact {
         terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
     }
+    if args.connecting.insecure {
+        exit::warn(
+            "--insecure: v2's certificate is not checked; whoever is on the way can read and answer the requests",
+        );
+    }
     let folder = job.folder.clone();
-    let outcome = carry_out(job, &around(args)?, global)?;
+    let outcome = carry_out(job, around, global)?;
     conclude(&outcome, &folder, global)
 }
 
 /// What was typed, as the pipeline takes it.
-fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
-    let target = Target::resolve("--to", &args.target.to)?;
+fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow::Result<Job> {
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
-    let limits = Limits { connect: args.pace.timeout, answer: args.pace.timeout, max_body };
-    let client = Client::new(target.addresses[0], limits, clock);
+    let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
+    let Plan { table, targets } = plan(args, &connecting, global)?;
     let repeat = repeat(args)?;
-    let settings = settings(args, client, repeat)?;
-    let planning = planning(args, &target)?;
+    let clients = targets.iter().map(|(_, target)| connecting.client(target, clock));
+    let settings = settings(args, clients.collect::<Result<_, _>>()?, repeat)?;
+    let planning = planning(args, table, &targets)?;
     let source = CaptureSet::open(inputs)?;
     if repeat != Repeat::ONCE && !source.can_be_rewound() {
         let given = args.schedule.repeat.clone().unwrap_or_default();
@@ -69,7 +74,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
         seed: args.target.seed,
         mode: Mode::Replay,
         captures: args.reading.captures.clone(),
-        targets: BTreeMap::from([("v2".to_owned(), target.url)]),
+        targets: targets.into_iter().map(|(name, target)| (name, target.url)).collect(),
         options: [shaping(args), pacing(args)].concat(),
         digests: digests(args, &source)?,
     };
@@ -89,10 +94,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
 }
 
 fn folder(args: &Replay, clock: Clock) -> PathBuf {
-    let given = args.care.resume.as_ref().or(args.output.out.as_ref());
-    given.cloned().unwrap_or_else(|| {
-        config::default_folder(args.reading.captures.first().map_or("", String::as_str), clock.now())
-    })
+    args.care.resume.clone().unwrap_or_else(|| args.output.folder(&args.reading, clock))
 }
 
 fn repeat(args: &Replay) -> Result<Repeat, ConfigError> {
@@ -105,7 +107,7 @@ fn repeat(args: &Replay) -> Result<Repeat, ConfigError> {
     Ok(repeat)
 }
 
-fn settings(args: &Replay, client: Client, repeat: Repeat) -> Result<Settings, ConfigError> {
+fn settings(args: &Replay, clients: Vec<Client>, repeat: Repeat) -> Result<Settings, ConfigError> {
     let rate: Option<Rate> =
         args.schedule.rate.as_deref().map(|given| config::parse("--rate", given)).transpose()?;
     let ramp = args.schedule.ramp.unwrap_or_default();
@@ -119,21 +121,25 @@ fn settings(args: &Replay, client: Client, repeat: Repeat) -> Result<Settings, C
             Repeat::For(time) => Some(time),
             Repeat::Times(_) => None,
         },
-        ..Settings::new(vec![client])
+        ..Settings::new(clients)
     })
 }
 
-fn planning(args: &Replay, target: &Target) -> Result<Planning, ConfigError> {
-    let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
-    let mut edits =
-        config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
+fn planning(args: &Replay, table: RouteTable, targets: &[(String, Target)]) -> Result<Planning, ConfigError> {
+    let edits = config::user_edits(&args.edits.set_header, &args.edits.remove_header)?;
+    let own = edits.own(&table)?;
+    let mut edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
     edits.credentials = config::credentials(&args.choice.credentials)?;
-    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses.clone() };
+    let captured = match args.target.allow_captured_server {
+        true => Vec::new(),
+        false => targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect(),
+    };
     Ok(Planning {
         choice: choice(&args.choice, args.target.seed)?,
-        mirror: Mirror::to_v2(config::parse("--percent", &args.target.percent)?),
+        table,
+        sampling: args.routes.setup.sampling.into(),
         seed: args.target.seed,
-        planner: Planner::new(edits, captured),
+        planner: Planner::new(edits, captured).with_own(own),
         guard: (!args.target.allow_captured_server).then(Guard::default),
     })
 }
@@ -170,10 +176,52 @@ fn resumption(args: &Replay, run: &Run) -> Result<Option<Resumption>, RunError> 
 fn digests(args: &Replay, source: &CaptureSet) -> anyhow::Result<BTreeMap<String, String>> {
     let options = blake3::hash(shaping(args).join("\n").as_bytes()).to_hex().to_string();
     let capture = source.digest().context("cannot read the capture again")?;
-    Ok(BTreeMap::from([(OPTIONS.to_owned(), options), (CAPTURE.to_owned(), capture)]))
+    let mut digests = BTreeMap::from([(OPTIONS.to_owned(), options), (CAPTURE.to_owned(), capture)]);
+    let mut routes = blake3::Hasher::new();
+    for file in args.routes.files.iter().filter(|file| *file != Path::new("-")) {
+        let text = std::fs::read(file).with_context(|| format!("cannot read {} again", file.display()))?;
+        routes.update(&text).update(&[0]);
+    }
+    if !args.routes.files.is_empty() {
+        digests.insert(ROUTES.to_owned(), routes.finalize().to_hex().to_string());
+    }
+    Ok(digests)
 }
 
-fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
+/// Which requests go where.
+struct Plan {
+    table: RouteTable,
+    /// Each endpoint with its name, in the order of the table's places.
+    targets: Vec<(String, Target)>,
+}
+
+/// The rules of `--routes`, or the one rule that `--to` stands for.
+fn plan(args: &Replay, connecting: &Connecting, global: &Global) -> anyhow::Result<Plan> {
+    let Some(to) = &args.target.to else {
+        let routing = route::routing(&args.routes.files, &args.routes.setup)?;
+        for warning in &routing.warnings {
+            terminal::say(global, format_args!("warning: {warning}"));
+        }
+        let target = |(name, url): (String, String)| Ok((name, connecting.target("--endpoint", &url)?));
+        let targets = routing.endpoints.into_iter().map(target).collect::<Result<_, ConfigError>>()?;
+        return Ok(Plan { table: routing.table, targets });
+    };
+    let percent = config::parse("--percent", &args.target.percent)?;
+    let target = connecting.target("--to", to)?;
+    Ok(Plan { table: RouteTable::to_v2(percent), targets: vec![("v2".to_owned(), target)] })
+}
+
+/// What becomes of the Host.
+fn host_edit(edits: &Edits) -> Result<HostEdit, ConfigError> {
+    match (&edits.istio, &edits.host_suffix) {
+        (Some(version), _) => config::istio_host_edit(version),
+        (None, suffix) => {
+            config::host_edit(suffix.as_deref().unwrap_or(SHADOW_SUFFIX), edits.host.as_deref())
+        }
+    }
+}
+
+pub(super) fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
     if keep_secrets {
         return Ok(None);
     }
@@ -186,14 +234,21 @@ fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
 /// values may be secrets and are left out.
 fn shaping(args: &Replay) -> Vec<String> {
     let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
-    let host = match &args.edits.host {
-        Some(host) => format!("--host {host}"),
-        None => format!("--host-suffix {}", args.edits.host_suffix),
+    let host = match (&args.edits.host, &args.edits.istio) {
+        (Some(host), _) => format!("--host {host}"),
+        (None, Some(version)) => format!("--istio {version}"),
+        (None, None) => {
+            format!("--host-suffix {}", args.edits.host_suffix.as_deref().unwrap_or(SHADOW_SUFFIX))
+        }
     };
-    let mut options = vec![host, format!("--percent {}", args.target.percent)];
+    let mut options = vec![host];
+    if args.target.to.is_some() {
+        options.push(format!("--percent {}", args.target.percent));
+    }
+    options.extend(route::options(&args.routes));
+    options.extend(args.reading.words());
     let choice = &args.choice;
     for (option, given) in [
-        ("--bpf", &args.reading.bpf),
         ("--from", &choice.from),
         ("--to-time", &choice.to_time),
         ("--filter", &choice.filter),
@@ -205,7 +260,6 @@ fn shaping(args: &Replay) -> Vec<String> {
     ] {
         options.extend(given.iter().map(|given| format!("{option} {given}")));
     }
-    options.extend(args.reading.port.iter().map(|port| format!("--port {port}")));
     options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
     options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
     options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
@@ -225,6 +279,7 @@ fn pacing(args: &Replay) -> Vec<String> {
     let order = Some(&args.schedule.order).filter(|order| *order != "connection");
     options.extend(order.map(|order| format!("--order {order}")));
     options.extend(args.care.abort_after.map(|times| format!("--abort-after {times}")));
+    options.extend(args.connecting.options());
     options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
     options
 }
@@ -239,7 +294,8 @@ pub(super) struct Around {
 }
 
 fn around(args: &Replay) -> Result<Around, ConfigError> {
-    let host = args.target.to.split_once("://").map_or("", |(_, host)| host.trim_end_matches('/'));
+    let to = args.target.to.as_deref().unwrap_or_default();
+    let host = to.split_once("://").map_or("localhost", |(_, host)| host.trim_end_matches('/'));
     let asked = |path: &String| {
         if path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic()) {
             Ok((path.clone(), host.to_owned()))
@@ -255,26 +311,14 @@ fn around(args: &Replay) -> Result<Around, ConfigError> {
 }
 
 /// Runs a job on a runtime of its own, with a progress bar, until its end or Ctrl-C.
-pub(super) fn carry_out(job: Job, around: &Around, global: &Global) -> Result<RunOutcome, RunError> {
-    let refused = |source| RunError::System { what: "an asynchronous runtime", source };
-    let runtime = Runtime::new().map_err(refused)?;
-    let progress = Arc::new(Progress::default());
-    runtime.block_on(async {
-        let (handle, signal) = stop_channel();
-        let handle = Arc::new(handle);
-        let signals = Signals::listen().map_err(|source| RunError::System { what: "signals", source })?;
-        let interrupts = tokio::spawn(signals.heed(Arc::clone(&handle), global.quiet));
+pub(super) fn carry_out(job: Job, around: Around, global: &Global) -> Result<RunOutcome, RunError> {
+    let read = job.source.progress();
+    carry_out_with(global, read, counts, async |progress, stop, signal| {
         let metrics = serve_metrics(around.metrics, &progress, global).await?;
         if let Some(ready) = &around.ready {
             wait_until_ready(ready, &job.settings.clients, signal.clone(), global).await?;
         }
-        let display = Display::start(global, job.source.progress(), {
-            let progress = Arc::clone(&progress);
-            move || counts(&progress)
-        });
-        let outcome = pipeline::run(job, progress, handle, signal).await;
-        drop(display);
-        interrupts.abort();
+        let outcome = pipeline::run(job, progress, stop, signal).await;
         metrics.iter().for_each(tokio::task::JoinHandle::abort);
         outcome
     })
@@ -299,6 +343,10 @@ async fn wait_until_ready(
 ) -> Result<(), RunError> {
     terminal::say(global, format_args!("Waiting up to {:?} for the target.", ready.limit));
     for client in clients {
+        if client.kind() == ClientKind::Reqwest && ready.asked.is_none() {
+            let why = "reqwest connects only to ask: say with --ready-path what".to_owned();
+            return Err(RunError::NotReady { limit: ready.limit, why });
+        }
         ready.wait(client, &mut stop).await.map_err(|error| match error {
             NotReady::TimedOut(why) => RunError::NotReady { limit: ready.limit, why },
             NotReady::Stopped => RunError::Stopped,
@@ -307,9 +355,37 @@ async fn wait_until_ready(
     Ok(())
 }
 
+/// The same for whatever reads a capture: `run` is told where to count and when to stop.
+pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
+    global: &Global,
+    read: BytesRead,
+    counts: fn(&Progress) -> String,
+    run: impl FnOnce(Arc<Progress>, Arc<StopHandle>, StopSignal) -> R,
+) -> Result<RunOutcome, RunError> {
+    let refused = |source| RunError::System { what: "an asynchronous runtime", source };
+    let runtime = Runtime::new().map_err(refused)?;
+    let progress = Arc::new(Progress::default());
+    let display = Display::start(global, read, {
+        let progress = Arc::clone(&progress);
+        move || counts(&progress)
+    });
+    let quiet = global.quiet;
+    let outcome = runtime.block_on(async {
+        let (handle, signal) = stop_channel();
+        let handle = Arc::new(handle);
+        let signals = Signals::listen().map_err(|source| RunError::System { what: "signals", source })?;
+        let interrupts = tokio::spawn(signals.heed(Arc::clone(&handle), quiet));
+        let outcome = run(progress, handle, signal).await;
+        interrupts.abort();
+        outcome
+    });
+    drop(display);
+    outcome
+}
+
 /// What became of the requests so far.
 fn counts(progress: &Progress) -> String {
-    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let of = |counter| Progress::read(counter);
     let reading = match of(&progress.lap) {
         0 => String::new(),
         lap => format!("reading {}, ", lap + 1),

@@ -2,19 +2,23 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use tokio::sync::mpsc::Sender;
 
 use super::planning::{Lap, Planning};
 use super::progress::Progress;
+use super::reader::{Repeat, Taker};
 use crate::exchange::{Exchange, Told};
 use crate::http::{Body, Request};
 use crate::record::{RequestName, Row, RowName};
+use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::CapturedServer;
-use crate::replay::{Failure, Outcome, Plan, ShadowRequest, SkipReason, Timing};
-use crate::route::{Destination, Role};
+use crate::replay::{Failure, Outcome, ShadowRequest, SkipReason, Timing};
+use crate::route::Role;
 
 /// A row whose outcome is still to come.
 #[derive(Debug)]
@@ -25,12 +29,19 @@ pub(super) struct Pending {
     pub(super) role: Role,
     pub(super) destination: String,
     pub(super) route: String,
+    pub(super) matched: String,
+    pub(super) reason: String,
 }
 
 impl Pending {
-    pub(super) fn into_row(self, sent_head: Option<bytes::Bytes>, outcome: Outcome) -> Row {
-        let Self { exchange, lap, copy, role, destination, route } = self;
-        Row { exchange, lap, copy, role, destination, route, sent_head, outcome }
+    pub(super) fn into_row(
+        self,
+        sent_head: Option<bytes::Bytes>,
+        client: Option<ClientKind>,
+        outcome: Outcome,
+    ) -> Row {
+        let Self { exchange, lap, copy, role, destination, route, matched, reason } = self;
+        Row { exchange, lap, copy, role, destination, route, matched, reason, sent_head, client, outcome }
     }
 
     pub(super) fn name(&self) -> RowName {
@@ -46,9 +57,9 @@ impl Pending {
         };
         let request = &self.exchange.request;
         let response = self.exchange.response.as_ref();
-        request.head.raw.len()
+        request.head.raw().len()
             + kept(&request.body)
-            + response.map_or(0, |r| r.head.raw.len() + kept(&r.body))
+            + response.map_or(0, |r| r.head.raw().len() + kept(&r.body))
     }
 }
 
@@ -74,6 +85,9 @@ pub(super) struct Past {
 pub(super) struct Feed {
     pub(super) planning: Planning,
     pub(super) past: Past,
+    /// How often the capture is read, and since when.
+    pub(super) repeat: Repeat,
+    pub(super) began: Instant,
     pub(super) lap: Lap,
     pub(super) work: Sender<Work<Pending>>,
     pub(super) skipped: Sender<Row>,
@@ -84,71 +98,81 @@ pub(super) struct Feed {
     pub(super) halt: Option<Halt>,
 }
 
-impl Feed {
-    pub(super) fn take(&mut self, told: Told) {
+impl Taker for Feed {
+    fn take(&mut self, told: Told) {
         if self.halt.is_some() {
             return;
         }
         self.halt = match told {
-            Told::Exchange(exchange) => self.exchange(*exchange).err(),
+            Told::Exchange(exchange) => self.exchange(exchange).err(),
             Told::Closed(connection) => {
                 self.send(Work::ConnectionEnded(self.lap.connection(connection))).err()
             }
         };
     }
 
+    fn again(&mut self, lasted: Duration) -> bool {
+        let goes_on = self.halt.is_none() && self.repeat.goes_on(self.lap.number + 1, self.began);
+        if goes_on {
+            self.lap = self.lap.next(lasted);
+            self.progress.lap.store(self.lap.number.into(), Ordering::Relaxed);
+        }
+        goes_on
+    }
+
+    /// All of the capture is accounted for once; a repetition ends with the time.
+    fn goes_on(&self) -> bool {
+        self.lap.number == 0 || self.repeat.goes_on(0, self.began)
+    }
+
+    fn end(self) -> (u64, Option<Halt>) {
+        (self.rows, self.halt)
+    }
+}
+
+impl Feed {
     fn exchange(&mut self, exchange: Exchange) -> Result<(), Halt> {
         Progress::count(&self.progress.requests);
-        let (route, plan) = self.planning.plan(&exchange).map_err(Halt::Refused)?;
-        match plan {
-            Plan::Skip(reason) => {
-                let to = self.planning.mirror.destination.clone();
-                let exchange = if reason.is_choice() { without_bodies(exchange) } else { exchange };
-                let pending = self.pending(exchange, 0, &to, route);
-                self.skip(pending, Outcome::Skipped(reason))
-            }
-            Plan::Send(requests) => {
-                for (copy, (to, request)) in (0..).zip(requests) {
-                    let pending = self.pending(exchange.clone(), copy, &to, route.clone());
-                    self.request(pending, request)?;
-                }
-                Ok(())
+        let (decision, plan) = self.planning.plan(&exchange).map_err(Halt::Refused)?;
+        for (pending, request) in self.planning.rows(exchange, self.lap.number, &decision, plan) {
+            match request {
+                Ok((place, request)) => self.request(pending, place, request)?,
+                Err(reason) => self.skip(pending, reason)?,
             }
         }
+        Ok(())
     }
 
-    fn pending(&self, exchange: Exchange, copy: u32, to: &Destination, route: String) -> Pending {
-        let (role, destination) = (to.role, to.name.to_string());
-        Pending { exchange, lap: self.lap.number, copy, role, destination, route }
-    }
-
-    fn request(&mut self, pending: Pending, mut request: ShadowRequest) -> Result<(), Halt> {
+    fn request(&mut self, pending: Pending, place: usize, mut request: ShadowRequest) -> Result<(), Halt> {
         if !self.past.recorded.is_empty() || !self.past.in_flight.is_empty() {
             let name = pending.name().digest();
             if self.past.recorded.contains(&name) {
                 return Ok(());
             }
             if self.past.in_flight.contains(&name) {
-                return self.hand_on(pending.into_row(Some(request.head), killed()));
+                return self.hand_on(pending.into_row(Some(request.head), None, killed()));
             }
         }
         request.captured = request.captured + self.lap.shift;
         self.rows += 1;
         self.send(Work::Send(Box::new(Job {
             connection: self.lap.connection(pending.exchange.connection),
-            destination: 0,
+            destination: place,
             request,
             weight: pending.weight(),
             payload: pending,
         })))
     }
 
-    fn skip(&mut self, pending: Pending, outcome: Outcome) -> Result<(), Halt> {
+    fn skip(&mut self, mut pending: Pending, reason: SkipReason) -> Result<(), Halt> {
         if !self.past.recorded.is_empty() && self.past.recorded.contains(&pending.name().digest()) {
             return Ok(());
         }
+        if reason.is_choice() {
+            pending.exchange = without_bodies(pending.exchange);
+        }
         Progress::count(&self.progress.skipped);
-        self.hand_on(pending.into_row(None, outcome))
+        self.hand_on(pending.into_row(None, None, Outcome::Skipped(reason)))
     }
 
     /// A row that needs nothing sent.
@@ -190,7 +214,7 @@ impl SkipReason {
     const fn is_choice(self) -> bool {
         matches!(
             self,
-            Self::OutsideWindow
+            Self::OutsideTime
                 | Self::Method
                 | Self::Filtered
                 | Self::FilterFailed

@@ -2,15 +2,20 @@
 //!
 //! [`Reading`] runs the stages from packets to exchanges, in the caller's thread and in one pass.
 //! `run` is a whole replay: reading in a thread of its own, sending on the runtime, judging as
-//! outcomes come. `report` judges the rows of a recording again, through the same code. Both need the
+//! outcomes come. `compare` does without sending: it pairs the two sides of what a mesh has mirrored.
+//! `report` judges the rows of a recording again, through the same code. These need the
 //! feature `cli`; reading does not.
 
+#[cfg(feature = "cli")]
+mod compare;
 #[cfg(feature = "cli")]
 mod error;
 #[cfg(feature = "cli")]
 mod feed;
 #[cfg(feature = "cli")]
 mod judging;
+#[cfg(feature = "cli")]
+mod keeping;
 #[cfg(feature = "cli")]
 mod ledger;
 #[cfg(feature = "cli")]
@@ -26,7 +31,11 @@ mod reading;
 mod report;
 #[cfg(feature = "cli")]
 mod run;
+#[cfg(feature = "cli")]
+mod sides;
 
+#[cfg(feature = "cli")]
+pub use compare::{Comparison, compare};
 #[cfg(feature = "cli")]
 pub use error::RunError;
 #[cfg(feature = "cli")]
@@ -44,3 +53,5 @@ pub use reading::{Account, Reading, ReadingOptions};
 pub use report::{RECORDING, report};
 #[cfg(feature = "cli")]
 pub use run::{Job, Resumption, RunOutcome, run};
+#[cfg(feature = "cli")]
+pub use sides::{ShadowServer, ShadowServerError, Sides};

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::feed::Pending;
 use crate::exchange::Exchange;
 use crate::replay::choice::Choice;
 use crate::replay::guard::{CapturedServer, Guard};
-use crate::replay::{Plan, Planner, SkipReason};
-use crate::route::{Draw, Mirror};
+use crate::replay::{Plan, Planner, ShadowRequest, SkipReason};
+use crate::route::{Decision, Destination, Draws, Role, RouteTable, Sampling};
 use crate::stream::ConnectionId;
 
 /// How far apart the connections of two readings of a capture are numbered. A capture with more
@@ -18,8 +19,10 @@ const LAP: u32 = 1 << 20;
 pub struct Planning {
     /// Which requests the user wants sent.
     pub choice: Choice,
-    /// Where to.
-    pub mirror: Mirror,
+    /// Where to; its endpoints are the settings' clients.
+    pub table: RouteTable,
+    /// How its percentages draw.
+    pub sampling: Sampling,
     /// Chooses what a percentage contains.
     pub seed: u64,
     /// What is sent.
@@ -29,27 +32,63 @@ pub struct Planning {
 }
 
 impl Planning {
-    /// The rule that decided, and what becomes of the exchange.
+    /// What the rules decided, and what becomes of the exchange.
     ///
     /// # Errors
     /// When it was captured on its way to the target: the run must not go on.
-    pub(super) fn plan(&mut self, exchange: &Exchange) -> Result<(String, Plan), CapturedServer> {
+    pub(super) fn plan(&mut self, exchange: &Exchange) -> Result<(Decision, Plan), CapturedServer> {
         let obstacle = self.planner.obstacle(exchange);
         if let Some(guard) = &mut self.guard {
             guard.admit(exchange, obstacle)?;
         }
-        let decision = self.mirror.decide(Draw::new(self.seed, exchange.id));
+        let draws = Draws::new(self.seed, exchange.id, self.sampling);
+        let decision = self.table.decide(&exchange.request.head, &draws);
         // Asked of every exchange, since it counts from the first.
         let left_out = self.choice.leaves_out(exchange);
         let plan = match obstacle.or(left_out) {
             Some(reason) => Plan::Skip(reason),
             None => self.planner.plan(exchange, &decision),
         };
-        let plan = match plan {
-            Plan::Send(_) if !self.choice.has_room() => Plan::Skip(SkipReason::BeyondLimit),
-            plan => plan,
+        let sends =
+            matches!(&plan, Plan::Send(requests) if requests.iter().any(|(_, request)| request.is_ok()));
+        let plan = if sends && !self.choice.has_room() { Plan::Skip(SkipReason::BeyondLimit) } else { plan };
+        Ok((decision, plan))
+    }
+
+    /// The rows that a plan comes to: each with the request and the place that it goes to, or with why it is
+    /// not sent.
+    pub(super) fn rows(
+        &self,
+        exchange: Exchange,
+        lap: u32,
+        decision: &Decision,
+        plan: Plan,
+    ) -> Vec<(Pending, Result<(usize, ShadowRequest), SkipReason>)> {
+        let pending = |exchange, copy, role, destination: &str, reason| Pending {
+            exchange,
+            lap,
+            copy,
+            role,
+            destination: destination.to_owned(),
+            route: decision.rule.to_string(),
+            matched: decision.matched.to_string(),
+            reason,
         };
-        Ok((decision.rule.to_string(), plan))
+        match plan {
+            Plan::Skip(reason) => {
+                let why = decision.why_nothing.filter(|why| SkipReason::from(*why) == reason);
+                let why = why.map_or_else(|| reason.words().to_owned(), |why| why.to_string());
+                let (role, name) = self.table.meant(decision).unwrap_or((Role::Shadow, ""));
+                vec![(pending(exchange, 0, role, name, why), Err(reason))]
+            }
+            Plan::Send(requests) => {
+                let row = |(copy, (to, request)): (u32, (Destination, Result<ShadowRequest, SkipReason>))| {
+                    let row = pending(exchange.clone(), copy, to.role, &to.name, to.why.to_string());
+                    (row, request.and_then(|request| Ok((to.place.ok_or(SkipReason::NoEndpoint)?, request))))
+                };
+                (0..).zip(requests).map(row).collect()
+            }
+        }
     }
 }
 

@@ -7,11 +7,10 @@ use super::RunError;
 use super::planning::Planning;
 use super::reading::{Reading, ReadingOptions};
 use crate::capture::{CaptureError, CaptureSet};
-use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
+use crate::exchange::{Sequencer, SequencerLimits, Told};
 use crate::record::{Redactor, Row};
 use crate::replay::pace::Schedule;
-use crate::replay::{Outcome, Plan, SkipReason};
-use crate::time::Timestamp;
+use crate::replay::{Outcome, SkipReason};
 
 /// What would become of one request at one destination.
 #[derive(Debug)]
@@ -44,9 +43,13 @@ pub fn preview(
             return;
         }
         match planning.plan(&exchange) {
-            Ok((route, plan)) => {
-                for (mut row, skipped, captured) in rows(*exchange, &route, plan, &planning) {
-                    let due = captured.and_then(|captured| schedule.due(captured));
+            Ok((decision, plan)) => {
+                for (pending, request) in planning.rows(exchange, 0, &decision, plan) {
+                    let skipped = request.as_ref().err().copied();
+                    let due = request.as_ref().ok().and_then(|(_, request)| schedule.due(request.captured));
+                    let head = request.ok().map(|(_, request)| request.head);
+                    // A row has an outcome; this one's is never shown.
+                    let mut row = pending.into_row(head, None, Outcome::Skipped(SkipReason::Interrupted));
                     if let Some(redactor) = redactor {
                         redactor.row(&mut row);
                     }
@@ -65,35 +68,4 @@ pub fn preview(
     reading.listener_mut().finish();
     drop(reading);
     refused.map_or(Ok(broken_off), |server| Err(server.into()))
-}
-
-/// The rows of an exchange: why each is not sent, or when the request was captured.
-fn rows(
-    exchange: Exchange,
-    route: &str,
-    plan: Plan,
-    planning: &Planning,
-) -> Vec<(Row, Option<SkipReason>, Option<Timestamp>)> {
-    let row = |exchange, copy, to: &crate::route::Destination, sent_head| Row {
-        exchange,
-        lap: 0,
-        copy,
-        role: to.role,
-        destination: to.name.to_string(),
-        route: route.to_owned(),
-        sent_head,
-        // A row has an outcome; this one's is never shown.
-        outcome: Outcome::Skipped(SkipReason::Interrupted),
-    };
-    match plan {
-        Plan::Skip(reason) => {
-            vec![(row(exchange, 0, &planning.mirror.destination, None), Some(reason), None)]
-        }
-        Plan::Send(requests) => (0..)
-            .zip(requests)
-            .map(|(copy, (to, request))| {
-                (row(exchange.clone(), copy, &to, Some(request.head)), None, Some(request.captured))
-            })
-            .collect(),
-    }
 }

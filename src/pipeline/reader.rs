@@ -1,14 +1,14 @@
-//! The thread that reads: from the capture to the feed, and the account of what it read.
+//! The thread that reads: from the capture to who takes exchanges, and the account of what it read.
 
+use std::cell::RefCell;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::RunError;
-use super::feed::{Feed, Halt};
+use super::feed::Halt;
 use super::reading::{Account, Reading, ReadingOptions};
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{CaptureError, CaptureSet, CaptureStats};
@@ -19,6 +19,26 @@ use crate::time::parse_duration;
 
 /// Damaged files that are described each.
 const MOST_TOLD: usize = 10;
+
+/// Where the exchanges of a capture go, in the thread that reads.
+pub(super) trait Taker: Send + 'static {
+    /// Takes what was told, in the order of the capture.
+    fn take(&mut self, told: Told);
+
+    /// The capture, which lasted so long, has been read to its end. Whether it is to be read once more.
+    fn again(&mut self, lasted: Duration) -> bool {
+        let _ = lasted;
+        false
+    }
+
+    /// Whether a reading that was begun goes on.
+    fn goes_on(&self) -> bool {
+        true
+    }
+
+    /// Nothing follows. Says how many rows were handed on, and why no more, where something was there.
+    fn end(self) -> (u64, Option<Halt>);
+}
 
 /// What the reading thread leaves behind.
 pub(super) struct Read {
@@ -83,7 +103,7 @@ impl Repeat {
     pub const ONCE: Self = Self::Times(NonZeroU32::MIN);
 
     /// Whether, after so many readings, one more begins or goes on.
-    fn goes_on(self, readings: u32, since: Instant) -> bool {
+    pub(super) fn goes_on(self, readings: u32, since: Instant) -> bool {
         match self {
             Self::Times(times) => readings < times.get(),
             Self::For(time) => since.elapsed() < time,
@@ -109,68 +129,61 @@ impl FromStr for Repeat {
     }
 }
 
-/// What is read, how, and how often.
-pub(super) struct Source {
-    pub(super) captures: CaptureSet,
-    pub(super) options: ReadingOptions,
-    pub(super) repeat: Repeat,
-}
-
 /// Starts the thread. It ends with the capture, or when the run is told to stop.
 pub(super) fn spawn_reader(
-    source: Source,
-    feed: Feed,
+    source: CaptureSet,
+    options: ReadingOptions,
+    taker: impl Taker,
     signal: StopSignal,
     stop: Arc<StopHandle>,
 ) -> Result<thread::JoinHandle<Read>, RunError> {
-    let reading = move || read_all(source, feed, &signal, &stop);
+    let reading = move || read_all(source, options, taker, &signal, &stop);
     thread::Builder::new()
         .name("reading".to_owned())
         .spawn(reading)
         .map_err(|source| RunError::System { what: "a thread", source })
 }
 
-/// Reads the capture as often as it is to be. What it holds is told as the first reading found it.
-fn read_all(source: Source, mut feed: Feed, signal: &StopSignal, stop: &StopHandle) -> Read {
-    let Source { captures, options, repeat } = source;
-    let began = Instant::now();
-    let (mut read, mut parts) = read(captures, options, &mut feed, &|| signal.state() == Stop::Run);
-    while signal.state() == Stop::Run
-        && feed.halt.is_none()
-        && read.broken_off.is_empty()
-        && repeat.goes_on(feed.lap.number + 1, began)
-    {
-        let lasted = read.stats.last_packet().zip(read.stats.first_packet());
-        feed.lap = feed.lap.next(lasted.map(|(last, first)| last.since(first)).unwrap_or_default());
-        feed.progress.lap.store(feed.lap.number.into(), Ordering::Relaxed);
-        // A reading that was begun ends with the capture, or with the time.
-        let goes_on = || signal.state() == Stop::Run && repeat.goes_on(0, began);
+/// Reads the capture as often as the taker wants it. What it holds is told as the first reading found it.
+fn read_all(
+    source: CaptureSet,
+    options: ReadingOptions,
+    mut taker: impl Taker,
+    signal: &StopSignal,
+    stop: &StopHandle,
+) -> Read {
+    let (mut read, mut parts) = read(source, options, &mut taker, signal);
+    let lasted = read.stats.last_packet().zip(read.stats.first_packet());
+    let lasted = lasted.map(|(last, first)| last.since(first)).unwrap_or_default();
+    while signal.state() == Stop::Run && read.broken_off.is_empty() && taker.again(lasted) {
         match parts.0.rewound() {
             Ok(rewound) => {
                 let again;
-                (again, parts) = self::read(rewound, parts.1, &mut feed, &goes_on);
+                (again, parts) = self::read(rewound, parts.1, &mut taker, signal);
                 read.broken_off = again.broken_off;
             }
             Err(error) => read.broken_off = vec![error],
         }
     }
-    if matches!(feed.halt, Some(Halt::Refused(_))) {
+    let (rows, halt) = taker.end();
+    if matches!(halt, Some(Halt::Refused(_))) {
         stop.raise();
         stop.raise();
     }
-    Read { rows: feed.rows, halt: feed.halt.take(), ..read }
+    Read { rows, halt, ..read }
 }
 
 /// Reads the capture once, or as long as it goes on.
 fn read(
-    captures: CaptureSet,
+    source: CaptureSet,
     options: ReadingOptions,
-    feed: &mut Feed,
-    goes_on: &dyn Fn() -> bool,
+    taker: &mut impl Taker,
+    signal: &StopSignal,
 ) -> (Read, (CaptureSet, ReadingOptions)) {
-    let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| feed.take(told));
-    let mut reading = Reading::new(captures, options, sequencer);
-    let broken_off = reading.read_while(goes_on);
+    let taker = RefCell::new(taker);
+    let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| taker.borrow_mut().take(told));
+    let mut reading = Reading::new(source, options, sequencer);
+    let broken_off = reading.read_while(|| signal.state() == Stop::Run && taker.borrow().goes_on());
     reading.finish();
     reading.listener_mut().finish();
     let (stats, account) = (reading.source().stats(), reading.account());

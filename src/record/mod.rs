@@ -31,12 +31,13 @@ pub use name::{RequestName, RowName, RowNameError};
 pub use reader::{Loss, Reader};
 pub use redact::Redactor;
 pub use resume::{Resumed, Resuming};
-pub use run::{CAPTURE, CaptureTotals, Finished, Mode, OPTIONS, Run};
+pub use run::{CAPTURE, CaptureTotals, Finished, Mode, OPTIONS, ROUTES, Run};
 pub use text::Text;
 pub use writer::Writer;
 
 use crate::exchange::Exchange;
 use crate::replay::Outcome;
+use crate::replay::client::ClientKind;
 use crate::route::Role;
 
 /// One request and what became of it at one destination: a line of the recording, and a row of every
@@ -53,10 +54,16 @@ pub struct Row {
     pub role: Role,
     /// The destination's name.
     pub destination: String,
-    /// The rule that sent it there.
+    /// The rule that sent it there, or that sent it nowhere; empty where none matched.
     pub route: String,
+    /// Which of the rule's matches was met, in words.
+    pub matched: String,
+    /// Why it was sent there, or nowhere, in words.
+    pub reason: String,
     /// The head that was sent, where something was sent: the captured head with the edits.
     pub sent_head: Option<bytes::Bytes>,
+    /// Which client sent it, where shadowcap did.
+    pub client: Option<ClientKind>,
     /// What became of it.
     pub outcome: Outcome,
 }

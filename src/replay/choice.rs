@@ -7,7 +7,7 @@ use super::filter::Filter;
 use super::methods::Methods;
 use super::outcome::SkipReason;
 use crate::exchange::{Exchange, ExchangeId};
-use crate::route::{Draw, Percent};
+use crate::route::{Draw, Percent, Share};
 use crate::stream::ConnectionId;
 use crate::time::{Timestamp, parse_duration};
 
@@ -32,7 +32,7 @@ impl Choice {
     pub fn leaves_out(&mut self, exchange: &Exchange) -> Option<SkipReason> {
         let head = &exchange.request.head;
         if !self.window.holds(exchange.request.first_byte) {
-            return Some(SkipReason::OutsideWindow);
+            return Some(SkipReason::OutsideTime);
         }
         if !self.methods.admit(head.method()) {
             return Some(SkipReason::Method);
@@ -165,7 +165,7 @@ impl Sample {
                 ExchangeId::new(ConnectionId { client, server, instance: 0 }, epoch, 0)
             }
         };
-        self.percent.takes(Draw::new(self.seed ^ SAMPLING, id))
+        Share::from(self.percent).takes(Draw::new(self.seed ^ SAMPLING, id))
     }
 }
 
@@ -227,7 +227,7 @@ mod tests {
             sample: "0".parse().unwrap(),
             limit: None,
         };
-        assert_eq!(choice.leaves_out(&exchange("POST", 0)), Some(SkipReason::OutsideWindow));
+        assert_eq!(choice.leaves_out(&exchange("POST", 0)), Some(SkipReason::OutsideTime));
         assert_eq!(choice.leaves_out(&exchange("POST", 1)), Some(SkipReason::Method));
         assert_eq!(choice.leaves_out(&exchange("GET", 1)), Some(SkipReason::Filtered));
         choice.filter = None;

@@ -3,7 +3,7 @@
 //! Credentials here are the header fields that authenticate a client to a server or a proxy. What stands
 //! in targets and bodies is sent as captured.
 
-use super::edits::Field;
+use crate::route::Field;
 
 /// What is done with the credentials of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Credentials {
         match self {
             Self::Pass => None,
             Self::Strip => is_credential().then_some(Fate::LeftOut),
-            Self::Replace(fields) => match fields.iter().find(|field| field.is(name)) {
+            Self::Replace(fields) => match fields.iter().find(|field| field.name.is(name)) {
                 Some(field) => Some(Fate::Replaced(field)),
                 None => is_credential().then_some(Fate::LeftOut),
             },

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::client::{Client, Connection};
+use super::client::{Client, ClientKind, Connection};
 use super::clock::Clock;
 use super::lanes::{LaneKey, Lanes};
 use super::order::{Lanewise, Order};
@@ -107,6 +107,8 @@ pub struct Done<T> {
     pub destination: usize,
     /// What was, or would have been, sent.
     pub request: ShadowRequest,
+    /// By which client.
+    pub client: ClientKind,
     /// What became of it.
     pub outcome: Outcome,
     /// What came with the job.
@@ -281,6 +283,7 @@ impl<T: Send + 'static> Replay<T> {
             drop(unneeded);
             let Some(waiting) = waiting else { return };
             let Job { destination, request, payload, .. } = *waiting.job;
+            let client = self.clients.get(destination).map(Client::kind).unwrap_or_default();
             let (outcome, slot) = match self.turn(waiting.due, &mut stop).await {
                 Ok((due, slot)) if self.watch.begins(&payload) => {
                     let outcome = self.send(key, &request, due, &mut stop).await;
@@ -293,7 +296,7 @@ impl<T: Send + 'static> Replay<T> {
             };
             let slot = Slot(slot);
             // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
-            self.done.send(Done { destination, request, outcome, payload, slot }).await.ok();
+            self.done.send(Done { destination, request, client, outcome, payload, slot }).await.ok();
             // Held until here, so that answers that nobody has taken yet stay few.
             drop(waiting.share);
         }

@@ -15,12 +15,15 @@ pub mod credentials;
 mod dialogue;
 pub mod edits;
 #[cfg(feature = "cli")]
+pub mod endpoint;
+#[cfg(feature = "cli")]
 pub mod engine;
+#[cfg(feature = "cli")]
+mod exact;
 #[cfg(feature = "cli")]
 pub mod filter;
 #[cfg(feature = "cli")]
 pub mod guard;
-
 #[cfg(feature = "cli")]
 mod lanes;
 pub mod methods;
@@ -36,10 +39,16 @@ mod reach;
 #[cfg(feature = "cli")]
 pub mod ready;
 #[cfg(feature = "cli")]
+pub mod reqwest_client;
+#[cfg(feature = "cli")]
 pub mod stop;
+#[cfg(feature = "cli")]
+mod stream;
+#[cfg(feature = "cli")]
+pub mod tls;
 
 pub use credentials::Credentials;
-pub use edits::HeadEdits;
+pub use edits::{HeadEdits, RuleEdits};
 #[cfg(feature = "cli")]
 pub use order::Order;
 pub use outcome::{Failure, Outcome, SkipReason, Timing};

@@ -10,7 +10,7 @@ use super::summary::{DistinctDifference, Exchanges, RouteSummary, SCHEMA, Status
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::http::Response;
-use crate::record::{Finished, Loss, RequestName, Row, Run};
+use crate::record::{Finished, Loss, Mode, RequestName, Row, Run};
 use crate::replay::methods::is_safe;
 use crate::replay::{Failure, Outcome, Timing};
 
@@ -115,11 +115,10 @@ impl Tally {
             route.latency.add(v1, v2);
             self.latency.add(v1, v2);
         }
-        if let Some(late) = lateness(row) {
-            self.lateness.add(late);
-        }
-        if let Some(took) = since_due(row) {
-            self.since_due.add(took);
+        // What a mesh sent was due when it was sent.
+        if self.run.mode != Mode::Compare {
+            lateness(row).into_iter().for_each(|late| self.lateness.add(late));
+            since_due(row).into_iter().for_each(|took| self.since_due.add(took));
         }
         self.count_causes(row, verdict);
         for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
@@ -130,7 +129,7 @@ impl Tally {
     fn count_causes(&mut self, row: &Row, verdict: Verdict) {
         match (verdict, &row.outcome) {
             (Verdict::Failed, Outcome::Failed { failure, detail, .. }) => {
-                if matches!(failure, Failure::Connect | Failure::ConnectTimeout) {
+                if failure.is_unconnected() {
                     self.unreached.get_or_insert_with(|| detail.clone());
                 }
                 *self.failures.entry(failure.name().to_owned()).or_default() += 1;
@@ -174,6 +173,7 @@ impl Tally {
     #[must_use]
     pub fn finish(self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
         let (verdict, reasons) = gate.judge(&Evidence {
+            mode: self.run.mode,
             exchanges: &self.exchanges,
             verdicts: &self.verdicts,
             failures: &self.failures,
