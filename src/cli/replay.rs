@@ -1,7 +1,7 @@
 //! `shadowcap replay`: send a capture's requests to v2, and report.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -12,7 +12,7 @@ use crate::capture::{CaptureSet, Input};
 use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{Job, Planning, RECORDING, Repeat, Resumption, RunError};
-use crate::record::{CAPTURE, Mode, OPTIONS, Redactor, Resuming, Run};
+use crate::record::{CAPTURE, Mode, OPTIONS, ROUTES, Redactor, Resuming, Run};
 use crate::replay::choice::{Choice, Sample, Window};
 use crate::replay::client::Client;
 use crate::replay::clock::Clock;
@@ -211,7 +211,16 @@ fn resumption(args: &Replay, run: &Run) -> Result<Option<Resumption>, RunError> 
 fn digests(args: &Replay, source: &CaptureSet) -> anyhow::Result<BTreeMap<String, String>> {
     let options = blake3::hash(shaping(args).join("\n").as_bytes()).to_hex().to_string();
     let capture = source.digest().context("cannot read the capture again")?;
-    Ok(BTreeMap::from([(OPTIONS.to_owned(), options), (CAPTURE.to_owned(), capture)]))
+    let mut digests = BTreeMap::from([(OPTIONS.to_owned(), options), (CAPTURE.to_owned(), capture)]);
+    let mut routes = blake3::Hasher::new();
+    for file in args.routes.files.iter().filter(|file| *file != Path::new("-")) {
+        let text = std::fs::read(file).with_context(|| format!("cannot read {} again", file.display()))?;
+        routes.update(&text).update(&[0]);
+    }
+    if !args.routes.files.is_empty() {
+        digests.insert(ROUTES.to_owned(), routes.finalize().to_hex().to_string());
+    }
+    Ok(digests)
 }
 
 pub(super) fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {

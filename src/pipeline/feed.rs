@@ -219,7 +219,7 @@ impl SkipReason {
     const fn is_choice(self) -> bool {
         matches!(
             self,
-            Self::OutsideTimes
+            Self::OutsideTime
                 | Self::Method
                 | Self::Filtered
                 | Self::FilterFailed

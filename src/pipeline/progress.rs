@@ -57,6 +57,12 @@ impl Durations {
 }
 
 impl Progress {
+    /// What a counter has come to.
+    #[must_use]
+    pub fn read(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
     pub(super) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }

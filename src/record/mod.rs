@@ -31,7 +31,7 @@ pub use name::{RequestName, RowName, RowNameError};
 pub use reader::{Loss, Reader};
 pub use redact::Redactor;
 pub use resume::{Resumed, Resuming};
-pub use run::{CAPTURE, CaptureTotals, Finished, Mode, OPTIONS, Run};
+pub use run::{CAPTURE, CaptureTotals, Finished, Mode, OPTIONS, ROUTES, Run};
 pub use text::Text;
 pub use writer::Writer;
 

@@ -91,6 +91,8 @@ impl Run {
 
 /// The digest of the capture in [`Run::digests`].
 pub const CAPTURE: &str = "capture";
+/// The digest of the rules files in [`Run::digests`].
+pub const ROUTES: &str = "rules";
 /// The digest of the options that decide which requests are sent, and with what.
 pub const OPTIONS: &str = "options";
 

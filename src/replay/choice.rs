@@ -32,7 +32,7 @@ impl Choice {
     pub fn leaves_out(&mut self, exchange: &Exchange) -> Option<SkipReason> {
         let head = &exchange.request.head;
         if !self.window.holds(exchange.request.first_byte) {
-            return Some(SkipReason::OutsideTimes);
+            return Some(SkipReason::OutsideTime);
         }
         if !self.methods.admit(head.method()) {
             return Some(SkipReason::Method);
@@ -227,7 +227,7 @@ mod tests {
             sample: "0".parse().unwrap(),
             limit: None,
         };
-        assert_eq!(choice.leaves_out(&exchange("POST", 0)), Some(SkipReason::OutsideTimes));
+        assert_eq!(choice.leaves_out(&exchange("POST", 0)), Some(SkipReason::OutsideTime));
         assert_eq!(choice.leaves_out(&exchange("POST", 1)), Some(SkipReason::Method));
         assert_eq!(choice.leaves_out(&exchange("GET", 1)), Some(SkipReason::Filtered));
         choice.filter = None;

@@ -72,7 +72,7 @@ impl Credentials {
         match self {
             Self::Pass => None,
             Self::Strip => is_credential().then_some(Fate::LeftOut),
-            Self::Replace(fields) => match fields.iter().find(|field| field.is(name)) {
+            Self::Replace(fields) => match fields.iter().find(|field| field.name.is(name)) {
                 Some(field) => Some(Fate::Replaced(field)),
                 None => is_credential().then_some(Fate::LeftOut),
             },

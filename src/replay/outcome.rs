@@ -175,7 +175,7 @@ named! {
         /// The capture lacks bytes of the answer to its copy.
         IncompleteShadowAnswer = "incomplete-shadow-answer" ("without the shadow's whole answer in the capture"),
         /// Captured outside of the times that were asked for.
-        OutsideTimes = "outside-times" ("captured outside of --from and --to-time"),
+        OutsideTime = "outside-time" ("captured outside of --from and --to-time"),
         /// Its method is not among those that were asked for.
         Method = "method" ("left out by --methods"),
         /// The filter left it out.

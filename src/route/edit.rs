@@ -69,6 +69,12 @@ pub struct Field {
 }
 
 impl Field {
+    /// Its value.
+    #[must_use]
+    pub const fn value(&self) -> &Bytes {
+        &self.value
+    }
+
     /// A field of that name and value.
     ///
     /// # Errors
@@ -79,18 +85,6 @@ impl Field {
             return Err(FieldError::Value(name.0));
         }
         Ok(Self { name, value })
-    }
-
-    /// Whether it is of that name.
-    #[must_use]
-    pub fn is(&self, name: &[u8]) -> bool {
-        self.name.is(name)
-    }
-
-    /// Its value.
-    #[must_use]
-    pub fn value(&self) -> &Bytes {
-        &self.value
     }
 }
 
