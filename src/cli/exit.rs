@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::{ExitCode, Termination};
 
 use crate::capture::CaptureError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, RulesFault};
 use crate::pipeline::RunError;
 use crate::record::RecordError;
 use crate::report::{Judgement, visible};
@@ -60,6 +60,11 @@ pub(super) fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "error: {}", visible(message));
 }
 
+/// Says on stderr what the user has to know before the run, even where the program is told to be quiet.
+pub(super) fn warn(message: &str) {
+    let _ = writeln!(io::stderr(), "WARNING: {}", visible(message));
+}
+
 fn status(error: &anyhow::Error) -> Exit {
     let usage = match error.downcast_ref::<RunError>() {
         Some(
@@ -69,7 +74,11 @@ fn status(error: &anyhow::Error) -> Exit {
             | RunError::Record(RecordError::Exists(_)),
         ) => true,
         Some(_) => false,
-        None => error.is::<ConfigError>() || error.downcast_ref().is_some_and(is_misnamed),
+        None => {
+            error.is::<ConfigError>()
+                || error.is::<RulesFault>()
+                || error.downcast_ref().is_some_and(is_misnamed)
+        }
     };
     if usage { Exit::Usage } else { Exit::Inconclusive }
 }

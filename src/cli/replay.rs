@@ -1,37 +1,39 @@
 //! `shadowcap replay`: send a capture's requests to v2, and report.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
-use super::args::{Global, Replay};
+use super::args::{Edits, Global, Replay};
 use super::progress::Display;
 use super::signals::Signals;
-use super::{Exit, exit, terminal};
-use crate::capture::{CaptureSet, Input};
-use crate::config::{self, Target};
+use super::{Exit, exit, route, terminal};
+use crate::capture::{BytesRead, CaptureSet, Input};
+use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
 use crate::record::{Mode, Redactor, Run};
 use crate::replay::Planner;
-use crate::replay::client::{Client, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::guard::Guard;
-use crate::replay::stop::stop_channel;
+use crate::replay::stop::{StopHandle, StopSignal, stop_channel};
 use crate::report::Gate;
-use crate::route::Mirror;
+use crate::route::{HostEdit, RouteTable, SHADOW_SUFFIX};
 
 pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let inputs = config::inputs(&args.reading.captures);
-    let job = job(args, clock, &inputs)?;
+    let job = job(args, clock, &inputs, global)?;
     if args.output.no_redact {
         terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+    }
+    if args.connecting.insecure {
+        exit::warn(
+            "--insecure: v2's certificate is not checked; whoever is on the way can read and answer the requests",
+        );
     }
     let folder = job.folder.clone();
     let outcome = carry_out(job, global)?;
@@ -39,22 +41,25 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// What was typed, as the pipeline takes it.
-fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
-    let target = Target::resolve("--to", &args.target.to)?;
-    let percent = config::parse("--percent", &args.target.percent)?;
-    let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
-    let edits =
-        config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
+fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow::Result<Job> {
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
-    let limits = Limits { connect: args.pace.timeout, answer: args.pace.timeout, max_body };
-    let client = Client::new(target.addresses[0], limits, clock);
+    let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
+    let Plan { table, targets } = plan(args, &connecting, global)?;
+    let edits = config::user_edits(&args.edits.set_header, &args.edits.remove_header)?;
+    let own = edits.own(&table)?;
+    let edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
+    let clients = targets.iter().map(|(_, target)| connecting.client(target, clock));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
     let settings = Settings {
         speed: config::parse("--speed", &args.pace.speed)?,
         concurrency: args.pace.concurrency as usize,
-        ..Settings::new(vec![client])
+        ..Settings::new(clients)
     };
-    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses.clone() };
+    let captured = match args.target.allow_captured_server {
+        true => Vec::new(),
+        false => targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect(),
+    };
     Ok(Job {
         run: Run {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -62,25 +67,57 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
             seed: args.target.seed,
             mode: Mode::Replay,
             captures: args.reading.captures.clone(),
-            targets: BTreeMap::from([("v2".to_owned(), target.url)]),
+            targets: targets.into_iter().map(|(name, target)| (name, target.url)).collect(),
             options: options(args),
         },
         source: CaptureSet::open(inputs)?,
         reading: args.reading.options(bodies)?,
-        mirror: Mirror::to_v2(percent),
-        planner: Planner::new(edits, captured),
+        table,
+        sampling: args.routes.setup.sampling.into(),
+        planner: Planner::new(edits, captured).with_own(own),
         guard: (!args.target.allow_captured_server).then(Guard::default),
         settings,
         clock,
         redactor: redactor(args.output.no_redact)?,
-        folder: args.output.out.clone().unwrap_or_else(|| {
-            config::default_folder(args.reading.captures.first().map_or("", String::as_str), clock.now())
-        }),
+        folder: args.output.folder(&args.reading, clock),
         gate: Gate::default(),
     })
 }
 
-fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
+/// Which requests go where.
+struct Plan {
+    table: RouteTable,
+    /// Each endpoint with its name, in the order of the table's places.
+    targets: Vec<(String, Target)>,
+}
+
+/// The rules of `--routes`, or the one rule that `--to` stands for.
+fn plan(args: &Replay, connecting: &Connecting, global: &Global) -> anyhow::Result<Plan> {
+    let Some(to) = &args.target.to else {
+        let routing = route::routing(&args.routes.files, &args.routes.setup)?;
+        for warning in &routing.warnings {
+            terminal::say(global, format_args!("warning: {warning}"));
+        }
+        let target = |(name, url): (String, String)| Ok((name, connecting.target("--endpoint", &url)?));
+        let targets = routing.endpoints.into_iter().map(target).collect::<Result<_, ConfigError>>()?;
+        return Ok(Plan { table: routing.table, targets });
+    };
+    let percent = config::parse("--percent", &args.target.percent)?;
+    let target = connecting.target("--to", to)?;
+    Ok(Plan { table: RouteTable::to_v2(percent), targets: vec![("v2".to_owned(), target)] })
+}
+
+/// What becomes of the Host.
+fn host_edit(edits: &Edits) -> Result<HostEdit, ConfigError> {
+    match (&edits.istio, &edits.host_suffix) {
+        (Some(version), _) => config::istio_host_edit(version),
+        (None, suffix) => {
+            config::host_edit(suffix.as_deref().unwrap_or(SHADOW_SUFFIX), edits.host.as_deref())
+        }
+    }
+}
+
+pub(super) fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
     if keep_secrets {
         return Ok(None);
     }
@@ -93,19 +130,25 @@ fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
 /// are left out.
 fn options(args: &Replay) -> Vec<String> {
     let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
-    let host = match &args.edits.host {
-        Some(host) => format!("--host {host}"),
-        None => format!("--host-suffix {}", args.edits.host_suffix),
+    let host = match (&args.edits.host, &args.edits.istio) {
+        (Some(host), _) => format!("--host {host}"),
+        (None, Some(version)) => format!("--istio {version}"),
+        (None, None) => {
+            format!("--host-suffix {}", args.edits.host_suffix.as_deref().unwrap_or(SHADOW_SUFFIX))
+        }
     };
     let mut options = vec![
         host,
-        format!("--percent {}", args.target.percent),
         format!("--speed {}", args.pace.speed),
         format!("--concurrency {}", args.pace.concurrency),
         format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
     ];
-    options.extend(args.reading.bpf.iter().map(|filter| format!("--bpf {filter}")));
-    options.extend(args.reading.port.iter().map(|port| format!("--port {port}")));
+    if args.target.to.is_some() {
+        options.push(format!("--percent {}", args.target.percent));
+    }
+    options.extend(route::options(&args.routes));
+    options.extend(args.reading.words());
+    options.extend(args.connecting.options());
     options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
     options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
     options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
@@ -116,10 +159,21 @@ fn options(args: &Replay) -> Vec<String> {
 
 /// Runs a job on a runtime of its own, with a progress bar, until its end or Ctrl-C.
 pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunError> {
+    let read = job.source.progress();
+    carry_out_with(global, read, counts, |progress, stop, signal| pipeline::run(job, progress, stop, signal))
+}
+
+/// The same for whatever reads a capture: `run` is told where to count and when to stop.
+pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
+    global: &Global,
+    read: BytesRead,
+    counts: fn(&Progress) -> String,
+    run: impl FnOnce(Arc<Progress>, Arc<StopHandle>, StopSignal) -> R,
+) -> Result<RunOutcome, RunError> {
     let refused = |source| RunError::System { what: "an asynchronous runtime", source };
     let runtime = Runtime::new().map_err(refused)?;
     let progress = Arc::new(Progress::default());
-    let display = Display::start(global, job.source.progress(), {
+    let display = Display::start(global, read, {
         let progress = Arc::clone(&progress);
         move || counts(&progress)
     });
@@ -129,7 +183,7 @@ pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunErro
         let handle = Arc::new(handle);
         let signals = Signals::listen().map_err(|source| RunError::System { what: "signals", source })?;
         let interrupts = tokio::spawn(signals.heed(Arc::clone(&handle), quiet));
-        let outcome = pipeline::run(job, progress, handle, signal).await;
+        let outcome = run(progress, handle, signal).await;
         interrupts.abort();
         outcome
     });
@@ -139,7 +193,7 @@ pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunErro
 
 /// What became of the requests so far.
 fn counts(progress: &Progress) -> String {
-    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let of = |counter| Progress::read(counter);
     format!(
         "{} requests: {} answered, {} failed, {} different, {} skipped",
         of(&progress.requests),

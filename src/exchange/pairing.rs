@@ -177,7 +177,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     }
 
     fn message(&mut self, request: Request) {
-        self.0.held += weigh(&request.head.raw, request.body.entity.as_ref());
+        self.0.held += weigh(request.head.raw(), request.body.entity.as_ref());
         self.0.step.note_request(request.completeness.is_complete());
         if let Some(open) = self.0.open.back_mut() {
             open.request = Some(request);
@@ -232,7 +232,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             return;
         }
         let pairing = &mut *self.0;
-        let weight = weigh(&response.head.raw, response.body.entity.as_ref());
+        let weight = weigh(response.head.raw(), response.body.entity.as_ref());
         let upgraded = response.head.status == 101
             && response.head.headers.all("upgrade").any(|value| value.eq_ignore_ascii_case(b"h2c"));
         let chosen = pairing.answering.take().and_then(Answering::place);
@@ -242,7 +242,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             self.1.account.anomalies.count_set(response.anomalies);
             return;
         };
-        let length = response.head.raw.len() as u64 + response.body.len;
+        let length = response.head.raw().len() as u64 + response.body.len;
         let early = open.request.is_none();
         open.answer = Answer::Here(Box::new(response));
         pairing.next = chosen.map_or(pairing.next, |place| place + 1);
@@ -441,9 +441,9 @@ impl Open {
     }
 
     fn weight(&self) -> usize {
-        let request = self.request.as_ref().map_or(0, |m| weigh(&m.head.raw, m.body.entity.as_ref()));
+        let request = self.request.as_ref().map_or(0, |m| weigh(m.head.raw(), m.body.entity.as_ref()));
         match &self.answer {
-            Answer::Here(m) => request + weigh(&m.head.raw, m.body.entity.as_ref()),
+            Answer::Here(m) => request + weigh(m.head.raw(), m.body.entity.as_ref()),
             Answer::Awaited | Answer::Missing => request,
         }
     }

@@ -120,9 +120,9 @@ fn is_same(read: &Exchange, truth: &Exchange) -> bool {
         let response = exchange.response.as_ref().unwrap();
         let body = (response.body.len, response.body.entity.clone());
         (
-            exchange.request.head.raw.clone(),
+            exchange.request.head.raw().clone(),
             exchange.request.body.entity.clone(),
-            response.head.raw.clone(),
+            response.head.raw().clone(),
             body,
         )
     };
