@@ -43,7 +43,7 @@ pub fn write(attack: Attack, count: u32, sink: &mut impl Write) -> io::Result<()
             Attack::SynFlood => traffic.client(n, 0, SYN, b"")?,
             Attack::OpenConnections => traffic.client(n, 1, ACK, REQUEST)?,
             Attack::HoleThatNeverFills => {
-                traffic.client(1, n.wrapping_mul(1000).wrapping_add(2), ACK, &thousand)?
+                traffic.client(1, n.wrapping_mul(1000).wrapping_add(2), ACK, &thousand)?;
             }
             Attack::BoundlessBody => {
                 let first = u32::try_from(1 + ANSWER.len()).unwrap_or_default();
