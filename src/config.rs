@@ -3,16 +3,20 @@
 //! The command line is taken as typed; here each word becomes the value that the stages work with,
 //! or a [`ConfigError`] that says which word, why, and what to write instead.
 
+mod rules;
 mod target;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::capture::{Input, PacketFilter};
-use crate::replay::HeadEdits;
+use crate::replay::Credentials;
 use crate::route::HostEdit;
 use crate::time::Timestamp;
 
+pub use rules::{
+    Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, sends_something, user_edits,
+};
 pub use target::{Connecting, Target};
 
 /// A word of the user's that cannot be meant.
@@ -75,19 +79,22 @@ pub fn host_edit(suffix: &str, literal: Option<&str>) -> Result<HostEdit, Config
     })
 }
 
-/// The edits that the words of the command line ask for.
+/// What becomes of captured credentials: `pass`, `strip` or `replace=FILE`.
 ///
 /// # Errors
-/// When a header field could not be sent as given.
-pub fn head_edits(
-    host: HostEdit,
-    as_envoy: bool,
-    set: &[String],
-    remove: &[String],
-) -> Result<HeadEdits, ConfigError> {
-    let set = set.iter().map(|field| parse("--set-header", field)).collect::<Result<_, _>>()?;
-    let remove = remove.iter().map(|name| parse("--remove-header", name)).collect::<Result<_, _>>()?;
-    Ok(HeadEdits { host, as_envoy, remove, set })
+/// When it is none of these, or the file cannot be read or says nothing.
+pub fn credentials(given: &str) -> Result<Credentials, ConfigError> {
+    let error = |problem: String| ConfigError::new("--credentials", given, problem);
+    match (given, given.strip_prefix("replace=")) {
+        ("pass", _) => Ok(Credentials::Pass),
+        ("strip", _) => Ok(Credentials::Strip),
+        (_, Some(file)) => {
+            let text =
+                std::fs::read_to_string(file).map_err(|e| error(format!("cannot read {file}: {e}")))?;
+            Credentials::replacing(&text).map_err(|e| error(e.to_string()))
+        }
+        _ => Err(error("write pass, strip, or replace=FILE".to_owned())),
+    }
 }
 
 /// The run's folder where none is given: `reports/<capture>-<UTC time>`, made of the first capture's

@@ -1,5 +1,9 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
+mod care;
+mod choice;
+mod routes;
+mod schedule;
 mod target;
 
 use std::path::PathBuf;
@@ -9,9 +13,15 @@ use crate::http::Options;
 use crate::pipeline::ReadingOptions;
 use crate::replay::clock::Clock;
 use crate::stream::Limits;
+use crate::time::parse_duration;
+
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use care::{Care, PreviewFormat};
+pub(super) use choice::Choice;
+pub(super) use routes::{RouteArgs, Sampling, SetupArgs};
+pub(super) use schedule::Schedule;
 pub(super) use target::TargetArgs;
 
 /// The program's arguments.
@@ -193,9 +203,17 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) connecting: TargetArgs,
     #[command(flatten)]
+    pub(super) routes: RouteArgs,
+    #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]
+    pub(super) choice: Choice,
+    #[command(flatten)]
     pub(super) pace: Pace,
+    #[command(flatten)]
+    pub(super) schedule: Schedule,
+    #[command(flatten)]
+    pub(super) care: Care,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -204,6 +222,8 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   shadowcap replay yesterday.pcap --to http://v2.staging:8080
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
+  shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --dry-run
+  shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --methods safe
   kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
     shadowcap replay - --to http://127.0.0.1:8080";
 
@@ -211,10 +231,10 @@ Examples:
 #[command(next_help_heading = "Target")]
 pub(super) struct Target {
     /// Where v2 is: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/PATH`.
-    #[arg(long, value_name = "URL")]
-    pub(super) to: String,
+    #[arg(long, value_name = "URL", required_unless_present = "files", conflicts_with = "files")]
+    pub(super) to: Option<String>,
     /// Send this percentage of the requests; which ones follows from the seed.
-    #[arg(long, value_name = "PERCENT", default_value = "100")]
+    #[arg(long, value_name = "PERCENT", default_value = "100", conflicts_with = "files")]
     pub(super) percent: String,
     /// Chooses which requests a percentage contains; the same seed chooses the same.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
@@ -227,20 +247,24 @@ pub(super) struct Target {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is sent")]
 pub(super) struct Edits {
-    /// What is added to the Host, before its port; `none` leaves it as captured.
-    #[arg(long, value_name = "TEXT", default_value = "-shadow", allow_hyphen_values = true)]
-    pub(super) host_suffix: String,
+    /// What is added to the Host, before its port; `none` leaves it as captured [default: -shadow].
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) host_suffix: Option<String>,
     /// Send this Host in place of the captured one.
     #[arg(long, value_name = "HOST", conflicts_with = "host_suffix")]
     pub(super) host: Option<String>,
+    /// Leave the Host to what this version of Istio does by default: from 1.28 on nothing is added to it.
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["host", "host_suffix"])]
+    pub(super) istio: Option<String>,
     /// Add what Envoy adds to a mirrored request: x-envoy-internal and x-forwarded-for.
     #[arg(long)]
     pub(super) as_envoy: bool,
-    /// Set a header field, replacing those of that name; may be given several times.
-    #[arg(long, value_name = "NAME: VALUE")]
+    /// Set a header field, replacing those of that name, for all destinations or for one of the rules; may be given
+    /// several times.
+    #[arg(long, value_name = "[DESTINATION=]NAME: VALUE")]
     pub(super) set_header: Vec<String>,
-    /// Leave out all header fields of that name; may be given several times.
-    #[arg(long, value_name = "NAME")]
+    /// Leave out all header fields of that name, for all destinations or for one; may be given several times.
+    #[arg(long, value_name = "[DESTINATION=]NAME")]
     pub(super) remove_header: Vec<String>,
 }
 
@@ -301,10 +325,13 @@ a pair; what stays alone is counted with its reason.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How the mesh mirrored")]
 pub(super) struct Mirroring {
-    /// What the mesh adds to the Host of a shadow, before its port; `none` where it adds nothing, as Istio
-    /// 1.28 and later. A shadow is then known by --shadow-server, or by what the proxy adds to its headers.
-    #[arg(long, value_name = "TEXT", default_value = "-shadow", allow_hyphen_values = true)]
-    pub(super) host_suffix: String,
+    /// What the mesh adds to the Host of a shadow, before its port [default: -shadow]. With `none`, a shadow is known
+    /// by --shadow-server, or by what the proxy adds to its headers.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) host_suffix: Option<String>,
+    /// The mesh's version of Istio, in place of --host-suffix: from 1.28 on nothing is added to the Host.
+    #[arg(long, value_name = "VERSION", conflicts_with = "host_suffix")]
+    pub(super) istio: Option<String>,
     /// A server that gets shadows: ADDRESS, ADDRESS:PORT or :PORT; may be given several times.
     #[arg(long, value_name = "SERVER")]
     pub(super) shadow_server: Vec<String>,
@@ -344,24 +371,6 @@ fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(|| "the size does not fit into 64 bits".to_owned())
 }
 
-/// A number with a unit: ms, s, m or h; seconds without one.
-fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        unit => return Err(format!("`{unit}` is no unit of time; use ms, s, m or h")),
-    };
-    let number: f64 =
-        digits.trim().parse().map_err(|_| "a duration is a number and a unit, such as 30s".to_owned())?;
-    match std::time::Duration::try_from_secs_f64(number * factor) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("a duration is more than zero".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,19 +388,6 @@ mod tests {
         }
         for text in ["", "MiB", "-1", "1.5GB", "9x", "99999999999GiB"] {
             assert!(parse_size(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_have_units_and_are_positive() {
-        use std::time::Duration;
-        for (text, millis) in
-            [("500ms", 500), ("30s", 30_000), ("2", 2000), ("1.5m", 90_000), ("1h", 3_600_000)]
-        {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "0s", "-1s", "inf", "NaN", "3 days", "1e30h"] {
-            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 }

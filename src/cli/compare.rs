@@ -1,9 +1,11 @@
 //! `shadowcap compare`: what a mesh has mirrored already, judged without sending anything.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::args::{Compare, Global, Mirroring};
-use super::replay::{carry_out_with, conclude, redactor};
+use super::replay::redactor;
+use super::running::{Around, carry_out_with, conclude};
 use super::{Exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config::{self, ConfigError};
@@ -13,7 +15,7 @@ use crate::pipeline::{self, Comparison, Progress, Sides};
 use crate::record::{Mode, Run};
 use crate::replay::clock::Clock;
 use crate::report::Gate;
-use crate::route::HostEdit;
+use crate::route::{HostEdit, SHADOW_SUFFIX};
 
 pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
@@ -24,7 +26,7 @@ pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
     }
     let folder = job.folder.clone();
     let read = job.source.progress();
-    let outcome = carry_out_with(global, read, counts, |progress, stop, signal| {
+    let outcome = carry_out_with(&Around::default(), global, read, counts, |progress, stop, signal| {
         pipeline::compare(job, progress, stop, signal)
     })?;
     conclude(&outcome, &folder, global)
@@ -44,6 +46,7 @@ fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Compari
             captures: args.reading.captures.clone(),
             targets: BTreeMap::new(),
             options: options(args, &sides),
+            digests: BTreeMap::new(),
         },
         source: CaptureSet::open(inputs)?,
         reading: args.reading.options(bodies)?,
@@ -58,7 +61,11 @@ fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Compari
 
 /// What tells copies from originals.
 fn sides(mirroring: &Mirroring) -> Result<Sides, ConfigError> {
-    let suffix = match config::host_edit(&mirroring.host_suffix, None)? {
+    let edit = match &mirroring.istio {
+        Some(version) => config::istio_host_edit(version)?,
+        None => config::host_edit(mirroring.host_suffix.as_deref().unwrap_or(SHADOW_SUFFIX), None)?,
+    };
+    let suffix = match edit {
         HostEdit::Suffix(suffix) => Some(suffix),
         HostEdit::None | HostEdit::Literal(_) => None,
     };
@@ -80,7 +87,7 @@ fn options(args: &Compare, sides: &Sides) -> Vec<String> {
 
 /// What became of the exchanges so far.
 fn counts(progress: &Progress) -> String {
-    let of = |counter| Progress::read(counter);
+    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     format!(
         "{} exchanges: {} pairs, {} different, {} not compared",
         of(&progress.requests),

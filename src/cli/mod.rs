@@ -8,9 +8,13 @@ mod compare;
 mod demo;
 mod exit;
 mod inspect;
+mod metrics;
+mod preview;
 mod progress;
 mod replay;
 mod report;
+mod route;
+mod running;
 mod signals;
 mod terminal;
 

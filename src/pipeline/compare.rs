@@ -7,8 +7,8 @@
 //!
 //! A row is a pair: the original as the captured exchange, the copy in the place of what a replay would
 //! have sent and got. Pairs are counted as replayed. An original without a copy, and a copy without an
-//! original, is a row of its own, counted as skipped with its reason. The rule of a row says what made
-//! the pair.
+//! original, is a row of its own, counted as skipped with its reason. The reason of a pair is what made
+//! it one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::feed::Halt;
 use super::keeping::Judging;
-use super::reader::{Taker, spawn_reader};
+use super::reader::{Repeat, Source, Taker, spawn_reader};
 use super::run::{WAITING, give_up, make_folder};
 use super::{Progress, ReadingOptions, RunError, RunOutcome, Sides};
 use crate::capture::CaptureSet;
@@ -65,7 +65,9 @@ pub async fn compare(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
-    let mut judging = Judging::begin(&job.folder, &job.run, job.redactor, Arc::clone(&progress))?;
+    let (mut judging, _) = Judging::begin(&job.folder, job.run)?;
+    judging.redactor = job.redactor;
+    judging.progress = Arc::clone(&progress);
     let (rows_in, mut rows) = mpsc::channel(WAITING);
     let pairing = Pairing {
         sides: job.sides,
@@ -73,7 +75,8 @@ pub async fn compare(
         handing: Handing { rows: rows_in, progress, handed: 0, gone: false },
     };
     let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
-    let reader = spawn_reader(job.source, job.reading, pairing, signal.clone(), stop)?;
+    let source = Source { captures: job.source, options: job.reading, repeat: Repeat::ONCE };
+    let reader = spawn_reader(source, pairing, signal.clone(), stop)?;
 
     let judged = all(&mut judging, &mut rows).await;
     drop(rows);
@@ -83,10 +86,10 @@ pub async fn compare(
     let Ok(Ok(read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
     let interrupted = signal.state() != Stop::Run;
-    let finished = judging.account(&read, interrupted, job.clock);
+    let finished = judging.account(&read, interrupted, None, job.clock);
     let broken_off = finished.broken_off.clone();
     let summary = judging.finish(&finished, job.gate)?;
-    Ok(RunOutcome { summary, broken_off, interrupted })
+    Ok(RunOutcome { summary, broken_off, interrupted, in_flight: Vec::new(), gave_up: None })
 }
 
 /// Judges rows until there are no more; what is recorded is on its way to disk at least each second.
@@ -130,6 +133,10 @@ impl Taker for Pairing {
         self.mirrors.take(exchange, side, &mut |mirrored| self.handing.hand(mirrored));
     }
 
+    fn has_halted(&self) -> bool {
+        self.handing.gone
+    }
+
     fn end(mut self) -> (u64, Option<Halt>) {
         self.mirrors.finish(&mut |mirrored| self.handing.hand(mirrored));
         (self.handing.handed, self.handing.gone.then_some(Halt::Gone))
@@ -149,31 +156,38 @@ impl Handing {
     }
 }
 
+/// The rule of all rows: whatever the mesh had.
+const RULE: &str = "the mesh's own";
+
 /// What the reports are made of.
 fn row(mirrored: Mirrored) -> Row {
-    match mirrored {
-        Mirrored::Pair { primary, shadow, evidence } => Row {
-            role: Role::Shadow,
-            destination: shadow.connection.server.to_string(),
-            route: rule(evidence).to_owned(),
-            sent_head: Some(shadow.request.head.raw().clone()),
-            client: None,
-            exchange: *primary,
-            outcome: outcome(*shadow),
-        },
-        Mirrored::Alone(exchange, why) => Row {
-            role: Role::Shadow,
-            destination: String::new(),
-            route: String::new(),
-            sent_head: None,
-            client: None,
-            exchange: *exchange,
-            outcome: Outcome::Skipped(skipped(why)),
-        },
+    let (exchange, destination, sent_head, reason, outcome) = match mirrored {
+        Mirrored::Pair { primary, shadow, evidence } => {
+            let sent_head = Some(shadow.request.head.raw().clone());
+            let server = shadow.connection.server.to_string();
+            (primary, server, sent_head, words(evidence), outcome(*shadow))
+        }
+        Mirrored::Alone(exchange, why) => {
+            let reason = skipped(why);
+            (exchange, String::new(), None, reason.words(), Outcome::Skipped(reason))
+        }
+    };
+    Row {
+        exchange: *exchange,
+        lap: 0,
+        copy: 0,
+        role: Role::Shadow,
+        destination,
+        route: RULE.to_owned(),
+        matched: String::new(),
+        reason: reason.to_owned(),
+        sent_head,
+        client: None,
+        outcome,
     }
 }
 
-const fn rule(evidence: Evidence) -> &'static str {
+const fn words(evidence: Evidence) -> &'static str {
     match evidence {
         Evidence::RequestId => "same x-request-id",
         Evidence::Likeness => "same method, target, host and body, near in time",

@@ -7,45 +7,32 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::RunError;
-use super::feed::{Pending, Progress};
+use super::feed::Pending;
 use super::judging::judged;
+use super::ledger::Ledger;
+use super::progress::Progress;
 use super::reader::Read;
 use super::report::RECORDING;
 use crate::anomaly::AnomalyCounts;
 use crate::diff::Verdict;
-use crate::record::{Finished, RecordError, Redactor, Row, Run, Writer};
-use crate::replay::Outcome;
+use crate::record::{Finished, Intents, RecordError, Redactor, Row, Run, Writer};
 use crate::replay::clock::Clock;
 use crate::replay::engine;
+use crate::replay::{Outcome, SkipReason};
 use crate::report::{Gate, ReportError, Reporter, Summary, visible};
 
-/// The recording and the reports at their beginning. What fails here fails before anything is sent: the
-/// folder was chosen badly.
-fn begin(folder: &Path, run: &Run) -> Result<(Writer, Reporter), RunError> {
-    let unusable = |folder, source| RunError::Folder { folder, source };
-    let writer = match Writer::create(&folder.join(RECORDING), run) {
-        Err(RecordError::Io { source, .. }) => return Err(unusable(folder.to_owned(), source)),
-        other => other?,
-    };
-    match Reporter::create(folder, run.clone()) {
-        Ok(reporter) => Ok((writer, reporter)),
-        Err(error) => {
-            writer.discard();
-            Err(match error {
-                ReportError::Io { source, .. } => unusable(folder.to_owned(), source),
-                other @ ReportError::Render { .. } => other.into(),
-            })
-        }
-    }
-}
+/// How many rows are taken at once, where so many wait.
+const BATCH: usize = 32;
 
 /// Redacts rows, records them, has them judged, and counts them.
 pub(super) struct Judging {
-    redactor: Option<Redactor>,
+    pub(super) redactor: Option<Redactor>,
     writer: Writer,
     reporter: Reporter,
-    progress: Arc<Progress>,
-    anomalies: AnomalyCounts,
+    pub(super) progress: Arc<Progress>,
+    pub(super) anomalies: AnomalyCounts,
+    /// Whether the recording began with this process.
+    pub(super) is_new: bool,
     /// Rows taken.
     rows: u64,
     /// Of those, the ones that were sent.
@@ -53,52 +40,111 @@ pub(super) struct Judging {
 }
 
 impl Judging {
-    /// The recording and the reports at their beginning.
-    pub(super) fn begin(
-        folder: &Path,
-        run: &Run,
-        redactor: Option<Redactor>,
-        progress: Arc<Progress>,
-    ) -> Result<Self, RunError> {
-        let (writer, reporter) = begin(folder, run)?;
-        let anomalies = AnomalyCounts::default();
-        Ok(Self { redactor, writer, reporter, progress, anomalies, rows: 0, sent: 0 })
+    /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
+    /// folder was chosen badly.
+    pub(super) fn begin(folder: &Path, run: Run) -> Result<(Self, Intents), RunError> {
+        let unusable = |folder, source| RunError::Folder { folder, source };
+        let (writer, intents) = match Writer::create(&folder.join(RECORDING), &run) {
+            Err(RecordError::Io { source, .. }) => return Err(unusable(folder.to_owned(), source)),
+            other => other?,
+        };
+        match Reporter::create(folder, run) {
+            Ok(reporter) => Ok((Self::new(writer, reporter, true), intents)),
+            Err(error) => {
+                writer.discard();
+                Err(match error {
+                    ReportError::Io { source, .. } => unusable(folder.to_owned(), source),
+                    other @ ReportError::Render { .. } => other.into(),
+                })
+            }
+        }
     }
 
-    /// What is recorded is on its way to disk.
-    pub(super) fn flush(&mut self) -> Result<(), RunError> {
-        Ok(self.writer.flush()?)
+    pub(super) fn new(writer: Writer, reporter: Reporter, is_new: bool) -> Self {
+        Self {
+            redactor: None,
+            writer,
+            reporter,
+            progress: Arc::default(),
+            anomalies: AnomalyCounts::default(),
+            is_new,
+            rows: 0,
+            sent: 0,
+        }
     }
 
-    /// Takes rows until there are no more; what is recorded is on its way to disk at least each second.
+    /// Takes rows until there are no more. What is taken is first of all handed to the system, and its
+    /// place among those on their way is free after that; it becomes a frame of the recording at least each
+    /// second.
     pub(super) async fn all(
         &mut self,
         done: &mut mpsc::Receiver<engine::Done<Pending>>,
         skipped: &mut mpsc::Receiver<Row>,
+        ledger: &Ledger,
     ) -> Result<(), RunError> {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+        let (mut answered, mut others) = (Vec::new(), Vec::new());
         let (mut sending, mut reading) = (true, true);
         while sending || reading {
             tokio::select! {
-                next = done.recv(), if sending => match next {
-                    Some(done) => {
-                        Progress::count(&self.progress.done);
-                        self.row(done.payload.into_row(Some(done.request.head), Some(done.client), done.outcome))?;
-                    }
-                    None => sending = false,
-                },
-                next = skipped.recv(), if reading => match next {
-                    Some(row) => self.row(row)?,
-                    None => reading = false,
-                },
+                count = done.recv_many(&mut answered, BATCH), if sending => sending = count > 0,
+                count = skipped.recv_many(&mut others, BATCH), if reading => reading = count > 0,
                 _ = tick.tick() => self.flush()?,
             }
+            let (mut rows, mut slots) = (Vec::new(), Vec::new());
+            for engine::Done { request, client, outcome, payload, slot, .. } in answered.drain(..) {
+                Progress::count(&self.progress.done);
+                rows.push(payload.into_row(Some(request.head), Some(client), outcome));
+                slots.push(slot);
+            }
+            rows.append(&mut others);
+            self.keep(&mut rows)?;
+            ledger.recorded(&rows);
+            drop(slots);
+            rows.iter().try_for_each(|row| self.judge(row))?;
         }
         Ok(())
     }
 
+    /// Takes one row.
+    pub(super) fn row(&mut self, row: Row) -> Result<(), RunError> {
+        let mut rows = vec![row];
+        self.keep(&mut rows)?;
+        rows.iter().try_for_each(|row| self.judge(row))
+    }
+
+    /// What is recorded is on its way to disk.
+    pub(super) fn flush(&mut self) -> Result<(), RunError> {
+        self.writer.is_in_place()?;
+        Ok(self.writer.flush()?)
+    }
+
+    /// Records rows, with their secrets taken out, so that the death of the process loses none of them.
+    fn keep(&mut self, rows: &mut Vec<Row>) -> Result<(), RunError> {
+        self.rows += rows.len() as u64;
+        // A repetition that was not begun is nothing that was captured.
+        rows.retain(|row| row.lap == 0 || !matches!(row.outcome, Outcome::Skipped(SkipReason::TimeOver)));
+        for row in rows.iter_mut() {
+            match row.outcome {
+                Outcome::Skipped(_) => (row.sent_head, row.client) = (None, None),
+                Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
+            }
+            if let Some(redactor) = &self.redactor {
+                redactor.row(row);
+            }
+            self.writer.row(row)?;
+        }
+        Ok(self.writer.keep()?)
+    }
+
     /// The recording's last line.
-    pub(super) fn account(&mut self, read: &Read, interrupted: bool, clock: Clock) -> Finished {
+    pub(super) fn account(
+        &mut self,
+        read: &Read,
+        interrupted: bool,
+        gave_up: Option<String>,
+        clock: Clock,
+    ) -> Finished {
         self.anomalies.merge(&read.anomalies());
         Finished {
             finished: clock.now(),
@@ -106,6 +152,7 @@ impl Judging {
             capture: read.totals(),
             anomalies: Finished::anomalies_of(&self.anomalies),
             broken_off: read.broken_off(self.rows),
+            gave_up,
         }
     }
 
@@ -124,29 +171,26 @@ impl Judging {
         }
     }
 
-    pub(super) fn row(&mut self, mut row: Row) -> Result<(), RunError> {
-        self.rows += 1;
-        match row.outcome {
-            Outcome::Skipped(_) => (row.sent_head, row.client) = (None, None),
-            Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
-        }
-        if let Some(redactor) = &self.redactor {
-            redactor.row(&mut row);
-        }
-        let exchange = &row.exchange;
-        self.anomalies.count_set(exchange.anomalies);
-        self.anomalies.count_set(exchange.request.anomalies);
-        exchange.response.iter().for_each(|response| self.anomalies.count_set(response.anomalies));
-        self.writer.row(&row)?;
-        let judged = judged(&row);
-        log(&row, judged.as_ref().map(|judged| judged.verdict));
-        match judged.as_ref().map(|judged| judged.verdict) {
+    /// Judges a row that is recorded.
+    fn judge(&mut self, row: &Row) -> Result<(), RunError> {
+        count_anomalies(&mut self.anomalies, row);
+        let judged = judged(row);
+        let verdict = judged.as_ref().map(|judged| judged.verdict);
+        log(row, verdict);
+        match verdict {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
             Some(Verdict::Different) => Progress::count(&self.progress.different),
             _ => {}
         }
-        Ok(self.reporter.add(&row, judged.as_ref())?)
+        Ok(self.reporter.add(row, judged.as_ref())?)
     }
+}
+
+pub(super) fn count_anomalies(counts: &mut AnomalyCounts, row: &Row) {
+    let exchange = &row.exchange;
+    counts.count_set(exchange.anomalies);
+    counts.count_set(exchange.request.anomalies);
+    exchange.response.iter().for_each(|response| counts.count_set(response.anomalies));
 }
 
 /// What became of a request, for whoever wants to watch: the fact at `info`, its times at `debug`.
@@ -156,7 +200,7 @@ fn log(row: &Row, verdict: Option<Verdict>) {
     }
     let head = &row.exchange.request.head;
     let text = |bytes| visible(&String::from_utf8_lossy(bytes)).into_owned();
-    let (id, method, target) = (row.exchange.id, text(head.method()), text(head.target()));
+    let (id, method, target) = (row.request_name(), text(head.method()), text(head.target()));
     match (&row.outcome, verdict) {
         (Outcome::Skipped(reason), _) if reason.is_of_pairing() => {
             tracing::info!("{id} {method} {target}: not compared, {reason}");

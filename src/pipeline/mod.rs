@@ -17,6 +17,14 @@ mod judging;
 #[cfg(feature = "cli")]
 mod keeping;
 #[cfg(feature = "cli")]
+mod ledger;
+#[cfg(feature = "cli")]
+mod planning;
+#[cfg(feature = "cli")]
+mod preview;
+#[cfg(feature = "cli")]
+mod progress;
+#[cfg(feature = "cli")]
 mod reader;
 mod reading;
 #[cfg(feature = "cli")]
@@ -31,13 +39,19 @@ pub use compare::{Comparison, compare};
 #[cfg(feature = "cli")]
 pub use error::RunError;
 #[cfg(feature = "cli")]
-pub use feed::Progress;
-#[cfg(feature = "cli")]
 pub use judging::judged;
+#[cfg(feature = "cli")]
+pub use planning::Planning;
+#[cfg(feature = "cli")]
+pub use preview::{Previewed, preview};
+#[cfg(feature = "cli")]
+pub use progress::Progress;
+#[cfg(feature = "cli")]
+pub use reader::Repeat;
 pub use reading::{Account, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
 pub use report::{RECORDING, report};
 #[cfg(feature = "cli")]
-pub use run::{Job, RunOutcome, run};
+pub use run::{Job, Resumption, RunOutcome, run};
 #[cfg(feature = "cli")]
 pub use sides::{ShadowServer, ShadowServerError, Sides};

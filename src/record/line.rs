@@ -31,6 +31,8 @@ pub(super) enum Line {
     Row(Box<RowLine>),
     /// The last.
     Finished(Finished),
+    /// The run goes on: an end before it was none.
+    Resumed {},
 }
 
 /// The version of the form that this module writes.
@@ -38,10 +40,19 @@ pub(super) const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct RowLine {
-    pub(super) id: ExchangeId,
-    pub(super) role: Role,
-    pub(super) destination: String,
+    id: ExchangeId,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    lap: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    copy: u32,
+    role: Role,
+    destination: String,
     route: String,
+    /// Absent where an earlier version wrote the line, as is `reason`.
+    #[serde(default)]
+    matched: String,
+    #[serde(default)]
+    reason: String,
     connection: ConnectionLine,
     ordinal: u32,
     anomalies: Vec<String>,
@@ -52,6 +63,11 @@ pub(super) struct RowLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client: Option<ClientKind>,
     outcome: OutcomeLine,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,9 +135,13 @@ impl From<&Row> for RowLine {
         let ConnectionId { client, server, instance } = exchange.connection;
         Self {
             id: exchange.id,
+            lap: row.lap,
+            copy: row.copy,
             role: row.role,
             destination: row.destination.clone(),
             route: row.route.clone(),
+            matched: row.matched.clone(),
+            reason: row.reason.clone(),
             connection: ConnectionLine { client, server, instance },
             ordinal: exchange.ordinal,
             anomalies: names(exchange.anomalies),
@@ -150,9 +170,13 @@ impl RowLine {
         };
         Ok(Row {
             exchange,
+            lap: self.lap,
+            copy: self.copy,
             role: self.role,
             destination: self.destination,
             route: self.route,
+            matched: self.matched,
+            reason: self.reason,
             sent_head: self.sent_head.map(|text| text.0),
             client: self.client,
             outcome: self.outcome.into_outcome()?,

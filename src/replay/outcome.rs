@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::http::Response;
+use crate::route::NotMirrored;
 use crate::time::Timestamp;
 
 /// What became of one request for one destination.
@@ -106,6 +107,8 @@ named! {
         Garbage = "garbage" ("answered by something that is not HTTP"),
         /// The run was told to stop at once while the request was on its way.
         Interrupted = "interrupted" ("cut off by the user's stop"),
+        /// The process was killed while the request was on its way: whether it reached v2 is unknown.
+        Killed = "killed" ("on the way when the run was killed"),
     }
 }
 
@@ -139,6 +142,20 @@ named! {
         Http09 = "http-0.9" ("in HTTP/0.9"),
         /// The rules' percentage left it out.
         NotSampled = "not-sampled" ("left out by the percentage"),
+        /// The rules leave it to the captured service alone.
+        NoMirror = "no-mirror" ("for the captured service alone, by the rules"),
+        /// The rules are not for its host.
+        NoHost = "no-rules-for-host" ("for hosts that the rules do not name"),
+        /// No rule for its host matches: a proxy answers 404.
+        NoRoute = "no-route" ("without a rule that matches (404)"),
+        /// The rules answer it with a redirect.
+        Redirect = "redirect" ("answered by a redirect of the rules"),
+        /// The rules answer it without asking any service.
+        DirectResponse = "direct-response" ("answered by the rules themselves"),
+        /// The rules answer it with an injected fault.
+        Fault = "fault" ("aborted by a fault of the rules"),
+        /// The rules send it where no `--endpoint` says what the address is.
+        NoEndpoint = "no-endpoint" ("for destinations without an --endpoint"),
         /// An earlier request of the same connection failed in a way that makes this one unsendable.
         ConnectionLost = "connection-lost" ("behind a failure on the connection"),
         /// The run was interrupted before its turn.
@@ -157,10 +174,32 @@ named! {
         NoShadowAnswer = "no-shadow-answer" ("without an answer to the shadow in the capture"),
         /// The capture lacks bytes of the answer to its copy.
         IncompleteShadowAnswer = "incomplete-shadow-answer" ("without the shadow's whole answer in the capture"),
+        /// Captured outside of the times that were asked for.
+        OutsideTimes = "outside-times" ("captured outside of --from and --to-time"),
+        /// Its method is not among those that were asked for.
+        Method = "method" ("left out by --methods"),
+        /// The filter left it out.
+        Filtered = "filtered" ("left out by --filter"),
+        /// The filter has no answer for it.
+        FilterFailed = "filter-failed" ("that --filter could not judge"),
+        /// The sample left it out.
+        NotInSample = "not-in-sample" ("left out by --sample"),
+        /// So many were sent already as were asked for.
+        BeyondLimit = "beyond-limit" ("beyond --limit"),
+        /// The target could not be reached so often in a row that the run gave up.
+        TargetGone = "target-gone" ("not sent since the target could not be reached any more"),
+        /// The time that the run was given was over.
+        TimeOver = "time-over" ("not yet sent when the time of --loop was over"),
     }
 }
 
 impl SkipReason {
+    /// Whether the request was put off rather than left out: a run that is resumed sends it.
+    #[must_use]
+    pub const fn is_put_off(self) -> bool {
+        matches!(self, Self::Interrupted | Self::TargetGone)
+    }
+
     /// Whether it is about the two sides of what a mesh has mirrored, of which nothing is sent.
     #[must_use]
     pub const fn is_of_pairing(self) -> bool {
@@ -174,5 +213,19 @@ impl SkipReason {
                 | Self::NoShadowAnswer
                 | Self::IncompleteShadowAnswer
         )
+    }
+}
+
+impl From<NotMirrored> for SkipReason {
+    fn from(why: NotMirrored) -> Self {
+        match why {
+            NotMirrored::NotSampled => Self::NotSampled,
+            NotMirrored::NoMirror => Self::NoMirror,
+            NotMirrored::NoHost => Self::NoHost,
+            NotMirrored::NoRoute => Self::NoRoute,
+            NotMirrored::Redirect => Self::Redirect,
+            NotMirrored::Respond(_) => Self::DirectResponse,
+            NotMirrored::Fault => Self::Fault,
+        }
     }
 }

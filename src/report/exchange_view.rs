@@ -6,7 +6,6 @@ use serde::Serialize;
 use similar::{Algorithm, ChangeTag, TextDiff};
 
 use super::pretty;
-use super::role_name;
 use super::route::route_of;
 use super::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use super::visible::{excerpt, visible};
@@ -162,9 +161,9 @@ impl View {
         let millis = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         let late = timing(row).and_then(|t| Some(t.sent?.since(t.due)));
         Self {
-            id: row.exchange.id.to_string(),
+            id: row.request_name().to_string(),
             verdict,
-            role: role_name(row.role),
+            role: row.role.name(),
             destination: visible(&row.destination).into_owned(),
             rule: visible(&row.route).into_owned(),
             by: row.client.filter(|client| *client != ClientKind::Exact).map(ClientKind::name),

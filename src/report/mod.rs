@@ -35,17 +35,9 @@ pub use terminal::{Screen, terminal};
 pub(crate) use visible::visible;
 
 use crate::diff::{Class, Kind, Layer};
-use crate::route::Role;
 
 /// The JSON Schema (draft 2020-12) that every `summary.json` of this version is valid against.
 pub const SUMMARY_SCHEMA: &str = include_str!("summary.schema.json");
-
-const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Shadow => "shadow",
-        Role::Canary => "canary",
-    }
-}
 
 /// A difference in one line, without its values.
 fn one_line(class: Class, layer: Layer, path: &str, kind: Kind) -> String {

@@ -93,7 +93,12 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
         part(v.different, BAD, "different"),
         part(v.failed, BAD, "failed"),
         part(v.not_comparable, UNSURE, "not comparable"),
-    )
+    )?;
+    if e.replayed_unsafe > 0 {
+        let line = format!("{} of them with a method that may change state", e.replayed_unsafe);
+        writeln!(out, "          {}", screen.paint(FAINT, &line))?;
+    }
+    Ok(())
 }
 
 /// Two lines for each of the first distinct differences: where and what, then the values.
@@ -169,5 +174,26 @@ fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
         ms(v2.p90),
         ms(v1.p99),
         ms(v2.p99)
-    )
+    )?;
+    let is_paced = |option: &String| option.starts_with("--rate") || is_slowed(option);
+    match (summary.lateness, summary.since_due) {
+        // Without a schedule nothing is late.
+        (Some(late), Some(due)) if summary.options.iter().any(is_paced) => writeln!(
+            out,
+            "lateness  p50 {}   p99 {}   max {}: ours, not v2's\nfrom due  p50 {}   p90 {}   p99 {}: what clients on schedule \
+             would have waited",
+            ms(late.p50),
+            ms(late.p99),
+            ms(late.max),
+            ms(due.p50),
+            ms(due.p90),
+            ms(due.p99)
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an option sets a speed other than that of v2's answers.
+fn is_slowed(option: &str) -> bool {
+    option.strip_prefix("--speed ").is_some_and(|speed| speed != "max")
 }

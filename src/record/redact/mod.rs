@@ -70,6 +70,10 @@ impl Redactor {
         if let Some(sent) = &mut row.sent_head {
             *sent = self.redacted(sent, Part::Head, &secrets).unwrap_or_else(|| sent.clone());
         }
+        // A rule may name the value of a secret field.
+        if let Some(text) = self.redacted(row.matched.as_bytes(), Part::Body, &secrets) {
+            row.matched = String::from_utf8_lossy(&text).into_owned();
+        }
         match &mut row.outcome {
             Outcome::Answered { response, .. } => self.response(response, &secrets),
             Outcome::Failed { partial, detail, .. } => {
