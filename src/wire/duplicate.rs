@@ -83,16 +83,22 @@ fn fingerprint<const HEAD: usize>(ip: &IpHeader<'_>, identity: u64, view: View<'
             print.add(header.last_chunk().map_or(0, |both| u128::from(u64::from_ne_bytes(*both))));
         }
         IpHeader::V6(header) => {
-            header[8..].as_chunks().0.iter().for_each(|word| print.add(u128::from_ne_bytes(*word)));
+            for word in header[8..].as_chunks().0 {
+                print.add(u128::from_ne_bytes(*word));
+            }
         }
     }
     print.add(u128::from(identity) << 64 | u128::from((bytes.len() as u64) << 32 ^ view.cut as u64));
     let (words, _) = bytes.get(..HEAD).unwrap_or(bytes).as_chunks();
-    words.iter().for_each(|word| print.add(u128::from_ne_bytes(*word)));
+    for word in words {
+        print.add(u128::from_ne_bytes(*word));
+    }
     // What of the first bytes makes no whole word is among the last.
     let last = bytes.last_chunk().copied().unwrap_or_else(|| {
         let mut padded = [0; SAMPLE];
-        padded.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+        for (place, byte) in padded.iter_mut().zip(bytes) {
+            *place = *byte;
+        }
         padded
     });
     print.add(u128::from_ne_bytes(last));
