@@ -22,7 +22,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(super) use care::{Care, PreviewFormat};
 pub(super) use choice::Choice;
 pub(super) use keep::KeepArgs;
-pub(super) use routes::{RouteArgs, Sampling, SetupArgs};
+pub(super) use routes::{Route, RouteArgs, RouteFormat, Sampling, SetupArgs};
 pub(super) use schedule::Schedule;
 pub(super) use target::TargetArgs;
 
@@ -99,6 +99,8 @@ pub(super) enum Command {
     Replay(Box<Replay>),
     /// Judge what a mesh has mirrored already: both sides are in the capture.
     Compare(Box<Compare>),
+    /// Explain what rules would do with a request, or with those of a capture.
+    Route(Box<Route>),
     /// Diff and render again from a run's recording, sending nothing.
     Report(Report),
     /// Print the man page.
@@ -228,6 +230,7 @@ Examples:
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
   shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --dry-run
   shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --methods safe
+  shadowcap replay day.pcap --routes r.yaml --endpoint v2=http://127.0.0.1:8080
   kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
     shadowcap replay - --to http://127.0.0.1:8080";
 

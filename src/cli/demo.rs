@@ -24,7 +24,7 @@ use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::{HeadEdits, Planner};
 use crate::report::{Gate, Judgement, Summary};
-use crate::route::{Percent, RouteTable, Sampling};
+use crate::route::{Percent, RouteTable, Sampling, Shares};
 
 /// How the bundled capture is called.
 const NAME: &str = "demo-shop-v1.pcap";
@@ -81,6 +81,7 @@ fn intro(server: &Server) -> String {
 fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyhow::Result<Job> {
     let limits = Limits::default();
     let bodies = Options { keep: BodyKeep::UpTo(limits.max_body), hash: false };
+    let table = RouteTable::to_v2(Percent::ALL);
     Ok(Job {
         run: Run {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -97,7 +98,8 @@ fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyho
         repeat: Repeat::ONCE,
         planning: Planning {
             choice: Choice::default(),
-            table: RouteTable::to_v2(Percent::ALL),
+            shares: Shares::new(&table),
+            table,
             sampling: Sampling::default(),
             seed: 0,
             planner: Planner::new(HeadEdits::default(), Vec::new()),

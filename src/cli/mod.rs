@@ -38,6 +38,7 @@ pub fn run() -> Exit {
         Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Replay(args) => replay::run(&args, &cli.global),
         Command::Compare(args) => compare::run(&args, &cli.global),
+        Command::Route(args) => route::run(&args, &cli.global),
         Command::Report(args) => report::run(&args, &cli.global),
         Command::Man => print_man_page(),
     };

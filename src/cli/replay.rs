@@ -23,7 +23,7 @@ use crate::replay::pace::Rate;
 use crate::replay::ready::Readiness;
 use crate::replay::{Planner, Speed};
 use crate::report::Gate;
-use crate::route::{HostEdit, RouteTable, SHADOW_SUFFIX};
+use crate::route::{HostEdit, RouteTable, SHADOW_SUFFIX, Shares};
 
 pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
@@ -114,7 +114,7 @@ fn plan(args: &Replay, connecting: &Connecting, global: &Global) -> anyhow::Resu
 }
 
 /// What becomes of the Host.
-fn host_edit(edits: &Edits) -> Result<HostEdit, ConfigError> {
+pub(super) fn host_edit(edits: &Edits) -> Result<HostEdit, ConfigError> {
     match (&edits.istio, &edits.host_suffix) {
         (Some(version), _) => config::istio_host_edit(version),
         (None, suffix) => {
@@ -170,6 +170,7 @@ fn planning(args: &Replay, table: RouteTable, targets: &[(String, Target)]) -> a
     };
     Ok(Planning {
         choice: choice(&args.choice, args.target.seed)?,
+        shares: Shares::new(&table),
         table,
         sampling: args.routes.setup.sampling.into(),
         seed: args.target.seed,

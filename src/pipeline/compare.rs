@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::feed::Halt;
 use super::keeping::{Judging, Keep};
-use super::reader::{Repeat, Source, Taker, spawn_reader};
+use super::reader::{Handed, Repeat, Source, Taker, spawn_reader};
 use super::run::{WAITING, give_up, make_folder};
 use super::{Progress, ReadingOptions, RunError, RunOutcome, Sides};
 use crate::capture::CaptureSet;
@@ -137,9 +137,10 @@ impl Taker for Pairing {
         self.handing.gone
     }
 
-    fn end(mut self) -> (u64, Option<Halt>) {
+    fn end(mut self) -> Handed {
         self.mirrors.finish(&mut |mirrored| self.handing.hand(mirrored));
-        (self.handing.handed, self.handing.gone.then_some(Halt::Gone))
+        let halt = self.handing.gone.then_some(Halt::Gone);
+        Handed { rows: self.handing.handed, halt, shares: Vec::new() }
     }
 }
 

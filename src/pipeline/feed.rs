@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::planning::{Lap, Planned, Planning};
 use super::progress::Progress;
-use super::reader::Taker;
+use super::reader::{Handed, Taker};
 use crate::exchange::{Exchange, Told};
 use crate::http::{Body, Request};
 use crate::record::{RequestName, Row, RowName};
@@ -121,8 +121,8 @@ impl Taker for Feed {
         self.progress.lap.store(self.lap.number.into(), Ordering::Relaxed);
     }
 
-    fn end(self) -> (u64, Option<Halt>) {
-        (self.rows, self.halt)
+    fn end(self) -> Handed {
+        Handed { rows: self.rows, halt: self.halt, shares: self.planning.shares.told(&self.planning.table) }
     }
 }
 

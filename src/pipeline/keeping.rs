@@ -179,6 +179,7 @@ impl Judging {
             capture: read.totals(),
             anomalies: Finished::anomalies_of(&self.anomalies),
             broken_off: read.broken_off(self.rows),
+            shares: read.shares.clone(),
             gave_up,
         }
     }

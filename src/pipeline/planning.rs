@@ -6,7 +6,7 @@ use crate::exchange::Exchange;
 use crate::replay::choice::Choice;
 use crate::replay::guard::{CapturedServer, Guard};
 use crate::replay::{Plan, Planner, ShadowRequest, SkipReason};
-use crate::route::{Decision, Destination, Draws, Role, RouteTable, Sampling};
+use crate::route::{Decision, Destination, Draws, Role, RouteTable, Sampling, Shares};
 use crate::stream::ConnectionId;
 
 /// How far apart the connections of two readings of a capture are numbered. A capture with more
@@ -20,6 +20,8 @@ pub struct Planning {
     pub choice: Choice,
     /// Which are sent where; its endpoints are the settings' clients.
     pub table: RouteTable,
+    /// How often its destinations were picked.
+    pub shares: Shares,
     /// How its percentages draw.
     pub sampling: Sampling,
     /// Chooses what a percentage contains.
@@ -63,6 +65,10 @@ impl Planning {
             Some(reason) => Plan::Skip(reason),
             None => self.planner.plan(exchange, &decision),
         };
+        // A share is of what the rules decide about, and not of what could not or should not be sent at all.
+        if obstacle.or(left_out).is_none() {
+            self.shares.count(&decision);
+        }
         Ok(match plan {
             Plan::Send(requests) => {
                 let planned: Vec<_> =

@@ -14,6 +14,7 @@ use crate::capture::{CaptureError, CaptureSet, CaptureStats};
 use crate::exchange::{Sequencer, SequencerLimits, Told};
 use crate::record::CaptureTotals;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
+use crate::route::ShareCount;
 use crate::time::parse_duration;
 
 /// Damaged files that are described each.
@@ -35,8 +36,19 @@ pub(super) trait Taker: Send + 'static {
     /// The capture, which lasted so long, is about to be read again.
     fn read_again(&mut self, _lasted: Duration) {}
 
-    /// Nothing follows. Says how many rows were handed on, and why no more, where something was there.
-    fn end(self) -> (u64, Option<Halt>);
+    /// Nothing follows.
+    fn end(self) -> Handed;
+}
+
+/// What came of the exchanges.
+#[derive(Debug, Default)]
+pub(super) struct Handed {
+    /// Rows that were handed on.
+    pub(super) rows: u64,
+    /// Why nothing more was handed on, where something was there.
+    pub(super) halt: Option<Halt>,
+    /// How often destinations were picked.
+    pub(super) shares: Vec<ShareCount>,
 }
 
 /// What the reading thread leaves behind.
@@ -48,6 +60,8 @@ pub(super) struct Read {
     rows: u64,
     /// Why nothing more was handed on, where something was there.
     pub(super) halt: Option<Halt>,
+    /// How often the destinations of the rules were picked.
+    pub(super) shares: Vec<ShareCount>,
 }
 
 impl Read {
@@ -175,12 +189,12 @@ fn read_all(source: Source, mut taker: impl Taker, signal: &StopSignal, stop: &S
             }
         }
     }
-    let (rows, halt) = taker.end();
+    let Handed { rows, halt, shares } = taker.end();
     if matches!(halt, Some(Halt::Refused(_))) {
         stop.raise();
         stop.raise();
     }
-    Read { rows, halt, ..read }
+    Read { rows, halt, shares, ..read }
 }
 
 /// Reads the capture once, or as long as it goes on.
@@ -196,7 +210,7 @@ fn read(
     reading.finish();
     reading.listener_mut().finish();
     let (stats, account) = (reading.source().stats(), reading.account());
-    (Read { stats, account, broken_off, rows: 0, halt: None }, reading.into_parts())
+    (Read { stats, account, broken_off, rows: 0, halt: None, shares: Vec::new() }, reading.into_parts())
 }
 
 #[cfg(test)]
@@ -229,6 +243,7 @@ mod tests {
                 broken_off,
                 rows,
                 halt: None,
+                shares: Vec::new(),
             };
             read.broken_off(judged)
         };

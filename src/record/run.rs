@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::anomaly::AnomalyCounts;
+use crate::route::ShareCount;
 use crate::time::Timestamp;
 
 /// Which command made the rows.
@@ -113,7 +114,7 @@ pub struct CaptureTotals {
 }
 
 /// What is known when a run has ended in order: the recording's last line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
     /// When the run ended.
     pub finished: Timestamp,
@@ -126,6 +127,9 @@ pub struct Finished {
     /// What broke the capture off before its end, where something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken_off: Option<String>,
+    /// How often the destinations of the rules were picked, for each rule that had requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<ShareCount>,
     /// Why nothing more was sent although the user did not stop the run, where that is so: v2 could not
     /// be reached any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]

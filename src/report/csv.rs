@@ -16,6 +16,7 @@
 //! | `v1_bytes`, `v2_bytes` | entity bytes of the answer, after de-chunking and before content-decoding |
 //! | `late_ms` | how late the request left, which is ours and not v2's; empty where nothing left |
 //! | `first_byte_ms` | from the first byte sent to the first of the answer |
+//! | `rule`, `match`, `reason` | the rule that applied, its match, and why the request went there or nowhere |
 //!
 //! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
 //! exchanges' ids separated by spaces.
@@ -34,7 +35,7 @@ use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
 
-const EXCHANGE_COLUMNS: [&str; 20] = [
+const EXCHANGE_COLUMNS: [&str; 23] = [
     "id",
     "role",
     "destination",
@@ -55,6 +56,9 @@ const EXCHANGE_COLUMNS: [&str; 20] = [
     "v2_bytes",
     "late_ms",
     "first_byte_ms",
+    "rule",
+    "match",
+    "reason",
 ];
 
 const DIFFERENCE_COLUMNS: [&str; 12] = [
@@ -113,6 +117,9 @@ impl<W: Write> ExchangesCsv<W> {
             bytes(v2),
             millis(lateness(row)),
             millis(timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)))),
+            row.route.clone(),
+            row.matched.clone(),
+            row.reason.clone(),
         ];
         self.0.write_record(cells.iter().map(|cell| inert(cell).into_owned()))
     }

@@ -114,6 +114,8 @@ struct View {
     role: &'static str,
     destination: String,
     rule: String,
+    matched: String,
+    reason: String,
     /// By which client it was sent, where that is not the exact one.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
@@ -166,6 +168,8 @@ impl View {
             role: row.role.name(),
             destination: visible(&row.destination).into_owned(),
             rule: visible(&row.route).into_owned(),
+            matched: excerpt(&row.matched, 500),
+            reason: excerpt(&row.reason, 500),
             by: row.client.filter(|client| *client != ClientKind::Exact).map(ClientKind::name),
             time: row.exchange.request.first_byte.to_string(),
             client: row.exchange.connection.client.to_string(),

@@ -13,10 +13,10 @@ use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
 use super::exchange_view::Selection;
-use super::summary::{DistinctDifference, Judgement, RouteSummary, StatusPair, Summary};
+use super::summary::{DistinctDifference, Judgement, RouteSummary, ShareSummary, StatusPair, Summary};
 use super::visible::{excerpt, visible};
 use super::words::{Reasons, not_sent};
-use super::{Quantiles, ms, percent};
+use super::{Quantiles, exact_percent, ms, percent};
 use crate::diff::Verdict;
 
 const STYLE: &str = include_str!("html/style.css");
@@ -61,7 +61,20 @@ struct Page {
     latency_rows: Vec<LatencyRow>,
     facts: Vec<Fact>,
     anomalies: Vec<Fact>,
+    shares: Vec<ShareRow>,
     data: String,
+}
+
+struct ShareRow {
+    rule: String,
+    standing: &'static str,
+    destination: String,
+    requests: u64,
+    picked: u64,
+    expected: String,
+    observed: String,
+    interval: String,
+    within: bool,
 }
 
 /// A part of the coverage bar, in thousandths of its width.
@@ -158,6 +171,7 @@ fn page(summary: &Summary, selection: &Selection) -> Page {
         latency_rows: latency_rows(summary),
         facts: facts(summary),
         anomalies: named(&summary.anomalies),
+        shares: summary.shares.iter().take(MOST_ROUTES).map(share).collect(),
         data: inert(&selection.json()),
     }
 }
@@ -277,6 +291,22 @@ fn route(route: &RouteSummary) -> RouteRow {
         bad_width: format!("{:.1}", share * 100.0),
         statuses: route.statuses.iter().take(MOST_PAIRS).map(status).collect(),
         quantiles: vec![both(|q| q.p50), both(|q| q.p95), both(|q| q.p99)],
+    }
+}
+
+fn share(share: &ShareSummary) -> ShareRow {
+    let count = &share.count;
+    let [low, high] = share.interval.map(exact_percent);
+    ShareRow {
+        rule: visible(&count.rule).into_owned(),
+        standing: count.standing.name(),
+        destination: visible(&count.destination).into_owned(),
+        requests: count.requests,
+        picked: count.picked,
+        expected: exact_percent(count.expected),
+        observed: exact_percent(share.observed),
+        interval: format!("{low} to {high}"),
+        within: share.within,
     }
 }
 

@@ -65,5 +65,11 @@ fn percent(share: f64) -> String {
     }
 }
 
+/// A share from 0 to 1 as a percentage with as many decimals as rules give it.
+fn exact_percent(share: f64) -> String {
+    let text = format!("{:.4}", share * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::latency::{Latency, Quantiles};
 use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
 use crate::record::{CaptureTotals, Mode};
+use crate::route::ShareCount;
 use crate::time::Timestamp;
 
 /// The form of `summary.json`; it changes when a field is removed or changes its meaning.
@@ -72,8 +73,36 @@ pub struct Summary {
     pub reasons: Vec<String>,
     /// How often each anomaly was met, by name.
     pub anomalies: BTreeMap<String, u64>,
+    /// How often the destinations of each rule were picked, beside how often they should have been; of the
+    /// requests that the rule forwarded and that could be sent again.
+    #[serde(default)]
+    pub shares: Vec<ShareSummary>,
     /// What of the recording could not be read, in sentences; empty in a run of its own.
     pub losses: Vec<String>,
+}
+
+/// One destination's share of the requests of a rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShareSummary {
+    /// The counts.
+    #[serde(flatten)]
+    pub count: ShareCount,
+    /// The share that was met, from 0 to 1.
+    pub observed: f64,
+    /// Where the share lies that the picks were drawn with, at 99.9 % confidence.
+    pub interval: [f64; 2],
+    /// Whether the expected share lies there, too.
+    pub within: bool,
+}
+
+impl ShareSummary {
+    /// The share that was counted; `None` without requests.
+    #[must_use]
+    pub fn new(count: ShareCount) -> Option<Self> {
+        let (observed, (low, high)) = count.observed().zip(count.interval())?;
+        let within = (low..=high).contains(&count.expected);
+        Some(Self { count, observed, interval: [low, high], within })
+    }
 }
 
 /// Rows, by whether they were sent.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
 use super::route::route_of;
-use super::summary::{DistinctDifference, Exchanges, RouteSummary, SCHEMA, StatusPair, Summary, Verdicts};
+use super::summary::{
+    DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
+};
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::http::Response;
@@ -22,6 +24,8 @@ const EXAMPLES: usize = 5;
 const MOST_ROUTES: usize = 500;
 /// Pairs of statuses told apart for each route.
 const MOST_STATUS_PAIRS: usize = 64;
+/// Destinations of rules whose shares are told.
+const MOST_SHARES: usize = 2000;
 /// The name of the routes that are not told apart.
 const OTHER_ROUTES: &str = "(other routes)";
 
@@ -220,9 +224,15 @@ impl Tally {
             verdict,
             reasons,
             anomalies: finished.map(|f| f.anomalies.clone()).unwrap_or_default(),
+            shares: finished.map(shares).unwrap_or_default(),
             losses: losses.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// The shares of the rules that are told; more rules than that had requests in no run that a person reads.
+fn shares(finished: &Finished) -> Vec<ShareSummary> {
+    finished.shares.iter().take(MOST_SHARES).cloned().filter_map(ShareSummary::new).collect()
 }
 
 /// A host as the reports name it; no name in use is longer than the limit (RFC 1035, section 2.3.4).

@@ -11,7 +11,7 @@ use crate::record::Mode;
 use super::summary::{DistinctDifference, Judgement, Summary};
 use super::visible::{excerpt, visible};
 use super::words::{Reasons, replayed};
-use super::{ms, percent};
+use super::{exact_percent, ms, percent};
 
 /// Distinct differences that are shown; the others are counted.
 const MOST_LISTED: usize = 8;
@@ -54,6 +54,7 @@ fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> f
     };
     writeln!(out, "{}  {}", screen.paint(style, word), reasons(summary))?;
     coverage(out, summary, screen)?;
+    shares(out, summary, screen)?;
     differences(out, summary, screen)?;
     latency(out, summary)?;
     writeln!(out, "\nreport    {}", excerpt(report, 1000))
@@ -97,6 +98,26 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
     if e.replayed_unsafe > 0 {
         let line = format!("{} of them with a method that may change state", e.replayed_unsafe);
         writeln!(out, "          {}", screen.paint(FAINT, &line))?;
+    }
+    Ok(())
+}
+
+/// What each rule gives to whom, beside what it gave; nothing where there was no choice.
+fn shares(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
+    if summary.shares.iter().all(|share| share.count.rule == "--to" && share.count.expected >= 1.0) {
+        return Ok(());
+    }
+    writeln!(out, "\n{:>8}  {:>9}  {:>9}  destinations of the rules", "picked", "share", "expected")?;
+    for share in summary.shares.iter().take(MOST_LISTED) {
+        let count = &share.count;
+        let room = usize::from(screen.width.max(40)).saturating_sub(32);
+        let what = format!("{} {}  {}", count.standing.name(), count.destination, count.rule);
+        let (observed, expected) = (exact_percent(share.observed), exact_percent(count.expected));
+        let off = if share.within { String::new() } else { screen.paint(UNSURE, "  outside of 99.9 %") };
+        writeln!(out, "{:>8}  {observed:>9}  {expected:>9}  {}{off}", count.picked, excerpt(&what, room))?;
+    }
+    if summary.shares.len() > MOST_LISTED {
+        writeln!(out, "{:>8}  more in the report", summary.shares.len() - MOST_LISTED)?;
     }
     Ok(())
 }

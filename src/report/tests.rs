@@ -12,6 +12,7 @@ use crate::exchange::ExchangeId;
 use crate::http::RequestHead;
 use crate::record::{CaptureTotals, Finished, Mode, Reader, Redactor, Row, Run, Writer, samples};
 use crate::replay::{Failure, Outcome, SkipReason};
+use crate::route::{ShareCount, Standing};
 
 const FILES: [&str; 6] =
     ["report.html", "summary.json", "summary.md", "exchanges.csv", "differences.csv", "junit.xml"];
@@ -44,6 +45,14 @@ fn finished() -> Finished {
         },
         anomalies: BTreeMap::from([("obs-fold".to_owned(), 2), ("mid-connection".to_owned(), 1)]),
         broken_off: None,
+        shares: vec![ShareCount {
+            rule: "shop http[0]".to_owned(),
+            standing: Standing::Shadow,
+            destination: "shop/v2".to_owned(),
+            expected: 0.25,
+            requests: 120,
+            picked: 31,
+        }],
         gave_up: None,
     }
 }

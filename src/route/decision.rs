@@ -47,7 +47,7 @@ pub struct Destination {
 }
 
 /// What the rules say about one request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
     /// The rule that matched, as the report names it; where none did, the document, or nothing.
     pub rule: Arc<str>,

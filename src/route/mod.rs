@@ -25,6 +25,7 @@ mod request;
 mod rule;
 mod rules;
 pub mod sampling;
+mod shares;
 mod table;
 mod yaml;
 
@@ -41,4 +42,5 @@ pub use request::{RequestFacts, Target, Vantage};
 pub use rule::{Action, Forward, Mirror, Order, Part, Primary, Rule, RuleSet};
 pub use rules::{MOST_BYTES, Rules};
 pub use sampling::{Draw, Draws, Percent, PercentError, Purpose, Sampling, Share};
+pub use shares::{ShareCount, Shares, Standing};
 pub use table::{Miss, RouteTable, Search, Setup};
