@@ -434,7 +434,7 @@ fn a_request_that_thousands_overtake_is_still_told_in_its_place() {
             told.push(exchange.ordinal);
         }
     });
-    let mut finish = |sequencer: &mut Sequencer<_>, start, ordinal| {
+    let finish = |sequencer: &mut Sequencer<_>, start, ordinal| {
         sequencer.finished(start, Some(Exchange { ordinal, ..exchange.clone() }));
     };
     let slow = sequencer.began(Timestamp::from_nanos(0));

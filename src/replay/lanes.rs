@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn pooled_connections_go_from_lane_to_lane_and_outlive_them() {
-        let mut lanes = Lanes::pooled(2);
+        let mut lanes = Lanes::<(), u32>::pooled(2);
         assert_eq!(lanes.park(key(1), 1), None);
         assert_eq!(lanes.park(key(2), 2), None);
         assert_eq!(lanes.park(key(3), 3), Some(1), "one too many");
