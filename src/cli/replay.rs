@@ -164,9 +164,10 @@ fn planning(args: &Replay, table: RouteTable, targets: &[(String, Target)]) -> a
     let own = edits.own(&table)?;
     let mut edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
     edits.credentials = config::credentials(&args.choice.credentials)?;
-    let captured = match args.target.allow_captured_server {
-        true => Vec::new(),
-        false => targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect(),
+    let captured = if args.target.allow_captured_server {
+        Vec::new()
+    } else {
+        targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect()
     };
     Ok(Planning {
         choice: choice(&args.choice, args.target.seed)?,

@@ -30,7 +30,9 @@ pub(super) fn run(args: &Route, global: &Global) -> anyhow::Result<Exit> {
         |warning: &&Warning| !args.setup.endpoint.is_empty() || !warning.text.contains("--endpoint");
     let warnings: Vec<_> =
         explainer.routing.warnings.iter().filter(is_told).map(ToString::to_string).collect();
-    warnings.iter().for_each(|warning| terminal::say(global, format_args!("warning: {warning}")));
+    for warning in &warnings {
+        terminal::say(global, format_args!("warning: {warning}"));
+    }
     let mut out = BufWriter::new(terminal::stdout(global.color));
     let manner = Manner { seed: args.seed, sampling: args.setup.sampling.into(), json };
     let done = if args.capture.is_empty() {
@@ -43,7 +45,9 @@ pub(super) fn run(args: &Route, global: &Global) -> anyhow::Result<Exit> {
     let done = done.and_then(|broken_off| out.flush().map(|()| broken_off));
     match done {
         Ok(broken_off) => {
-            broken_off.iter().for_each(|what| exit::complain(what));
+            for what in &broken_off {
+                exit::complain(what);
+            }
             Ok(if broken_off.is_empty() { Exit::Pass } else { Exit::Inconclusive })
         }
         Err(error) => {
@@ -77,8 +81,8 @@ fn request(args: &Route) -> Result<Option<RequestHead>, ConfigError> {
     let mut lines = String::new();
     for field in &args.header {
         let parsed: route::Field = config::parse("--header", field)?;
-        lines +=
-            &format!("{}: {}\r\n", parsed.name, field.split_once(':').map_or("", |(_, value)| value.trim()));
+        let value = field.split_once(':').map_or("", |(_, value)| value.trim());
+        lines.extend([parsed.name.as_str(), ": ", value, "\r\n"]);
     }
     let has_host = args.header.iter().any(|field| field.to_ascii_lowercase().starts_with("host:"));
     let host = if has_host { String::new() } else { format!("Host: {host}\r\n") };

@@ -133,7 +133,9 @@ fn envoys_own(rule: RuleEdits<'_>, head: &RequestHead) -> FieldEdits {
     let mut fields = FieldEdits::default();
     let mut set = |name: &str, value: Vec<u8>| {
         let field = name.parse().ok().and_then(|name| Field::new(name, value).ok());
-        field.into_iter().for_each(|field| fields.set(field));
+        if let Some(field) = field {
+            fields.set(field);
+        }
     };
     if rule.target.is_some() {
         let captured = Target::new(head.target());
@@ -356,8 +358,12 @@ mod tests {
 
     fn edits(set: &[&str], remove: &[&str], as_envoy: bool) -> HeadEdits {
         let mut fields = FieldEdits::default();
-        remove.iter().for_each(|name| fields.remove(name.parse().unwrap()));
-        set.iter().for_each(|field| fields.set(field.parse().unwrap()));
+        for name in remove {
+            fields.remove(name.parse().unwrap());
+        }
+        for field in set {
+            fields.set(field.parse().unwrap());
+        }
         HeadEdits { host: HostEdit::None, as_envoy, fields, credentials: Credentials::Pass }
     }
 

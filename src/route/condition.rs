@@ -54,9 +54,10 @@ pub(super) enum Whole {
 pub(super) fn compile(source: &str, whole: Whole) -> Result<regex::bytes::Regex, String> {
     let mut text = String::with_capacity(source.len());
     for byte in source.bytes() {
-        match byte.is_ascii() {
-            true => text.push(char::from(byte)),
-            false => text += &format!("\\x{byte:02x}"),
+        if byte.is_ascii() {
+            text.push(char::from(byte));
+        } else {
+            text.extend(["\\x", &format!("{byte:02x}")]);
         }
     }
     let build = |text: &str| {
@@ -242,9 +243,9 @@ impl Condition {
     #[must_use]
     pub fn observed(&self, request: &RequestFacts<'_>, vantage: &Vantage, gateway: &str) -> String {
         let text = |value: &[u8]| format!("{:?}", String::from_utf8_lossy(value));
-        let all = |values: Vec<Cow<'_, [u8]>>| match values.is_empty() {
-            true => "absent".to_owned(),
-            false => values.iter().map(|value| text(value)).collect::<Vec<_>>().join(" and "),
+        let all = |values: Vec<Cow<'_, [u8]>>| match &values[..] {
+            [] => "absent".to_owned(),
+            values => values.iter().map(|value| text(value)).collect::<Vec<_>>().join(" and "),
         };
         match self {
             Self::Path(_) => text(&request.target.matched_path()),

@@ -248,10 +248,9 @@ impl PathRewrite {
         let matched = path.and_then(|path| path.matched(old)).unwrap_or(old.len()).min(old.len());
         let after = &old[matched..];
         let new = match self {
-            Self::Matched(text) => [text.as_bytes(), after].concat(),
             Self::Full(text) => text.as_bytes().to_vec(),
             Self::Elements(text) if text.is_empty() && after.is_empty() => b"/".to_vec(),
-            Self::Elements(text) => [text.as_bytes(), after].concat(),
+            Self::Matched(text) | Self::Elements(text) => [text.as_bytes(), after].concat(),
             Self::Regex(regex, substitution) => substitution.replace_all(regex, old),
         };
         // A request line needs a target.

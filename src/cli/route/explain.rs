@@ -134,16 +134,17 @@ impl Explainer {
         let captured = forward.primaries.iter().find(|primary| primary.part == Part::Captured);
         let source = captured.or(forward.primaries.first());
         for mirror in &forward.mirrors {
-            let when = match mirror.share.fraction() >= 1.0 {
-                true => "always".to_owned(),
-                false => format!("R mod {} < {}", mirror.share.denominator, mirror.share.numerator),
+            let when = if mirror.share.fraction() >= 1.0 {
+                "always".to_owned()
+            } else {
+                format!("R mod {} < {}", mirror.share.denominator, mirror.share.numerator)
             };
             let sent = self.head(head, forward, source, path, &mirror.to, &self.edits);
             choices.push(Choice {
                 share: mirror.share.fraction(),
                 when,
                 endpoint: mirror.place.and_then(|place| self.url(place)),
-                ..self.choice(Standing::Shadow, &mirror.to, head, sent)
+                ..self.choice(Standing::Shadow, &mirror.to, head, &sent)
             });
         }
         choices
@@ -169,12 +170,12 @@ impl Explainer {
                 self.head(head, forward, Some(primary), path, &primary.to, &self.edits.keeping_host())
             }
         };
-        let choice = self.choice(standing, &primary.to, head, sent);
+        let choice = self.choice(standing, &primary.to, head, &sent);
         Choice { share, when, endpoint: place.and_then(|place| self.url(place)), ..choice }
     }
 
-    fn choice(&self, standing: Standing, to: &Address, head: &RequestHead, sent: Vec<u8>) -> Choice {
-        let (head, captured) = (lines(&sent), lines(head.raw()));
+    fn choice(&self, standing: Standing, to: &Address, head: &RequestHead, sent: &[u8]) -> Choice {
+        let (head, captured) = (lines(sent), lines(head.raw()));
         Choice {
             standing: standing.name(),
             destination: to.name.to_string(),
