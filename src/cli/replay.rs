@@ -11,12 +11,12 @@ use tokio::runtime::Runtime;
 use super::args::{Global, Replay};
 use super::progress::Display;
 use super::signals::Signals;
-use super::{Exit, exit, terminal};
+use super::{Exit, exit, report, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config::{self, Target};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
-use crate::record::{Mode, Redactor, Run};
+use crate::record::{Mode, Run};
 use crate::replay::Planner;
 use crate::replay::client::{Client, Limits};
 use crate::replay::clock::Clock;
@@ -31,11 +31,16 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     let inputs = config::inputs(&args.reading.captures);
     let job = job(args, clock, &inputs)?;
     if args.output.no_redact {
-        terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+        terminal::warn(
+            "SECRETS WILL BE KEPT: credentials, cookies and tokens go into the recording and every report as they are \
+             (--no-redact).",
+        );
     }
     let folder = job.folder.clone();
     let outcome = carry_out(job, global)?;
-    conclude(&outcome, &folder, global)
+    let exit = conclude(&outcome, &folder, global)?;
+    report::annotate(&outcome.summary, args.output.annotations)?;
+    Ok(exit)
 }
 
 /// What was typed, as the pipeline takes it.
@@ -72,21 +77,12 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
         guard: (!args.target.allow_captured_server).then(Guard::default),
         settings,
         clock,
-        redactor: redactor(args.output.no_redact)?,
+        redactor: if args.output.no_redact { None } else { report::redactor(&args.output.redact_also)? },
         folder: args.output.out.clone().unwrap_or_else(|| {
             config::default_folder(args.reading.captures.first().map_or("", String::as_str), clock.now())
         }),
         gate: Gate::default(),
     })
-}
-
-fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
-    if keep_secrets {
-        return Ok(None);
-    }
-    let refused =
-        || RunError::System { what: "randomness", source: std::io::Error::other("no random bytes") };
-    Redactor::random().ok_or_else(refused).map(Some)
 }
 
 /// The options that shape what is sent and compared, for the report. Header values may be secrets and
@@ -110,6 +106,8 @@ fn options(args: &Replay) -> Vec<String> {
     options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
     options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
     options.extend(args.target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
+    // The words themselves may tell a secret.
+    options.extend((!args.output.redact_also.is_empty()).then(|| "--redact-also".to_owned()));
     options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
     options
 }

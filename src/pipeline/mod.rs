@@ -2,7 +2,7 @@
 //!
 //! [`Reading`] runs the stages from packets to exchanges, in the caller's thread and in one pass.
 //! `run` is a whole replay: reading in a thread of its own, sending on the runtime, judging as
-//! outcomes come. `report` judges the rows of a recording again, through the same code. Both need the
+//! outcomes come. `Rendering` judges the rows of recordings again, through the same code. Both need the
 //! feature `cli`; reading does not.
 
 #[cfg(feature = "cli")]
@@ -27,6 +27,6 @@ pub use feed::Progress;
 pub use judging::judged;
 pub use reading::{Account, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
-pub use report::{RECORDING, report};
+pub use report::{RECORDING, Rendering};
 #[cfg(feature = "cli")]
 pub use run::{Job, RunOutcome, run};

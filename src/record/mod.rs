@@ -8,6 +8,7 @@
 
 mod line;
 mod reader;
+mod recordings;
 pub mod redact;
 mod run;
 #[cfg(test)]
@@ -18,7 +19,8 @@ mod writer;
 use std::path::PathBuf;
 
 pub use reader::{Loss, Reader};
-pub use redact::Redactor;
+pub use recordings::Recordings;
+pub use redact::{Also, AlsoError, Redactor};
 pub use run::{CaptureTotals, Finished, Mode, Run};
 pub use text::Text;
 pub use writer::{RowKey, Writer};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::redact::without_secrets;
 use crate::anomaly::AnomalyCounts;
 use crate::time::Timestamp;
 
@@ -53,6 +54,20 @@ pub struct Run {
     pub options: Vec<String>,
 }
 
+impl Run {
+    /// The same without what may be a secret in the user's words, such as the password in a capture's address.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        let words = self.captures.iter_mut().chain(self.targets.values_mut()).chain(&mut self.options);
+        words.for_each(strip);
+        self
+    }
+}
+
+fn strip(word: &mut String) {
+    *word = without_secrets(word).into_owned();
+}
+
 /// What the capture held in total.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureTotals {
@@ -89,6 +104,13 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// The same without what may be a secret in the names of captures.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.capture.files.iter_mut().chain(&mut self.broken_off).for_each(strip);
+        self
+    }
+
     /// The account of anomalies as this line holds it.
     #[must_use]
     pub fn anomalies_of(counts: &AnomalyCounts) -> BTreeMap<String, u64> {

@@ -47,7 +47,7 @@ impl Writer {
         make_private_folder(folder)?;
         let (path, file) = create_segment(folder, 1)?;
         let mut writer = Self::at(folder, path, file, 1, 0)?;
-        writer.line(&Line::Run { format: FORMAT, run: run.clone() })?;
+        writer.line(&Line::Run { format: FORMAT, run: run.clone().without_secrets() })?;
         writer.flush()?;
         Ok(writer)
     }
@@ -134,7 +134,7 @@ impl Writer {
     /// # Errors
     /// When it cannot be written.
     pub fn finish(mut self, finished: &Finished) -> Result<(), RecordError> {
-        self.line(&Line::Finished(finished.clone()))?;
+        self.line(&Line::Finished(finished.clone().without_secrets()))?;
         self.flush()?;
         self.file.sync_all().map_err(RecordError::io("write", &self.path))
     }

@@ -16,7 +16,9 @@
 //! | `v1_bytes`, `v2_bytes` | entity bytes of the answer, after de-chunking and before content-decoding |
 //!
 //! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
-//! exchanges' ids separated by spaces.
+//! exchanges' ids separated by spaces, and `standing` empty without `--against`.
+//!
+//! [`EXCHANGE_SCHEMA`](super::EXCHANGE_SCHEMA) says the same in a form that programs check.
 //!
 //! A cell that a spreadsheet would take for a formula gets an apostrophe in front.
 
@@ -25,7 +27,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::route::route_of;
-use super::summary::Summary;
+use super::summary::{Standing, Summary};
 use super::tally::{Judged, v1_latency, v2_latency, v2_response};
 use crate::diff::Difference;
 use crate::http::Response;
@@ -53,7 +55,7 @@ const EXCHANGE_COLUMNS: [&str; 18] = [
     "v2_bytes",
 ];
 
-const DIFFERENCE_COLUMNS: [&str; 12] = [
+const DIFFERENCE_COLUMNS: [&str; 13] = [
     "fingerprint",
     "class",
     "host",
@@ -66,6 +68,7 @@ const DIFFERENCE_COLUMNS: [&str; 12] = [
     "v1_example",
     "v2_example",
     "exchanges",
+    "standing",
 ];
 
 /// Writes rows as they come.
@@ -134,6 +137,7 @@ pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()>
             d.v1_example.clone().unwrap_or_default(),
             d.v2_example.clone().unwrap_or_default(),
             d.exchanges.join(" "),
+            d.standing.map(Standing::name).unwrap_or_default().to_owned(),
         ];
         csv.write_record(cells.iter().map(|cell| inert(cell).into_owned()))?;
     }

@@ -7,6 +7,7 @@ use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
 use super::route::route_of;
 use super::summary::{DistinctDifference, Exchanges, RouteSummary, SCHEMA, StatusPair, Summary, Verdicts};
+use super::timeline::Counting;
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, NO_ANSWER, NOT_JUDGED};
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::exchange::ExchangeId;
@@ -22,6 +23,8 @@ const EXAMPLES: usize = 5;
 const MOST_ROUTES: usize = 500;
 /// Pairs of statuses told apart for each route.
 const MOST_STATUS_PAIRS: usize = 64;
+/// Routes, the busiest first, whose distribution of latencies is kept.
+const MOST_DISTRIBUTIONS: usize = 48;
 /// The name of the routes that are not told apart.
 const OTHER_ROUTES: &str = "(other routes)";
 
@@ -47,6 +50,7 @@ pub struct Tally {
     routes: HashMap<(String, String), Route>,
     latency: Pair,
     lateness: Gathered,
+    timeline: Counting,
     /// What the first attempt said that came to no connection.
     unreached: Option<String>,
 }
@@ -86,7 +90,8 @@ impl Tally {
             differences_beyond: 0,
             routes: HashMap::new(),
             latency: Pair::new(3),
-            lateness: Gathered::new(3),
+            lateness: Gathered::new(2),
+            timeline: Counting::default(),
             unreached: None,
         }
     }
@@ -99,13 +104,16 @@ impl Tally {
         let route_name = route_of(&row.exchange.request.head);
         let route = route_entry(&mut self.routes, row, &route_name);
         route.captured += 1;
+        let at = row.exchange.request.first_byte;
         if let Outcome::Skipped(reason) = &row.outcome {
+            self.timeline.add(at, None);
             *self.exchanges.skipped.entry(reason.name().to_owned()).or_default() += 1;
             return;
         }
         let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
         self.exchanges.replayed += 1;
         self.verdicts.count(verdict);
+        self.timeline.add(at, Some(verdict));
         route.verdicts.count(verdict);
         route.count_statuses(row);
         if let Some((v1, v2)) = both_latencies(row) {
@@ -198,6 +206,7 @@ impl Tally {
             capture: finished.map(|f| f.capture.clone()).unwrap_or_default(),
             broken_off: finished.and_then(|f| f.broken_off.clone()),
             requests: self.requests.len() as u64,
+            requests_digest: digest(&self.requests),
             differences: ranked(self.differences, self.verdicts.compared()),
             exchanges: self.exchanges,
             verdicts: self.verdicts,
@@ -206,11 +215,14 @@ impl Tally {
             differences_beyond: self.differences_beyond,
             routes: by_size(self.routes),
             latency: self.latency.latency_with_distribution(),
-            lateness: self.lateness.quantiles(),
+            lateness: self.lateness.lateness(),
+            timeline: self.timeline.timeline(),
+            against: None,
             verdict,
             reasons,
             anomalies: finished.map(|f| f.anomalies.clone()).unwrap_or_default(),
             losses: losses.iter().map(ToString::to_string).collect(),
+            notes: Vec::new(),
         }
     }
 }
@@ -316,6 +328,7 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
             v1_example: counted.first.v1,
             v2_example: counted.first.v2,
             exchanges: counted.exchanges.iter().map(ToString::to_string).collect(),
+            standing: None,
         })
         .collect();
     ranked.sort_by(|a, b| {
@@ -329,9 +342,15 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
 }
 
 fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
-    let mut routes: Vec<_> = routes
+    let mut routes: Vec<_> = routes.into_iter().collect();
+    routes.sort_by(|(a_name, a), (b_name, b)| b.captured.cmp(&a.captured).then_with(|| a_name.cmp(b_name)));
+    let latency = |n: usize, pair: &Pair| {
+        if n < MOST_DISTRIBUTIONS { pair.latency_with_distribution() } else { pair.latency() }
+    };
+    routes
         .into_iter()
-        .map(|((host, name), route)| RouteSummary {
+        .enumerate()
+        .map(|(n, ((host, name), route))| RouteSummary {
             host,
             route: name,
             rule: route.rule,
@@ -339,13 +358,15 @@ fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
             replayed: route.verdicts.in_all(),
             verdicts: route.verdicts,
             statuses: statuses(&route.statuses),
-            latency: route.latency.latency(),
+            latency: latency(n, &route.latency),
         })
-        .collect();
-    routes.sort_by(|a, b| {
-        b.captured.cmp(&a.captured).then_with(|| (&a.host, &a.route).cmp(&(&b.host, &b.route)))
-    });
-    routes
+        .collect()
+}
+
+/// The sum of the ids' hashes: the same for the same requests in any order.
+fn digest(requests: &HashSet<ExchangeId, foldhash::fast::RandomState>) -> Fingerprint {
+    let hash = |id: &ExchangeId| xxhash_rust::xxh3::xxh3_64(&id.0.to_le_bytes());
+    Fingerprint(requests.iter().map(hash).fold(0, u64::wrapping_add))
 }
 
 fn statuses(counts: &HashMap<(Option<u16>, Option<u16>), u64>) -> Vec<StatusPair> {

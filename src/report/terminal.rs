@@ -7,13 +7,13 @@ use anstyle::{AnsiColor, Style};
 
 use crate::diff::Class;
 
-use super::summary::{DistinctDifference, Judgement, Summary};
-use super::visible::{excerpt, visible};
+use super::summary::{Against, DistinctDifference, Judgement, Standing, Summary};
+use super::visible::{excerpt, visible, without_commands};
 use super::words::Reasons;
 use super::{ms, percent};
 
 /// Distinct differences that are shown; the others are counted.
-const MOST_LISTED: usize = 8;
+const MOST_LISTED: usize = 5;
 
 /// How to write for the terminal at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub fn terminal(summary: &Summary, report: &str, screen: Screen) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = write(&mut out, summary, report, screen);
-    out
+    without_commands(&out).into_owned()
 }
 
 fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> fmt::Result {
@@ -52,6 +52,13 @@ fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> f
         Judgement::Inconclusive => ("INCONCLUSIVE", UNSURE),
     };
     writeln!(out, "{}  {}", screen.paint(style, word), reasons(summary))?;
+    if summary.keeps_secrets() {
+        let line = "SECRETS ARE KEPT in the recording and the reports (--no-redact)";
+        writeln!(out, "{}", screen.paint(BAD, line))?;
+    }
+    for note in &summary.notes {
+        writeln!(out, "{}", screen.paint(FAINT, &excerpt(note, 400)))?;
+    }
     coverage(out, summary, screen)?;
     differences(out, summary, screen)?;
     latency(out, summary)?;
@@ -65,7 +72,7 @@ fn reasons(summary: &Summary) -> String {
 }
 
 impl Screen {
-    fn paint(self, style: Style, text: &str) -> String {
+    pub(super) fn paint(self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
@@ -102,6 +109,15 @@ fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Resu
     for d in counted.iter().take(MOST_LISTED) {
         difference(out, d, screen)?;
     }
+    if let Some(against) = &summary.against {
+        let Against { run, new, known, gone, .. } = against;
+        writeln!(
+            out,
+            "          against {}: {new} new, {known} known, {} gone",
+            excerpt(run, 200),
+            gone.len()
+        )?;
+    }
     if counted.len() > MOST_LISTED {
         writeln!(out, "{:>8}  more in the report", counted.len() - MOST_LISTED)?;
     }
@@ -124,7 +140,7 @@ fn not_counted(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Resu
     Ok(())
 }
 
-const fn why_not(class: Class) -> &'static str {
+pub(super) const fn why_not(class: Class) -> &'static str {
     match class {
         Class::Confirmed | Class::Unverified => "counts",
         Class::Drift => "v1, asked now, answers like v2",
@@ -138,7 +154,8 @@ const fn why_not(class: Class) -> &'static str {
 fn difference(out: &mut String, d: &DistinctDifference, screen: Screen) -> fmt::Result {
     let room = usize::from(screen.width.max(40)).saturating_sub(20);
     let path = if d.path.is_empty() { String::new() } else { format!(" {}", d.path) };
-    let what = format!("{}  {}{path}", d.route, d.layer.name());
+    let new = if d.standing == Some(Standing::New) { "NEW  " } else { "" };
+    let what = format!("{new}{}  {}{path}", d.route, d.layer.name());
     let count = screen.paint(BAD, &format!("{:>8}", d.count));
     writeln!(out, "{count}  {:>7}  {}", percent(d.share), excerpt(&what, room))?;
     let half = room.saturating_sub(24) / 2;
