@@ -1,13 +1,28 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
+mod care;
+mod choice;
+mod routes;
+mod schedule;
+mod target;
+
 use std::path::PathBuf;
 
 use crate::config::{self, ConfigError};
 use crate::http::Options;
 use crate::pipeline::ReadingOptions;
+use crate::replay::clock::Clock;
 use crate::stream::Limits;
+use crate::time::parse_duration;
+
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use care::{Care, PreviewFormat};
+pub(super) use choice::Choice;
+pub(super) use routes::{RouteArgs, Sampling, SetupArgs};
+pub(super) use schedule::Schedule;
+pub(super) use target::TargetArgs;
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -42,6 +57,7 @@ Examples:
   shadowcap demo
   shadowcap inspect captures/httpbin-v1.pcap
   shadowcap replay captures/httpbin-v1.pcap --to http://127.0.0.1:8080
+  shadowcap compare captures/envoy-mirror.pcap
   shadowcap report reports/httpbin-v1-20261122T120750Z
 
 Exit status:
@@ -79,6 +95,8 @@ pub(super) enum Command {
     Inspect(Box<Inspect>),
     /// Send a capture's requests to v2 and report how its answers differ from v1's.
     Replay(Box<Replay>),
+    /// Judge what a mesh has mirrored already: both sides are in the capture.
+    Compare(Box<Compare>),
     /// Diff and render again from a run's recording, sending nothing.
     Report(Report),
     /// Print the man page.
@@ -140,6 +158,12 @@ impl Reading {
             limits: Limits { memory: self.memory },
         })
     }
+
+    /// The options that choose among the packets, for the report.
+    pub(super) fn words(&self) -> impl Iterator<Item = String> {
+        let filter = self.bpf.iter().map(|filter| format!("--bpf {filter}"));
+        filter.chain(self.port.iter().map(|port| format!("--port {port}")))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -177,9 +201,19 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) target: Target,
     #[command(flatten)]
+    pub(super) connecting: TargetArgs,
+    #[command(flatten)]
+    pub(super) routes: RouteArgs,
+    #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]
+    pub(super) choice: Choice,
+    #[command(flatten)]
     pub(super) pace: Pace,
+    #[command(flatten)]
+    pub(super) schedule: Schedule,
+    #[command(flatten)]
+    pub(super) care: Care,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -188,17 +222,19 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   shadowcap replay yesterday.pcap --to http://v2.staging:8080
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
+  shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --dry-run
+  shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --methods safe
   kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
     shadowcap replay - --to http://127.0.0.1:8080";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(super) struct Target {
-    /// Where v2 is: `http://HOST[:PORT]`.
-    #[arg(long, value_name = "URL")]
-    pub(super) to: String,
+    /// Where v2 is: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/PATH`.
+    #[arg(long, value_name = "URL", required_unless_present = "files", conflicts_with = "files")]
+    pub(super) to: Option<String>,
     /// Send this percentage of the requests; which ones follows from the seed.
-    #[arg(long, value_name = "PERCENT", default_value = "100")]
+    #[arg(long, value_name = "PERCENT", default_value = "100", conflicts_with = "files")]
     pub(super) percent: String,
     /// Chooses which requests a percentage contains; the same seed chooses the same.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
@@ -211,20 +247,24 @@ pub(super) struct Target {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is sent")]
 pub(super) struct Edits {
-    /// What is added to the Host, before its port; `none` leaves it as captured.
-    #[arg(long, value_name = "TEXT", default_value = "-shadow", allow_hyphen_values = true)]
-    pub(super) host_suffix: String,
+    /// What is added to the Host, before its port; `none` leaves it as captured [default: -shadow].
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) host_suffix: Option<String>,
     /// Send this Host in place of the captured one.
     #[arg(long, value_name = "HOST", conflicts_with = "host_suffix")]
     pub(super) host: Option<String>,
+    /// Leave the Host to what this version of Istio does by default: from 1.28 on nothing is added to it.
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["host", "host_suffix"])]
+    pub(super) istio: Option<String>,
     /// Add what Envoy adds to a mirrored request: x-envoy-internal and x-forwarded-for.
     #[arg(long)]
     pub(super) as_envoy: bool,
-    /// Set a header field, replacing those of that name; may be given several times.
-    #[arg(long, value_name = "NAME: VALUE")]
+    /// Set a header field, replacing those of that name, for all destinations or for one of the rules; may be given
+    /// several times.
+    #[arg(long, value_name = "[DESTINATION=]NAME: VALUE")]
     pub(super) set_header: Vec<String>,
-    /// Leave out all header fields of that name; may be given several times.
-    #[arg(long, value_name = "NAME")]
+    /// Leave out all header fields of that name, for all destinations or for one; may be given several times.
+    #[arg(long, value_name = "[DESTINATION=]NAME")]
     pub(super) remove_header: Vec<String>,
 }
 
@@ -237,7 +277,7 @@ pub(super) struct Pace {
     /// How many requests may be waiting for their answers at once.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(super) concurrency: u32,
-    /// How long v2 may take for a whole answer, and to accept a connection, such as 500ms or 30s.
+    /// How long v2 may take for a whole answer, such as 500ms or 30s.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub(super) timeout: std::time::Duration,
 }
@@ -270,6 +310,53 @@ pub(super) enum ExportFormat {
     Har,
     Ndjson,
     Csv,
+}
+
+impl Output {
+    /// The run's folder.
+    pub(super) fn folder(&self, reading: &Reading, clock: Clock) -> PathBuf {
+        let first = reading.captures.first().map_or("", String::as_str);
+        self.out.clone().unwrap_or_else(|| config::default_folder(first, clock.now()))
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
+pub(super) struct Compare {
+    #[command(flatten)]
+    pub(super) reading: Reading,
+    #[command(flatten)]
+    pub(super) mirroring: Mirroring,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  shadowcap compare captures/envoy-mirror.pcap
+  shadowcap compare 'rotated/*.pcap*' --window 30s
+  shadowcap compare captures/envoy-mirror.pcap --shadow-server :8002
+
+Primary and shadow are paired by their x-request-id, method and target, or, where
+they have no id, by method, target, host and body, and nearness in time. A row is
+a pair; what stays alone is counted with its reason.";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How the mesh mirrored")]
+pub(super) struct Mirroring {
+    /// What the mesh adds to the Host of a shadow, before its port [default: -shadow]. With `none`, a shadow is known
+    /// by --shadow-server, or by what the proxy adds to its headers.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) host_suffix: Option<String>,
+    /// The mesh's version of Istio, in place of --host-suffix: from 1.28 on nothing is added to the Host.
+    #[arg(long, value_name = "VERSION", conflicts_with = "host_suffix")]
+    pub(super) istio: Option<String>,
+    /// A server that gets shadows: ADDRESS, ADDRESS:PORT or :PORT; may be given several times.
+    #[arg(long, value_name = "SERVER")]
+    pub(super) shadow_server: Vec<String>,
+    /// How far apart primary and shadow may begin in the capture, such as 500ms or 30s.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    pub(super) window: std::time::Duration,
 }
 
 #[derive(Debug, Args)]
@@ -324,24 +411,6 @@ fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(|| "the size does not fit into 64 bits".to_owned())
 }
 
-/// A number with a unit: ms, s, m or h; seconds without one.
-fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        unit => return Err(format!("`{unit}` is no unit of time; use ms, s, m or h")),
-    };
-    let number: f64 =
-        digits.trim().parse().map_err(|_| "a duration is a number and a unit, such as 30s".to_owned())?;
-    match std::time::Duration::try_from_secs_f64(number * factor) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("a duration is more than zero".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,19 +428,6 @@ mod tests {
         }
         for text in ["", "MiB", "-1", "1.5GB", "9x", "99999999999GiB"] {
             assert!(parse_size(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_have_units_and_are_positive() {
-        use std::time::Duration;
-        for (text, millis) in
-            [("500ms", 500), ("30s", 30_000), ("2", 2000), ("1.5m", 90_000), ("1h", 3_600_000)]
-        {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "0s", "-1s", "inf", "NaN", "3 days", "1e30h"] {
-            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::{ExitCode, Termination};
 
 use crate::capture::CaptureError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, RulesFault};
 use crate::pipeline::RunError;
 use crate::record::RecordError;
 use crate::record::redact::without_secrets;
@@ -62,16 +62,30 @@ pub(super) fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "error: {message}");
 }
 
+/// Says on stderr what the user has to know before the run, even where the program is told to be quiet.
+pub(super) fn warn(message: &str) {
+    let _ = writeln!(io::stderr(), "WARNING: {}", without_commands(&visible(&without_secrets(message))));
+}
+
 fn status(error: &anyhow::Error) -> Exit {
+    if matches!(error.downcast_ref(), Some(RunError::Stopped)) {
+        return Exit::Interrupted;
+    }
     let usage = match error.downcast_ref::<RunError>() {
         Some(
             RunError::CapturedServer(_)
             | RunError::CapturedServerMet { .. }
             | RunError::Folder { .. }
+            | RunError::OtherRun { .. }
+            | RunError::Metrics { .. }
             | RunError::Record(RecordError::Exists(_)),
         ) => true,
         Some(_) => false,
-        None => error.is::<ConfigError>() || error.downcast_ref().is_some_and(is_misnamed),
+        None => {
+            error.is::<ConfigError>()
+                || error.is::<RulesFault>()
+                || error.downcast_ref().is_some_and(is_misnamed)
+        }
     };
     if usage { Exit::Usage } else { Exit::Inconclusive }
 }

@@ -4,18 +4,17 @@ use std::io::{self, BufWriter, Write as _};
 
 use anyhow::Context as _;
 
-use super::args::{Annotations, ExportFormat, Global, Report};
-use super::{Exit, terminal};
+use super::args::{Annotations, ExportFormat, Global, Output, Report};
+use super::{Exit, exit, terminal};
 use crate::config::{self, ConfigError};
-use crate::exchange::ExchangeId;
 use crate::pipeline::{Rendering, RunError};
-use crate::record::Redactor;
+use crate::record::{Redactor, RequestName};
 use crate::report::{self, Export, Format, Gate, Summary};
 
 pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
     let redactor = match args.redact_also.as_slice() {
         [] => None,
-        words => redactor(words)?,
+        words => Some(random(words)?),
     };
     let rendering =
         Rendering { runs: args.run.clone(), against: args.against.clone(), redactor, gate: Gate::default() };
@@ -45,11 +44,24 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
     Ok(if stopped { Exit::Interrupted } else { summary.verdict.into() })
 }
 
+/// What takes secrets out of what is kept; `None` where the user wants them kept.
+pub(super) fn redactor(output: &Output) -> anyhow::Result<Option<Redactor>> {
+    if output.no_redact { Ok(None) } else { random(&output.redact_also).map(Some) }
+}
+
+/// Says loudly what `--no-redact` means.
+pub(super) fn warn_of_secrets() {
+    exit::warn(
+        "SECRETS WILL BE KEPT: credentials, cookies and tokens go into the recording and every report as they are \
+         (--no-redact)",
+    );
+}
+
 /// A redactor that also takes out what the user names.
-pub(super) fn redactor(also: &[String]) -> anyhow::Result<Option<Redactor>> {
+fn random(also: &[String]) -> anyhow::Result<Redactor> {
     let also = config::redact_also(also)?;
     let refused = || RunError::System { what: "randomness", source: io::Error::other("no random bytes") };
-    Ok(Some(Redactor::random().ok_or_else(refused)?.also(also)))
+    Ok(Redactor::random().ok_or_else(refused)?.also(also))
 }
 
 /// Prints what a pipeline's runner is told, where that is wanted.
@@ -64,12 +76,12 @@ pub(super) fn annotate(summary: &Summary, annotations: Option<Annotations>) -> a
 
 /// Prints the rows of one exchange.
 fn show(rendering: &Rendering, id: &str, global: &Global) -> anyhow::Result<Exit> {
-    let wanted: ExchangeId = config::parse("--show", id)?;
+    let wanted: RequestName = config::parse("--show", id)?;
     let mut recordings = rendering.open()?;
     let targets = recordings.run().targets.clone();
     let (mut out, mut shown) = (String::new(), 0);
     while let Some((row, judged)) = rendering.next(&mut recordings)? {
-        if row.exchange.id == wanted {
+        if row.request_name() == wanted {
             let base = targets.get(&row.destination).map(String::as_str);
             out += if shown > 0 { "\n" } else { "" };
             out += &report::show(&row, judged.as_ref(), base, terminal::screen());

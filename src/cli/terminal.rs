@@ -10,8 +10,8 @@ use super::args::{Color, Global};
 use crate::report::{self, Screen, Summary};
 
 /// Standard output that takes ANSI styles and drops them where they are not wanted.
-pub(super) fn stdout(color: Color) -> anstream::AutoStream<io::StdoutLock<'static>> {
-    anstream::AutoStream::new(io::stdout().lock(), choice(color))
+pub(super) fn stdout(color: Color) -> anstream::AutoStream<io::Stdout> {
+    anstream::AutoStream::new(io::stdout(), choice(color))
 }
 
 /// Standard error, the same way.
@@ -39,11 +39,6 @@ pub(super) fn say(global: &Global, message: impl std::fmt::Display) {
 pub(super) fn screen() -> Screen {
     let width = if io::stdout().is_terminal() { console_width() } else { Screen::default().width };
     Screen { color: true, width }
-}
-
-/// Says something that must not be missed, even where the program is told to be quiet.
-pub(super) fn warn(message: &str) {
-    let _ = writeln!(io::stderr(), "warning: {message}");
 }
 
 /// Prints the summary of a run, and where its report lies, to standard output.

@@ -2,9 +2,12 @@
 //!
 //! [`Reading`] runs the stages from packets to exchanges, in the caller's thread and in one pass.
 //! `run` is a whole replay: reading in a thread of its own, sending on the runtime, judging as
-//! outcomes come. `Rendering` judges the rows of recordings again, through the same code. Both need the
+//! outcomes come. `compare` does without sending: it pairs the two sides of what a mesh has mirrored.
+//! `Rendering` judges the rows of recordings again, through the same code. These need the
 //! feature `cli`; reading does not.
 
+#[cfg(feature = "cli")]
+mod compare;
 #[cfg(feature = "cli")]
 mod error;
 #[cfg(feature = "cli")]
@@ -12,21 +15,43 @@ mod feed;
 #[cfg(feature = "cli")]
 mod judging;
 #[cfg(feature = "cli")]
+mod keeping;
+#[cfg(feature = "cli")]
+mod ledger;
+#[cfg(feature = "cli")]
+mod planning;
+#[cfg(feature = "cli")]
+mod preview;
+#[cfg(feature = "cli")]
+mod progress;
+#[cfg(feature = "cli")]
 mod reader;
 mod reading;
 #[cfg(feature = "cli")]
 mod report;
 #[cfg(feature = "cli")]
 mod run;
+#[cfg(feature = "cli")]
+mod sides;
 
+#[cfg(feature = "cli")]
+pub use compare::{Comparison, compare};
 #[cfg(feature = "cli")]
 pub use error::RunError;
 #[cfg(feature = "cli")]
-pub use feed::Progress;
-#[cfg(feature = "cli")]
 pub use judging::judged;
+#[cfg(feature = "cli")]
+pub use planning::Planning;
+#[cfg(feature = "cli")]
+pub use preview::{Previewed, preview};
+#[cfg(feature = "cli")]
+pub use progress::Progress;
+#[cfg(feature = "cli")]
+pub use reader::Repeat;
 pub use reading::{Account, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
 pub use report::{RECORDING, Rendering};
 #[cfg(feature = "cli")]
-pub use run::{Job, RunOutcome, run};
+pub use run::{Job, Resumption, RunOutcome, run};
+#[cfg(feature = "cli")]
+pub use sides::{ShadowServer, ShadowServerError, Sides};

@@ -24,8 +24,7 @@ pub struct ReadingOptions {
 /// [`Listener`] of each exchange.
 pub struct Reading<S, L: Listener> {
     source: S,
-    filter: Option<PacketFilter>,
-    ports: Vec<u16>,
+    options: ReadingOptions,
     decoder: Decoder,
     table: ConnectionTable<ExchangeReader<L>>,
     exchanges: ExchangeReader<L>,
@@ -77,12 +76,11 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     pub fn new(source: S, options: ReadingOptions, listener: L) -> Self {
         Self {
             source,
-            filter: options.filter,
-            ports: options.ports,
             decoder: Decoder::new(),
             table: ConnectionTable::new(options.limits),
             exchanges: ExchangeReader::new(options.bodies, listener),
             packets: PacketAccount::default(),
+            options,
         }
     }
 
@@ -93,12 +91,12 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     #[inline]
     pub fn step(&mut self) -> Result<bool, S::Error> {
         let Some(packet) = self.source.next_packet()? else { return Ok(false) };
-        if self.filter.as_mut().is_some_and(|filter| !filter.admits(&packet)) {
+        if self.options.filter.as_mut().is_some_and(|filter| !filter.admits(&packet)) {
             self.packets.count(PacketClass::Filtered);
             return Ok(true);
         }
         let class = match self.decoder.decode(&packet) {
-            Decoded::Segment(segment) if wanted(&self.ports, &segment) => {
+            Decoded::Segment(segment) if wanted(&self.options.ports, &segment) => {
                 self.table.push(&segment, &mut self.exchanges);
                 PacketClass::Used
             }
@@ -144,6 +142,11 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     #[must_use]
     pub fn source(&self) -> &S {
         &self.source
+    }
+
+    /// What was read from, and how, to read it once more.
+    pub fn into_parts(self) -> (S, ReadingOptions) {
+        (self.source, self.options)
     }
 
     /// Who is told of the exchanges.

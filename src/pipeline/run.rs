@@ -16,25 +16,25 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::RunError;
-use super::feed::{Feed, Halt, Pending, Progress};
+use super::feed::{Feed, Halt, Past};
 use super::judging::judged;
-use super::reader::{Read, spawn_reader};
+use super::keeping::{Judging, count_anomalies};
+use super::ledger::Ledger;
+use super::planning::{Lap, Planning};
+use super::progress::Progress;
+use super::reader::{Repeat, Source, spawn_reader};
 use super::reading::ReadingOptions;
-use super::report::RECORDING;
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
-use crate::diff::Verdict;
-use crate::record::{Finished, RecordError, Redactor, Row, Run, Writer};
+use crate::record::{Intents, RecordError, Redactor, Resuming, RowName, Run};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
-use crate::replay::guard::Guard;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
-use crate::replay::{Outcome, Planner};
-use crate::report::{Gate, ReportError, Reporter, Summary, visible};
-use crate::route::Mirror;
+use crate::replay::{Failure, Outcome};
+use crate::report::{Gate, Reporter, Summary};
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
-const WAITING: usize = 256;
+pub(super) const WAITING: usize = 256;
 
 /// What is to be done.
 pub struct Job {
@@ -44,12 +44,10 @@ pub struct Job {
     pub source: CaptureSet,
     /// Which are read, and what is kept.
     pub reading: ReadingOptions,
-    /// Which requests are sent.
-    pub mirror: Mirror,
-    /// What is sent.
-    pub planner: Planner,
-    /// Watches for traffic that was captured on its way to the target; `None` where any is allowed.
-    pub guard: Option<Guard>,
+    /// How often.
+    pub repeat: Repeat,
+    /// Which requests are sent, and what.
+    pub planning: Planning,
     /// How it is sent.
     pub settings: Settings,
     /// The clock of the run.
@@ -58,8 +56,19 @@ pub struct Job {
     pub redactor: Option<Redactor>,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The run that is gone on with; `None` where this is a new one.
+    pub resumption: Option<Resumption>,
     /// What the verdict demands.
     pub gate: Gate,
+}
+
+/// A run that is gone on with.
+pub struct Resumption {
+    /// Its recording.
+    pub recording: Resuming,
+    /// Whether the requests that were on their way when it was killed are sent again, although they may
+    /// have reached the target.
+    pub resend: bool,
 }
 
 /// What came of it.
@@ -71,6 +80,11 @@ pub struct RunOutcome {
     pub broken_off: Option<String>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
+    /// The rows whose requests were on their way when an earlier part of this run was killed, and were not
+    /// sent again.
+    pub in_flight: Vec<RowName>,
+    /// Why nothing more was sent from some time on, where the target could not be reached any more.
+    pub gave_up: Option<String>,
 }
 
 /// Makes a folder and those above it, and says which it made, the innermost first.
@@ -92,25 +106,18 @@ pub async fn run(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     let made = make_folder(&job.folder)?;
-    let (writer, reporter) = begin(&job)?;
-    let mut judging = Judging {
-        redactor: job.redactor,
-        writer,
-        reporter,
-        progress: Arc::clone(&progress),
-        anomalies: AnomalyCounts::default(),
-        rows: 0,
-        sent: 0,
-    };
+    let Begun { mut judging, intents, past, in_flight } = begin(&job.folder, job.run, job.resumption)?;
+    judging.redactor = job.redactor;
+    judging.progress = Arc::clone(&progress);
+    let ledger = Arc::new(Ledger::new(intents, Arc::clone(&progress), Arc::clone(&stop)));
 
     let (work_in, work) = mpsc::channel(WAITING);
     let (done_in, mut done) = mpsc::channel(WAITING);
     let (skipped_in, mut skipped) = mpsc::channel(WAITING);
     let feed = Feed {
-        mirror: job.mirror,
-        seed: job.run.seed,
-        planner: job.planner,
-        guard: job.guard,
+        planning: job.planning,
+        past,
+        lap: Lap::default(),
         work: work_in,
         skipped: skipped_in,
         progress,
@@ -118,10 +125,12 @@ pub async fn run(
         halt: None,
     };
     let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
-    let reader = spawn_reader(job.source, job.reading, feed, signal.clone(), Arc::clone(&stop))?;
-    let engine = tokio::spawn(engine::run(job.settings, work, done_in, signal.clone()));
+    let source = Source { captures: job.source, options: job.reading, repeat: job.repeat };
+    let reader = spawn_reader(source, feed, signal.clone(), Arc::clone(&stop))?;
+    let watch = Arc::clone(&ledger);
+    let engine = tokio::spawn(engine::run_watched(job.settings, work, done_in, signal.clone(), watch));
 
-    let judged = judging.all(&mut done, &mut skipped).await;
+    let judged = judging.all(&mut done, &mut skipped, &ledger).await;
     if judged.is_err() {
         // Nothing more can be kept: nothing more is sent.
         stop.raise();
@@ -131,12 +140,13 @@ pub async fn run(
     let sending = engine.await;
     let reading = tokio::task::spawn_blocking(move || reader.join()).await;
     giving_up.abort();
-    judged.map_err(|source| RunError::Unkept { source: Box::new(source), folder: job.folder.clone() })?;
-    sending.map_err(|_| RunError::Defect { stage: "sending" })?;
+    let unnoted = ledger.take_error().map_or(Ok(()), |error| Err(RunError::from(error)));
+    judged.and(unnoted).map_err(|error| unkept(error, &job.folder))?;
+    let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
     let Ok(Ok(read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
     let refused = match &read.halt {
-        Some(Halt::Refused(refused)) if judging.sent == 0 => {
+        Some(Halt::Refused(refused)) if judging.sent == 0 && judging.is_new => {
             judging.forget(&made);
             return Err(refused.clone().into());
         }
@@ -145,151 +155,67 @@ pub async fn run(
     };
     let interrupted = signal.state() != Stop::Run;
     let sent = judging.sent;
-    let finished = judging.account(&read, interrupted, job.clock);
+    let finished = judging.account(&read, interrupted, ended.gave_up.clone(), job.clock);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate)?;
+    let summary = judging.finish(&finished, job.gate).map_err(|error| unkept(error, &job.folder))?;
     match refused {
         Some(refused) => Err(RunError::CapturedServerMet { refused, sent, folder: job.folder }),
-        None => Ok(RunOutcome { summary, broken_off, interrupted }),
+        None => Ok(RunOutcome { summary, broken_off, interrupted, in_flight, gave_up: ended.gave_up }),
     }
 }
 
-/// The recording and the reports at their beginning. What fails here fails before anything is sent: the
-/// folder was chosen badly.
-fn begin(job: &Job) -> Result<(Writer, Reporter), RunError> {
-    let unusable = |folder, source| RunError::Folder { folder, source };
-    let writer = match Writer::create(&job.folder.join(RECORDING), &job.run) {
-        Err(RecordError::Io { source, .. }) => return Err(unusable(job.folder.clone(), source)),
-        other => other?,
-    };
-    match Reporter::create(&job.folder, job.run.clone()) {
-        Ok(reporter) => Ok((writer, reporter)),
-        Err(error) => {
-            writer.discard();
-            Err(match error {
-                ReportError::Io { source, .. } => unusable(job.folder.clone(), source),
-                other @ ReportError::Render { .. } => other.into(),
-            })
+/// What it means for a run that something could not be kept any more.
+pub(super) fn unkept(error: RunError, folder: &Path) -> RunError {
+    match error {
+        vanished @ RunError::Record(RecordError::Vanished(_)) => vanished,
+        error => RunError::Unkept { source: Box::new(error), folder: folder.to_owned() },
+    }
+}
+
+/// A run at its beginning, or where it goes on.
+struct Begun {
+    judging: Judging,
+    intents: Intents,
+    past: Past,
+    in_flight: Vec<RowName>,
+}
+
+fn begin(folder: &Path, run: Run, resumption: Option<Resumption>) -> Result<Begun, RunError> {
+    match resumption {
+        Some(resumption) => go_on(folder, resumption),
+        None => {
+            let (judging, intents) = Judging::begin(folder, run)?;
+            Ok(Begun { judging, intents, past: Past::default(), in_flight: Vec::new() })
         }
     }
+}
+
+/// The recording behind its last row, and the reports with the rows that it holds.
+fn go_on(folder: &Path, resumption: Resumption) -> Result<Begun, RunError> {
+    let Resumption { mut recording, resend } = resumption;
+    let mut reporter = Reporter::create(folder, recording.run().clone())?;
+    let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
+    let mut killed = Vec::new();
+    while let Some(row) = recording.next_row()? {
+        reporter.add(&row, judged(&row).as_ref())?;
+        count_anomalies(&mut anomalies, &row);
+        past.recorded.insert(row.name().digest());
+        if matches!(row.outcome, Outcome::Failed { failure: Failure::Killed, .. }) {
+            killed.push(row.name());
+        }
+    }
+    let resumed = recording.go_on()?;
+    let in_flight = if resend { Vec::new() } else { resumed.in_flight };
+    past.in_flight = in_flight.iter().map(RowName::digest).collect();
+    // With those of an earlier resumption, which may have been killed before it could name them.
+    let in_flight = [killed, in_flight].concat();
+    let mut judging = Judging::new(resumed.writer, reporter, false);
+    judging.anomalies = anomalies;
+    Ok(Begun { judging, intents: resumed.intents, past, in_flight })
 }
 
 /// Gives the reading of the capture up as soon as the run is told to stop.
-async fn give_up(reading: Cancel, mut signal: StopSignal) {
+pub(super) async fn give_up(reading: Cancel, mut signal: StopSignal) {
     signal.reached(Stop::Finish).await;
     reading.cancel();
-}
-
-/// The end of the line: every row comes by here once.
-struct Judging {
-    redactor: Option<Redactor>,
-    writer: Writer,
-    reporter: Reporter,
-    progress: Arc<Progress>,
-    anomalies: AnomalyCounts,
-    /// Rows taken.
-    rows: u64,
-    /// Of those, the ones that were sent.
-    sent: u64,
-}
-
-impl Judging {
-    /// Takes rows until there are no more; what is recorded is on its way to disk at least each second.
-    async fn all(
-        &mut self,
-        done: &mut mpsc::Receiver<engine::Done<Pending>>,
-        skipped: &mut mpsc::Receiver<Row>,
-    ) -> Result<(), RunError> {
-        let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
-        let (mut sending, mut reading) = (true, true);
-        while sending || reading {
-            tokio::select! {
-                next = done.recv(), if sending => match next {
-                    Some(done) => {
-                        Progress::count(&self.progress.done);
-                        self.row(done.payload.into_row(Some(done.request.head), done.outcome))?;
-                    }
-                    None => sending = false,
-                },
-                next = skipped.recv(), if reading => match next {
-                    Some(row) => self.row(row)?,
-                    None => reading = false,
-                },
-                _ = tick.tick() => self.writer.flush()?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The recording's last line.
-    fn account(&mut self, read: &Read, interrupted: bool, clock: Clock) -> Finished {
-        self.anomalies.merge(&read.anomalies());
-        Finished {
-            finished: clock.now(),
-            interrupted,
-            capture: read.totals(),
-            anomalies: Finished::anomalies_of(&self.anomalies),
-            broken_off: read.broken_off(self.rows),
-        }
-    }
-
-    fn finish(self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
-        self.writer.finish(finished)?;
-        Ok(self.reporter.finish(Some(finished), &[], gate)?)
-    }
-
-    /// Takes everything away again that the run has made.
-    fn forget(self, made: &[PathBuf]) {
-        self.writer.discard();
-        drop(self.reporter);
-        for folder in made {
-            // What is not empty is not ours alone.
-            let _ = fs::remove_dir(folder);
-        }
-    }
-
-    fn row(&mut self, mut row: Row) -> Result<(), RunError> {
-        self.rows += 1;
-        match row.outcome {
-            Outcome::Skipped(_) => row.sent_head = None,
-            Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
-        }
-        if let Some(redactor) = &self.redactor {
-            redactor.row(&mut row);
-        }
-        let exchange = &row.exchange;
-        self.anomalies.count_set(exchange.anomalies);
-        self.anomalies.count_set(exchange.request.anomalies);
-        exchange.response.iter().for_each(|response| self.anomalies.count_set(response.anomalies));
-        self.writer.row(&row)?;
-        let judged = judged(&row);
-        log(&row, judged.as_ref().map(|judged| judged.verdict));
-        match judged.as_ref().map(|judged| judged.verdict) {
-            Some(Verdict::Failed) => Progress::count(&self.progress.failed),
-            Some(Verdict::Different) => Progress::count(&self.progress.different),
-            _ => {}
-        }
-        Ok(self.reporter.add(&row, judged.as_ref())?)
-    }
-}
-
-/// What became of a request, for whoever wants to watch: the fact at `info`, its times at `debug`.
-fn log(row: &Row, verdict: Option<Verdict>) {
-    if !tracing::enabled!(tracing::Level::INFO) {
-        return;
-    }
-    let head = &row.exchange.request.head;
-    let text = |bytes| visible(&String::from_utf8_lossy(bytes)).into_owned();
-    let (id, method, target) = (row.exchange.id, text(head.method()), text(head.target()));
-    match (&row.outcome, verdict) {
-        (Outcome::Skipped(reason), _) => tracing::info!("{id} {method} {target}: not sent, {reason}"),
-        (Outcome::Failed { failure, detail, .. }, _) => {
-            tracing::info!("{id} {method} {target}: failed, {failure}: {}", visible(detail));
-        }
-        (Outcome::Answered { response, timing, .. }, verdict) => {
-            let verdict = verdict.map_or("not judged", Verdict::name);
-            tracing::info!("{id} {method} {target}: {} {verdict}", response.head.status);
-            tracing::debug!("{id} {timing:?}");
-        }
-    }
 }

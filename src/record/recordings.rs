@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::{CaptureTotals, Finished, Loss, Reader, RecordError, Row, Run};
 use crate::replay::Outcome;
 
@@ -87,7 +85,7 @@ impl Recordings {
     /// Whether a row of the `at`th recording is the one that is taken; it is taken once.
     fn takes(&mut self, row: &Row, at: usize) -> bool {
         let Some(choice) = &mut self.choice else { return true };
-        let key = key(row);
+        let key = row.name().digest();
         let takes =
             choice.get(&key).is_some_and(|chosen| chosen.recording == at && chosen.sent == is_sent(row));
         if takes {
@@ -135,7 +133,7 @@ fn choose(folders: &[PathBuf]) -> Result<(Choice, u64), RecordError> {
         for_each_row(folder, |row| {
             let new = Chosen { recording, sent: is_sent(row) };
             choice
-                .entry(key(row))
+                .entry(row.name().digest())
                 .and_modify(|chosen| {
                     repeated += 1;
                     if new.sent && !chosen.sent {
@@ -158,11 +156,6 @@ fn for_each_row(folder: &Path, mut take: impl FnMut(&Row)) -> Result<(), RecordE
 
 const fn is_sent(row: &Row) -> bool {
     !matches!(row.outcome, Outcome::Skipped(_))
-}
-
-/// What names a row among all rows.
-fn key(row: &Row) -> u64 {
-    xxh3_64(format!("{} {:?} {}", row.exchange.id, row.role, row.destination).as_bytes())
 }
 
 /// Several runs' beginnings as one.
@@ -259,6 +252,7 @@ mod tests {
             captures: vec!["a.pcap".into()],
             targets: BTreeMap::from([("v2".into(), target.into())]),
             options: vec![],
+            digests: BTreeMap::new(),
         }
     }
 
@@ -274,7 +268,7 @@ mod tests {
 
     /// A recording of rows 0 to 9, of which those in `sent` were sent.
     fn shard(folder: &Path, target: &str, sent: impl Fn(u64) -> bool) {
-        let mut writer = Writer::create(folder, &run(target)).unwrap();
+        let (mut writer, _intents) = Writer::create(folder, &run(target)).unwrap();
         for n in 0..10 {
             let mut row =
                 samples::row("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n");

@@ -52,6 +52,10 @@ pub struct Run {
     pub targets: BTreeMap<String, String>,
     /// The options that shaped the run, as words, without secrets.
     pub options: Vec<String>,
+    /// Digests of what decides which requests are sent: the capture, the options. A run is only resumed
+    /// where they are the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, String>,
 }
 
 impl Run {
@@ -62,7 +66,41 @@ impl Run {
         words.for_each(strip);
         self
     }
+
+    /// Why `other` is not this run gone on with, where it is not: what decides which requests are sent, and
+    /// where to, must be the same. How fast they are sent may differ.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        if self.mode != other.mode {
+            return Some(format!("it was made by `{}`", self.mode.name()));
+        }
+        if self.targets != other.targets {
+            let list = |targets: &BTreeMap<String, String>| {
+                targets.iter().map(|(name, url)| format!("{name} at {url}")).collect::<Vec<_>>().join(", ")
+            };
+            return Some(format!("its target is {}, not {}", list(&self.targets), list(&other.targets)));
+        }
+        if self.seed != other.seed {
+            return Some(format!("its seed is {}, not {}", self.seed, other.seed));
+        }
+        let names = self.digests.keys().chain(other.digests.keys());
+        let changed = |name: &&String| self.digests.get(*name) != other.digests.get(*name);
+        match names.into_iter().find(changed)?.as_str() {
+            OPTIONS => Some(format!(
+                "its options are `{}`, not `{}`",
+                self.options.join(" "),
+                other.options.join(" ")
+            )),
+            CAPTURE => Some("the capture is not the one that it replayed".to_owned()),
+            name => Some(format!("its {name} are other ones")),
+        }
+    }
 }
+
+/// The digest of the capture in [`Run::digests`].
+pub const CAPTURE: &str = "capture";
+/// The digest of the options that decide which requests are sent, and with what.
+pub const OPTIONS: &str = "options";
 
 fn strip(word: &mut String) {
     *word = without_secrets(word).into_owned();
@@ -101,6 +139,10 @@ pub struct Finished {
     /// What broke the capture off before its end, where something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken_off: Option<String>,
+    /// Why nothing more was sent although the user did not stop the run, where that is so: v2 could not
+    /// be reached any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_up: Option<String>,
 }
 
 impl Finished {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::http::Response;
+use crate::route::NotMirrored;
 use crate::time::Timestamp;
 
 /// What became of one request for one destination.
@@ -90,8 +91,12 @@ named! {
         Connect = "connect" ("no connection"),
         /// The connection was not made in time.
         ConnectTimeout = "connect-timeout" ("no connection in time"),
+        /// TLS could not be agreed on, or v2 ended it before it answered.
+        Tls = "tls" ("no TLS session"),
         /// Writing the request failed.
         Send = "send" ("not taken by v2"),
+        /// No byte of an answer came in time after the request was sent.
+        FirstByteTimeout = "first-byte-timeout" ("no beginning of an answer in time"),
         /// The answer did not come, or not all of it, in time.
         Timeout = "timeout" ("no whole answer in time"),
         /// The connection closed before the answer began.
@@ -102,11 +107,22 @@ named! {
         Garbage = "garbage" ("answered by something that is not HTTP"),
         /// The run was told to stop at once while the request was on its way.
         Interrupted = "interrupted" ("cut off by the user's stop"),
+        /// The process was killed while the request was on its way: whether it reached v2 is unknown.
+        Killed = "killed" ("on the way when the run was killed"),
+    }
+}
+
+impl Failure {
+    /// Whether no connection on which v2 could have been asked came to be. Many of these one after the other
+    /// mean that v2 is not there.
+    #[must_use]
+    pub const fn is_unconnected(self) -> bool {
+        matches!(self, Self::Connect | Self::ConnectTimeout | Self::Tls)
     }
 }
 
 named! {
-    /// Why a request was not sent.
+    /// Why a request was not sent; in a comparison of what a mesh has mirrored, why it was not compared.
     SkipReason {
         /// It carries the shadow suffix already: it is itself a mirrored request.
         AlreadyShadow = "already-shadow" ("already shadow traffic"),
@@ -120,13 +136,96 @@ named! {
         Upgrade = "upgrade" ("upgraded to another protocol"),
         /// A CONNECT tunnel cannot be replayed.
         Connect = "connect-method" ("tunnelled by CONNECT"),
+        /// reqwest cannot say it: a target that is no URL, a field that it refuses.
+        ClientCannot = "client-cannot" ("which --client reqwest cannot send"),
         /// HTTP/0.9 has no Host to edit and no framed answer.
         Http09 = "http-0.9" ("in HTTP/0.9"),
         /// The rules' percentage left it out.
         NotSampled = "not-sampled" ("left out by the percentage"),
+        /// The rules leave it to the captured service alone.
+        NoMirror = "no-mirror" ("for the captured service alone, by the rules"),
+        /// The rules are not for its host.
+        NoHost = "no-rules-for-host" ("for hosts that the rules do not name"),
+        /// No rule for its host matches: a proxy answers 404.
+        NoRoute = "no-route" ("without a rule that matches (404)"),
+        /// The rules answer it with a redirect.
+        Redirect = "redirect" ("answered by a redirect of the rules"),
+        /// The rules answer it without asking any service.
+        DirectResponse = "direct-response" ("answered by the rules themselves"),
+        /// The rules answer it with an injected fault.
+        Fault = "fault" ("aborted by a fault of the rules"),
+        /// The rules send it where no `--endpoint` says what the address is.
+        NoEndpoint = "no-endpoint" ("for destinations without an --endpoint"),
         /// An earlier request of the same connection failed in a way that makes this one unsendable.
         ConnectionLost = "connection-lost" ("behind a failure on the connection"),
         /// The run was interrupted before its turn.
         Interrupted = "interrupted" ("not yet sent when the run was stopped"),
+        /// No copy of it was seen: the mesh did not mirror it, or the capture does not have it.
+        NoShadow = "no-shadow" ("without a shadow in the capture"),
+        /// It is a copy, and the original was not seen.
+        NoPrimary = "no-primary" ("shadows without a primary in the capture"),
+        /// It is a copy, and the original was seen longer before or after it than `--window` allows.
+        OutsideWindow = "outside-window" ("shadows too far in time from their primary"),
+        /// It is a copy, and it cannot be told of which of several originals.
+        Ambiguous = "ambiguous" ("shadows that may be of several primaries"),
+        /// Too many exchanges were waiting for their other side.
+        NoRoom = "no-room" ("given up unpaired for want of room"),
+        /// The capture has no answer to its copy.
+        NoShadowAnswer = "no-shadow-answer" ("without an answer to the shadow in the capture"),
+        /// The capture lacks bytes of the answer to its copy.
+        IncompleteShadowAnswer = "incomplete-shadow-answer" ("without the shadow's whole answer in the capture"),
+        /// Captured outside of the times that were asked for.
+        OutsideTimes = "outside-times" ("captured outside of --from and --to-time"),
+        /// Its method is not among those that were asked for.
+        Method = "method" ("left out by --methods"),
+        /// The filter left it out.
+        Filtered = "filtered" ("left out by --filter"),
+        /// The filter has no answer for it.
+        FilterFailed = "filter-failed" ("that --filter could not judge"),
+        /// The sample left it out.
+        NotInSample = "not-in-sample" ("left out by --sample"),
+        /// So many were sent already as were asked for.
+        BeyondLimit = "beyond-limit" ("beyond --limit"),
+        /// The target could not be reached so often in a row that the run gave up.
+        TargetGone = "target-gone" ("not sent since the target could not be reached any more"),
+        /// The time that the run was given was over.
+        TimeOver = "time-over" ("not yet sent when the time of --loop was over"),
+    }
+}
+
+impl SkipReason {
+    /// Whether the request was put off rather than left out: a run that is resumed sends it.
+    #[must_use]
+    pub const fn is_put_off(self) -> bool {
+        matches!(self, Self::Interrupted | Self::TargetGone)
+    }
+
+    /// Whether it is about the two sides of what a mesh has mirrored, of which nothing is sent.
+    #[must_use]
+    pub const fn is_of_pairing(self) -> bool {
+        matches!(
+            self,
+            Self::NoShadow
+                | Self::NoPrimary
+                | Self::OutsideWindow
+                | Self::Ambiguous
+                | Self::NoRoom
+                | Self::NoShadowAnswer
+                | Self::IncompleteShadowAnswer
+        )
+    }
+}
+
+impl From<NotMirrored> for SkipReason {
+    fn from(why: NotMirrored) -> Self {
+        match why {
+            NotMirrored::NotSampled => Self::NotSampled,
+            NotMirrored::NoMirror => Self::NoMirror,
+            NotMirrored::NoHost => Self::NoHost,
+            NotMirrored::NoRoute => Self::NoRoute,
+            NotMirrored::Redirect => Self::Redirect,
+            NotMirrored::Respond(_) => Self::DirectResponse,
+            NotMirrored::Fault => Self::Fault,
+        }
     }
 }

@@ -14,6 +14,8 @@
 //! | `top_difference` | the first that counts, else the first: `class layer path kind` |
 //! | `v1_ms`, `v2_ms` | latency; empty without a whole answer |
 //! | `v1_bytes`, `v2_bytes` | entity bytes of the answer, after de-chunking and before content-decoding |
+//! | `late_ms` | how late the request left, which is ours and not v2's; empty where nothing left |
+//! | `first_byte_ms` | from the first byte sent to the first of the answer |
 //!
 //! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
 //! exchanges' ids separated by spaces, and `standing` empty without `--against`.
@@ -28,13 +30,13 @@ use std::time::Duration;
 
 use super::route::route_of;
 use super::summary::{Standing, Summary};
-use super::tally::{Judged, v1_latency, v2_latency, v2_response};
+use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
 use crate::diff::Difference;
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
 
-const EXCHANGE_COLUMNS: [&str; 18] = [
+const EXCHANGE_COLUMNS: [&str; 20] = [
     "id",
     "role",
     "destination",
@@ -53,6 +55,8 @@ const EXCHANGE_COLUMNS: [&str; 18] = [
     "v2_ms",
     "v1_bytes",
     "v2_bytes",
+    "late_ms",
+    "first_byte_ms",
 ];
 
 const DIFFERENCE_COLUMNS: [&str; 13] = [
@@ -92,8 +96,8 @@ impl<W: Write> ExchangesCsv<W> {
             (_, None) => crate::diff::Verdict::NotComparable.name().to_owned(),
         };
         let cells = [
-            row.exchange.id.to_string(),
-            super::role_name(row.role).to_owned(),
+            row.request_name().to_string(),
+            row.role.name().to_owned(),
             row.destination.clone(),
             request.first_byte.to_string(),
             row.exchange.connection.client.to_string(),
@@ -110,6 +114,8 @@ impl<W: Write> ExchangesCsv<W> {
             millis(v2_latency(row)),
             bytes(v1),
             bytes(v2),
+            millis(lateness(row)),
+            millis(timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)))),
         ];
         self.0.write_record(cells.iter().map(|cell| inert(cell).into_owned()))
     }

@@ -23,7 +23,7 @@ pub(super) fn line(row: &Row, base: &str) -> Result<String, &'static str> {
     let parsed = row.sent_head.as_ref().and_then(|head| h1::parse_head::<RequestHead>(head.clone()));
     let head = parsed.as_ref().unwrap_or(captured);
     let body = row.exchange.request.body.entity.as_deref();
-    if head.raw.len() > MOST_HEAD {
+    if head.raw().len() > MOST_HEAD {
         return Err("the head is too long for a line");
     }
     let Some(body) = body else { return Err("the body was not kept") };
@@ -33,7 +33,7 @@ pub(super) fn line(row: &Row, base: &str) -> Result<String, &'static str> {
     if head.method().is_empty() || !head.method().iter().all(|&b| is_token(b)) {
         return Err("curl cannot send such a method");
     }
-    if head.raw.contains(&0) {
+    if head.raw().contains(&0) {
         return Err("no command line can hold its NUL byte");
     }
     // Of several targets, which runs that were put together may have, the first.

@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use similar::{Algorithm, ChangeTag, TextDiff};
 
-use super::role_name;
 use super::route::route_of;
 use super::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use super::visible::{excerpt, visible};
 use super::{curl, pretty, raw_body};
 use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict, general_path, template};
-use crate::exchange::ExchangeId;
 use crate::http::Response;
-use crate::record::Row;
+use crate::record::{RequestName, Row};
 use crate::replay::Outcome;
+use crate::replay::client::ClientKind;
 
 /// Bytes of the page for exchanges that count against v2.
 const COUNTED_BYTES: usize = 8 << 20;
@@ -43,7 +42,7 @@ pub(super) struct Selection {
     samples: HashMap<&'static str, u64>,
     seen: HashMap<(String, Layer, String, Kind, Class), u32>,
     /// How many rows of an exchange were chosen, for those with one.
-    keys: HashMap<ExchangeId, u32>,
+    keys: HashMap<RequestName, u32>,
     offered: u64,
 }
 
@@ -88,7 +87,7 @@ impl Selection {
             return;
         }
         let base = self.targets.get(&row.destination).map(String::as_str);
-        let times = self.keys.entry(row.exchange.id).or_default();
+        let times = self.keys.entry(row.request_name()).or_default();
         *times += 1;
         let chosen = Chosen::of(row, judged, verdict, base, *times);
         *spent += chosen.entry.len() + chosen.detail.len();
@@ -124,8 +123,8 @@ impl Selection {
 impl Chosen {
     /// `times` is how many rows of this exchange there are so far, this one included.
     fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str, base: Option<&str>, times: u32) -> Self {
-        let id = row.exchange.id;
-        let key = if times == 1 { id.to_string() } else { format!("{id}.{times}") };
+        let name = row.request_name();
+        let key = if times == 1 { name.to_string() } else { format!("{name}~{times}") };
         // Serializing strings and numbers into memory does not fail.
         let json = |text: serde_json::Result<String>| inert(&text.unwrap_or_default());
         Self {
@@ -182,6 +181,10 @@ struct Detail {
     id: String,
     role: &'static str,
     rule: String,
+    reason: String,
+    /// By which client it was sent, where that is not the exact one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
     time: String,
     client: String,
     target: String,
@@ -260,9 +263,11 @@ impl Detail {
         let raw = beside(&raw_lines_of(v1), &raw_lines_of(v2));
         let curl = base.map(|base| curl::line(row, base));
         Self {
-            id: exchange.id.to_string(),
-            role: role_name(row.role),
+            id: row.request_name().to_string(),
+            role: row.role.name(),
             rule: excerpt(&row.route, MOST_TARGET),
+            reason: excerpt(&row.reason, MOST_TARGET),
+            by: row.client.filter(|client| *client != ClientKind::Exact).map(ClientKind::name),
             time: exchange.request.first_byte.to_string(),
             client: exchange.connection.client.to_string(),
             target: excerpt(&String::from_utf8_lossy(exchange.request.head.target()), 4096),
@@ -308,6 +313,9 @@ fn note(response: Option<&Response>) -> String {
 
 pub(super) fn why(row: &Row) -> Option<String> {
     match &row.outcome {
+        Outcome::Skipped(reason) if reason.is_of_pairing() => {
+            Some(format!("not compared: {}", reason.words()))
+        }
         Outcome::Skipped(reason) => Some(format!("not sent: {}", reason.words())),
         Outcome::Failed { failure, detail, .. } => {
             Some(format!("{}: {}", failure.words(), excerpt(detail, 500)))
@@ -319,7 +327,7 @@ pub(super) fn why(row: &Row) -> Option<String> {
 /// The request as it was sent, or as it was captured where it was not.
 pub(super) fn request_lines(row: &Row) -> Vec<String> {
     let request = &row.exchange.request;
-    let mut lines = raw_lines(row.sent_head.as_ref().unwrap_or(&request.head.raw));
+    let mut lines = raw_lines(row.sent_head.as_ref().unwrap_or(request.head.raw()));
     let body = request.body.entity.as_deref().unwrap_or_default();
     if !body.is_empty() {
         lines.push(String::new());
@@ -350,7 +358,7 @@ fn raw_lines(head: &[u8]) -> Vec<String> {
 }
 
 pub(super) fn head_lines(response: Option<&Response>) -> Vec<String> {
-    response.map(|r| raw_lines(&r.head.raw)).unwrap_or_default()
+    response.map(|r| raw_lines(r.head.raw())).unwrap_or_default()
 }
 
 pub(super) fn body_lines(response: Option<&Response>) -> Vec<String> {

@@ -49,7 +49,6 @@ pub use timeline::{Slot, Timeline};
 pub(crate) use visible::{visible, without_commands};
 
 use crate::diff::{Class, Kind, Layer};
-use crate::route::Role;
 
 /// The JSON Schema (draft 2020-12) that every `summary.json` of this version is valid against.
 pub const SUMMARY_SCHEMA: &str = include_str!("summary.schema.json");
@@ -57,13 +56,6 @@ pub const SUMMARY_SCHEMA: &str = include_str!("summary.schema.json");
 /// The JSON Schema (draft 2020-12) of the lines of `report --export ndjson`, and in its `$defs` that of the rows of
 /// `exchanges.csv` and `differences.csv`.
 pub const EXCHANGE_SCHEMA: &str = include_str!("exchange.schema.json");
-
-const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Shadow => "shadow",
-        Role::Canary => "canary",
-    }
-}
 
 /// A difference in one line, without its values.
 fn one_line(class: Class, layer: Layer, path: &str, kind: Kind) -> String {

@@ -12,8 +12,7 @@ use super::{Gate, Judged, ReportError, Summary, Tally, html, junit, markdown};
 use crate::record::{Finished, Loss, Row, Run};
 
 /// Gathers the rows of a run and writes its folder: `report.html`, `summary.json`, `summary.md`,
-/// `exchanges.csv`, `differences.csv`, `junit.xml`. Memory does not grow with the number of rows beyond
-/// eight bytes for each distinct request.
+/// `exchanges.csv`, `differences.csv`, `junit.xml`. Memory does not grow with the number of rows.
 pub struct Reporter {
     folder: PathBuf,
     tally: Tally,

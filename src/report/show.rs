@@ -11,7 +11,7 @@ use super::exchange_view::{body_lines, head_lines, request_lines, why};
 use super::tally::{Judged, v1_latency, v2_latency, v2_response};
 use super::terminal::Screen;
 use super::visible::{excerpt, without_commands};
-use super::{curl, ms, one_line, role_name};
+use super::{curl, ms, one_line};
 use crate::diff::{Class, Difference};
 use crate::http::Response;
 use crate::record::Row;
@@ -69,7 +69,7 @@ fn title(out: &mut String, row: &Row, judged: Option<&Judged>, screen: Screen) -
     let head = &row.exchange.request.head;
     let text = |bytes: &[u8]| excerpt(&String::from_utf8_lossy(bytes), 2000);
     let what = format!("{} {}", text(head.method()), text(head.target()));
-    writeln!(out, "{}  {}", row.exchange.id, screen.paint(TITLE, &what))?;
+    writeln!(out, "{}  {}", row.request_name(), screen.paint(TITLE, &what))?;
     let verdict = judged.map_or("not sent", |judged| judged.verdict.name());
     let time = |time: Option<std::time::Duration>| {
         time.map_or("no answer".to_owned(), |time| ms(time.as_secs_f64() * 1e3))
@@ -78,7 +78,7 @@ fn title(out: &mut String, row: &Row, judged: Option<&Judged>, screen: Screen) -
         out,
         "{verdict} · {} · {} to {} · v1 {}, v2 {}",
         text(head.host().unwrap_or_default()),
-        role_name(row.role),
+        row.role.name(),
         excerpt(&row.destination, 200),
         time(v1_latency(row)),
         time(v2_latency(row)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::latency::{Latency, Lateness};
+use super::latency::{Latency, Lateness, Quantiles};
 use super::timeline::Timeline;
 use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
 use crate::record::{CaptureTotals, Mode};
@@ -65,6 +65,11 @@ pub struct Summary {
     pub latency: Latency,
     /// How late requests were sent against their due time, which is ours and not v2's.
     pub lateness: Option<Lateness>,
+    /// From the due time to the answer's last byte: what a client that keeps to the schedule would have
+    /// waited. Where it is far above v2's latency, requests queued before they could leave, and the latency
+    /// alone flatters v2; in milliseconds.
+    #[serde(default)]
+    pub since_due: Option<Quantiles>,
     /// What became of rows over the time of the capture.
     #[serde(default)]
     pub timeline: Timeline,
@@ -135,6 +140,9 @@ pub struct Exchanges {
     pub captured: u64,
     /// Rows that were sent, or whose sending was tried.
     pub replayed: u64,
+    /// Of those, the ones with a method that may change state (RFC 9110, section 9.2.1).
+    #[serde(default)]
+    pub replayed_unsafe: u64,
     /// Rows that were not sent, by the reason's name.
     pub skipped: BTreeMap<String, u64>,
 }

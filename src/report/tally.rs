@@ -1,6 +1,6 @@
 //! Counts rows as they come, in memory that does not grow with their number.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::gate::{End, Evidence, Gate};
@@ -8,11 +8,11 @@ use super::latency::{Gathered, Pair};
 use super::route::route_of;
 use super::summary::{DistinctDifference, Exchanges, RouteSummary, SCHEMA, StatusPair, Summary, Verdicts};
 use super::timeline::Counting;
-use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, NO_ANSWER, NOT_JUDGED};
+use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
-use crate::exchange::ExchangeId;
 use crate::http::Response;
-use crate::record::{Finished, Loss, Row, Run};
+use crate::record::{Finished, Loss, Mode, RequestName, Row, Run};
+use crate::replay::methods::is_safe;
 use crate::replay::{Failure, Outcome, Timing};
 
 /// Distinct differences that are told apart; more are counted together.
@@ -40,7 +40,9 @@ pub struct Judged {
 /// Counts rows, and becomes the [`Summary`].
 pub struct Tally {
     run: Run,
-    requests: HashSet<ExchangeId, foldhash::fast::RandomState>,
+    requests: u64,
+    /// The sum of the hashes of their ids: the same for the same requests in any order.
+    requests_digest: u64,
     exchanges: Exchanges,
     verdicts: Verdicts,
     failures: BTreeMap<String, u64>,
@@ -51,6 +53,7 @@ pub struct Tally {
     latency: Pair,
     lateness: Gathered,
     timeline: Counting,
+    since_due: Gathered,
     /// What the first attempt said that came to no connection.
     unreached: Option<String>,
 }
@@ -63,7 +66,7 @@ struct Counted {
     count: u64,
     /// The last row that showed it, by its number: a row is counted once, however often it shows it.
     last_row: u64,
-    exchanges: Vec<ExchangeId>,
+    exchanges: Vec<RequestName>,
 }
 
 /// A route while it is counted.
@@ -81,7 +84,8 @@ impl Tally {
     pub fn new(run: Run) -> Self {
         Self {
             run,
-            requests: HashSet::default(),
+            requests: 0,
+            requests_digest: 0,
             exchanges: Exchanges::default(),
             verdicts: Verdicts::default(),
             failures: BTreeMap::new(),
@@ -91,6 +95,7 @@ impl Tally {
             routes: HashMap::new(),
             latency: Pair::new(3),
             lateness: Gathered::new(2),
+            since_due: Gathered::new(3),
             timeline: Counting::default(),
             unreached: None,
         }
@@ -99,7 +104,11 @@ impl Tally {
     /// Counts a row. What was skipped counts as skipped whatever `judged` says; what was replayed and not
     /// judged counts as not comparable.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) {
-        self.requests.insert(row.exchange.id);
+        if row.copy == 0 && row.lap == 0 {
+            self.requests += 1;
+            let hash = xxhash_rust::xxh3::xxh3_64(&row.exchange.id.0.to_le_bytes());
+            self.requests_digest = self.requests_digest.wrapping_add(hash);
+        }
         self.exchanges.captured += 1;
         let route_name = route_of(&row.exchange.request.head);
         let route = route_entry(&mut self.routes, row, &route_name);
@@ -112,6 +121,7 @@ impl Tally {
         }
         let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
         self.exchanges.replayed += 1;
+        self.exchanges.replayed_unsafe += u64::from(!is_safe(row.exchange.request.head.method()));
         self.verdicts.count(verdict);
         self.timeline.add(at, Some(verdict));
         route.verdicts.count(verdict);
@@ -120,8 +130,12 @@ impl Tally {
             route.latency.add(v1, v2);
             self.latency.add(v1, v2);
         }
-        if let Some(late) = timing(row).and_then(|timing| Some(timing.sent?.since(timing.due))) {
+        // What a mesh sent was due when it was sent.
+        if let Some(late) = lateness(row).filter(|_| self.run.mode != Mode::Compare) {
             self.lateness.add(late);
+        }
+        if let Some(took) = since_due(row) {
+            self.since_due.add(took);
         }
         self.count_causes(row, verdict);
         for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
@@ -132,7 +146,7 @@ impl Tally {
     fn count_causes(&mut self, row: &Row, verdict: Verdict) {
         match (verdict, &row.outcome) {
             (Verdict::Failed, Outcome::Failed { failure, detail, .. }) => {
-                if matches!(failure, Failure::Connect | Failure::ConnectTimeout) {
+                if failure.is_unconnected() {
                     self.unreached.get_or_insert_with(|| detail.clone());
                 }
                 *self.failures.entry(failure.name().to_owned()).or_default() += 1;
@@ -168,7 +182,7 @@ impl Tally {
         counted.last_row = self.exchanges.captured;
         counted.count += 1;
         if counted.exchanges.len() < EXAMPLES {
-            counted.exchanges.push(row.exchange.id);
+            counted.exchanges.push(row.request_name());
         }
     }
 
@@ -176,6 +190,7 @@ impl Tally {
     #[must_use]
     pub fn finish(self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
         let (verdict, reasons) = gate.judge(&Evidence {
+            mode: self.run.mode,
             exchanges: &self.exchanges,
             verdicts: &self.verdicts,
             failures: &self.failures,
@@ -188,6 +203,7 @@ impl Tally {
                 Some(_) => End::InOrder,
             },
             broken_off: finished.and_then(|f| f.broken_off.as_deref()),
+            gave_up: finished.and_then(|f| f.gave_up.as_deref()),
             unreadable: !losses.is_empty(),
         });
         debug_assert_eq!(self.exchanges.captured, self.exchanges.replayed + self.exchanges.skipped_in_all());
@@ -205,8 +221,8 @@ impl Tally {
             options: self.run.options,
             capture: finished.map(|f| f.capture.clone()).unwrap_or_default(),
             broken_off: finished.and_then(|f| f.broken_off.clone()),
-            requests: self.requests.len() as u64,
-            requests_digest: digest(&self.requests),
+            requests: self.requests,
+            requests_digest: Fingerprint(self.requests_digest),
             differences: ranked(self.differences, self.verdicts.compared()),
             exchanges: self.exchanges,
             verdicts: self.verdicts,
@@ -216,6 +232,7 @@ impl Tally {
             routes: by_size(self.routes),
             latency: self.latency.latency_with_distribution(),
             lateness: self.lateness.lateness(),
+            since_due: self.since_due.quantiles(),
             timeline: self.timeline.timeline(),
             against: None,
             verdict,
@@ -270,6 +287,20 @@ pub(super) fn v2_response(row: &Row) -> Option<&Response> {
     }
 }
 
+/// How late the request left, which is ours and never v2's; `None` where nothing left.
+pub(super) fn lateness(row: &Row) -> Option<Duration> {
+    timing(row).and_then(|timing| Some(timing.sent?.since(timing.due)))
+}
+
+/// From the due time to the answer's last byte: what a client that keeps the schedule would have waited,
+/// its own lateness and that of the requests before it included; `None` without a whole answer.
+fn since_due(row: &Row) -> Option<Duration> {
+    match &row.outcome {
+        Outcome::Answered { timing, .. } => Some(timing.last_byte?.since(timing.due)),
+        Outcome::Failed { .. } | Outcome::Skipped(_) => None,
+    }
+}
+
 /// When things happened to the shadow request; `None` where none was sent.
 pub(super) const fn timing(row: &Row) -> Option<&Timing> {
     match &row.outcome {
@@ -296,14 +327,20 @@ fn both_latencies(row: &Row) -> Option<(Duration, Duration)> {
     v1_latency(row).zip(v2_latency(row))
 }
 
-/// Whether the user's stop, and not v2, ended the exchange.
-fn was_cut_off(row: &Row) -> bool {
-    matches!(row.outcome, Outcome::Failed { failure: Failure::Interrupted, .. })
+/// What ended the exchange, where it was neither v2 nor time.
+fn cut_off(row: &Row) -> Option<&'static str> {
+    match row.outcome {
+        Outcome::Failed { failure: Failure::Interrupted, .. } => Some(INTERRUPTED),
+        Outcome::Failed { failure: Failure::Killed, .. } => Some(KILLED),
+        _ => None,
+    }
 }
 
 fn why_not_comparable(row: &Row) -> &'static str {
+    if let Some(cut_off) = cut_off(row) {
+        return cut_off;
+    }
     match &row.exchange.response {
-        _ if was_cut_off(row) => INTERRUPTED,
         None => NO_ANSWER,
         Some(response) if !response.completeness.is_complete() => INCOMPLETE_ANSWER,
         Some(response) if response.body.entity.is_none() => BODY_NOT_KEPT,
@@ -361,12 +398,6 @@ fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
             latency: latency(n, &route.latency),
         })
         .collect()
-}
-
-/// The sum of the ids' hashes: the same for the same requests in any order.
-fn digest(requests: &HashSet<ExchangeId, foldhash::fast::RandomState>) -> Fingerprint {
-    let hash = |id: &ExchangeId| xxhash_rust::xxh3::xxh3_64(&id.0.to_le_bytes());
-    Fingerprint(requests.iter().map(hash).fold(0, u64::wrapping_add))
 }
 
 fn statuses(counts: &HashMap<(Option<u16>, Option<u16>), u64>) -> Vec<StatusPair> {

@@ -6,10 +6,11 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use crate::diff::Class;
+use crate::record::Mode;
 
 use super::summary::{Against, DistinctDifference, Judgement, Standing, Summary};
 use super::visible::{excerpt, visible, without_commands};
-use super::words::Reasons;
+use super::words::{Reasons, replayed};
 use super::{ms, percent};
 
 /// Distinct differences that are shown; the others are counted.
@@ -79,7 +80,9 @@ impl Screen {
 
 fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
     let (e, v) = (&summary.exchanges, &summary.verdicts);
-    writeln!(out, "\ncaptured  {} = {} replayed + {} skipped", e.captured, e.replayed, e.skipped_in_all())?;
+    let replayed = replayed(summary.mode);
+    let skipped = e.skipped_in_all();
+    writeln!(out, "\ncaptured  {} = {} {replayed} + {skipped} skipped", e.captured, e.replayed)?;
     if !e.skipped.is_empty() {
         let causes = Reasons::Skipped.list(&e.skipped);
         writeln!(out, "          {}", screen.paint(FAINT, &excerpt(&causes, 400)))?;
@@ -90,14 +93,19 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
     };
     writeln!(
         out,
-        "replayed  {} = {} + {} + {} + {} + {}",
+        "{replayed:<8}  {} = {} + {} + {} + {} + {}",
         e.replayed,
         part(v.matching, GOOD, "match"),
         part(v.noise, FAINT, "noise"),
         part(v.different, BAD, "different"),
         part(v.failed, BAD, "failed"),
         part(v.not_comparable, UNSURE, "not comparable"),
-    )
+    )?;
+    if e.replayed_unsafe > 0 {
+        let line = format!("{} of them with a method that may change state", e.replayed_unsafe);
+        writeln!(out, "          {}", screen.paint(FAINT, &line))?;
+    }
+    Ok(())
 }
 
 /// Two lines for each of the first distinct differences: where and what, then the values.
@@ -170,14 +178,39 @@ fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
     let pace = |option: &&String| option.starts_with("--speed") || option.starts_with("--concurrency");
     let pace: Vec<_> = summary.options.iter().filter(pace).map(String::as_str).collect();
     let pace = if pace.is_empty() { String::new() } else { format!(" with {}", pace.join(" ")) };
+    let measured = match summary.mode {
+        Mode::Compare => "v1 and v2 as captured".to_owned(),
+        Mode::Replay | Mode::Live | Mode::Demo => format!("v1 as captured, v2{pace}"),
+    };
     writeln!(
         out,
-        "\nlatency   p50 {} → {}   p90 {} → {}   p99 {} → {}\n          v1 as captured, v2{pace}",
+        "\nlatency   p50 {} → {}   p90 {} → {}   p99 {} → {}\n          {measured}",
         ms(v1.p50),
         ms(v2.p50),
         ms(v1.p90),
         ms(v2.p90),
         ms(v1.p99),
         ms(v2.p99)
-    )
+    )?;
+    let is_paced = |option: &String| option.starts_with("--rate") || is_slowed(option);
+    match (summary.lateness.as_ref().map(|lateness| lateness.quantiles), summary.since_due) {
+        // Without a schedule nothing is late.
+        (Some(late), Some(due)) if summary.options.iter().any(is_paced) => writeln!(
+            out,
+            "lateness  p50 {}   p99 {}   max {}: ours, not v2's\nfrom due  p50 {}   p90 {}   p99 {}: what clients on schedule \
+             would have waited",
+            ms(late.p50),
+            ms(late.p99),
+            ms(late.max),
+            ms(due.p50),
+            ms(due.p90),
+            ms(due.p99)
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an option sets a speed other than that of v2's answers.
+fn is_slowed(option: &str) -> bool {
+    option.strip_prefix("--speed ").is_some_and(|speed| speed != "max")
 }

@@ -25,6 +25,7 @@ fn run() -> Run {
         captures: vec!["httpbin-v1.pcap".to_owned()],
         targets: BTreeMap::from([("v2".to_owned(), "http://127.0.0.1:9000".to_owned())]),
         options: vec!["--speed".to_owned(), "max".to_owned()],
+        digests: BTreeMap::new(),
     }
 }
 
@@ -43,6 +44,7 @@ fn finished() -> Finished {
         },
         anomalies: BTreeMap::from([("obs-fold".to_owned(), 2), ("mid-connection".to_owned(), 1)]),
         broken_off: None,
+        gave_up: None,
     }
 }
 
@@ -172,7 +174,7 @@ fn exchanges_csv_has_the_documented_columns_and_a_line_for_each_row() {
     report(folder.path(), &shop());
     let text = file(folder.path(), "exchanges.csv");
     let columns = "id,role,destination,time,client,method,host,target,route,v1_status,v2_status,verdict,\
-                   differences,top_difference,v1_ms,v2_ms,v1_bytes,v2_bytes";
+                   differences,top_difference,v1_ms,v2_ms,v1_bytes,v2_bytes,late_ms,first_byte_ms";
     assert_eq!(text.lines().next(), Some(columns));
     let mut csv = ::csv::Reader::from_reader(text.as_bytes());
     assert_eq!(csv.records().map(Result::unwrap).count(), 120);
@@ -183,7 +185,7 @@ fn the_same_recording_gives_the_same_bytes() {
     let (live, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let rows = shop();
     report(live.path(), &rows);
-    let mut writer = Writer::create(&live.path().join("recording"), &run()).unwrap();
+    let (mut writer, _) = Writer::create(&live.path().join("recording"), &run()).unwrap();
     for row in &rows {
         writer.row(row).unwrap();
     }
@@ -417,7 +419,7 @@ fn seeded_secrets_are_in_no_file() {
     for row in &mut rows {
         redactor.row(row);
     }
-    let mut writer = Writer::create(&folder.path().join("recording"), &run()).unwrap();
+    let (mut writer, _) = Writer::create(&folder.path().join("recording"), &run()).unwrap();
     for row in &rows {
         writer.row(row).unwrap();
     }
@@ -450,7 +452,8 @@ proptest! {
             let answer = "HTTP/1.1 200 OK\r\n\r\n";
             let mut row = samples::row(&format!("GET /{kind} HTTP/1.1\r\nHost: h\r\n\r\n"), answer, answer);
             row.exchange.id = ExchangeId(u64::from(*id));
-            ids.insert(*id);
+            // Where a request has several rows, each has its place among them.
+            row.copy = u32::from(!ids.insert(*id));
             if *kind >= 6 {
                 row.outcome = Outcome::Skipped(SkipReason::ALL[n % SkipReason::ALL.len()]);
                 skipped += 1;

@@ -58,9 +58,10 @@ pub(crate) fn fates() -> impl Strategy<Value = Vec<Fate>> {
     prop::collection::vec(fate, 1..64)
 }
 
-/// Which packets the capture does not have, in rounds: so many of them.
-pub(crate) fn losses(share: f64) -> impl Strategy<Value = Vec<bool>> {
-    prop::collection::vec(prop::bool::weighted(share), 1..200)
+/// Which packets the capture does not have, in rounds: few of them, or many.
+pub(crate) fn losses() -> impl Strategy<Value = Vec<bool>> {
+    let share = prop_oneof![Just(0.02), Just(0.1), Just(0.3)];
+    share.prop_flat_map(|share| prop::collection::vec(prop::bool::weighted(share), 1..200))
 }
 
 #[derive(Clone, Debug)]
@@ -229,4 +230,29 @@ fn frame(segment: &Segment, connection: &Connection, port: u16) -> (Vec<u8>, boo
     let mut bytes = Vec::with_capacity(builder.size(segment.bytes.len()));
     builder.write(&mut bytes, &segment.bytes).unwrap();
     (bytes, syn)
+}
+
+/// The packets of a client's port as text, one to a line: who sends, the positions of its first byte and of what it
+/// acknowledges from the first SYN on, and the first of its bytes.
+pub(crate) fn drawn(packets: &[Captured], port: u16) -> String {
+    let mut first = std::collections::HashMap::new();
+    let lines = packets.iter().filter_map(|packet| {
+        let sliced = etherparse::SlicedPacket::from_ethernet(&packet.bytes).unwrap();
+        let Some(etherparse::TransportSlice::Tcp(tcp)) = sliced.transport else { return None };
+        let (from, to) = (tcp.source_port(), tcp.destination_port());
+        if from.max(to) != port {
+            return None;
+        }
+        let place = |(from, to), number: u32, first: &mut std::collections::HashMap<_, u32>| {
+            number.wrapping_sub(*first.entry((from, to)).or_insert(number)).wrapping_sub(1).cast_signed()
+        };
+        let at = place((from, to), tcp.sequence_number(), &mut first);
+        let acked = if tcp.ack() { place((to, from), tcp.acknowledgment_number(), &mut first) } else { 0 };
+        let arrow = if to == 80 { '>' } else { '<' };
+        let flags = [(tcp.syn(), " SYN"), (tcp.fin(), " FIN")].map(|(set, name)| if set { name } else { "" });
+        let bytes = tcp.payload();
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).escape_debug().to_string();
+        Some(format!("{arrow} {at}+{} ack {acked}{} {text}", bytes.len(), flags.concat()))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }

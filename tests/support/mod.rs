@@ -40,6 +40,7 @@ macro_rules! or_skip {
 
 pub mod access_log;
 pub mod captures;
+mod certificates;
 mod envoy;
 pub mod framing;
 mod httpbin;
@@ -47,6 +48,7 @@ mod lines;
 mod namespace;
 mod nginx;
 mod process;
+mod proxy;
 mod raw_client;
 mod raw_server;
 mod shadowcap;
@@ -54,12 +56,14 @@ mod skip;
 mod tcpdump;
 
 pub use access_log::AccessLine;
+pub use certificates::Certificates;
 pub use envoy::Envoy;
 pub use httpbin::Httpbin;
 pub use lines::Lines;
 pub use namespace::{Namespace, Veth};
 pub use nginx::Nginx;
 pub use process::Process;
+pub use proxy::Proxy;
 pub use raw_client::{get, raw_exchange};
 pub use raw_server::{RawServer, Received, Recorded, Reply, Script, Welcome, refusing_address};
 pub use shadowcap::{Finished, Running, Shadowcap};

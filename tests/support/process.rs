@@ -64,6 +64,11 @@ impl Process {
         ended.then_some(status)
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// The command line.
     pub fn title(&self) -> &str {
         &self.title

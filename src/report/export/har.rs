@@ -112,7 +112,7 @@ impl Entry<'_> {
             "cookies": [],
             "headers": fields(&self.head.headers),
             "queryString": query(target),
-            "headersSize": self.head.raw.len(),
+            "headersSize": self.head.raw().len(),
             "bodySize": self.row.exchange.request.body.len,
         });
         let body = self.row.exchange.request.body.entity.as_deref().unwrap_or_default();
@@ -142,7 +142,7 @@ fn answer(response: Option<&Response>) -> Value {
         "headers": fields(&head.headers),
         "content": content(response, &field("content-type")),
         "redirectURL": field("location"),
-        "headersSize": head.raw.len(),
+        "headersSize": head.raw().len(),
         "bodySize": response.body.len,
     })
 }

@@ -8,7 +8,6 @@ use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict, template
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
-use crate::report::role_name;
 use crate::report::route::route_of;
 use crate::report::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use crate::time::Timestamp;
@@ -75,8 +74,8 @@ fn line<'r>(row: &'r Row, judged: Option<&'r Judged>) -> Line<'r> {
         v2: d.v2.as_deref(),
     };
     Line {
-        id: row.exchange.id.to_string(),
-        role: role_name(row.role),
+        id: row.request_name().to_string(),
+        role: row.role.name(),
         destination: &row.destination,
         rule: &row.route,
         time: row.exchange.request.first_byte,

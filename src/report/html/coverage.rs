@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::report::grouped;
 use crate::report::summary::Summary;
 use crate::report::visible::excerpt;
-use crate::report::words::Reasons;
+use crate::report::words::{Reasons, not_sent, replayed};
 
 /// Thousandths of the whole width.
 const WHOLE: f64 = 1000.0;
@@ -36,10 +36,10 @@ pub(super) fn levels(summary: &Summary) -> Vec<Level> {
     let (e, v) = (&summary.exchanges, &summary.verdicts);
     let none = String::new;
     let captured = [
-        ("replayed", "sent to v2", e.replayed, none()),
-        ("skipped", "not sent", e.skipped_in_all(), causes(Reasons::Skipped, &e.skipped)),
+        ("replayed", replayed(summary.mode), e.replayed, none()),
+        ("skipped", not_sent(summary.mode), e.skipped_in_all(), causes(Reasons::Skipped, &e.skipped)),
     ];
-    let replayed = [
+    let sent = [
         ("compared", "compared", v.compared(), none()),
         ("failed", "without a whole answer of v2", v.failed, causes(Reasons::Failed, &summary.failures)),
         (
@@ -56,7 +56,7 @@ pub(super) fn levels(summary: &Summary) -> Vec<Level> {
     ];
     vec![
         level("captured", e.captured, e.captured, captured.into()),
-        level("sent", e.replayed, e.captured, replayed.into()),
+        level(replayed(summary.mode), e.replayed, e.captured, sent.into()),
         level("compared", v.compared(), e.captured, compared.into()),
     ]
 }

@@ -1,0 +1,221 @@
+//! The end of the line: every row comes by here once, whatever command made it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::RunError;
+use super::feed::Pending;
+use super::judging::judged;
+use super::ledger::Ledger;
+use super::progress::Progress;
+use super::reader::Read;
+use super::report::RECORDING;
+use crate::anomaly::AnomalyCounts;
+use crate::diff::Verdict;
+use crate::record::{Finished, Intents, RecordError, Redactor, Row, Run, Writer};
+use crate::replay::clock::Clock;
+use crate::replay::engine;
+use crate::replay::{Outcome, SkipReason};
+use crate::report::{Gate, ReportError, Reporter, Summary, visible, without_commands};
+
+/// How many rows are taken at once, where so many wait.
+const BATCH: usize = 32;
+
+/// Redacts rows, records them, has them judged, and counts them.
+pub(super) struct Judging {
+    pub(super) redactor: Option<Redactor>,
+    writer: Writer,
+    reporter: Reporter,
+    pub(super) progress: Arc<Progress>,
+    pub(super) anomalies: AnomalyCounts,
+    /// Whether the recording began with this process.
+    pub(super) is_new: bool,
+    /// Rows taken.
+    rows: u64,
+    /// Of those, the ones that were sent.
+    pub(super) sent: u64,
+}
+
+impl Judging {
+    /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
+    /// folder was chosen badly.
+    pub(super) fn begin(folder: &Path, run: Run) -> Result<(Self, Intents), RunError> {
+        let unusable = |folder, source| RunError::Folder { folder, source };
+        let (writer, intents) = match Writer::create(&folder.join(RECORDING), &run) {
+            Err(RecordError::Io { source, .. }) => return Err(unusable(folder.to_owned(), source)),
+            other => other?,
+        };
+        match Reporter::create(folder, run) {
+            Ok(reporter) => Ok((Self::new(writer, reporter, true), intents)),
+            Err(error) => {
+                writer.discard();
+                Err(match error {
+                    ReportError::Io { source, .. } => unusable(folder.to_owned(), source),
+                    other @ ReportError::Render { .. } => other.into(),
+                })
+            }
+        }
+    }
+
+    pub(super) fn new(writer: Writer, reporter: Reporter, is_new: bool) -> Self {
+        Self {
+            redactor: None,
+            writer,
+            reporter,
+            progress: Arc::default(),
+            anomalies: AnomalyCounts::default(),
+            is_new,
+            rows: 0,
+            sent: 0,
+        }
+    }
+
+    /// Takes rows until there are no more. What is taken is first of all handed to the system, and its
+    /// place among those on their way is free after that; it becomes a frame of the recording at least each
+    /// second.
+    pub(super) async fn all(
+        &mut self,
+        done: &mut mpsc::Receiver<engine::Done<Pending>>,
+        skipped: &mut mpsc::Receiver<Row>,
+        ledger: &Ledger,
+    ) -> Result<(), RunError> {
+        let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+        let (mut answered, mut others) = (Vec::new(), Vec::new());
+        let (mut sending, mut reading) = (true, true);
+        while sending || reading {
+            tokio::select! {
+                count = done.recv_many(&mut answered, BATCH), if sending => sending = count > 0,
+                count = skipped.recv_many(&mut others, BATCH), if reading => reading = count > 0,
+                _ = tick.tick() => self.flush()?,
+            }
+            let (mut rows, mut slots) = (Vec::new(), Vec::new());
+            for engine::Done { request, client, outcome, payload, slot, .. } in answered.drain(..) {
+                Progress::count(&self.progress.done);
+                rows.push(payload.into_row(Some(request.head), Some(client), outcome));
+                slots.push(slot);
+            }
+            rows.append(&mut others);
+            self.keep(&mut rows)?;
+            ledger.recorded(&rows);
+            drop(slots);
+            rows.iter().try_for_each(|row| self.judge(row))?;
+        }
+        Ok(())
+    }
+
+    /// Takes one row.
+    pub(super) fn row(&mut self, row: Row) -> Result<(), RunError> {
+        let mut rows = vec![row];
+        self.keep(&mut rows)?;
+        rows.iter().try_for_each(|row| self.judge(row))
+    }
+
+    /// What is recorded is on its way to disk.
+    pub(super) fn flush(&mut self) -> Result<(), RunError> {
+        self.writer.is_in_place()?;
+        Ok(self.writer.flush()?)
+    }
+
+    /// Records rows, with their secrets taken out, so that the death of the process loses none of them.
+    fn keep(&mut self, rows: &mut Vec<Row>) -> Result<(), RunError> {
+        self.rows += rows.len() as u64;
+        // A repetition that was not begun is nothing that was captured.
+        rows.retain(|row| row.lap == 0 || !matches!(row.outcome, Outcome::Skipped(SkipReason::TimeOver)));
+        for row in rows.iter_mut() {
+            match row.outcome {
+                Outcome::Skipped(_) => (row.sent_head, row.client) = (None, None),
+                Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
+            }
+            if let Some(redactor) = &self.redactor {
+                redactor.row(row);
+            }
+            self.writer.row(row)?;
+        }
+        Ok(self.writer.keep()?)
+    }
+
+    /// The recording's last line.
+    pub(super) fn account(
+        &mut self,
+        read: &Read,
+        interrupted: bool,
+        gave_up: Option<String>,
+        clock: Clock,
+    ) -> Finished {
+        self.anomalies.merge(&read.anomalies());
+        Finished {
+            finished: clock.now(),
+            interrupted,
+            capture: read.totals(),
+            anomalies: Finished::anomalies_of(&self.anomalies),
+            broken_off: read.broken_off(self.rows),
+            gave_up,
+        }
+    }
+
+    pub(super) fn finish(self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
+        self.writer.finish(finished)?;
+        Ok(self.reporter.finish(Some(finished), &[], gate)?)
+    }
+
+    /// Takes everything away again that the run has made.
+    pub(super) fn forget(self, made: &[PathBuf]) {
+        self.writer.discard();
+        drop(self.reporter);
+        for folder in made {
+            // What is not empty is not ours alone.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
+    /// Judges a row that is recorded.
+    fn judge(&mut self, row: &Row) -> Result<(), RunError> {
+        count_anomalies(&mut self.anomalies, row);
+        let judged = judged(row);
+        let verdict = judged.as_ref().map(|judged| judged.verdict);
+        log(row, verdict);
+        match verdict {
+            Some(Verdict::Failed) => Progress::count(&self.progress.failed),
+            Some(Verdict::Different) => Progress::count(&self.progress.different),
+            _ => {}
+        }
+        Ok(self.reporter.add(row, judged.as_ref())?)
+    }
+}
+
+pub(super) fn count_anomalies(counts: &mut AnomalyCounts, row: &Row) {
+    let exchange = &row.exchange;
+    counts.count_set(exchange.anomalies);
+    counts.count_set(exchange.request.anomalies);
+    exchange.response.iter().for_each(|response| counts.count_set(response.anomalies));
+}
+
+/// What became of a request, for whoever wants to watch: the fact at `info`, its times at `debug`.
+fn log(row: &Row, verdict: Option<Verdict>) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let head = &row.exchange.request.head;
+    let text = |bytes| without_commands(&visible(&String::from_utf8_lossy(bytes))).into_owned();
+    let (id, method, target) = (row.request_name(), text(head.method()), text(head.target()));
+    match (&row.outcome, verdict) {
+        (Outcome::Skipped(reason), _) if reason.is_of_pairing() => {
+            tracing::info!("{id} {method} {target}: not compared, {reason}");
+        }
+        (Outcome::Skipped(reason), _) => tracing::info!("{id} {method} {target}: not sent, {reason}"),
+        (Outcome::Failed { failure, detail, .. }, _) => {
+            tracing::info!(
+                "{id} {method} {target}: failed, {failure}: {}",
+                without_commands(&visible(detail))
+            );
+        }
+        (Outcome::Answered { response, timing, .. }, verdict) => {
+            let verdict = verdict.map_or("not judged", Verdict::name);
+            tracing::info!("{id} {method} {target}: {} {verdict}", response.head.status);
+            tracing::debug!("{id} {timing:?}");
+        }
+    }
+}
