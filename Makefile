@@ -65,6 +65,7 @@ setup-build: rust
 setup-test: rust
 	@tests/setup/packages build test
 	@tests/setup/python
+	@tests/setup/browser/install
 
 rust:
 	@command -v $(CARGO) >/dev/null 2>&1 || { \

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::capture::{Input, PacketFilter};
+use crate::record::Also;
 use crate::replay::Credentials;
 use crate::route::HostEdit;
 use crate::time::Timestamp;
@@ -34,6 +35,14 @@ impl ConfigError {
     pub fn new(option: &'static str, given: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { option, given: given.into(), problem: problem.into() }
     }
+}
+
+/// What is redacted beside what is known to be a secret.
+///
+/// # Errors
+/// When a word is neither a name nor a regular expression.
+pub fn redact_also(words: &[String]) -> Result<Also, ConfigError> {
+    Also::parse(words).map_err(|error| ConfigError::new("--redact-also", error.word, error.reason))
 }
 
 /// The captures that the arguments name.
@@ -99,7 +108,10 @@ pub fn credentials(given: &str) -> Result<Credentials, ConfigError> {
 /// name without folder and extensions.
 #[must_use]
 pub fn default_folder(capture: &str, now: Timestamp) -> PathBuf {
-    let name = Path::new(capture).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    // What follows the path of an address may be a secret.
+    let path =
+        if capture.contains("://") { capture.split(['?', '#']).next().unwrap_or_default() } else { capture };
+    let name = Path::new(path).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or_default();
     let plain: String = stem
         .chars()
@@ -129,6 +141,8 @@ mod tests {
             ("rotated/*.pcap*", "capture"),
             ("http://host/day one.pcapng?x=1", "day-one"),
             ("..", "capture"),
+            ("http://me:pw@host/?token=SECRET", "me-pw-host"),
+            ("http://host/a.pcap?sig=SECRET", "a"),
         ] {
             let folder = default_folder(capture, now);
             assert_eq!(folder, Path::new("reports").join(format!("{name}-20261122T120750Z")), "{capture}");

@@ -298,6 +298,25 @@ pub(super) struct Output {
     /// Keep credentials, cookies and tokens in the recording and the reports as they are.
     #[arg(long)]
     pub(super) no_redact: bool,
+    /// Redact further values: those of this name (of a header field, parameter, cookie or JSON member), or what
+    /// this regular expression matches; may be given several times.
+    #[arg(long, value_name = "NAME|PATTERN", conflicts_with = "no_redact")]
+    pub(super) redact_also: Vec<String>,
+    /// Print the verdict and the first differences also as a pipeline's runner wants them.
+    #[arg(long, value_enum, value_name = "RUNNER")]
+    pub(super) annotations: Option<Annotations>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Annotations {
+    Github,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    Har,
+    Ndjson,
+    Csv,
 }
 
 impl Output {
@@ -349,16 +368,37 @@ pub(super) struct Mirroring {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  shadowcap report reports/httpbin-v1-20261122T120750Z\n  shadowcap report reports/httpbin-v1-20261122T120750Z --out /tmp/again"
+    after_help = REPORT_EXAMPLES
 )]
 pub(super) struct Report {
-    /// The run's folder.
+    /// The run's folder. Several are shards of one capture, and are put together.
     #[arg(required = true, value_name = "RUN")]
-    pub(super) run: PathBuf,
+    pub(super) run: Vec<PathBuf>,
     /// Where to write the reports [default: the run's folder].
     #[arg(long, value_name = "FOLDER")]
     pub(super) out: Option<PathBuf>,
+    /// Say which differences are new, known and gone since this run.
+    #[arg(long, value_name = "RUN")]
+    pub(super) against: Option<PathBuf>,
+    /// Print one exchange and how its answers differ, and write nothing.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["out", "against", "export", "annotations"])]
+    pub(super) show: Option<String>,
+    /// Write all rows to standard output in this form, and no reports.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["out", "against", "annotations"])]
+    pub(super) export: Option<ExportFormat>,
+    /// Redact further values: those of this name, or what this regular expression matches.
+    #[arg(long, value_name = "NAME|PATTERN")]
+    pub(super) redact_also: Vec<String>,
+    /// Print the verdict and the first differences also as a pipeline's runner wants them.
+    #[arg(long, value_enum, value_name = "RUNNER")]
+    pub(super) annotations: Option<Annotations>,
 }
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  shadowcap report reports/httpbin-v1-20261122T120750Z
+  shadowcap report reports/httpbin-v1-20261122T120750Z --out /tmp/again
+  shadowcap report reports/httpbin-v1-20261122T120750Z --export ndjson | jq .id";
 
 /// A number of bytes with an optional unit: B, KB, MB, GB (powers of 1000), KiB, MiB, GiB (of 1024).
 fn parse_size(text: &str) -> Result<u64, String> {

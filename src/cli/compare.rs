@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Exit;
 use super::args::{Compare, Global, Mirroring};
-use super::replay::redactor;
+use super::report::redactor;
 use super::running::{Around, carry_out_with, conclude};
-use super::{Exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config::{self, ConfigError};
 use crate::exchange::mirrors::MirrorsLimits;
@@ -22,7 +22,7 @@ pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
     let inputs = config::inputs(&args.reading.captures);
     let job = job(args, clock, &inputs)?;
     if args.output.no_redact {
-        terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+        super::report::warn_of_secrets();
     }
     let folder = job.folder.clone();
     let read = job.source.progress();
@@ -53,7 +53,7 @@ fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Compari
         sides,
         limits: MirrorsLimits { window: args.mirroring.window, ..MirrorsLimits::default() },
         clock,
-        redactor: redactor(args.output.no_redact)?,
+        redactor: redactor(&args.output)?,
         folder: args.output.folder(&args.reading, clock),
         gate: Gate::default(),
     })

@@ -7,12 +7,12 @@ use anyhow::Context as _;
 
 use super::args::{self, Edits, Global, Replay};
 use super::running::{Around, carry_out, conclude};
-use super::{Exit, exit, preview, route, terminal};
+use super::{Exit, exit, preview, report, route, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{Job, Planning, RECORDING, Repeat, Resumption, RunError};
-use crate::record::{CAPTURE, Mode, OPTIONS, ROUTES, Redactor, Resuming, Run};
+use crate::record::{CAPTURE, Mode, OPTIONS, ROUTES, Resuming, Run};
 use crate::replay::choice::{Choice, Sample, Window};
 use crate::replay::client::Client;
 use crate::replay::clock::Clock;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
         return preview::run(job, format, global);
     }
     if args.output.no_redact {
-        terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+        report::warn_of_secrets();
     }
     if args.connecting.insecure {
         exit::warn(
@@ -42,11 +42,14 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     }
     let folder = job.folder.clone();
     let outcome = carry_out(job, &around, global)?;
-    conclude(&outcome, &folder, global)
+    let exit = conclude(&outcome, &folder, global)?;
+    report::annotate(&outcome.summary, args.output.annotations)?;
+    Ok(exit)
 }
 
 /// What was typed, as the pipeline takes it.
 fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow::Result<(Job, Around)> {
+    let redactor = report::redactor(&args.output)?;
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
     let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
@@ -79,7 +82,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
         planning,
         settings,
         clock,
-        redactor: redactor(args.output.no_redact)?,
+        redactor,
         folder: folder(args, clock),
         keep: args.keep.resolve(),
         resumption: resumption(args, &run)?,
@@ -224,15 +227,6 @@ fn digests(args: &Replay, source: &CaptureSet) -> anyhow::Result<BTreeMap<String
     Ok(digests)
 }
 
-pub(super) fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
-    if keep_secrets {
-        return Ok(None);
-    }
-    let refused =
-        || RunError::System { what: "randomness", source: std::io::Error::other("no random bytes") };
-    Redactor::random().ok_or_else(refused).map(Some)
-}
-
 /// The options that decide which requests are sent and with what, for the report and for going on. Header
 /// values may be secrets and are left out.
 fn shaping(args: &Replay) -> Vec<String> {
@@ -284,6 +278,8 @@ fn pacing(args: &Replay) -> Vec<String> {
     options.extend(args.care.abort_after.map(|times| format!("--abort-after {times}")));
     options.extend(args.connecting.options());
     options.extend(args.keep.options());
+    // The words themselves may tell a secret.
+    options.extend((!args.output.redact_also.is_empty()).then(|| "--redact-also".to_owned()));
     options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
     options
 }

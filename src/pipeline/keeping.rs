@@ -19,7 +19,7 @@ use crate::record::{Finished, Intents, RecordError, Redactor, Row, Run, Writer};
 use crate::replay::clock::Clock;
 use crate::replay::engine;
 use crate::replay::{Outcome, SkipReason};
-use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible};
+use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible, without_commands};
 
 /// How many rows are taken at once, where so many wait.
 const BATCH: usize = 32;
@@ -239,7 +239,7 @@ fn log(row: &Row, verdict: Option<Verdict>) {
         return;
     }
     let head = &row.exchange.request.head;
-    let text = |bytes| visible(&String::from_utf8_lossy(bytes)).into_owned();
+    let text = |bytes| without_commands(&visible(&String::from_utf8_lossy(bytes))).into_owned();
     let (id, method, target) = (row.request_name(), text(head.method()), text(head.target()));
     match (&row.outcome, verdict) {
         (Outcome::Skipped(reason), _) if reason.is_of_pairing() => {
@@ -247,7 +247,10 @@ fn log(row: &Row, verdict: Option<Verdict>) {
         }
         (Outcome::Skipped(reason), _) => tracing::info!("{id} {method} {target}: not sent, {reason}"),
         (Outcome::Failed { failure, detail, .. }, _) => {
-            tracing::info!("{id} {method} {target}: failed, {failure}: {}", visible(detail));
+            tracing::info!(
+                "{id} {method} {target}: failed, {failure}: {}",
+                without_commands(&visible(detail))
+            );
         }
         (Outcome::Answered { response, timing, .. }, verdict) => {
             let verdict = verdict.map_or("not judged", Verdict::name);

@@ -3,7 +3,7 @@
 //! [`Reading`] runs the stages from packets to exchanges, in the caller's thread and in one pass.
 //! `run` is a whole replay: reading in a thread of its own, sending on the runtime, judging as
 //! outcomes come. `compare` does without sending: it pairs the two sides of what a mesh has mirrored.
-//! `report` judges the rows of a recording again, through the same code. These need the
+//! `Rendering` judges the rows of recordings again, through the same code. These need the
 //! feature `cli`; reading does not.
 
 #[cfg(feature = "cli")]
@@ -52,7 +52,7 @@ pub use progress::Progress;
 pub use reader::Repeat;
 pub use reading::{Account, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
-pub use report::{RECORDING, report};
+pub use report::{RECORDING, Rendering};
 #[cfg(feature = "cli")]
 pub use run::{Job, Resumption, RunOutcome, run};
 #[cfg(feature = "cli")]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::redact::without_secrets;
 use crate::anomaly::AnomalyCounts;
 use crate::route::ShareCount;
 use crate::time::Timestamp;
@@ -59,6 +60,14 @@ pub struct Run {
 }
 
 impl Run {
+    /// The same without what may be a secret in the user's words, such as the password in a capture's address.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        let words = self.captures.iter_mut().chain(self.targets.values_mut()).chain(&mut self.options);
+        words.for_each(strip);
+        self
+    }
+
     /// Why `other` is not this run gone on with, where it is not: what decides which requests are sent, and
     /// where to, must be the same. How fast they are sent may differ.
     #[must_use]
@@ -95,6 +104,10 @@ pub const CAPTURE: &str = "capture";
 pub const ROUTES: &str = "rules";
 /// The digest of the options that decide which requests are sent, and with what.
 pub const OPTIONS: &str = "options";
+
+fn strip(word: &mut String) {
+    *word = without_secrets(word).into_owned();
+}
 
 /// What the capture held in total.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +152,13 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// The same without what may be a secret in the names of captures.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.capture.files.iter_mut().chain(&mut self.broken_off).for_each(strip);
+        self
+    }
+
     /// The account of anomalies as this line holds it.
     #[must_use]
     pub fn anomalies_of(counts: &AnomalyCounts) -> BTreeMap<String, u64> {

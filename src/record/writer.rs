@@ -44,7 +44,7 @@ impl Writer {
         let (path, file) = create_segment(folder, 1)?;
         let mut writer =
             Self::at(folder, path, file, Place { segment: 1, offset: 0 }, Journal::open(folder)?)?;
-        writer.line(&Line::Run { format: FORMAT, run: run.clone() })?;
+        writer.line(&Line::Run { format: FORMAT, run: run.clone().without_secrets() })?;
         writer.flush()?;
         Ok((writer, Intents::create(folder, HashSet::default())?))
     }
@@ -170,7 +170,7 @@ impl Writer {
     /// When it cannot be written.
     pub fn finish(mut self, finished: &Finished) -> Result<(), RecordError> {
         self.is_in_place()?;
-        self.line(&Line::Finished(finished.clone()))?;
+        self.line(&Line::Finished(finished.clone().without_secrets()))?;
         self.flush()?;
         self.file.sync_all().map_err(RecordError::io("write", &self.path))?;
         self.journal.remove();

@@ -19,7 +19,9 @@
 //! | `rule`, `match`, `reason` | the rule that applied, its match, and why the request went there or nowhere |
 //!
 //! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
-//! exchanges' ids separated by spaces.
+//! exchanges' ids separated by spaces, and `standing` empty without `--against`.
+//!
+//! [`EXCHANGE_SCHEMA`](super::EXCHANGE_SCHEMA) says the same in a form that programs check.
 //!
 //! A cell that a spreadsheet would take for a formula gets an apostrophe in front.
 
@@ -28,7 +30,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::route::route_of;
-use super::summary::Summary;
+use super::summary::{Standing, Summary};
 use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
 use crate::diff::Difference;
 use crate::http::Response;
@@ -61,7 +63,7 @@ const EXCHANGE_COLUMNS: [&str; 23] = [
     "reason",
 ];
 
-const DIFFERENCE_COLUMNS: [&str; 12] = [
+const DIFFERENCE_COLUMNS: [&str; 13] = [
     "fingerprint",
     "class",
     "host",
@@ -74,6 +76,7 @@ const DIFFERENCE_COLUMNS: [&str; 12] = [
     "v1_example",
     "v2_example",
     "exchanges",
+    "standing",
 ];
 
 /// Writes rows as they come.
@@ -147,6 +150,7 @@ pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()>
             d.v1_example.clone().unwrap_or_default(),
             d.v2_example.clone().unwrap_or_default(),
             d.exchanges.join(" "),
+            d.standing.map(Standing::name).unwrap_or_default().to_owned(),
         ];
         csv.write_record(cells.iter().map(|cell| inert(cell).into_owned()))?;
     }

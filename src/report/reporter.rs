@@ -5,6 +5,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use super::csv::{ExchangesCsv, differences, io_error};
+use super::earlier::Earlier;
 use super::exchange_view::Selection;
 use super::files::{Pending, write};
 use super::{Gate, Judged, ReportError, Summary, Tally, html, junit, markdown};
@@ -16,6 +17,8 @@ pub struct Reporter {
     folder: PathBuf,
     tally: Tally,
     selection: Selection,
+    earlier: Option<Earlier>,
+    notes: Vec<String>,
     /// `exchanges.csv`, where rows are kept.
     exchanges: Option<(Pending, ExchangesCsv<BufWriter<File>>)>,
 }
@@ -34,8 +37,24 @@ impl Reporter {
     /// Reports that count rows and show none: no `exchanges.csv`, and no exchange in `report.html`.
     #[must_use]
     pub fn counting(folder: &Path, run: Run) -> Self {
+        let run = run.without_secrets();
+        let selection = Selection::new(&run.targets);
         let (folder, tally) = (folder.to_owned(), Tally::new(run));
-        Self { folder, tally, selection: Selection::default(), exchanges: None }
+        Self { folder, tally, selection, earlier: None, notes: Vec::new(), exchanges: None }
+    }
+
+    /// Says which differences an earlier run showed as well.
+    #[must_use]
+    pub fn against(mut self, earlier: Earlier) -> Self {
+        self.earlier = Some(earlier);
+        self
+    }
+
+    /// Says something about how the rows came together, in sentences.
+    #[must_use]
+    pub fn noting(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
     }
 
     /// Takes a row, redacted already, and what was found in it; `None` for one that was not sent.
@@ -60,20 +79,24 @@ impl Reporter {
         losses: &[Loss],
         gate: Gate,
     ) -> Result<Summary, ReportError> {
-        let Self { folder, tally, selection, exchanges } = self;
+        let Self { folder, tally, selection, earlier, notes, exchanges } = self;
         if let Some((pending, exchanges)) = exchanges {
             let out = exchanges.finish().map_err(|source| pending.error(source))?;
             pending.publish(out)?;
         }
-        let summary = tally.finish(finished, losses, gate);
+        let finished = finished.map(|finished| finished.clone().without_secrets());
+        let mut summary = tally.finish(finished.as_ref(), losses, gate);
+        summary.notes = notes;
+        if let Some(earlier) = earlier {
+            earlier.compare(&mut summary);
+        }
 
         write(&folder, "summary.json", &json(&summary)?)?;
         write(&folder, "summary.md", markdown::render(&summary).as_bytes())?;
         let (pending, mut out) = Pending::create(&folder, "differences.csv")?;
         differences(&summary, &mut out).map_err(|error| pending.error(io_error(error)))?;
         pending.publish(out)?;
-        let xml = junit::render(&summary).map_err(|error| rendering("junit.xml", &error))?;
-        write(&folder, "junit.xml", xml.as_bytes())?;
+        write(&folder, "junit.xml", junit::render(&summary).as_bytes())?;
         let page = html::render(&summary, &selection).map_err(|error| rendering("report.html", &error))?;
         write(&folder, "report.html", page.as_bytes())?;
         Ok(summary)

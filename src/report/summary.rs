@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::latency::{Latency, Quantiles};
+use super::latency::{Latency, Lateness, Quantiles};
+use super::timeline::Timeline;
 use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
 use crate::record::{CaptureTotals, Mode};
 use crate::route::ShareCount;
@@ -44,6 +45,9 @@ pub struct Summary {
     pub broken_off: Option<String>,
     /// Distinct requests among the rows.
     pub requests: u64,
+    /// A digest of those requests' ids, whatever their order: runs over the same requests have the same.
+    #[serde(default)]
+    pub requests_digest: Fingerprint,
     /// Rows: a request at a destination.
     pub exchanges: Exchanges,
     /// What was said of the replayed rows.
@@ -60,13 +64,19 @@ pub struct Summary {
     pub routes: Vec<RouteSummary>,
     /// How long both took.
     pub latency: Latency,
-    /// How late requests were sent against their due time, which is ours and not v2's; in milliseconds.
-    pub lateness: Option<Quantiles>,
+    /// How late requests were sent against their due time, which is ours and not v2's.
+    pub lateness: Option<Lateness>,
     /// From the due time to the answer's last byte: what a client that keeps to the schedule would have
     /// waited. Where it is far above v2's latency, requests queued before they could leave, and the latency
     /// alone flatters v2; in milliseconds.
     #[serde(default)]
     pub since_due: Option<Quantiles>,
+    /// What became of rows over the time of the capture.
+    #[serde(default)]
+    pub timeline: Timeline,
+    /// What another run is compared with, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Against>,
     /// The judgement.
     pub verdict: Judgement,
     /// Why, in sentences.
@@ -79,6 +89,53 @@ pub struct Summary {
     pub shares: Vec<ShareSummary>,
     /// What of the recording could not be read, in sentences; empty in a run of its own.
     pub losses: Vec<String>,
+    /// What is to be said of runs that were put together, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Summary {
+    /// Whether the user had secrets kept in the recording.
+    #[must_use]
+    pub fn keeps_secrets(&self) -> bool {
+        self.options.iter().any(|option| option == "--no-redact")
+    }
+}
+
+/// An earlier run, and what of its distinct differences has gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Against {
+    /// The run's folder as the user named it.
+    pub run: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// Distinct differences that count in this run and did not in the earlier one.
+    pub new: u64,
+    /// Those that count in both.
+    pub known: u64,
+    /// Those that counted in the earlier run and do not in this one.
+    pub gone: Vec<DistinctDifference>,
+}
+
+/// Whether an earlier run showed a difference as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// It did not.
+    New,
+    /// It did.
+    Known,
+}
+
+impl Standing {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Known => "known",
+        }
+    }
 }
 
 /// One destination's share of the requests of a rule.
@@ -166,6 +223,14 @@ impl Verdicts {
         }
     }
 
+    pub(super) const fn merge(&mut self, other: &Self) {
+        self.matching += other.matching;
+        self.noise += other.noise;
+        self.different += other.different;
+        self.failed += other.failed;
+        self.not_comparable += other.not_comparable;
+    }
+
     /// All of them together.
     #[must_use]
     pub fn in_all(&self) -> u64 {
@@ -206,6 +271,9 @@ pub struct DistinctDifference {
     pub v2_example: Option<String>,
     /// The first rows that show it, by the exchange's id.
     pub exchanges: Vec<String>,
+    /// Whether the run that this one is compared with shows it as well; `None` without such a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
 }
 
 /// What happened on one route.

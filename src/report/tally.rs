@@ -9,6 +9,7 @@ use super::route::route_of;
 use super::summary::{
     DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
 };
+use super::timeline::Counting;
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::http::Response;
@@ -26,6 +27,8 @@ const MOST_ROUTES: usize = 500;
 const MOST_STATUS_PAIRS: usize = 64;
 /// Destinations of rules whose shares are told.
 const MOST_SHARES: usize = 2000;
+/// Routes, the busiest first, whose distribution of latencies is kept.
+const MOST_DISTRIBUTIONS: usize = 48;
 /// The name of the routes that are not told apart.
 const OTHER_ROUTES: &str = "(other routes)";
 
@@ -42,6 +45,8 @@ pub struct Judged {
 pub struct Tally {
     run: Run,
     requests: u64,
+    /// The sum of the hashes of their ids: the same for the same requests in any order.
+    requests_digest: u64,
     exchanges: Exchanges,
     verdicts: Verdicts,
     failures: BTreeMap<String, u64>,
@@ -51,6 +56,7 @@ pub struct Tally {
     routes: HashMap<(String, String), Route>,
     latency: Pair,
     lateness: Gathered,
+    timeline: Counting,
     since_due: Gathered,
     /// What the first attempt said that came to no connection.
     unreached: Option<String>,
@@ -83,6 +89,7 @@ impl Tally {
         Self {
             run,
             requests: 0,
+            requests_digest: 0,
             exchanges: Exchanges::default(),
             verdicts: Verdicts::default(),
             failures: BTreeMap::new(),
@@ -91,8 +98,9 @@ impl Tally {
             differences_beyond: 0,
             routes: HashMap::new(),
             latency: Pair::new(3),
-            lateness: Gathered::new(3),
+            lateness: Gathered::new(2),
             since_due: Gathered::new(3),
+            timeline: Counting::default(),
             unreached: None,
         }
     }
@@ -100,12 +108,18 @@ impl Tally {
     /// Counts a row. What was skipped counts as skipped whatever `judged` says; what was replayed and not
     /// judged counts as not comparable.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) {
-        self.requests += u64::from(row.copy == 0 && row.lap == 0);
+        if row.copy == 0 && row.lap == 0 {
+            self.requests += 1;
+            let hash = xxhash_rust::xxh3::xxh3_64(&row.exchange.id.0.to_le_bytes());
+            self.requests_digest = self.requests_digest.wrapping_add(hash);
+        }
         self.exchanges.captured += 1;
         let route_name = route_of(&row.exchange.request.head);
         let route = route_entry(&mut self.routes, row, &route_name);
         route.captured += 1;
+        let at = row.exchange.request.first_byte;
         if let Outcome::Skipped(reason) = &row.outcome {
+            self.timeline.add(at, None);
             *self.exchanges.skipped.entry(reason.name().to_owned()).or_default() += 1;
             return;
         }
@@ -113,6 +127,7 @@ impl Tally {
         self.exchanges.replayed += 1;
         self.exchanges.replayed_unsafe += u64::from(!is_safe(row.exchange.request.head.method()));
         self.verdicts.count(verdict);
+        self.timeline.add(at, Some(verdict));
         route.verdicts.count(verdict);
         route.count_statuses(row);
         if let Some((v1, v2)) = both_latencies(row) {
@@ -211,6 +226,7 @@ impl Tally {
             capture: finished.map(|f| f.capture.clone()).unwrap_or_default(),
             broken_off: finished.and_then(|f| f.broken_off.clone()),
             requests: self.requests,
+            requests_digest: Fingerprint(self.requests_digest),
             differences: ranked(self.differences, self.verdicts.compared()),
             exchanges: self.exchanges,
             verdicts: self.verdicts,
@@ -219,13 +235,16 @@ impl Tally {
             differences_beyond: self.differences_beyond,
             routes: by_size(self.routes),
             latency: self.latency.latency_with_distribution(),
-            lateness: self.lateness.quantiles(),
+            lateness: self.lateness.lateness(),
             since_due: self.since_due.quantiles(),
+            timeline: self.timeline.timeline(),
+            against: None,
             verdict,
             reasons,
             anomalies: finished.map(|f| f.anomalies.clone()).unwrap_or_default(),
             shares: finished.map(shares).unwrap_or_default(),
             losses: losses.iter().map(ToString::to_string).collect(),
+            notes: Vec::new(),
         }
     }
 }
@@ -356,6 +375,7 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
             v1_example: counted.first.v1,
             v2_example: counted.first.v2,
             exchanges: counted.exchanges.iter().map(ToString::to_string).collect(),
+            standing: None,
         })
         .collect();
     ranked.sort_by(|a, b| {
@@ -369,9 +389,15 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
 }
 
 fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
-    let mut routes: Vec<_> = routes
+    let mut routes: Vec<_> = routes.into_iter().collect();
+    routes.sort_by(|(a_name, a), (b_name, b)| b.captured.cmp(&a.captured).then_with(|| a_name.cmp(b_name)));
+    let latency = |n: usize, pair: &Pair| {
+        if n < MOST_DISTRIBUTIONS { pair.latency_with_distribution() } else { pair.latency() }
+    };
+    routes
         .into_iter()
-        .map(|((host, name), route)| RouteSummary {
+        .enumerate()
+        .map(|(n, ((host, name), route))| RouteSummary {
             host,
             route: name,
             rule: route.rule,
@@ -379,13 +405,9 @@ fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
             replayed: route.verdicts.in_all(),
             verdicts: route.verdicts,
             statuses: statuses(&route.statuses),
-            latency: route.latency.latency(),
+            latency: latency(n, &route.latency),
         })
-        .collect();
-    routes.sort_by(|a, b| {
-        b.captured.cmp(&a.captured).then_with(|| (&a.host, &a.route).cmp(&(&b.host, &b.route)))
-    });
-    routes
+        .collect()
 }
 
 fn statuses(counts: &HashMap<(Option<u16>, Option<u16>), u64>) -> Vec<StatusPair> {
