@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Exit;
 use super::args::{Compare, Global, Mirroring};
 use super::report::redactor;
 use super::running::{Around, carry_out_with, conclude};
-use super::Exit;
 use crate::capture::{CaptureSet, Input};
 use crate::config::{self, ConfigError};
 use crate::exchange::mirrors::MirrorsLimits;
