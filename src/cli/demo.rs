@@ -44,7 +44,7 @@ pub(super) fn run(args: &Demo, global: &Global) -> anyhow::Result<Exit> {
     let kept = std::env::temp_dir().join(format!("shadowcap-demo-{}-{NAME}", std::process::id()));
     std::fs::write(&kept, CAPTURE).with_context(|| format!("cannot write {}", kept.display()))?;
     let outcome = job(&kept, &folder, server.address(), clock)
-        .and_then(|job| Ok(replay::carry_out(job, Around::default(), global)?));
+        .and_then(|job| Ok(replay::carry_out(job, &Around::default(), global)?));
     // The capture is in the program: losing the copy loses nothing.
     let _ = std::fs::remove_file(&kept);
     let outcome = outcome?;

@@ -48,7 +48,7 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
         );
     }
     let folder = job.folder.clone();
-    let outcome = carry_out(job, around, global)?;
+    let outcome = carry_out(job, &around, global)?;
     conclude(&outcome, &folder, global)
 }
 
@@ -130,10 +130,8 @@ fn planning(args: &Replay, table: RouteTable, targets: &[(String, Target)]) -> R
     let own = edits.own(&table)?;
     let mut edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
     edits.credentials = config::credentials(&args.choice.credentials)?;
-    let captured = match args.target.allow_captured_server {
-        true => Vec::new(),
-        false => targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect(),
-    };
+    let all = || targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect();
+    let captured = if args.target.allow_captured_server { Vec::new() } else { all() };
     Ok(Planning {
         choice: choice(&args.choice, args.target.seed)?,
         table,
@@ -311,7 +309,7 @@ fn around(args: &Replay) -> Result<Around, ConfigError> {
 }
 
 /// Runs a job on a runtime of its own, with a progress bar, until its end or Ctrl-C.
-pub(super) fn carry_out(job: Job, around: Around, global: &Global) -> Result<RunOutcome, RunError> {
+pub(super) fn carry_out(job: Job, around: &Around, global: &Global) -> Result<RunOutcome, RunError> {
     let read = job.source.progress();
     carry_out_with(global, read, counts, async |progress, stop, signal| {
         let metrics = serve_metrics(around.metrics, &progress, global).await?;

@@ -14,6 +14,9 @@ use crate::stream::ConnectionId;
 /// connections between the same ports would have some of the next reading wait for those of this one.
 const LAP: u32 = 1 << 20;
 
+/// The request of a row with the place that it goes to, or why it is not sent.
+pub(super) type Placed = Result<(usize, ShadowRequest), SkipReason>;
+
 /// Says of each exchange what is sent where, or why nothing is.
 #[derive(Debug)]
 pub struct Planning {
@@ -63,7 +66,7 @@ impl Planning {
         lap: u32,
         decision: &Decision,
         plan: Plan,
-    ) -> Vec<(Pending, Result<(usize, ShadowRequest), SkipReason>)> {
+    ) -> Vec<(Pending, Placed)> {
         let pending = |exchange, copy, role, destination: &str, reason| Pending {
             exchange,
             lap,

@@ -117,8 +117,12 @@ impl Tally {
         }
         // What a mesh sent was due when it was sent.
         if self.run.mode != Mode::Compare {
-            lateness(row).into_iter().for_each(|late| self.lateness.add(late));
-            since_due(row).into_iter().for_each(|took| self.since_due.add(took));
+            if let Some(late) = lateness(row) {
+                self.lateness.add(late);
+            }
+            if let Some(took) = since_due(row) {
+                self.since_due.add(took);
+            }
         }
         self.count_causes(row, verdict);
         for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
