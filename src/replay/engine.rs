@@ -123,7 +123,7 @@ pub struct Done<T> {
 }
 
 /// A place among the requests that may be on their way at once; empty where nothing was sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Slot(#[allow(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
 
 /// Sees what leaves.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shadowcap::replay::client::Client;
 use shadowcap::replay::clock::Clock;
-use shadowcap::replay::engine::{Done, Job, Settings, Work, run};
+use shadowcap::replay::engine::{Done, Job, Settings, Slot, Work, run};
 use shadowcap::replay::stop::{StopHandle, stop_channel};
 use shadowcap::replay::{Outcome, SkipReason, Speed};
 use shadowcap::time::Timestamp;
@@ -46,7 +46,8 @@ impl Replay {
             }
         });
         let mut all = Vec::new();
-        while let Some(one) = done.recv().await {
+        while let Some(mut one) = done.recv().await {
+            one.slot = Slot::default();
             all.push(one);
         }
         all
