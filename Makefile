@@ -40,7 +40,7 @@ lint: setup-build ## format, clippy, documentation, licences and bans of depende
 	tests/setup/cargo-deny
 	@echo 'make lint: clean.'
 
-bench: setup-build ## what reading costs, against tshark and tcpflow on the same captures
+bench: setup-build ## what reading and sending cost, against tshark, tcpflow and wrk
 	@tests/setup/packages bench
 	$(CARGO) bench --locked $(ARGS)
 
