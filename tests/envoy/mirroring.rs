@@ -174,7 +174,7 @@ fn the_shadows_that_leave_are_those_of_envoy() {
 fn judge(case: &Case, name: &str, theirs: &[Arrived], ours: &[Arrived]) -> Vec<String> {
     let count = |mirrors: &[&str]| usize::from(mirrors.contains(&name));
     let mut wrong = Vec::new();
-    if theirs.len() != count(&case.envoy_mirrors()) {
+    if theirs.len() != count(case.envoy_mirrors()) {
         wrong.push(format!("{} shadows by Envoy", theirs.len()));
     }
     if ours.len() != count(case.mirrors) {
