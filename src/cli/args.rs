@@ -1,13 +1,18 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
+mod target;
+
 use std::path::PathBuf;
 
 use crate::config::{self, ConfigError};
 use crate::http::Options;
 use crate::pipeline::ReadingOptions;
+use crate::replay::clock::Clock;
 use crate::stream::Limits;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use target::TargetArgs;
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -42,6 +47,7 @@ Examples:
   shadowcap demo
   shadowcap inspect captures/httpbin-v1.pcap
   shadowcap replay captures/httpbin-v1.pcap --to http://127.0.0.1:8080
+  shadowcap compare captures/envoy-mirror.pcap
   shadowcap report reports/httpbin-v1-20261122T120750Z
 
 Exit status:
@@ -79,6 +85,8 @@ pub(super) enum Command {
     Inspect(Box<Inspect>),
     /// Send a capture's requests to v2 and report how its answers differ from v1's.
     Replay(Box<Replay>),
+    /// Judge what a mesh has mirrored already: both sides are in the capture.
+    Compare(Box<Compare>),
     /// Diff and render again from a run's recording, sending nothing.
     Report(Report),
     /// Print the man page.
@@ -140,6 +148,12 @@ impl Reading {
             limits: Limits { memory: self.memory },
         })
     }
+
+    /// The options that choose among the packets, for the report.
+    pub(super) fn words(&self) -> impl Iterator<Item = String> {
+        let filter = self.bpf.iter().map(|filter| format!("--bpf {filter}"));
+        filter.chain(self.port.iter().map(|port| format!("--port {port}")))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -177,6 +191,8 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) target: Target,
     #[command(flatten)]
+    pub(super) connecting: TargetArgs,
+    #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]
     pub(super) pace: Pace,
@@ -194,7 +210,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(super) struct Target {
-    /// Where v2 is: `http://HOST[:PORT]`.
+    /// Where v2 is: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/PATH`.
     #[arg(long, value_name = "URL")]
     pub(super) to: String,
     /// Send this percentage of the requests; which ones follows from the seed.
@@ -237,7 +253,7 @@ pub(super) struct Pace {
     /// How many requests may be waiting for their answers at once.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(super) concurrency: u32,
-    /// How long v2 may take for a whole answer, and to accept a connection, such as 500ms or 30s.
+    /// How long v2 may take for a whole answer, such as 500ms or 30s.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub(super) timeout: std::time::Duration,
 }
@@ -251,6 +267,50 @@ pub(super) struct Output {
     /// Keep credentials, cookies and tokens in the recording and the reports as they are.
     #[arg(long)]
     pub(super) no_redact: bool,
+}
+
+impl Output {
+    /// The run's folder.
+    pub(super) fn folder(&self, reading: &Reading, clock: Clock) -> PathBuf {
+        let first = reading.captures.first().map_or("", String::as_str);
+        self.out.clone().unwrap_or_else(|| config::default_folder(first, clock.now()))
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
+pub(super) struct Compare {
+    #[command(flatten)]
+    pub(super) reading: Reading,
+    #[command(flatten)]
+    pub(super) mirroring: Mirroring,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  shadowcap compare captures/envoy-mirror.pcap
+  shadowcap compare 'rotated/*.pcap*' --window 30s
+  shadowcap compare captures/envoy-mirror.pcap --shadow-server :8002
+
+Primary and shadow are paired by their x-request-id, method and target, or, where
+they have no id, by method, target, host and body, and nearness in time. A row is
+a pair; what stays alone is counted with its reason.";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How the mesh mirrored")]
+pub(super) struct Mirroring {
+    /// What the mesh adds to the Host of a shadow, before its port; `none` where it adds nothing, as Istio
+    /// 1.28 and later. A shadow is then known by --shadow-server, or by what the proxy adds to its headers.
+    #[arg(long, value_name = "TEXT", default_value = "-shadow", allow_hyphen_values = true)]
+    pub(super) host_suffix: String,
+    /// A server that gets shadows: ADDRESS, ADDRESS:PORT or :PORT; may be given several times.
+    #[arg(long, value_name = "SERVER")]
+    pub(super) shadow_server: Vec<String>,
+    /// How far apart primary and shadow may begin in the capture, such as 500ms or 30s.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    pub(super) window: std::time::Duration,
 }
 
 #[derive(Debug, Args)]

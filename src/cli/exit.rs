@@ -60,6 +60,11 @@ pub(super) fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "error: {}", visible(message));
 }
 
+/// Says on stderr what the user has to know before the run, even where the program is told to be quiet.
+pub(super) fn warn(message: &str) {
+    let _ = writeln!(io::stderr(), "WARNING: {}", visible(message));
+}
+
 fn status(error: &anyhow::Error) -> Exit {
     let usage = match error.downcast_ref::<RunError>() {
         Some(

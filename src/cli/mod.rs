@@ -4,6 +4,7 @@
 //! [`config`](crate::config), and what that yields to [`pipeline`](crate::pipeline).
 
 mod args;
+mod compare;
 mod demo;
 mod exit;
 mod inspect;
@@ -32,6 +33,7 @@ pub fn run() -> Exit {
         Command::Inspect(args) => inspect::run(&args, &cli.global),
         Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Replay(args) => replay::run(&args, &cli.global),
+        Command::Compare(args) => compare::run(&args, &cli.global),
         Command::Report(args) => report::run(&args, &cli.global),
         Command::Man => print_man_page(),
     };

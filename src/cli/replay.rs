@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
@@ -12,17 +11,16 @@ use super::args::{Global, Replay};
 use super::progress::Display;
 use super::signals::Signals;
 use super::{Exit, exit, terminal};
-use crate::capture::{CaptureSet, Input};
-use crate::config::{self, Target};
+use crate::capture::{BytesRead, CaptureSet, Input};
+use crate::config;
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
 use crate::record::{Mode, Redactor, Run};
 use crate::replay::Planner;
-use crate::replay::client::{Client, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::guard::Guard;
-use crate::replay::stop::stop_channel;
+use crate::replay::stop::{StopHandle, StopSignal, stop_channel};
 use crate::report::Gate;
 use crate::route::Mirror;
 
@@ -33,6 +31,11 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     if args.output.no_redact {
         terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
     }
+    if args.connecting.insecure {
+        exit::warn(
+            "--insecure: v2's certificate is not checked; whoever is on the way can read and answer the requests",
+        );
+    }
     let folder = job.folder.clone();
     let outcome = carry_out(job, global)?;
     conclude(&outcome, &folder, global)
@@ -40,21 +43,21 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
 
 /// What was typed, as the pipeline takes it.
 fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
-    let target = Target::resolve("--to", &args.target.to)?;
     let percent = config::parse("--percent", &args.target.percent)?;
     let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
     let edits =
         config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
-    let limits = Limits { connect: args.pace.timeout, answer: args.pace.timeout, max_body };
-    let client = Client::new(target.addresses[0], limits, clock);
+    let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
+    let target = connecting.target("--to", &args.target.to)?;
+    let client = connecting.client(&target, clock)?;
     let settings = Settings {
         speed: config::parse("--speed", &args.pace.speed)?,
         concurrency: args.pace.concurrency as usize,
         ..Settings::new(vec![client])
     };
-    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses.clone() };
+    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses().to_vec() };
     Ok(Job {
         run: Run {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -73,14 +76,12 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
         settings,
         clock,
         redactor: redactor(args.output.no_redact)?,
-        folder: args.output.out.clone().unwrap_or_else(|| {
-            config::default_folder(args.reading.captures.first().map_or("", String::as_str), clock.now())
-        }),
+        folder: args.output.folder(&args.reading, clock),
         gate: Gate::default(),
     })
 }
 
-fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
+pub(super) fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
     if keep_secrets {
         return Ok(None);
     }
@@ -104,8 +105,8 @@ fn options(args: &Replay) -> Vec<String> {
         format!("--concurrency {}", args.pace.concurrency),
         format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
     ];
-    options.extend(args.reading.bpf.iter().map(|filter| format!("--bpf {filter}")));
-    options.extend(args.reading.port.iter().map(|port| format!("--port {port}")));
+    options.extend(args.reading.words());
+    options.extend(args.connecting.options());
     options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
     options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
     options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
@@ -116,10 +117,21 @@ fn options(args: &Replay) -> Vec<String> {
 
 /// Runs a job on a runtime of its own, with a progress bar, until its end or Ctrl-C.
 pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunError> {
+    let read = job.source.progress();
+    carry_out_with(global, read, counts, |progress, stop, signal| pipeline::run(job, progress, stop, signal))
+}
+
+/// The same for whatever reads a capture: `run` is told where to count and when to stop.
+pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
+    global: &Global,
+    read: BytesRead,
+    counts: fn(&Progress) -> String,
+    run: impl FnOnce(Arc<Progress>, Arc<StopHandle>, StopSignal) -> R,
+) -> Result<RunOutcome, RunError> {
     let refused = |source| RunError::System { what: "an asynchronous runtime", source };
     let runtime = Runtime::new().map_err(refused)?;
     let progress = Arc::new(Progress::default());
-    let display = Display::start(global, job.source.progress(), {
+    let display = Display::start(global, read, {
         let progress = Arc::clone(&progress);
         move || counts(&progress)
     });
@@ -129,7 +141,7 @@ pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunErro
         let handle = Arc::new(handle);
         let signals = Signals::listen().map_err(|source| RunError::System { what: "signals", source })?;
         let interrupts = tokio::spawn(signals.heed(Arc::clone(&handle), quiet));
-        let outcome = pipeline::run(job, progress, handle, signal).await;
+        let outcome = run(progress, handle, signal).await;
         interrupts.abort();
         outcome
     });
@@ -139,7 +151,7 @@ pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunErro
 
 /// What became of the requests so far.
 fn counts(progress: &Progress) -> String {
-    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let of = |counter| Progress::read(counter);
     format!(
         "{} requests: {} answered, {} failed, {} different, {} skipped",
         of(&progress.requests),

@@ -3,6 +3,7 @@
 use super::echo::{Context, Echo};
 use super::findings::Findings;
 use super::headers::{self, Scope};
+use super::rules::{Applicable, Ruled};
 use super::{Class, Difference, Kind, Layer, Verdict, body};
 use crate::http::Response;
 
@@ -13,7 +14,18 @@ use crate::http::Response;
 /// Differences come out as [`Class::Unverified`] unless the answers themselves explain them.
 #[must_use]
 pub fn compare(v1: &Response, v2: &Response, context: &Context) -> Vec<Difference> {
-    let mut findings = Findings::new(Echo::new(context));
+    compare_by_rules(v1, v2, context, &Applicable::default()).0
+}
+
+/// Finds the same under rules: what they allow has [`Class::RuledOut`], and is named beside the differences.
+#[must_use]
+pub fn compare_by_rules(
+    v1: &Response,
+    v2: &Response,
+    context: &Context,
+    rules: &Applicable<'_>,
+) -> (Vec<Difference>, Vec<Ruled>) {
+    let mut findings = Findings::new(Echo::new(context), rules, [v1.first_byte, v2.first_byte]);
     let (headers1, headers2) = (&v1.head.headers, &v2.head.headers);
     if v1.head.status == v2.head.status {
         headers::compare(headers1, headers2, Scope::All, &mut findings);

@@ -2,7 +2,9 @@
 
 use super::echo::Echo;
 use super::excerpt::{excerpt, excerpts};
+use super::rules::{Applicable, Ruled};
 use super::{Class, Difference, Kind, Layer};
+use crate::time::Timestamp;
 
 /// How many differences of one exchange are listed. Beyond it they are counted, and one entry of
 /// [`Kind::Unlisted`] says how many.
@@ -11,6 +13,14 @@ pub(super) const MAX_LISTED: usize = 1000;
 /// Collects what the comparison of one exchange finds.
 pub(super) struct Findings<'c> {
     pub(super) echo: Echo<'c>,
+    pub(super) rules: &'c Applicable<'c>,
+    /// The moments of v1's answer and of v2's.
+    answered: [Timestamp; 2],
+    ruled: Vec<Ruled>,
+    /// Where the content that is being compared lies in the body, when it is not the whole of it.
+    inside: String,
+    /// How often that is within other content.
+    depth: usize,
     listed: Vec<Difference>,
     unlisted: u64,
     /// The class that weighs most among the unlisted.
@@ -18,8 +28,18 @@ pub(super) struct Findings<'c> {
 }
 
 impl<'c> Findings<'c> {
-    pub(super) fn new(echo: Echo<'c>) -> Self {
-        Self { echo, listed: Vec::new(), unlisted: 0, unlisted_class: None }
+    pub(super) fn new(echo: Echo<'c>, rules: &'c Applicable<'c>, answered: [Timestamp; 2]) -> Self {
+        Self {
+            echo,
+            rules,
+            answered,
+            ruled: Vec::new(),
+            inside: String::new(),
+            depth: 0,
+            listed: Vec::new(),
+            unlisted: 0,
+            unlisted_class: None,
+        }
     }
 
     /// Adds a difference. The path is only made where it is listed.
@@ -29,10 +49,10 @@ impl<'c> Findings<'c> {
         path: impl FnOnce() -> String,
         (v1, v2): (Option<&[u8]>, Option<&[u8]>),
     ) {
-        if self.listed.len() == MAX_LISTED {
-            self.unlisted += 1;
-            self.unlisted_class = Some(self.unlisted_class.map_or(class, |worst| weightier(worst, class)));
-            return;
+        let open = class.counts() || class == Class::NotCompared;
+        let has_room = self.listed.len() < MAX_LISTED;
+        if !has_room && (!open || self.rules.is_empty()) {
+            return self.leave_out(class);
         }
         let (v1, v2) = match (v1, v2) {
             (Some(v1), Some(v2)) => {
@@ -41,11 +61,46 @@ impl<'c> Findings<'c> {
             }
             (v1, v2) => (v1.map(excerpt), v2.map(excerpt)),
         };
-        self.listed.push(Difference { layer, path: path(), kind, v1, v2, class });
+        let path = match path() {
+            whole if whole.is_empty() => self.inside.trim_end().to_owned(),
+            path => [self.inside.as_str(), &path].concat(),
+        };
+        let mut difference = Difference { layer, path, kind, v1, v2, class };
+        let rule = if open { self.rules.allowing(&difference, self.answered) } else { None };
+        if rule.is_some() {
+            difference.class = Class::RuledOut;
+        }
+        if !has_room {
+            return self.leave_out(difference.class);
+        }
+        self.ruled.extend(rule.map(|rule| Ruled { difference: self.listed.len(), rule }));
+        self.listed.push(difference);
     }
 
-    /// All that was listed, and one entry for the rest where there is a rest.
-    pub(super) fn finish(mut self) -> Vec<Difference> {
+    /// Counts a difference for which there is no room.
+    fn leave_out(&mut self, class: Class) {
+        self.unlisted += 1;
+        self.unlisted_class = Some(self.unlisted_class.map_or(class, |worst| weightier(worst, class)));
+    }
+
+    /// Compares content that lies at `place` within other content: its paths begin with the place.
+    pub(super) fn inside(&mut self, place: &str, compare: impl FnOnce(&mut Self)) {
+        let outer = self.inside.len();
+        self.inside.push_str(place);
+        self.inside.push(' ');
+        self.depth += 1;
+        compare(self);
+        self.depth -= 1;
+        self.inside.truncate(outer);
+    }
+
+    /// How deep within other content the compared content lies.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// All that was listed, and one entry for the rest where there is a rest; and which of them rules allow.
+    pub(super) fn finish(mut self) -> (Vec<Difference>, Vec<Ruled>) {
         if let Some(class) = self.unlisted_class {
             self.listed.push(Difference {
                 layer: Layer::Body,
@@ -56,7 +111,7 @@ impl<'c> Findings<'c> {
                 class,
             });
         }
-        self.listed
+        (self.listed, self.ruled)
     }
 }
 

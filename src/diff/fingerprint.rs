@@ -72,14 +72,44 @@ impl<'de> serde::Deserialize<'de> for Fingerprint {
 }
 
 /// A difference's path for all the places that are like it: `[*]` for each index, a placeholder for
-/// each name that is the name of one thing, `line *` in text.
+/// each name that is the name of one thing, `line *` in text, no places among siblings in markup.
 #[must_use]
 pub fn general_path(layer: Layer, path: &str) -> String {
     match layer {
-        Layer::Body if path.starts_with("line ") => "line *".to_owned(),
-        Layer::Body if path.starts_with('$') => general_json_path(path),
+        Layer::Body => general_body_path(path),
+        Layer::Status | Layer::Header => path.to_owned(),
+    }
+}
+
+fn general_body_path(path: &str) -> String {
+    match path.as_bytes() {
+        [b'l', ..] if path.starts_with("line ") => "line *".to_owned(),
+        [b'$', ..] => general_json_path(path),
+        // Content within other content: its place there, then its own path.
+        [b'p' | b'/', ..] if let Some((place, inner)) = path.split_once(' ') => {
+            format!("{} {}", general_place(place), general_body_path(inner))
+        }
+        [b'p' | b'/', ..] => general_place(path),
         _ => path.to_owned(),
     }
+}
+
+/// The place of a node or a part: numbers in brackets are left out.
+fn general_place(place: &str) -> String {
+    let mut out = String::with_capacity(place.len());
+    let mut rest = place;
+    while let Some((before, behind)) = rest.split_once('[') {
+        out.push_str(before);
+        let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+        rest = match behind[digits..].strip_prefix(']') {
+            Some(after) if digits > 0 => after,
+            _ => {
+                out.push('[');
+                behind
+            }
+        };
+    }
+    out + rest
 }
 
 fn general_json_path(path: &str) -> String {
@@ -160,6 +190,11 @@ mod tests {
             (Layer::Body, "", ""),
             (Layer::Body, "$['cut", "$['cut"),
             (Layer::Body, "$[1", "$[*]"),
+            (Layer::Body, "/html/body/p[2]/@class", "/html/body/p/@class"),
+            (Layer::Body, "/html/script[3] $['a'][0]", "/html/script $['a'][*]"),
+            (Layer::Body, "part[2] line 3", "part line *"),
+            (Layer::Body, "part[file] $[7]", "part[file] $[*]"),
+            (Layer::Body, "part[a[1]]", "part[a]"),
             (Layer::Header, "set-cookie[a]", "set-cookie[a]"),
         ] {
             assert_eq!(general_path(layer, path), general, "{path}");

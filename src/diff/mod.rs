@@ -6,35 +6,47 @@
 //! ```text
 //! compare ─┬─ status
 //!          ├─ headers   four tiers
-//!          └─ body ──── codings, media ─┬─ json   members by name, arrays aligned
-//!                                      ├─ text   lines aligned
-//!                                      └─ length, digest, first byte that differs
+//!          └─ body ──── codings ─▶ content, by what it is
+//!                                   ├─ multipart   each part a content
+//!                                   ├─ transcribe  events and forms, as JSON
+//!                                   ├─ markup      HTML and XML as trees
+//!                                   ├─ json        members by name, arrays aligned
+//!                                   ├─ text        lines aligned
+//!                                   └─ length, type, digest, first byte that differs
 //! ```
 //!
-//! [`compare()`] asks of each difference whether the shadowing explains it (`echo`), [`judge`] sums up
-//! one exchange, and [`Fingerprint`] says which differences of many exchanges are the same one.
+//! [`compare()`] asks of each difference whether the shadowing explains it (`echo`), [`compare_by_rules`]
+//! whether the user's [`Rules`] allow it as well; [`judge`] sums up one exchange, and [`Fingerprint`] says which differences of many exchanges are the same one.
 
 mod align;
 mod body;
+mod charset;
 mod compare;
+mod content;
 mod echo;
 mod excerpt;
 mod findings;
 mod fingerprint;
 mod headers;
 mod json;
+mod markup;
 mod media;
+mod multipart;
+mod rules;
+mod shape;
 mod template;
 mod text;
+mod transcribe;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-pub use compare::{compare, judge};
+pub use compare::{compare, compare_by_rules, judge};
 pub use echo::{Context, HeaderEdit};
 pub use fingerprint::{Fingerprint, FingerprintError, general_path};
+pub use rules::{Applicable, RuleInfo, Ruled, Rules, RulesError, Subject};
 pub use template::template;
 
 /// The part of a message that a difference lies in.
@@ -192,8 +204,10 @@ impl Kind {
 pub struct Difference {
     /// Where: the part of the message.
     pub layer: Layer,
-    /// Where within it: a header name in lower case; a JSONPath (RFC 9535, normalized path) in a JSON
-    /// body; `line 3` in text; `set-cookie[name]` for a cookie; empty for the whole.
+    /// Where within it: a header name in lower case; `set-cookie[name]` for a cookie; a JSONPath (RFC 9535,
+    /// normalized path) in a JSON body, and in events and forms, which are lists of objects and an object;
+    /// an `XPath` in HTML and XML; `line 3` in text; empty for the whole. Behind the place of content within
+    /// other content and a space: `part[name] $['a']`, `/html/head/script[2] $['a']`.
     pub path: String,
     /// What kind.
     pub kind: Kind,

@@ -1,6 +1,7 @@
 //! Whole answers, from the bytes up.
 
 mod answers;
+mod contents;
 mod edits;
 mod hostile;
 
@@ -12,7 +13,7 @@ use crate::http::{Body, Completeness, Framing, Headers, Response, ResponseHead, 
 use crate::time::Timestamp;
 
 /// A whole response with these header lines and this body.
-fn response(status: u16, lines: &[&str], body: impl Into<Bytes>) -> Response {
+pub(super) fn response(status: u16, lines: &[&str], body: impl Into<Bytes>) -> Response {
     let raw = Bytes::from(lines.concat());
     let mut fields = Vec::new();
     let mut at = 0u32;
@@ -55,7 +56,7 @@ fn text(body: &str) -> Response {
 }
 
 /// The context of a request for `httpbin:8000` that was mirrored.
-fn mirrored() -> Context {
+pub(super) fn mirrored() -> Context {
     Context {
         method: b"GET".to_vec(),
         host: b"httpbin:8000".to_vec(),
@@ -65,7 +66,7 @@ fn mirrored() -> Context {
 }
 
 /// Path, kind and class of each difference.
-fn facts(v1: &Response, v2: &Response) -> Vec<(String, Kind, Class)> {
+pub(super) fn facts(v1: &Response, v2: &Response) -> Vec<(String, Kind, Class)> {
     compare(v1, v2, &mirrored()).into_iter().map(|d| (d.path, d.kind, d.class)).collect()
 }
 

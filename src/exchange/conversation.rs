@@ -9,11 +9,11 @@
 //! ```
 
 use super::Protocol;
-use super::pairing::{Context, Pairing, Requests, Responses};
+use super::pairing::{Context, Moment, Pairing, Requests, Responses, Stand};
 use super::protocol::{Opening, opening};
 use super::reader::Listener;
 use super::socks::{Handshake, Progress};
-use crate::http::{Close, Options, Parser, RequestHead, ResponseHead, h1};
+use crate::http::{Close, Options, Parser, RequestHead, ResponseHead, Sink, h1};
 use crate::stream::{Chunk, ConnectionId, Direction, End};
 use crate::time::Timestamp;
 
@@ -25,6 +25,8 @@ pub struct Conversation {
     to_server: Side,
     to_client: Side,
     socks: u64,
+    /// How many bytes of each direction were told of, gaps included.
+    told: [u64; 2],
 }
 
 #[derive(Clone, Copy, Default)]
@@ -52,7 +54,7 @@ struct Held {
     to_server: Vec<u8>,
     to_client: Vec<u8>,
     /// In which order they came, and how many of them when.
-    pieces: Vec<(Direction, Timestamp, usize)>,
+    pieces: Vec<(Direction, Moment, usize)>,
 }
 
 struct Http {
@@ -72,6 +74,7 @@ impl Conversation {
             to_server: Side::default(),
             to_client: Side::default(),
             socks: 0,
+            told: [0; 2],
         }
     }
 
@@ -83,8 +86,14 @@ impl Conversation {
         context: &mut Context<'_, L>,
     ) {
         match chunk {
-            Chunk::Data { at, bytes } => self.data(direction, at, bytes, context),
-            Chunk::Gap { len } => self.gap(direction, len, context),
+            Chunk::Data { at, bytes, acked } => {
+                let moment = self.pass(direction, at, bytes.len() as u64, acked);
+                self.data(direction, moment, bytes, context);
+            }
+            Chunk::Gap { len } => {
+                let moment = self.pass(direction, Timestamp::default(), len, None);
+                self.gap(direction, moment, len, context);
+            }
             Chunk::End(end) => {
                 if let Stage::Http(http) = &mut self.stage {
                     http.end(direction, end, context);
@@ -129,6 +138,18 @@ impl Conversation {
         }
     }
 
+    /// Where the next `len` bytes stand. An acknowledgement of more than was told of is none that can be
+    /// relied on, but for the number of a FIN.
+    #[inline]
+    fn pass(&mut self, direction: Direction, at: Timestamp, len: u64, acked: Option<i32>) -> Moment {
+        let other = self.told[direction.reverse() as usize];
+        let acked = acked.filter(|&lead| lead <= 1).and_then(|lead| other.checked_add_signed(lead.into()));
+        let told = &mut self.told[direction as usize];
+        let position = *told;
+        *told = told.saturating_add(len);
+        Moment { at, position, acked }
+    }
+
     fn side(&mut self, direction: Direction) -> &mut Side {
         match direction {
             Direction::ToServer => &mut self.to_server,
@@ -139,22 +160,28 @@ impl Conversation {
     fn data<L: Listener>(
         &mut self,
         direction: Direction,
-        at: Timestamp,
+        moment: Moment,
         bytes: &[u8],
         context: &mut Context<'_, L>,
     ) {
         match &mut self.stage {
-            Stage::Http(http) => http.data(direction, at, bytes, context),
-            Stage::Opening(_) => self.open(direction, at, bytes, context),
-            Stage::Socks(..) => self.shake(direction, at, bytes, context),
+            Stage::Http(http) => http.data(direction, moment, bytes, context),
+            Stage::Opening(_) => self.open(direction, moment, bytes, context),
+            Stage::Socks(..) => self.shake(direction, moment, bytes, context),
             Stage::Opaque(_) => self.side(direction).bytes += bytes.len() as u64,
-            Stage::Searching => self.search(direction, at, bytes, context),
+            Stage::Searching => self.search(direction, moment, bytes, context),
         }
     }
 
-    fn gap<L: Listener>(&mut self, direction: Direction, len: u64, context: &mut Context<'_, L>) {
+    fn gap<L: Listener>(
+        &mut self,
+        direction: Direction,
+        moment: Moment,
+        len: u64,
+        context: &mut Context<'_, L>,
+    ) {
         if let Stage::Http(http) = &mut self.stage {
-            return http.gap(direction, len, context);
+            return http.gap(direction, moment, len, context);
         }
         let side = self.side(direction);
         side.gap = side.gap.saturating_add(len);
@@ -170,19 +197,19 @@ impl Conversation {
     fn open<L: Listener>(
         &mut self,
         direction: Direction,
-        at: Timestamp,
+        moment: Moment,
         bytes: &[u8],
         context: &mut Context<'_, L>,
     ) {
         let Stage::Opening(held) = &mut self.stage else { return };
         let fresh = held.pieces.is_empty();
         if !fresh {
-            held.keep(direction, at, bytes);
+            held.keep(direction, moment, bytes);
         }
         let told = opening(if fresh { bytes } else { held.of(direction) });
         if told == Opening::Perhaps {
             if fresh {
-                held.keep(direction, at, bytes);
+                held.keep(direction, moment, bytes);
             }
             return;
         }
@@ -195,9 +222,9 @@ impl Conversation {
             Opening::Other(Protocol::Http1 | Protocol::Unknown) | Opening::Perhaps => Stage::Searching,
         };
         if fresh {
-            self.data(direction, at, bytes, context);
+            self.data(direction, moment, bytes, context);
         } else {
-            held.each(|direction, at, bytes| self.data(direction, at, bytes, context));
+            held.each(|direction, moment, bytes| self.data(direction, moment, bytes, context));
         }
     }
 
@@ -230,7 +257,7 @@ impl Conversation {
     fn shake<L: Listener>(
         &mut self,
         direction: Direction,
-        at: Timestamp,
+        moment: Moment,
         bytes: &[u8],
         context: &mut Context<'_, L>,
     ) {
@@ -245,7 +272,9 @@ impl Conversation {
                 self.socks -= (more_client.len() + more_server.len()) as u64;
                 for (direction, rest) in [(client, more_client), (client.reverse(), more_server)] {
                     if !rest.is_empty() {
-                        self.data(direction, at, &rest, context);
+                        let position = self.told[direction as usize].saturating_sub(rest.len() as u64);
+                        let moment = Moment { at: moment.at, position, acked: None };
+                        self.data(direction, moment, &rest, context);
                     }
                 }
             }
@@ -263,7 +292,7 @@ impl Conversation {
     fn search<L: Listener>(
         &mut self,
         direction: Direction,
-        at: Timestamp,
+        moment: Moment,
         bytes: &[u8],
         context: &mut Context<'_, L>,
     ) {
@@ -273,7 +302,7 @@ impl Conversation {
             () => return self.side(direction).bytes += bytes.len() as u64,
         };
         self.stage = self.http(requesting, context);
-        self.data(direction, at, bytes, context);
+        self.data(direction, moment, bytes, context);
     }
 
     /// What was held while the first bytes did not tell is of something unknown.
@@ -295,8 +324,8 @@ impl Held {
         }
     }
 
-    fn keep(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
-        self.pieces.push((direction, at, bytes.len()));
+    fn keep(&mut self, direction: Direction, moment: Moment, bytes: &[u8]) {
+        self.pieces.push((direction, moment, bytes.len()));
         match direction {
             Direction::ToServer => self.to_server.extend_from_slice(bytes),
             Direction::ToClient => self.to_client.extend_from_slice(bytes),
@@ -304,16 +333,16 @@ impl Held {
     }
 
     /// Hands out the pieces in the order in which they came.
-    fn each(&self, mut take: impl FnMut(Direction, Timestamp, &[u8])) {
+    fn each(&self, mut take: impl FnMut(Direction, Moment, &[u8])) {
         let (mut to_server, mut to_client) = (self.to_server.as_slice(), self.to_client.as_slice());
-        for &(direction, at, len) in &self.pieces {
+        for &(direction, moment, len) in &self.pieces {
             let side = match direction {
                 Direction::ToServer => &mut to_server,
                 Direction::ToClient => &mut to_client,
             };
             let (piece, rest) = side.split_at_checked(len).unwrap_or((side, &[]));
             *side = rest;
-            take(direction, at, piece);
+            take(direction, moment, piece);
         }
     }
 }
@@ -322,27 +351,40 @@ impl Http {
     fn data<L: Listener>(
         &mut self,
         direction: Direction,
-        at: Timestamp,
+        moment: Moment,
         bytes: &[u8],
         context: &mut Context<'_, L>,
     ) {
         let mut context = context.of(self.connection);
         if direction == self.requesting {
-            self.requests.push(at, bytes, &mut Requests(&mut self.pairing, context));
+            feed(&mut self.requests, moment, bytes, &mut Requests(&mut self.pairing, context));
         } else {
-            self.responses.push(at, bytes, &mut Responses(&mut self.pairing, context.again()));
+            feed(&mut self.responses, moment, bytes, &mut Responses(&mut self.pairing, context.again()));
             if self.responses.is_tunnel() && !self.requests.is_tunnel() {
                 self.requests.tunnel(&mut Requests(&mut self.pairing, context));
             }
         }
     }
 
-    fn gap<L: Listener>(&mut self, direction: Direction, len: u64, context: &mut Context<'_, L>) {
+    fn gap<L: Listener>(
+        &mut self,
+        direction: Direction,
+        moment: Moment,
+        len: u64,
+        context: &mut Context<'_, L>,
+    ) {
+        let behind = Moment { position: moment.position.saturating_add(len), ..moment };
         let context = context.of(self.connection);
         if direction == self.requesting {
-            self.requests.gap(len, &mut Requests(&mut self.pairing, context));
+            let mut requests = Requests(&mut self.pairing, context);
+            requests.stand(moment);
+            self.requests.gap(len, &mut requests);
+            requests.stand(behind);
         } else {
-            self.responses.gap(len, &mut Responses(&mut self.pairing, context));
+            let mut responses = Responses(&mut self.pairing, context);
+            responses.stand(moment);
+            self.responses.gap(len, &mut responses);
+            responses.stand(behind);
         }
     }
 
@@ -382,5 +424,17 @@ impl Http {
 
     fn memory(&self) -> usize {
         self.requests.memory() + self.responses.memory() + self.pairing.held()
+    }
+}
+
+/// Reads bytes message by message, so that each is known to begin where it does.
+#[inline]
+fn feed<H: h1::Head, S: Stand + Sink<H>>(parser: &mut Parser<H>, moment: Moment, bytes: &[u8], sink: &mut S) {
+    sink.stand(moment);
+    parser.seek(moment.at, bytes, sink);
+    let mut used = 0;
+    while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty()) {
+        used += parser.read(moment.at, rest, sink);
+        sink.stand(moment.behind(used));
     }
 }

@@ -4,9 +4,12 @@
 //! ([`Protocol`]), has the two directions of an HTTP/1 connection parsed, and pairs what comes of them.
 //! A [`Listener`] is told of each exchange as it completes, in order within a connection;
 //! [`Sequencer`] is a listener that brings those of all connections into the order of their requests.
+//! Where a mesh mirrored requests while the capture was taken, [`mirrors`] pairs the copies with their
+//! originals.
 
 mod account;
 mod conversation;
+pub mod mirrors;
 mod pairing;
 mod protocol;
 mod reader;

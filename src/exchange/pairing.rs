@@ -2,21 +2,18 @@
 //!
 //! Responses come in the order of their requests (RFC 9112, section 9.3.2), and the two directions are
 //! told in causal order: a response that comes while no request is open was asked for by none that is
-//! in the capture. What is left to decide is what a hole swallowed:
+//! in the capture. What is left to decide is what a hole swallowed; [`step`] tells how.
 //!
-//! - Requests: where none is open, the responses to them find none and are orphans. Where the client
-//!   pipelines, the hole holds the place of one request.
-//! - Responses: a request that was sent after the client had the bytes of the hole came after the
-//!   answers to all requests before it. So the requests before the hole are without an answer.
-//!
-//!   Where several were open, the client pipelines, and this proves nothing: as many answers are taken
-//!   for lost as their usual size makes likely.
-//! - Both since the last request: the next response may be to one in the hole, so it answers none.
-//!
-//! Where a pipelining client leaves a doubt, the exchanges concerned carry [`Anomaly::StreamGap`].
+//! Every exchange that may be paired wrongly carries [`Anomaly::StreamGap`].
+
+mod guess;
+mod step;
 
 use std::collections::VecDeque;
 
+use self::guess::Guess;
+pub(super) use self::step::Moment;
+use self::step::Step;
 use super::reader::{Listener, Start};
 use super::{Exchange, ExchangeAccount, ExchangeId};
 use crate::anomaly::{Anomaly, AnomalySet};
@@ -37,22 +34,21 @@ pub(super) struct Pairing {
     /// The place of the request that the next response answers.
     next: u32,
     /// A request has begun, whose head is not complete.
-    beginning: Option<Start>,
+    beginning: Option<(Start, Moment)>,
     /// The last first byte of a request, and how many have had that time.
     last_start: Option<(Timestamp, u32)>,
-    /// The final response that is being read answers no request.
-    orphan: bool,
-    /// A hole among pipelined requests, before the request of this place.
-    lost_request: Option<u32>,
-    /// A hole among the requests since the last of them, and whether bytes between messages are in it.
-    hole: Option<bool>,
-    /// A hole among the responses, which came when the requests before this place had been sent.
-    lost_response: Option<LostResponses>,
-    /// How many responses were read, and their bytes.
-    answered: (u64, u64),
-    /// Since a hole among pipelined messages the pairing is in doubt from this place on, until no request
-    /// is open.
-    doubt: Option<u32>,
+    /// What the response that is being read answers.
+    answering: Option<Answering>,
+    /// Where the bytes at hand stand, of requests and of responses.
+    asked_at: Moment,
+    answered_at: Moment,
+    /// Where the response that is being read began.
+    answer_began: Moment,
+    /// The answer to the latest request is read, and ends with the bytes at hand.
+    answer_ended: bool,
+    step: Step,
+    /// Holes among pipelined messages.
+    guess: Guess,
     /// Answers are not waited for any more.
     given_up: bool,
     /// Bytes of memory in `open`.
@@ -61,20 +57,33 @@ pub(super) struct Pairing {
     http2: bool,
 }
 
-/// A hole among the responses.
+/// What a response answers.
 #[derive(Clone, Copy)]
-struct LostResponses {
-    /// The place after the last request that had been sent.
-    sent_before: u32,
-    /// How many bytes are missing.
-    missing: u64,
-    /// The requests have a hole too, with no request known behind it: the next answer may be to one in it.
-    followed: bool,
+enum Answering {
+    /// The request of this place.
+    Request(u32),
+    /// None that is in the capture.
+    Nothing,
+}
+
+impl Answering {
+    fn place(self) -> Option<u32> {
+        match self {
+            Self::Request(place) => Some(place),
+            Self::Nothing => None,
+        }
+    }
 }
 
 /// A request that waits for its answer, or for its own end.
 struct Open {
     start: Start,
+    /// Where it began.
+    began: Moment,
+    /// Where the first hole behind it is, before another request begins.
+    hole: Option<u64>,
+    /// Its answer has begun.
+    is_answered: bool,
     id: ExchangeId,
     asked: Asked,
     headless: bool,
@@ -115,18 +124,45 @@ pub(super) struct Requests<'p, 'c, L>(pub(super) &'p mut Pairing, pub(super) Con
 /// The side of the pairing that hears of responses.
 pub(super) struct Responses<'p, 'c, L>(pub(super) &'p mut Pairing, pub(super) Context<'c, L>);
 
+/// Who is told where the bytes stand that a parser reads.
+pub(super) trait Stand {
+    /// All bytes before these were read.
+    fn stand(&mut self, moment: Moment);
+}
+
+impl<L> Stand for Requests<'_, '_, L> {
+    #[inline]
+    fn stand(&mut self, moment: Moment) {
+        self.0.asked_at = moment;
+    }
+}
+
+impl<L> Stand for Responses<'_, '_, L> {
+    #[inline]
+    fn stand(&mut self, moment: Moment) {
+        self.0.answered_at = moment;
+        if std::mem::take(&mut self.0.answer_ended) {
+            self.0.step.note_answer(moment.position);
+        }
+    }
+}
+
 impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     fn started(&mut self, at: Timestamp) {
-        self.0.beginning = Some(self.1.listener.began(at));
+        self.0.beginning = Some((self.1.listener.began(at), self.0.asked_at));
     }
 
     fn head(&mut self, head: &RequestHead, first_byte: Timestamp) -> Asked {
-        let Some(start) = self.0.beginning.take() else { return Asked::Other };
-        self.0.judge_hole();
+        let Some((start, began)) = self.0.beginning.take() else { return Asked::Other };
+        self.0.step.begin(began.acked, self.0.answered_at.position);
+        self.0.pass_answered(began);
         let nth = self.0.count_start(first_byte);
         let asked = Asked::by(head.method());
         self.0.open.push_back(Open {
             start,
+            began,
+            hole: None,
+            is_answered: false,
             id: ExchangeId::new(self.1.connection, first_byte, nth),
             asked,
             headless: head.version == Version::Http09,
@@ -140,6 +176,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
 
     fn message(&mut self, request: Request) {
         self.0.held += weigh(&request.head.raw, request.body.entity.as_ref());
+        self.0.step.note_request(request.completeness.is_complete());
         if let Some(open) = self.0.open.back_mut() {
             open.request = Some(request);
         }
@@ -153,29 +190,31 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     }
 
     fn abandoned(&mut self) {
-        if let Some(start) = self.0.beginning.take() {
+        if let Some((start, _)) = self.0.beginning.take() {
             self.1.listener.finished(start, None);
         }
     }
 
     fn lost(&mut self, missing: u64) {
-        self.0.hole = Some(missing > 0 || self.0.hole == Some(true));
-        if let Some(lost) = &mut self.0.lost_response {
-            lost.followed = true;
+        let (place, position) = (self.0.end(), self.0.asked_at.position);
+        self.0.step.lose_requests();
+        if let Some(open) = self.0.open.back_mut() {
+            open.hole.get_or_insert(position);
+        }
+        if missing > 0 && self.0.awaited() > 0 {
+            self.0.guess.lose_request(place);
         }
     }
 }
 
 impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
+    fn started(&mut self, _: Timestamp) {
+        self.0.answer_began = self.0.answered_at;
+    }
+
     fn head(&mut self, _: &ResponseHead, _: Timestamp) -> Asked {
-        self.0.pass_holes(&mut self.1);
-        if self.0.orphan {
-            return Asked::Unknown;
-        }
-        let Some(open) = self.0.answering() else {
-            self.0.orphan = true;
-            return Asked::Unknown;
-        };
+        self.0.choose(&mut self.1);
+        let Some(open) = self.0.answering() else { return Asked::Unknown };
         if open.request.is_none() {
             open.anomalies.insert(Anomaly::EarlyResponse);
         }
@@ -184,52 +223,41 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
 
     fn message(&mut self, response: Response) {
         if !response.head.is_final() {
-            self.0.pass_holes(&mut self.1);
-            if !self.0.orphan
-                && let Some(open) = self.0.answering()
-            {
+            self.0.choose(&mut self.1);
+            if let Some(open) = self.0.answering() {
                 open.interim.push(response.head.status);
             }
             return;
         }
-        if std::mem::take(&mut self.0.orphan) {
+        let pairing = &mut *self.0;
+        let weight = weigh(&response.head.raw, response.body.entity.as_ref());
+        let upgraded = response.head.status == 101
+            && response.head.headers.all("upgrade").any(|value| value.eq_ignore_ascii_case(b"h2c"));
+        let chosen = pairing.answering.take().and_then(Answering::place);
+        let Some(open) = chosen.and_then(|place| pairing.at(place)) else {
             self.1.account.orphans += 1;
             self.1.account.anomalies.count(Anomaly::OrphanResponse);
             self.1.account.anomalies.count_set(response.anomalies);
             return;
-        }
-        self.0.held += weigh(&response.head.raw, response.body.entity.as_ref());
-        self.0.http2 |= response.head.status == 101
-            && response.head.headers.all("upgrade").any(|value| value.eq_ignore_ascii_case(b"h2c"));
-        self.0.answered.0 += 1;
-        self.0.answered.1 += response.head.raw.len() as u64 + response.body.len;
-        let doubt = self.0.doubt.is_some_and(|from| self.0.next >= from);
-        if let Some(open) = self.0.answering() {
-            open.answer = Answer::Here(Box::new(response));
-            if doubt {
-                open.anomalies.insert(Anomaly::StreamGap);
-            }
-            self.0.next += 1;
-        }
-        self.0.tell(&mut self.1);
+        };
+        let length = response.head.raw.len() as u64 + response.body.len;
+        open.answer = Answer::Here(Box::new(response));
+        pairing.next = chosen.map_or(pairing.next, |place| place + 1);
+        pairing.guess.count(length);
+        pairing.held += weight;
+        pairing.http2 |= upgraded;
+        pairing.answer_ended = pairing.next == pairing.end();
+        pairing.tell(&mut self.1);
     }
 
     fn lost(&mut self, missing: u64) {
-        if self.0.awaited() > 0 {
-            let earlier = self.0.lost_response.map_or(0, |lost| lost.missing);
-            let missing = missing.saturating_add(earlier);
-            let sent_before = self.0.end();
-            let followed = self.0.hole.is_some();
-            self.0.lost_response = Some(LostResponses { sent_before, missing, followed });
-        }
-        // The answer to a lost request may be in this hole, or not.
-        if let Some(place) = self.0.lost_request.take() {
-            self.0.doubt_from(place);
-        }
+        self.0.step.lose_responses(self.0.answered_at.position);
+        let awaited = self.0.awaited();
+        self.0.guess.lose_responses(missing, awaited);
     }
 
     fn is_headless(&mut self) -> bool {
-        self.0.answering().is_some_and(|open| open.headless)
+        self.0.at(self.0.next).is_some_and(|open| open.headless)
     }
 }
 
@@ -267,30 +295,15 @@ impl Pairing {
         self.end().saturating_sub(self.next)
     }
 
-    /// The request that the next response answers.
-    fn answering(&mut self) -> Option<&mut Open> {
-        let at = self.next.checked_sub(self.base)?;
+    /// The open request of a place.
+    fn at(&mut self, place: u32) -> Option<&mut Open> {
+        let at = place.checked_sub(self.base)?;
         self.open.get_mut(usize::try_from(at).ok()?)
     }
 
-    /// Once a request begins behind a hole: where one before the hole has no answer yet, the client does not
-    /// wait for answers, so there may be requests in the hole. Where the answers have a hole as well, nothing
-    /// can be told.
-    fn judge_hole(&mut self) {
-        let Some(between) = self.hole.take() else { return };
-        if self.awaited() == 0 || self.lost_response.is_some() {
-            return;
-        }
-        let place = self.end();
-        if between && self.lost_request.is_none() {
-            self.lost_request = Some(place);
-        } else {
-            self.doubt_from(place);
-        }
-    }
-
-    fn doubt_from(&mut self, place: u32) {
-        self.doubt = Some(self.doubt.map_or(place, |from| from.min(place)));
+    /// The request that the response at hand answers.
+    fn answering(&mut self) -> Option<&mut Open> {
+        self.at(self.answering?.place()?)
     }
 
     /// How many requests before this one began at the same time.
@@ -300,44 +313,85 @@ impl Pairing {
         nth
     }
 
-    /// Before a response is given to a request: leaves out the requests whose answers a hole swallowed,
-    /// and notes the answers whose requests one did.
-    fn pass_holes<L: Listener>(&mut self, context: &mut Context<'_, L>) {
-        if let Some(LostResponses { sent_before, missing, followed }) = self.lost_response.take() {
-            let before = sent_before.saturating_sub(self.next);
-            if before > 1 {
-                self.doubt_from(self.next);
-                self.answer_none(
-                    self.next.saturating_add(self.likely_lost(missing).min(before)),
-                    Anomaly::StreamGap,
-                );
-            } else if self.end() > sent_before || followed {
-                self.answer_none(sent_before, Anomaly::StreamGap);
-            }
-            if followed {
-                self.doubt_from(self.next);
-            }
+    /// Finds the request that the response at hand answers; those before it get no answer.
+    fn choose<L: Listener>(&mut self, context: &mut Context<'_, L>) {
+        let chosen = match self.answer_began.acked {
+            _ if self.step.is_kept() => self.by_count(),
+            Some(acked) if !self.step.is_pipelined() => self.by_numbers(acked),
+            _ => self.by_guess(),
+        };
+        self.answering = Some(chosen);
+        if let Answering::Request(place) = chosen {
+            self.answer_none(place, Anomaly::StreamGap);
+            self.at(place).into_iter().for_each(|open| open.is_answered = true);
             self.tell(context);
-        }
-        if self.lost_request == Some(self.next) {
-            self.lost_request = None;
-            self.doubt_from(self.next);
-            self.orphan = true;
         }
     }
 
-    /// How many answers so many bytes are, were they like those before.
-    fn likely_lost(&self, missing: u64) -> u32 {
-        let (count, bytes) = self.answered;
-        let usual = bytes.checked_div(count).unwrap_or(0);
-        let lost = if usual == 0 { missing.min(1) } else { missing.div_ceil(usual) };
-        u32::try_from(lost).unwrap_or(u32::MAX)
+    fn by_count(&mut self) -> Answering {
+        if self.awaited() > 0 {
+            return Answering::Request(self.next);
+        }
+        self.step.lose_count();
+        Answering::Nothing
+    }
+
+    /// The response began when so much of the requests had been received.
+    fn by_numbers(&mut self, acked: u64) -> Answering {
+        let (next, end, position) = (self.next, self.end(), self.answer_began.position);
+        let begun = self.open.partition_point(|open| open.began.position < acked);
+        let place = (self.base + u32::try_from(begun).unwrap_or(u32::MAX)).saturating_sub(1);
+        let sure = self.step.is_sure();
+        let Some(open) = self.at(place).filter(|_| begun > 0) else { return Answering::Nothing };
+        let follows = open.began.acked == Some(position);
+        let beyond = open.hole.is_some_and(|hole| hole < acked) && open.is_whole();
+        if place < next || (beyond && follows) {
+            // A second answer to one request; or the only possible one, and it knows of another request.
+            self.step.give_up_turns();
+            return self.by_guess();
+        }
+        if beyond {
+            return Answering::Nothing;
+        }
+        if !sure || !(follows || open.is_answered) {
+            open.anomalies.insert(Anomaly::StreamGap);
+        } else if place + 1 == end {
+            self.step.note_exact();
+        }
+        Answering::Request(place)
+    }
+
+    /// The likeliest request, marked.
+    fn by_guess(&mut self) -> Answering {
+        let (acked, last) = (self.answer_began.acked, self.end().saturating_sub(1));
+        let mut place = self.next.saturating_add(self.guess.take_lost_responses()).min(last.max(self.next));
+        while place > self.next
+            && let Some(open) = self.at(place)
+            && acked.is_some_and(|acked| acked <= open.began.position)
+        {
+            place -= 1;
+        }
+        if self.guess.take_lost_request(place) {
+            return Answering::Nothing;
+        }
+        let Some(open) = self.at(place) else { return Answering::Nothing };
+        open.anomalies.insert(Anomaly::StreamGap);
+        Answering::Request(place)
+    }
+
+    /// Behind a hole, a client that takes turns got all answers to its earlier requests, or will get none.
+    fn pass_answered(&mut self, began: Moment) {
+        let heard = began.acked.is_some_and(|acked| acked <= self.answered_at.position);
+        let numbered = !self.step.is_kept() && !self.step.is_pipelined();
+        if numbered && heard && self.answering.is_none() {
+            self.answer_none(self.end(), Anomaly::StreamGap);
+        }
     }
 
     /// The requests before the place `end` get no answer.
     fn answer_none(&mut self, end: u32, why: Anomaly) {
         while self.next < end {
-            let Some(open) = self.answering() else { break };
+            let Some(open) = self.at(self.next) else { break };
             open.answer = Answer::Missing;
             open.anomalies.insert(why);
             self.next += 1;
@@ -356,13 +410,14 @@ impl Pairing {
             self.held = self.held.saturating_sub(open.weight());
             open.tell(ordinal, context);
         }
-        if self.open.is_empty() {
-            self.doubt = None;
-        }
     }
 }
 
 impl Open {
+    fn is_whole(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.completeness.is_complete())
+    }
+
     fn weight(&self) -> usize {
         let request = self.request.as_ref().map_or(0, |m| weigh(&m.head.raw, m.body.entity.as_ref()));
         match &self.answer {

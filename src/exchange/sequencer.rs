@@ -142,7 +142,7 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
 }
 
 /// The memory that an exchange's bytes take.
-fn weigh(exchange: &Exchange) -> usize {
+pub(super) fn weigh(exchange: &Exchange) -> usize {
     let request = exchange.request.head.raw.len() + kept(&exchange.request.body);
     let response = exchange.response.as_ref().map_or(0, |m| m.head.raw.len() + kept(&m.body));
     request + response

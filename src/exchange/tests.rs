@@ -42,8 +42,8 @@ fn play(steps: &[Step<'_>], end: End) -> (Vec<Exchange>, ExchangeAccount) {
     for (step, nanos) in steps.iter().zip(1..) {
         let at = Timestamp::from_nanos(nanos);
         let (direction, chunk) = match step {
-            Client(text) => (ToServer, Chunk::Data { at, bytes: text.as_bytes() }),
-            Server(text) => (ToClient, Chunk::Data { at, bytes: text.as_bytes() }),
+            Client(text) => (ToServer, Chunk::Data { at, bytes: text.as_bytes(), acked: Some(0) }),
+            Server(text) => (ToClient, Chunk::Data { at, bytes: text.as_bytes(), acked: Some(0) }),
             ClientGap(len) => (ToServer, Chunk::Gap { len: *len }),
             ServerGap(len) => (ToClient, Chunk::Gap { len: *len }),
         };

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::Sender;
 
+use super::reader::Taker;
 use crate::exchange::{Exchange, Told};
 use crate::record::Row;
 use crate::replay::engine::{Job, Work};
@@ -28,6 +29,12 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// What a counter has come to.
+    #[must_use]
+    pub fn read(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
     pub(super) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -87,8 +94,8 @@ pub(super) struct Feed {
     pub(super) halt: Option<Halt>,
 }
 
-impl Feed {
-    pub(super) fn take(&mut self, told: Told) {
+impl Taker for Feed {
+    fn take(&mut self, told: Told) {
         if self.halt.is_some() {
             return;
         }
@@ -98,6 +105,12 @@ impl Feed {
         };
     }
 
+    fn end(self) -> (u64, Option<Halt>) {
+        (self.rows, self.halt)
+    }
+}
+
+impl Feed {
     fn exchange(&mut self, exchange: Exchange) -> Result<(), Halt> {
         Progress::count(&self.progress.requests);
         if let Some(guard) = &mut self.guard {

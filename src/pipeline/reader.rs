@@ -1,10 +1,10 @@
-//! The thread that reads: from the capture to the feed, and the account of what it read.
+//! The thread that reads: from the capture to who takes exchanges, and the account of what it read.
 
 use std::sync::Arc;
 use std::thread;
 
 use super::RunError;
-use super::feed::{Feed, Halt};
+use super::feed::Halt;
 use super::reading::{Account, Reading, ReadingOptions};
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{CaptureError, CaptureSet, CaptureStats};
@@ -14,6 +14,15 @@ use crate::replay::stop::{Stop, StopHandle, StopSignal};
 
 /// Damaged files that are described each.
 const MOST_TOLD: usize = 10;
+
+/// Where the exchanges of a capture go, in the thread that reads.
+pub(super) trait Taker: Send + 'static {
+    /// Takes what was told, in the order of the capture.
+    fn take(&mut self, told: Told);
+
+    /// Nothing follows. Says how many rows were handed on, and why no more, where something was there.
+    fn end(self) -> (u64, Option<Halt>);
+}
 
 /// What the reading thread leaves behind.
 pub(super) struct Read {
@@ -68,11 +77,11 @@ impl Read {
 pub(super) fn spawn_reader(
     source: CaptureSet,
     options: ReadingOptions,
-    feed: Feed,
+    taker: impl Taker,
     signal: StopSignal,
     stop: Arc<StopHandle>,
 ) -> Result<thread::JoinHandle<Read>, RunError> {
-    let reading = move || read(source, options, feed, &signal, &stop);
+    let reading = move || read(source, options, taker, &signal, &stop);
     thread::Builder::new()
         .name("reading".to_owned())
         .spawn(reading)
@@ -82,22 +91,23 @@ pub(super) fn spawn_reader(
 fn read(
     source: CaptureSet,
     options: ReadingOptions,
-    mut feed: Feed,
+    mut taker: impl Taker,
     signal: &StopSignal,
     stop: &StopHandle,
 ) -> Read {
-    let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| feed.take(told));
+    let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| taker.take(told));
     let mut reading = Reading::new(source, options, sequencer);
     let broken_off = reading.read_while(|| signal.state() == Stop::Run);
     reading.finish();
     reading.listener_mut().finish();
     let (stats, account) = (reading.source().stats(), reading.account());
     drop(reading);
-    if matches!(feed.halt, Some(Halt::Refused(_))) {
+    let (rows, halt) = taker.end();
+    if matches!(halt, Some(Halt::Refused(_))) {
         stop.raise();
         stop.raise();
     }
-    Read { stats, account, broken_off, rows: feed.rows, halt: feed.halt.take() }
+    Read { stats, account, broken_off, rows, halt }
 }
 
 #[cfg(test)]

@@ -1,31 +1,28 @@
-//! The exact client: the only socket of a replay. It sends the bytes that it is given and nothing else,
-//! and reads the answer with the parser that read the captured one.
+//! The clients of a replay: the only sockets that it has towards v2.
 //!
-//! **Never twice.** A request is tried again on a new connection only if the kernel accepted not one
-//! byte of it, which happens when v2 has closed a kept-alive connection in the meantime. In all other
-//! cases what went wrong is the request's outcome.
+//! The exact one sends the bytes that it is given and nothing else. The other is reqwest, for a v2 that is
+//! reachable only through a proxy, or that speaks HTTP/2: it sends the same request, in its own words.
 
-use std::io;
-use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::fmt;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-
 use super::clock::Clock;
-use super::dialogue::{Dialogue, Ending};
-use super::outcome::{Failure, Outcome, SkipReason, Timing};
+use super::endpoint::Endpoint;
+pub use super::exact::Connection;
+use super::exact::Exact;
+use super::outcome::{Failure, Outcome, Timing};
 use super::plan::ShadowRequest;
-use super::stop::{Stop, StopSignal};
-use crate::http::{BodyKeep, Options, ResponseReader};
+use super::reqwest_client::ReqwestClient;
+use super::stop::StopSignal;
 use crate::time::Timestamp;
 
 /// How long, and how much, the client waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// For a connection to be made.
+    /// For a connection to be made, a TLS handshake included.
     pub connect: Duration,
+    /// From the last byte sent to the first byte of an answer; `None` where only the whole is limited.
+    pub first_byte: Option<Duration>,
     /// From the first byte sent to the last byte of the answer.
     pub answer: Duration,
     /// The largest body of an answer that is kept, in entity bytes; larger ones are counted and hashed.
@@ -34,29 +31,76 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), answer: Duration::from_secs(30), max_body: 16 << 20 }
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: None,
+            answer: Duration::from_secs(30),
+            max_body: 16 << 20,
+        }
     }
 }
 
-/// Sends requests to one address.
+/// Which client sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientKind {
+    /// shadowcap's own, which sends what was captured byte for byte.
+    #[default]
+    Exact,
+    /// reqwest, which sends it in its own words.
+    Reqwest,
+}
+
+impl ClientKind {
+    /// The name on the command line and in recordings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Reqwest => "reqwest",
+        }
+    }
+}
+
+impl fmt::Display for ClientKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Sends requests to one destination.
 #[derive(Clone, Debug)]
 pub struct Client {
-    address: SocketAddr,
-    limits: Limits,
+    way: Way,
     clock: Clock,
 }
 
-/// A connection to v2 that is between two exchanges.
-pub struct Connection {
-    pub(super) stream: TcpStream,
-    pub(super) reader: ResponseReader,
+#[derive(Clone, Debug)]
+enum Way {
+    Exact(Exact),
+    Reqwest(ReqwestClient),
 }
 
 impl Client {
-    /// A client for `address`.
+    /// The exact client for an endpoint.
     #[must_use]
-    pub fn new(address: SocketAddr, limits: Limits, clock: Clock) -> Self {
-        Self { address, limits, clock }
+    pub fn new(endpoint: impl Into<Endpoint>, limits: Limits, clock: Clock) -> Self {
+        Self { way: Way::Exact(Exact::new(endpoint.into(), limits, clock)), clock }
+    }
+
+    /// One that sends by reqwest.
+    #[must_use]
+    pub fn with_reqwest(client: ReqwestClient, clock: Clock) -> Self {
+        Self { way: Way::Reqwest(client), clock }
+    }
+
+    /// Which client it is.
+    #[must_use]
+    pub fn kind(&self) -> ClientKind {
+        match self.way {
+            Way::Exact(_) => ClientKind::Exact,
+            Way::Reqwest(_) => ClientKind::Reqwest,
+        }
     }
 
     /// The clock that its times come from.
@@ -67,8 +111,9 @@ impl Client {
 
     /// Sends one request and waits for what becomes of it.
     ///
-    /// It goes over the connection in `slot` if there is one and v2 has not closed it, else over a new
-    /// one. Afterwards `slot` holds the connection if it can be used again.
+    /// The exact client sends it over the connection in `slot` if there is one and v2 has not closed it,
+    /// else over a new one. Afterwards `slot` holds the connection if it can be used again. reqwest keeps
+    /// its connections itself, and leaves the slot empty.
     pub async fn send(
         &self,
         slot: &mut Option<Connection>,
@@ -76,89 +121,15 @@ impl Client {
         due: Timestamp,
         stop: &mut StopSignal,
     ) -> Outcome {
-        if let Some(mut kept) = slot.take().filter(Connection::is_silent) {
-            match self.talk(&mut kept, request, due, stop).await {
-                Ending::NothingAccepted(_) => {}
-                Ending::Outcome { outcome, reusable } => {
-                    *slot = reusable.then_some(kept);
-                    return outcome;
-                }
-            }
+        match &self.way {
+            Way::Exact(client) => client.send(slot, request, due, stop).await,
+            Way::Reqwest(client) => client.send(request, due, stop, self.clock).await,
         }
-        let connected = tokio::select! {
-            biased;
-            connected = self.connect(due) => connected,
-            // Nothing was sent, and nothing will be.
-            () = stop.reached(Stop::Now) => Err(Outcome::Skipped(SkipReason::Interrupted)),
-        };
-        let mut fresh = match connected {
-            Ok(connection) => connection,
-            Err(outcome) => return outcome,
-        };
-        match self.talk(&mut fresh, request, due, stop).await {
-            Ending::NothingAccepted(error) => self.failed(
-                Failure::Send,
-                format!("the new connection to {} took no byte: {error}", self.address),
-                due,
-            ),
-            Ending::Outcome { outcome, reusable } => {
-                *slot = reusable.then_some(fresh);
-                outcome
-            }
-        }
-    }
-
-    async fn talk(
-        &self,
-        connection: &mut Connection,
-        request: &ShadowRequest,
-        due: Timestamp,
-        stop: &mut StopSignal,
-    ) -> Ending {
-        Dialogue::new(connection, request, self.clock, self.address).run(due, self.limits.answer, stop).await
-    }
-
-    async fn connect(&self, due: Timestamp) -> Result<Connection, Outcome> {
-        match timeout(self.limits.connect, TcpStream::connect(self.address)).await {
-            Ok(Ok(stream)) => Ok(Connection::new(stream, self.limits.max_body)),
-            Ok(Err(error)) => {
-                let detail = format!("cannot connect to {}: {error}", self.address);
-                Err(self.failed(Failure::Connect, detail, due))
-            }
-            Err(_) => {
-                let detail = format!("no connection to {} within {:?}", self.address, self.limits.connect);
-                Err(self.failed(Failure::ConnectTimeout, detail, due))
-            }
-        }
-    }
-
-    #[allow(clippy::unused_self, reason = "reads as a sentence beside its callers")]
-    fn failed(&self, failure: Failure, detail: String, due: Timestamp) -> Outcome {
-        let timing = Timing { due, sent: None, first_byte: None, last_byte: None };
-        Outcome::Failed { failure, detail, partial: None, timing }
     }
 }
 
-impl Connection {
-    fn new(stream: TcpStream, max_body: usize) -> Self {
-        // Without it, a body that is written after its head waits for an acknowledgement. A socket that
-        // refuses the option is merely slower.
-        stream.set_nodelay(true).ok();
-        Self { stream, reader: ResponseReader::new(Options { keep: BodyKeep::UpTo(max_body), hash: false }) }
-    }
-
-    /// Waits until v2 closes the connection or says something unasked. After that it will not be used
-    /// again.
-    pub async fn disturbed(&self) {
-        self.stream.readable().await.ok();
-    }
-
-    /// Whether v2 has neither closed the connection nor said anything unasked, such as the 408 that
-    /// some servers send before they close. Asks the kernel, since the runtime learns of a close only
-    /// when it polls next.
-    fn is_silent(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit(); 1];
-        let peeked = socket2::SockRef::from(&self.stream).peek(&mut byte);
-        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-    }
+/// A request of which no byte left.
+pub(super) fn not_sent(failure: Failure, detail: String, due: Timestamp) -> Outcome {
+    let timing = Timing { due, sent: None, first_byte: None, last_byte: None };
+    Outcome::Failed { failure, detail, partial: None, timing }
 }

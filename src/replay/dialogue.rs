@@ -6,16 +6,16 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::client::Connection;
+use super::client::{Connection, Limits};
 use super::clock::Clock;
+use super::endpoint::Endpoint;
 use super::outcome::{Failure, Outcome, Timing};
 use super::plan::ShadowRequest;
 use super::stop::{Stop, StopSignal};
@@ -56,9 +56,13 @@ pub(super) struct Dialogue<'a> {
     connection: &'a mut Connection,
     request: &'a ShadowRequest,
     clock: Clock,
-    address: SocketAddr,
-    /// How many bytes of the request were accepted.
+    endpoint: &'a Endpoint,
+    /// How many bytes the kernel had accepted on this connection before.
+    accepted_before: u64,
+    /// How many bytes of the request the connection took.
     written: usize,
+    /// Some of them may still wait to be encrypted and handed to the kernel.
+    unflushed: bool,
     /// How many may be written now: the head alone while an interim answer is awaited.
     allowed: usize,
     /// Why no more can be written.
@@ -70,6 +74,8 @@ pub(super) struct Dialogue<'a> {
     shown: Vec<u8>,
     /// Bytes came that belong to no answer.
     stray: bool,
+    /// Anything came at all.
+    heard: bool,
 }
 
 /// What happened next on the connection.
@@ -89,8 +95,9 @@ impl<'a> Dialogue<'a> {
         connection: &'a mut Connection,
         request: &'a ShadowRequest,
         clock: Clock,
-        address: SocketAddr,
+        endpoint: &'a Endpoint,
     ) -> Self {
+        let accepted_before = connection.stream.accepted();
         let whole = request.head.len() + request.body.len();
         let allowed = if request.manner.expects_continue { request.head.len() } else { whole };
         connection.reader.expect(request.manner.asked);
@@ -98,8 +105,10 @@ impl<'a> Dialogue<'a> {
             connection,
             request,
             clock,
-            address,
+            endpoint,
+            accepted_before,
             written: 0,
+            unflushed: false,
             allowed,
             write_error: None,
             sent: None,
@@ -107,28 +116,37 @@ impl<'a> Dialogue<'a> {
             answer: None,
             shown: Vec::new(),
             stray: false,
+            heard: false,
         }
     }
 
     /// Speaks until the answer is whole or something goes wrong.
-    pub(super) async fn run(mut self, due: Timestamp, limit: Duration, stop: &mut StopSignal) -> Ending {
-        self.sent = Some(self.clock.now());
-        let deadline = Instant::now() + limit;
+    pub(super) async fn run(mut self, due: Timestamp, limits: Limits, stop: &mut StopSignal) -> Ending {
+        let now = Instant::now();
+        self.sent = Some(self.clock.at(now));
+        let deadline = now + limits.answer;
         let mut alarm = pin!(sleep_until(self.first_alarm(deadline)));
         let mut interrupted = pin!(stop.reached(Stop::Now));
         loop {
             let event = poll_fn(|cx| self.poll_event(cx, alarm.as_mut(), interrupted.as_mut())).await;
             match event {
-                Event::Wrote => {}
-                Event::WriteFailed(error) if self.written == 0 => return Ending::NothingAccepted(error),
+                Event::Wrote => {
+                    if let Some(limit) = limits.first_byte.filter(|_| self.is_sent() && !self.heard) {
+                        alarm.as_mut().reset(deadline.min(Instant::now() + limit));
+                    }
+                }
+                Event::WriteFailed(error) if !self.is_accepted() => return Ending::NothingAccepted(error),
                 // The answer may be on its way all the same: it explains why v2 reads no more.
                 Event::WriteFailed(error) => self.write_error = Some(error),
                 Event::Read => {
+                    if !std::mem::replace(&mut self.heard, true) && limits.first_byte.is_some() {
+                        alarm.as_mut().reset(deadline);
+                    }
                     if let Some(ending) = self.hear(due) {
                         return ending;
                     }
                 }
-                Event::Ended(_, error) if self.written == 0 => {
+                Event::Ended(_, error) if !self.is_accepted() => {
                     return Ending::NothingAccepted(
                         error.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()),
                     );
@@ -140,8 +158,12 @@ impl<'a> Dialogue<'a> {
                 }
                 Event::Elapsed if self.answer.is_some() => return self.answered(due),
                 Event::Elapsed => {
+                    let (failure, limit) = match limits.first_byte {
+                        Some(limit) if Instant::now() < deadline => (Failure::FirstByteTimeout, limit),
+                        _ => (Failure::Timeout, limits.answer),
+                    };
                     let detail = format!("{} within {limit:?}", self.progress());
-                    return self.broken(Failure::Timeout, &detail, due);
+                    return self.broken(failure, &detail, due);
                 }
                 Event::Interrupted => {
                     let detail = format!("stopped by the user: {}", self.progress());
@@ -166,7 +188,7 @@ impl<'a> Dialogue<'a> {
         interrupted: Pin<&mut impl Future<Output = ()>>,
     ) -> Poll<Event> {
         // A server that never falls silent keeps the alarm from being polled: the time is checked here.
-        if self.written > 0 && Instant::now() >= alarm.deadline() {
+        if self.heard && Instant::now() >= alarm.deadline() {
             return Poll::Ready(Event::Elapsed);
         }
         if let Poll::Ready(event) = self.poll_write(cx) {
@@ -182,8 +204,11 @@ impl<'a> Dialogue<'a> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        if self.written >= self.allowed || self.write_error.is_some() {
+        if self.write_error.is_some() {
             return Poll::Pending;
+        }
+        if self.written >= self.allowed {
+            return if self.unflushed { self.poll_flush(cx) } else { Poll::Pending };
         }
         let head = self.request.head.get(self.written..).unwrap_or_default();
         let body_from = self.written.saturating_sub(self.request.head.len());
@@ -191,21 +216,29 @@ impl<'a> Dialogue<'a> {
         let body = self.request.body.get(body_from..body_to).unwrap_or_default();
         let slices = [IoSlice::new(head), IoSlice::new(body)];
         let present = if head.is_empty() { &slices[1..] } else { &slices[..] };
-        let wrote = Pin::new(&mut self.connection.stream).poll_write_vectored(cx, present);
+        let wrote = self.connection.stream.poll_write(cx, present);
         wrote.map(|result| match result {
             Ok(0) => Event::WriteFailed(io::ErrorKind::WriteZero.into()),
             Ok(count) => {
                 self.written += count;
+                self.unflushed = self.connection.stream.buffers();
                 Event::Wrote
             }
             Err(error) => Event::WriteFailed(error),
         })
     }
 
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        self.connection.stream.poll_flush(cx).map(|result| {
+            self.unflushed = false;
+            result.map_or_else(Event::WriteFailed, |()| Event::Wrote)
+        })
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let mut space = [MaybeUninit::uninit(); READ_SIZE];
         let mut buffer = ReadBuf::uninit(&mut space);
-        let result = std::task::ready!(Pin::new(&mut self.connection.stream).poll_read(cx, &mut buffer));
+        let result = std::task::ready!(self.connection.stream.poll_read(cx, &mut buffer));
         Poll::Ready(match result {
             Ok(()) if buffer.filled().is_empty() => Event::Ended(Close::Finished, None),
             Ok(()) => {
@@ -233,7 +266,7 @@ impl<'a> Dialogue<'a> {
                 self.allowed = self.whole();
             }
         }
-        let detail = format!("{} answered garbage: {}", self.address, self.garbage()?);
+        let detail = format!("{} answered garbage: {}", self.endpoint, self.garbage()?);
         Some(self.broken_at(Failure::Garbage, detail, due))
     }
 
@@ -268,14 +301,16 @@ impl<'a> Dialogue<'a> {
             return self.answered(due);
         }
         let how = error.or(self.write_error.take());
+        let refused_session = how.as_ref().is_some_and(is_tls_error);
         let how =
             how.map_or_else(|| "closed the connection".to_owned(), |error| format!("broke off: {error}"));
-        let failure = match (began, self.written < self.allowed) {
+        let failure = match (began, self.written < self.allowed || self.unflushed) {
             (true, _) => Failure::ClosedInAnswer,
+            (false, _) if refused_session => Failure::Tls,
             (false, true) => Failure::Send,
             (false, false) => Failure::ClosedBeforeAnswer,
         };
-        let detail = format!("{} {how}; {}", self.address, self.progress());
+        let detail = format!("{} {how}; {}", self.endpoint, self.progress());
         self.answer = last;
         self.broken_at(failure, detail, due)
     }
@@ -284,7 +319,7 @@ impl<'a> Dialogue<'a> {
     fn broken(&mut self, failure: Failure, detail: &str, due: Timestamp) -> Ending {
         self.connection.reader.end(Close::Unknown);
         self.answer = self.answer.take().or_else(|| self.connection.reader.take());
-        let detail = format!("{}: {detail}", self.address);
+        let detail = format!("{}: {detail}", self.endpoint);
         self.broken_at(failure, detail, due)
     }
 
@@ -301,7 +336,7 @@ impl<'a> Dialogue<'a> {
         if self.stray {
             response.anomalies.insert(Anomaly::StrayBytes);
         }
-        let whole = self.written == self.whole() && self.write_error.is_none() && !self.stray;
+        let whole = self.is_sent() && self.write_error.is_none() && !self.stray;
         let reusable = whole && self.request.manner.persistent && response.keep_alive();
         let timing = self.timing(Some(&response), due);
         let interim = std::mem::take(&mut self.interim);
@@ -310,7 +345,7 @@ impl<'a> Dialogue<'a> {
 
     fn timing(&self, answer: Option<&Response>, due: Timestamp) -> Timing {
         let (first_byte, last_byte) = (answer.map(|a| a.first_byte), answer.map(|a| a.last_byte));
-        let sent = self.sent.filter(|_| self.written > 0);
+        let sent = self.sent.filter(|_| self.is_accepted());
         Timing { due, sent, first_byte, last_byte }
     }
 
@@ -319,11 +354,21 @@ impl<'a> Dialogue<'a> {
     /// (RFC 9110, section 10.1.1), and one whose answer says `close` should not go on (RFC 9112,
     /// section 9.6).
     fn is_spoken(&self) -> bool {
-        self.written == self.whole()
+        self.is_sent()
             || self.write_error.is_some()
             || self.allowed < self.whole()
             || self.stray
             || self.answer.as_ref().is_some_and(|answer| !answer.keep_alive())
+    }
+
+    /// Whether the kernel took any byte of the request.
+    fn is_accepted(&self) -> bool {
+        self.connection.stream.accepted() > self.accepted_before
+    }
+
+    /// Whether the kernel has all of the request.
+    fn is_sent(&self) -> bool {
+        self.written == self.whole() && !self.unflushed
     }
 
     fn is_waiting_for_continue(&self) -> bool {
@@ -351,4 +396,10 @@ impl<'a> Dialogue<'a> {
         };
         format!("{sent}, got {came}")
     }
+}
+
+/// Whether v2 ended the session in the words of TLS, as one does that wants another certificate: in TLS 1.3
+/// the client hears of it only after it has spoken (RFC 8446, section 4.4.2.4).
+fn is_tls_error(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }

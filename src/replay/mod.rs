@@ -12,17 +12,26 @@ pub mod clock;
 mod dialogue;
 pub mod edits;
 #[cfg(feature = "cli")]
+pub mod endpoint;
+#[cfg(feature = "cli")]
 pub mod engine;
 #[cfg(feature = "cli")]
+mod exact;
+#[cfg(feature = "cli")]
 pub mod guard;
-
 #[cfg(feature = "cli")]
 mod lanes;
 pub mod outcome;
 pub mod pace;
 pub mod plan;
 #[cfg(feature = "cli")]
+pub mod reqwest_client;
+#[cfg(feature = "cli")]
 pub mod stop;
+#[cfg(feature = "cli")]
+mod stream;
+#[cfg(feature = "cli")]
+pub mod tls;
 
 pub use edits::HeadEdits;
 pub use outcome::{Failure, Outcome, SkipReason, Timing};

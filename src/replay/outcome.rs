@@ -90,8 +90,12 @@ named! {
         Connect = "connect" ("no connection"),
         /// The connection was not made in time.
         ConnectTimeout = "connect-timeout" ("no connection in time"),
+        /// TLS could not be agreed on, or v2 ended it before it answered.
+        Tls = "tls" ("no TLS session"),
         /// Writing the request failed.
         Send = "send" ("not taken by v2"),
+        /// No byte of an answer came in time after the request was sent.
+        FirstByteTimeout = "first-byte-timeout" ("no beginning of an answer in time"),
         /// The answer did not come, or not all of it, in time.
         Timeout = "timeout" ("no whole answer in time"),
         /// The connection closed before the answer began.
@@ -105,8 +109,17 @@ named! {
     }
 }
 
+impl Failure {
+    /// Whether no connection on which v2 could have been asked came to be. Many of these one after the other
+    /// mean that v2 is not there.
+    #[must_use]
+    pub const fn is_unconnected(self) -> bool {
+        matches!(self, Self::Connect | Self::ConnectTimeout | Self::Tls)
+    }
+}
+
 named! {
-    /// Why a request was not sent.
+    /// Why a request was not sent; in a comparison of what a mesh has mirrored, why it was not compared.
     SkipReason {
         /// It carries the shadow suffix already: it is itself a mirrored request.
         AlreadyShadow = "already-shadow" ("already shadow traffic"),
@@ -120,6 +133,8 @@ named! {
         Upgrade = "upgrade" ("upgraded to another protocol"),
         /// A CONNECT tunnel cannot be replayed.
         Connect = "connect-method" ("tunnelled by CONNECT"),
+        /// reqwest cannot say it: a target that is no URL, a field that it refuses.
+        ClientCannot = "client-cannot" ("which --client reqwest cannot send"),
         /// HTTP/0.9 has no Host to edit and no framed answer.
         Http09 = "http-0.9" ("in HTTP/0.9"),
         /// The rules' percentage left it out.
@@ -128,5 +143,36 @@ named! {
         ConnectionLost = "connection-lost" ("behind a failure on the connection"),
         /// The run was interrupted before its turn.
         Interrupted = "interrupted" ("not yet sent when the run was stopped"),
+        /// No copy of it was seen: the mesh did not mirror it, or the capture does not have it.
+        NoShadow = "no-shadow" ("without a shadow in the capture"),
+        /// It is a copy, and the original was not seen.
+        NoPrimary = "no-primary" ("shadows without a primary in the capture"),
+        /// It is a copy, and the original was seen longer before or after it than `--window` allows.
+        OutsideWindow = "outside-window" ("shadows too far in time from their primary"),
+        /// It is a copy, and it cannot be told of which of several originals.
+        Ambiguous = "ambiguous" ("shadows that may be of several primaries"),
+        /// Too many exchanges were waiting for their other side.
+        NoRoom = "no-room" ("given up unpaired for want of room"),
+        /// The capture has no answer to its copy.
+        NoShadowAnswer = "no-shadow-answer" ("without an answer to the shadow in the capture"),
+        /// The capture lacks bytes of the answer to its copy.
+        IncompleteShadowAnswer = "incomplete-shadow-answer" ("without the shadow's whole answer in the capture"),
+    }
+}
+
+impl SkipReason {
+    /// Whether it is about the two sides of what a mesh has mirrored, of which nothing is sent.
+    #[must_use]
+    pub const fn is_of_pairing(self) -> bool {
+        matches!(
+            self,
+            Self::NoShadow
+                | Self::NoPrimary
+                | Self::OutsideWindow
+                | Self::Ambiguous
+                | Self::NoRoom
+                | Self::NoShadowAnswer
+                | Self::IncompleteShadowAnswer
+        )
     }
 }

@@ -185,6 +185,9 @@ impl View {
 
 fn why(row: &Row) -> Option<String> {
     match &row.outcome {
+        Outcome::Skipped(reason) if reason.is_of_pairing() => {
+            Some(format!("not compared: {}", reason.words()))
+        }
         Outcome::Skipped(reason) => Some(format!("not sent: {}", reason.words())),
         Outcome::Failed { failure, detail, .. } => {
             Some(format!("{}: {}", failure.words(), excerpt(detail, 500)))

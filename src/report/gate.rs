@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::summary::{Exchanges, Judgement, Verdicts};
 use super::words::{INTERRUPTED, Reasons};
-use crate::record::CaptureTotals;
+use crate::record::{CaptureTotals, Mode};
 use crate::replay::{Failure, SkipReason};
 
 /// What the user demands of a run.
@@ -24,6 +24,7 @@ impl Default for Gate {
 
 /// What the gate looks at.
 pub(super) struct Evidence<'a> {
+    pub(super) mode: Mode,
     pub(super) exchanges: &'a Exchanges,
     pub(super) verdicts: &'a Verdicts,
     pub(super) failures: &'a BTreeMap<String, u64>,
@@ -88,6 +89,13 @@ impl Gate {
                 "the capture lacks bytes for {lost} rows ({share:.1} %), and {limit:.1} % are allowed"
             ));
         }
+        let (unpaired, share) = unpaired(evidence);
+        if share > self.max_loss {
+            let (share, limit) = (share * 100.0, self.max_loss * 100.0);
+            reasons.push(format!(
+                "{unpaired} shadows ({share:.1} %) found no primary, and {limit:.1} % are allowed"
+            ));
+        }
         reasons
     }
 }
@@ -132,16 +140,30 @@ fn nothing_compared(evidence: &Evidence<'_>) -> String {
             "the capture holds no HTTP request in {} packets and {} connections; `shadowcap inspect` says what it holds",
             capture.packets, capture.connections
         ),
+        (_, 0, _) if evidence.mode == Mode::Compare => unmirrored(skipped),
         (_, 0, _) => format!("no request was sent ({})", Reasons::Skipped.list(skipped)),
         _ => format!("{replayed} sent ({})", Reasons::NotComparable.list(evidence.not_comparable)),
     };
     format!("nothing was compared: {why}")
 }
 
+/// That a mesh mirrored nothing, or that its shadows were not known as such.
+fn unmirrored(skipped: &BTreeMap<String, u64>) -> String {
+    let list = Reasons::Skipped.list(skipped);
+    let no_shadow = skipped.keys().all(|name| name == SkipReason::NoShadow.name());
+    let hint = if no_shadow {
+        "; a mesh that adds another suffix to the shadow's Host, or none, needs --host-suffix, or --shadow-server to \
+         say where v2 is"
+    } else {
+        ""
+    };
+    format!("no shadow has its primary and both answers ({list}){hint}")
+}
+
 /// Whether not one connection to the target could be made, which says nothing about its answers.
 fn unreachable(evidence: &Evidence<'_>) -> bool {
-    let of = |failure: Failure| evidence.failures.get(failure.name()).copied().unwrap_or(0);
-    let unconnected = of(Failure::Connect) + of(Failure::ConnectTimeout);
+    let of = |failure: &Failure| evidence.failures.get(failure.name()).copied().unwrap_or(0);
+    let unconnected: u64 = Failure::ALL.iter().filter(|failure| failure.is_unconnected()).map(of).sum();
     unconnected > 0 && unconnected == evidence.verdicts.failed && evidence.verdicts.compared() == 0
 }
 
@@ -151,8 +173,22 @@ fn loss(evidence: &Evidence<'_>) -> (u64, f64) {
     let skipped = |reason: SkipReason| evidence.exchanges.skipped.get(reason.name()).copied().unwrap_or(0);
     let cut_off = evidence.not_comparable.get(INTERRUPTED).copied().unwrap_or(0);
     let not_comparable = evidence.verdicts.not_comparable.saturating_sub(cut_off);
-    let lost = not_comparable + skipped(SkipReason::IncompleteRequest);
+    let lacking =
+        [SkipReason::IncompleteRequest, SkipReason::NoShadowAnswer, SkipReason::IncompleteShadowAnswer];
+    let lost = not_comparable + lacking.into_iter().map(skipped).sum::<u64>();
     (lost, lost as f64 / evidence.exchanges.captured.max(1) as f64)
+}
+
+/// Shadows of a mesh that were not paired, and their share of all of its shadows.
+#[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
+fn unpaired(evidence: &Evidence<'_>) -> (u64, f64) {
+    let skipped = |reason: SkipReason| evidence.exchanges.skipped.get(reason.name()).copied().unwrap_or(0);
+    let alone = [SkipReason::NoPrimary, SkipReason::OutsideWindow, SkipReason::Ambiguous];
+    let unpaired: u64 = alone.into_iter().map(skipped).sum();
+    let paired = evidence.exchanges.replayed
+        + skipped(SkipReason::NoShadowAnswer)
+        + skipped(SkipReason::IncompleteShadowAnswer);
+    (unpaired, unpaired as f64 / (unpaired + paired).max(1) as f64)
 }
 
 #[cfg(test)]
@@ -164,6 +200,7 @@ mod tests {
         let replayed = verdicts.in_all();
         let captured = replayed + skipped.values().sum::<u64>();
         let (judgement, reasons) = Gate::default().judge(&Evidence {
+            mode: Mode::Replay,
             exchanges: &Exchanges { captured, replayed, skipped },
             verdicts: &verdicts,
             failures: &failures.iter().map(|(f, n)| (f.name().to_owned(), *n)).collect(),
@@ -196,6 +233,16 @@ mod tests {
             (Verdicts { matching: 8, ..zero }, &[(SkipReason::IncompleteRequest, 2)], &[], 3),
             (Verdicts { different: 8, ..zero }, &[(SkipReason::IncompleteRequest, 2)], &[], 1),
             (Verdicts { matching: 1, ..zero }, &[(SkipReason::AlreadyShadow, 9)], &[], 0),
+            (Verdicts { matching: 1, ..zero }, &[(SkipReason::NoShadow, 9)], &[], 0),
+            (zero, &[(SkipReason::NoShadow, 9)], &[], 3),
+            (Verdicts { matching: 9, ..zero }, &[(SkipReason::NoPrimary, 1)], &[], 0),
+            (
+                Verdicts { matching: 8, ..zero },
+                &[(SkipReason::NoPrimary, 1), (SkipReason::Ambiguous, 1)],
+                &[],
+                3,
+            ),
+            (Verdicts { matching: 8, ..zero }, &[(SkipReason::NoShadowAnswer, 2)], &[], 3),
         ] {
             let (got, reasons) = judge(verdicts, skipped, failures);
             assert_eq!(got, status, "{verdicts:?} {skipped:?} {failures:?}: {reasons}");
@@ -213,6 +260,7 @@ mod tests {
         };
         let not_comparable = BTreeMap::from([(INTERRUPTED.to_owned(), cut_off)]);
         let mut evidence = Evidence {
+            mode: Mode::Replay,
             exchanges: &Exchanges { captured: 9, replayed: 9, skipped: BTreeMap::new() },
             verdicts: &verdicts,
             failures: &BTreeMap::new(),
@@ -244,6 +292,21 @@ mod tests {
                 assert!(reasons.contains(reason), "{reasons}");
             }
         }
+    }
+
+    #[test]
+    fn a_comparison_without_a_pair_says_what_may_be_amiss() {
+        let reasons = |names: &[SkipReason]| {
+            let skipped = names.iter().map(|reason| (reason.name().to_owned(), 2)).collect();
+            unmirrored(&skipped)
+        };
+        let none = reasons(&[SkipReason::NoShadow]);
+        assert!(
+            none.contains("2 without a shadow in the capture") && none.contains("--shadow-server"),
+            "{none}"
+        );
+        let some = reasons(&[SkipReason::NoShadow, SkipReason::NoPrimary]);
+        assert!(!some.contains("--shadow-server"), "{some}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::exchange_view::Selection;
 use super::summary::{DistinctDifference, Judgement, RouteSummary, StatusPair, Summary};
 use super::visible::{excerpt, visible};
-use super::words::Reasons;
+use super::words::{Reasons, not_sent};
 use super::{Quantiles, ms, percent};
 use crate::diff::Verdict;
 
@@ -222,7 +222,7 @@ fn parts(summary: &Summary) -> Vec<Part> {
         ),
         (
             "skipped",
-            "not sent",
+            not_sent(summary.mode),
             summary.exchanges.skipped_in_all(),
             causes(Reasons::Skipped, &summary.exchanges.skipped),
         ),

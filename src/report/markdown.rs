@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use super::gate::BREAKS_OFF;
 use super::summary::{DistinctDifference, Judgement, Summary};
 use super::visible::excerpt;
-use super::words::Reasons;
+use super::words::{Reasons, replayed};
 use super::{ms, percent};
+use crate::record::Mode;
 
 /// Distinct differences and routes that are listed each.
 const MOST_LISTED: usize = 50;
@@ -57,9 +58,10 @@ fn sentence(summary: &Summary, reason: &str) -> String {
 
 fn coverage(out: &mut String, summary: &Summary) -> std::fmt::Result {
     let (e, v) = (&summary.exchanges, &summary.verdicts);
+    let replayed = replayed(summary.mode);
     writeln!(
         out,
-        "\n| captured | replayed | match | noise | different | failed | not comparable | skipped |"
+        "\n| captured | {replayed} | match | noise | different | failed | not comparable | skipped |"
     )?;
     writeln!(out, "|---:|---:|---:|---:|---:|---:|---:|---:|")?;
     writeln!(
@@ -155,7 +157,8 @@ fn beyond(out: &mut String, all: usize) -> std::fmt::Result {
 fn latency(out: &mut String, summary: &Summary) -> std::fmt::Result {
     let (Some(v1), Some(v2)) = (summary.latency.v1, summary.latency.v2) else { return Ok(()) };
     writeln!(out, "\n| latency | p50 | p90 | p99 | max |\n|---|---:|---:|---:|---:|")?;
-    for (name, q) in [("v1, as captured", v1), ("v2, as measured", v2)] {
+    let v2_name = if summary.mode == Mode::Compare { "v2, as captured" } else { "v2, as measured" };
+    for (name, q) in [("v1, as captured", v1), (v2_name, v2)] {
         writeln!(out, "| {name} | {} | {} | {} | {} |", ms(q.p50), ms(q.p90), ms(q.p99), ms(q.max))?;
     }
     Ok(())

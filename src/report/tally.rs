@@ -11,7 +11,7 @@ use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, NO_ANSWER, NOT
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::exchange::ExchangeId;
 use crate::http::Response;
-use crate::record::{Finished, Loss, Row, Run};
+use crate::record::{Finished, Loss, Mode, Row, Run};
 use crate::replay::{Failure, Outcome, Timing};
 
 /// Distinct differences that are told apart; more are counted together.
@@ -112,7 +112,9 @@ impl Tally {
             route.latency.add(v1, v2);
             self.latency.add(v1, v2);
         }
-        if let Some(late) = timing(row).and_then(|timing| Some(timing.sent?.since(timing.due))) {
+        // What a mesh sent was due when it was sent.
+        let sent_by_us = timing(row).filter(|_| self.run.mode != Mode::Compare);
+        if let Some(late) = sent_by_us.and_then(|timing| Some(timing.sent?.since(timing.due))) {
             self.lateness.add(late);
         }
         self.count_causes(row, verdict);
@@ -124,7 +126,7 @@ impl Tally {
     fn count_causes(&mut self, row: &Row, verdict: Verdict) {
         match (verdict, &row.outcome) {
             (Verdict::Failed, Outcome::Failed { failure, detail, .. }) => {
-                if matches!(failure, Failure::Connect | Failure::ConnectTimeout) {
+                if failure.is_unconnected() {
                     self.unreached.get_or_insert_with(|| detail.clone());
                 }
                 *self.failures.entry(failure.name().to_owned()).or_default() += 1;
@@ -168,6 +170,7 @@ impl Tally {
     #[must_use]
     pub fn finish(self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
         let (verdict, reasons) = gate.judge(&Evidence {
+            mode: self.run.mode,
             exchanges: &self.exchanges,
             verdicts: &self.verdicts,
             failures: &self.failures,

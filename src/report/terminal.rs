@@ -6,10 +6,11 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use crate::diff::Class;
+use crate::record::Mode;
 
 use super::summary::{DistinctDifference, Judgement, Summary};
 use super::visible::{excerpt, visible};
-use super::words::Reasons;
+use super::words::{Reasons, replayed};
 use super::{ms, percent};
 
 /// Distinct differences that are shown; the others are counted.
@@ -72,7 +73,9 @@ impl Screen {
 
 fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
     let (e, v) = (&summary.exchanges, &summary.verdicts);
-    writeln!(out, "\ncaptured  {} = {} replayed + {} skipped", e.captured, e.replayed, e.skipped_in_all())?;
+    let replayed = replayed(summary.mode);
+    let skipped = e.skipped_in_all();
+    writeln!(out, "\ncaptured  {} = {} {replayed} + {skipped} skipped", e.captured, e.replayed)?;
     if !e.skipped.is_empty() {
         let causes = Reasons::Skipped.list(&e.skipped);
         writeln!(out, "          {}", screen.paint(FAINT, &excerpt(&causes, 400)))?;
@@ -83,7 +86,7 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
     };
     writeln!(
         out,
-        "replayed  {} = {} + {} + {} + {} + {}",
+        "{replayed:<8}  {} = {} + {} + {} + {} + {}",
         e.replayed,
         part(v.matching, GOOD, "match"),
         part(v.noise, FAINT, "noise"),
@@ -153,9 +156,13 @@ fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
     let pace = |option: &&String| option.starts_with("--speed") || option.starts_with("--concurrency");
     let pace: Vec<_> = summary.options.iter().filter(pace).map(String::as_str).collect();
     let pace = if pace.is_empty() { String::new() } else { format!(" with {}", pace.join(" ")) };
+    let measured = match summary.mode {
+        Mode::Compare => "v1 and v2 as captured".to_owned(),
+        Mode::Replay | Mode::Live | Mode::Demo => format!("v1 as captured, v2{pace}"),
+    };
     writeln!(
         out,
-        "\nlatency   p50 {} → {}   p90 {} → {}   p99 {} → {}\n          v1 as captured, v2{pace}",
+        "\nlatency   p50 {} → {}   p90 {} → {}   p99 {} → {}\n          {measured}",
         ms(v1.p50),
         ms(v2.p50),
         ms(v1.p90),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::record::Mode;
 use crate::replay::{Failure, SkipReason};
 
 /// Which kind of reasons is counted.
@@ -30,6 +31,22 @@ impl Reasons {
     pub(super) fn list(self, counts: &BTreeMap<String, u64>) -> String {
         let all: Vec<_> = counts.iter().map(|(name, n)| format!("{n} {}", self.words(name))).collect();
         all.join(", ")
+    }
+}
+
+/// What is said of the rows that count as replayed.
+pub(super) const fn replayed(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Compare => "paired",
+        Mode::Replay | Mode::Live | Mode::Demo => "replayed",
+    }
+}
+
+/// What is said of the rows that count as skipped.
+pub(super) const fn not_sent(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Compare => "not compared",
+        Mode::Replay | Mode::Live | Mode::Demo => "not sent",
     }
 }
 

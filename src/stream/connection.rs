@@ -26,6 +26,16 @@ struct Reset {
     segments: u32,
 }
 
+/// Each side's next bytes are held, and wait for those of the other.
+///
+/// It cannot have been so when they were sent: one of them stands in a repeat that was cut anew, and joins
+/// old bytes with newer ones whose acknowledgement it carries. The first copies may turn up.
+#[derive(Clone, Copy, Debug)]
+struct Knot {
+    since: Timestamp,
+    segments: u32,
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -36,6 +46,7 @@ pub(super) struct Connection {
     /// The numbers of the first bytes, where the handshake told them.
     first_numbers: [Option<SeqNumber>; 2],
     reset: Option<Reset>,
+    knot: Option<Knot>,
     /// A SYN with another number came from this side: the start of another connection, if it is answered.
     challenge: Option<(Side, SeqNumber)>,
     latest: Timestamp,
@@ -67,6 +78,7 @@ impl Connection {
             seen: both.map(|side| handshake.was_seen(side)),
             first_numbers: both.map(|side| handshake.first_number(side)),
             reset: None,
+            knot: None,
             challenge: None,
             latest: handshake.opened,
         };
@@ -259,15 +271,52 @@ impl Connection {
         while idle < 2 {
             let other = self.other_of(side);
             let before = self.sides[side.index()].next_seq();
-            let awaited = self.sides[side.other().index()].awaits();
             let (own, mut outlet) = self.outlet(side, listener);
             own.drain(other, 0, &mut outlet);
-            if let Some(awaited) = awaited {
-                own.drain_to(awaited, other, &mut outlet);
-            }
             idle = if own.next_seq() == before { idle + 1 } else { 0 };
             side = side.other();
         }
+    }
+
+    /// Whether each side's next bytes wait for those of the other.
+    fn is_knotted(&self) -> bool {
+        self.sides.iter().all(Reassembler::holds)
+            && [Side::Low, Side::High].iter().all(|&side| self.sides[side.index()].is_blocked(self.other_of(side)))
+    }
+
+    /// Hands on of one side what the other waits for, of the client's if that moves anything.
+    fn untie<A: Application>(&mut self, listener: &mut Listener<'_, A>) {
+        self.knot = None;
+        let before = self.next_numbers();
+        for side in [self.client, self.client.other()] {
+            let other = self.other_of(side);
+            let (own, mut outlet) = self.outlet(side, listener);
+            if let Some(awaited) = other.awaits {
+                own.drain_to(awaited, other, &mut outlet);
+            }
+            self.drain_both(side.other(), listener);
+            if self.next_numbers() != before {
+                return;
+            }
+        }
+    }
+
+    /// Waits for what unties a knot; returns until when.
+    fn keep_knot<A: Application>(&mut self, now: Timestamp, listener: &mut Listener<'_, A>) -> Option<Timestamp> {
+        while self.is_knotted() {
+            let knot = self.knot.get_or_insert(Knot { since: now, segments: 0 });
+            knot.segments += 1;
+            if !PROOF.is_over(now, knot.since, knot.segments) {
+                return Some(knot.since + PROOF.time);
+            }
+            let before = self.next_numbers();
+            self.untie(listener);
+            if self.next_numbers() == before {
+                break;
+            }
+        }
+        self.knot = None;
+        None
     }
 
     /// Goes on waiting, or gives up what was waited for long enough, `now`.
@@ -289,9 +338,10 @@ impl Connection {
                 return None;
             }
         }
+        let knot = self.keep_knot(now, listener);
         let waits = [self.sides[0].keep_waiting(now, high), self.sides[1].keep_waiting(now, low)];
         let reset = self.reset.map(|reset| reset.since + PROOF.time);
-        waits.into_iter().chain([reset]).flatten().min()
+        waits.into_iter().chain([reset, knot]).flatten().min()
     }
 
     /// Declares lost what was waited for long enough, and hands on what stood behind it. A side that does
@@ -342,13 +392,22 @@ impl Connection {
     /// Ends both directions, the client's first.
     pub(super) fn finish<A: Application>(&mut self, end: End, listener: &mut Listener<'_, A>) {
         let end = if self.reset.is_some() { End::Reset } else { end };
-        while self.sides.iter().any(Reassembler::holds) && self.give_up_hole(listener) {}
+        while self.sides.iter().any(Reassembler::holds) {
+            let before = self.next_numbers();
+            if self.is_knotted() {
+                self.untie(listener);
+            }
+            if self.next_numbers() == before && !self.give_up_hole(listener) {
+                break;
+            }
+        }
         for side in [self.client, self.client.other()] {
             if !self.seen[side.index()] {
                 self.note(Anomaly::OneDirection, listener.account);
             }
+            let other = self.other_of(side);
             let (own, mut outlet) = self.outlet(side, listener);
-            own.finish(end, &mut outlet);
+            own.finish(end, other, &mut outlet);
         }
     }
 
@@ -373,7 +432,7 @@ impl Connection {
     fn other_of(&self, side: Side) -> Other {
         let index = side.other().index();
         let other = &self.sides[index];
-        Other { seen: self.seen[index], cleared: other.cleared(), awaits: other.awaits() }
+        Other { seen: self.seen[index], told: other.told(), cleared: other.cleared(), awaits: other.awaits() }
     }
 
     #[inline]

@@ -129,6 +129,7 @@ impl Held {
                 if !self.agrees(rest.offset, again) {
                     result.conflicting += again.len() as u64;
                 }
+                self.refine(rest.offset, rest.offset + covered as u64, rest.needs);
                 rest = Run { offset: rest.offset + covered as u64, bytes: tail, ..rest };
             } else {
                 let room = self.room(&rest);
@@ -150,6 +151,26 @@ impl Held {
             let end = offset + piece.bytes.len() as u64;
             usize::try_from(end.saturating_sub(run.offset)).unwrap_or(usize::MAX).min(run.bytes.len())
         })
+    }
+
+    /// Another copy of the bytes from `start` to `end`, all of which one piece covers, acknowledged `needs`. A
+    /// sender's acknowledgements only grow, so what its first copy acknowledged was no more than that of
+    /// any, and no more than that of any byte behind it.
+    fn refine(&mut self, start: u64, end: u64, needs: Option<SeqNumber>) {
+        let Some((&offset, piece)) = self.pieces.range_mut(..=start).next_back() else { return };
+        let (Some(known), Some(needs)) = (piece.needs, needs) else { return };
+        if needs.distance_from(known) >= 0 {
+            return;
+        }
+        let rest = usize::try_from(end - offset).ok().and_then(|keep| piece.bytes.split_at_checked(keep));
+        if let Some((before, behind)) = rest.filter(|(_, behind)| !behind.is_empty()) {
+            let rest = Piece { bytes: behind.into(), ..*piece };
+            *piece = Piece { bytes: before.into(), reaches: end, ..*piece };
+            piece.needs = Some(needs);
+            self.pieces.insert(end, rest);
+        } else {
+            piece.needs = Some(needs);
+        }
     }
 
     /// How many of the first bytes of `run` fit before the next piece.

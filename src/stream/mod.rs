@@ -52,6 +52,9 @@ pub enum Chunk<'b> {
         at: Timestamp,
         /// The next bytes of the stream.
         bytes: &'b [u8],
+        /// How far their segment acknowledged the other direction, counted from where that had been told
+        /// to: negative where more was told than the sender had received. `None` where that is not known.
+        acked: Option<i32>,
     },
     /// Bytes of the stream that are not in the capture and never will be.
     Gap {

@@ -15,7 +15,8 @@
 //! ([`waiting`]), when more than [`HELD_MEMORY`] waits behind it, and at the end.
 //!
 //! **Order between the directions.** A piece is handed on when all that its segment acknowledges of the
-//! other direction has been, so that a request comes before its response.
+//! other direction has been, so that a request comes before its response. A repeat acknowledges more than
+//! the first copy of its bytes did, so of several copies the one that asks for least is believed.
 //!
 //! **Belief.** Segments and acknowledgements may be forged; which are believed is told in [`belief`].
 
@@ -76,13 +77,21 @@ impl Arrival<'_> {
 pub(super) struct Other {
     /// Whether any segment of it was captured.
     pub(super) seen: bool,
-    /// How far it has been handed on; `None` while nothing of it is expected.
+    /// How far it has been handed on; `None` while its place is not settled.
+    pub(super) told: Option<SeqNumber>,
+    /// How far it may be relied on; `None` while nothing of it is expected.
     pub(super) cleared: Option<SeqNumber>,
     /// What it waits for: how far this direction must go for its next bytes to follow.
     pub(super) awaits: Option<SeqNumber>,
 }
 
 impl Other {
+    /// How far `ack` lies ahead of what was handed on, for [`Chunk::Data`].
+    #[inline]
+    fn lead(self, ack: Option<SeqNumber>) -> Option<i32> {
+        Some(ack?.distance_from(self.told?))
+    }
+
     fn blocks(self, needs: Option<SeqNumber>) -> bool {
         match (needs, self.cleared) {
             (Some(needs), Some(cleared)) => {
@@ -236,6 +245,12 @@ impl Reassembler {
         self.is_anchored().then_some(self.next_seq)
     }
 
+    /// How far it was handed on, for [`Other::told`].
+    #[inline]
+    pub(super) fn told(&self) -> Option<SeqNumber> {
+        matches!(self.phase, Phase::Running | Phase::Ended(_)).then_some(self.next_seq)
+    }
+
     /// How far the other direction may rely on this one, for [`Other::cleared`].
     pub(super) fn cleared(&self) -> Option<SeqNumber> {
         match self.phase {
@@ -256,7 +271,7 @@ impl Reassembler {
         let plain = segment.cut == 0 && !segment.fin && self.fin.is_none();
         if plain && self.is_next(segment.seq, segment.ack, other) {
             if !segment.payload.is_empty() {
-                self.deliver(segment.at, segment.payload, out);
+                self.deliver(segment.at, segment.payload, other.lead(segment.ack), out);
             }
         } else if !segment.carries_nothing() {
             self.push_uncommon(segment, other, out);
@@ -287,7 +302,7 @@ impl Reassembler {
         let Some(run) = self.clip(run, out) else { return self.drain(other, 0, out) };
         if self.is_next(segment.seq, segment.ack, other) && run.bytes.len() == segment.payload.len() {
             self.lost_to = self.lost_to.max(run.reaches());
-            self.deliver(run.at, run.bytes, out);
+            self.deliver(run.at, run.bytes, other.lead(run.needs), out);
         } else {
             self.hold(&run, out);
         }
@@ -412,12 +427,12 @@ impl Reassembler {
     }
 
     #[inline]
-    fn deliver(&mut self, at: Timestamp, bytes: &[u8], out: &mut impl Output) {
+    fn deliver(&mut self, at: Timestamp, bytes: &[u8], acked: Option<i32>, out: &mut impl Output) {
         self.recent.remember(self.next, bytes);
         self.advance(bytes.len() as u64);
         self.presumed_fin = false;
         out.account().delivered += bytes.len() as u64;
-        out.chunk(Chunk::Data { at, bytes });
+        out.chunk(Chunk::Data { at, bytes, acked });
     }
 
     fn advance(&mut self, n: u64) {
@@ -444,13 +459,14 @@ impl Reassembler {
             let first = self.held.first().map(|(offset, piece)| (offset, piece.needs));
             match first {
                 Some((offset, needs)) if offset <= self.next => {
-                    if other.blocks(needs) {
+                    let forced = other.blocks(needs);
+                    if forced {
                         if offset >= force_to {
                             return;
                         }
                         self.held.split_first(force_to);
                     }
-                    self.deliver_first(out);
+                    self.deliver_first(if forced { None } else { other.lead(needs) }, out);
                 }
                 _ => {
                     let end = self.fin.unwrap_or(u64::MAX).min(first.map_or(u64::MAX, |(offset, _)| offset));
@@ -479,23 +495,23 @@ impl Reassembler {
         if offset <= self.next { piece.needs } else { None }
     }
 
-    /// Hands on what of the first piece comes before `seq` without waiting for the other direction, which
-    /// itself waits for just that: a repeat that was cut anew joins old bytes with newer ones, and its
-    /// acknowledgement is that of the newer ones.
-    pub(super) fn drain_to(&mut self, seq: SeqNumber, other: Other, out: &mut impl Output) {
-        let position = self.next + ahead(seq, self.next_seq).unwrap_or(0);
-        let joined = self.held.first().is_some_and(|(at, piece)| at + piece.bytes.len() as u64 > position);
-        if joined {
-            self.drain(other, position, out);
-        }
+    /// Whether the next bytes are held and wait for the other direction.
+    pub(super) fn is_blocked(&self, other: Other) -> bool {
+        other.blocks(self.awaits())
     }
 
-    fn deliver_first(&mut self, out: &mut impl Output) {
+    /// Hands on what comes before `seq` without waiting for the other direction.
+    pub(super) fn drain_to(&mut self, seq: SeqNumber, other: Other, out: &mut impl Output) {
+        let position = self.next + ahead(seq, self.next_seq).unwrap_or(0);
+        self.drain(other, position, out);
+    }
+
+    fn deliver_first(&mut self, acked: Option<i32>, out: &mut impl Output) {
         if let Some((_, piece)) = self.held.pop_first() {
             out.account().held -= piece.bytes.len() as u64;
             self.lost_to = self.lost_to.max(piece.reaches);
             if !piece.bytes.is_empty() {
-                self.deliver(piece.at, &piece.bytes, out);
+                self.deliver(piece.at, &piece.bytes, acked, out);
             }
         }
     }
@@ -528,8 +544,8 @@ impl Reassembler {
 
     /// Nothing more will come: hands on what is held, the holes as gaps, and the end, `end` unless a FIN
     /// was seen or acknowledged.
-    pub(super) fn finish(&mut self, end: End, out: &mut impl Output) {
-        let other = Other { seen: false, cleared: None, awaits: None };
+    pub(super) fn finish(&mut self, end: End, other: Other, out: &mut impl Output) {
+        let other = Other { seen: false, cleared: None, awaits: None, ..other };
         self.settle(out);
         if self.phase == Phase::Running {
             self.drop_far(out);

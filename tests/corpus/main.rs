@@ -36,8 +36,6 @@ fn read(path: &Path) -> (Vec<Exchange>, Account) {
 /// How many of a class must be right, in per cent.
 fn demanded(class: &str) -> usize {
     match class {
-        "TRICKY" => 97,
-        "HOSTILE" => 95,
         _ => 100,
     }
 }

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use shadowcap::capture::{CaptureSet, Input, PacketSource, PcapWriter};
 use shadowcap::exchange::{Exchange, ExchangeId};
-use shadowcap::http::{BodyKeep, Message, Options, Response};
+use shadowcap::http::{BodyKeep, Message, Options};
 use shadowcap::packet::{LinkType, Packet};
 use shadowcap::pipeline::{Account, Reading, ReadingOptions};
 
@@ -68,15 +68,17 @@ fn lossy(mut packets: Vec<Captured>, losses: &[bool]) -> Vec<Captured> {
     packets
 }
 
-/// The exchanges of packets, each of which was written, and none of which is there twice.
-fn read_unique(packets: &[Captured], written: &[Vec<Written>]) -> Result<Vec<Exchange>, TestCaseError> {
-    let (read, _) = read_packets(packets);
+/// Each exchange of packets was written, none is there twice, and none is another than written without a mark.
+fn assert_exact_or_marked(packets: &[Captured], written: &[Vec<Written>]) -> Result<(), TestCaseError> {
     let mut seen = std::collections::HashSet::new();
-    for exchange in &read {
-        let target = &written_of(exchange, written)?.target;
-        prop_assert!(seen.insert((exchange.connection, target)), "twice: {target}");
+    for exchange in read_packets(packets).0 {
+        let written = written_of(&exchange, written)?;
+        prop_assert!(seen.insert((exchange.connection, &written.target)), "twice: {}", written.target);
+        if !is_marked(&exchange) {
+            assert_exact(&exchange, written)?;
+        }
     }
-    Ok(read)
+    Ok(())
 }
 
 /// What was written of the exchange that was read. An invented one was never written.
@@ -93,12 +95,6 @@ fn is_exact<H>(message: &Message<H>, raw: &[u8], written: &traffic::Text) -> boo
         && raw == written.head
         && entity == Some(&written.entity)
         && wire == Some(&written.wire)
-}
-
-/// Whether a response has the head of one that was written. (Its body may be read otherwise, where the
-/// answer to a HEAD seems to be one to a GET.)
-fn is_one_of(response: &Response, written: &[Written]) -> bool {
-    written.iter().any(|written| response.head.raw == written.response.head)
 }
 
 fn assert_exact(read: &Exchange, written: &Written) -> Result<(), TestCaseError> {
@@ -155,14 +151,14 @@ fn ids(exchanges: &[Exchange]) -> Vec<ExchangeId> {
     exchanges.iter().map(|exchange| exchange.id).collect()
 }
 
-/// The same cases in each run. Two rare faults are known and not cured: where repeats that were cut anew join bytes
-/// of two turns in both directions at once, and behind several holes of both directions (about one answer in a
-/// thousand at 5 % loss), an answer may go to another request without a mark. `RngSeed::Random` searches for more.
+/// The same cases in each run; with `READING_CASES=100000` so many others, which no run had before.
 fn config(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("READING_CASES").ok();
     ProptestConfig {
-        cases,
+        cases: asked.as_ref().map_or(cases, |cases| cases.parse().unwrap()),
         max_shrink_iters: 1500,
-        rng_seed: RngSeed::Fixed(9293),
+        rng_seed: if asked.is_some() { RngSeed::Random } else { RngSeed::Fixed(9293) },
+        failure_persistence: None,
         ..ProptestConfig::default()
     }
 }
@@ -185,36 +181,23 @@ proptest! {
     #![proptest_config(config(200))]
 
     #[test]
-    fn with_some_loss_each_exchange_is_exact_or_marked_and_none_is_invented(
+    fn with_any_loss_each_exchange_of_a_client_that_takes_turns_is_exact_or_marked(
         connections in patient_connections(),
         fates in fates(),
-        losses in losses(0.02),
+        losses in losses(),
     ) {
         let (packets, written) = captured(&connections, &fates, Recut::Unacknowledged);
-        let read = read_unique(&lossy(packets, &losses), &written)?;
-        for exchange in read.iter().filter(|exchange| !is_marked(exchange)) {
-            assert_exact(exchange, written_of(exchange, &written)?)?;
-        }
+        assert_exact_or_marked(&lossy(packets, &losses), &written)?;
     }
 
-    // Which request an answer was to can be a guess, where clients pipeline or much is lost in both directions;
-    // what was said can not.
     #[test]
-    fn with_heavy_loss_and_pipelining_each_message_is_exact_or_marked_and_none_is_invented(
+    fn with_any_loss_each_exchange_of_a_client_that_pipelines_is_exact_or_marked(
         connections in noise_connections(),
         fates in fates(),
-        losses in losses(0.2),
+        losses in losses(),
     ) {
         let (packets, written) = captured(&connections, &fates, Recut::Unacknowledged);
-        for exchange in read_unique(&lossy(packets, &losses), &written)? {
-            let request = &written_of(&exchange, &written)?.request;
-            let head = &exchange.request.head.raw;
-            let is_marked = !exchange.request.completeness.is_complete();
-            prop_assert!(is_marked || is_exact(&exchange.request, head, request));
-            let whole = exchange.response.as_ref().filter(|response| response.completeness.is_complete());
-            let was_written = whole.is_none_or(|response| is_one_of(response, &written[place_of(&exchange)]));
-            prop_assert!(was_written, "answer to {} of {}", exchange.request.head.target().escape_ascii(), exchange.connection);
-        }
+        assert_exact_or_marked(&lossy(packets, &losses), &written)?;
     }
 }
 

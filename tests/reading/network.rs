@@ -58,9 +58,10 @@ pub(crate) fn fates() -> impl Strategy<Value = Vec<Fate>> {
     prop::collection::vec(fate, 1..64)
 }
 
-/// Which packets the capture does not have, in rounds: so many of them.
-pub(crate) fn losses(share: f64) -> impl Strategy<Value = Vec<bool>> {
-    prop::collection::vec(prop::bool::weighted(share), 1..200)
+/// Which packets the capture does not have, in rounds: few of them, or many.
+pub(crate) fn losses() -> impl Strategy<Value = Vec<bool>> {
+    let share = prop_oneof![Just(0.02), Just(0.1), Just(0.3)];
+    share.prop_flat_map(|share| prop::collection::vec(prop::bool::weighted(share), 1..200))
 }
 
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ mod support;
 #[path = "../data/awkward_requests.rs"]
 mod awkward_requests;
 mod bytes_as_captured;
+mod compare;
 mod from_tcpdump;
 mod httpbin;
 mod line;

@@ -8,7 +8,7 @@ use crate::run::Run;
 use crate::support::{Finished, Httpbin, Shadowcap, captures, require_tool};
 
 /// Every file below a folder that is not of the recording, with its bytes.
-fn reports(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn reports(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -19,7 +19,7 @@ fn reports(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn assert_same(again: &[(String, Vec<u8>)], first: &[(String, Vec<u8>)], finished: &Finished) {
+pub(crate) fn assert_same(again: &[(String, Vec<u8>)], first: &[(String, Vec<u8>)], finished: &Finished) {
     let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(again), names(first));
     for ((name, again), (_, first)) in again.iter().zip(first) {

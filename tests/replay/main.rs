@@ -2,6 +2,11 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+/// Real servers and the program.
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod harness;
+
 #[allow(unreachable_pub, reason = "shared with other tests")]
 #[path = "../data/awkward_requests.rs"]
 mod awkward_requests;
@@ -10,3 +15,4 @@ mod failures;
 mod lanes;
 mod never_twice;
 mod support;
+mod tls;

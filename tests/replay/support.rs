@@ -11,13 +11,17 @@ use shadowcap::exchange::{Exchange, ExchangeId};
 use shadowcap::http::{BodyKeep, Options, Parser, Request, RequestHead, Sink};
 use shadowcap::replay::client::{Client, Connection, Limits};
 use shadowcap::replay::clock::Clock;
+use shadowcap::replay::endpoint::Endpoint;
 use shadowcap::replay::stop::stop_channel;
 use shadowcap::replay::{Failure, HeadEdits, Outcome, Plan, Planner, ShadowRequest};
 use shadowcap::route::{Draw, Mirror, Percent};
 use shadowcap::stream::ConnectionId;
 use shadowcap::time::Timestamp;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+// `or_skip!` looks for it here.
+pub(crate) use crate::harness::Skip;
 
 struct Collect(Vec<Request>);
 
@@ -67,6 +71,7 @@ pub(crate) fn shadow(bytes: &[u8]) -> ShadowRequest {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) connections: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -79,18 +84,28 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&connections);
+        let closed = Arc::new(AtomicUsize::new(0));
+        let (count, done) = (Arc::clone(&connections), Arc::clone(&closed));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let number = count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(number, Peer { stream, pending: Vec::new() }));
+                let (serving, done) = (serve(number, Peer::new(stream)), Arc::clone(&done));
+                tokio::spawn(async move {
+                    serving.await;
+                    done.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { address, connections, task }
+        Self { address, connections, closed, task }
     }
 
     pub(crate) fn accepted(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections it has left.
+    pub(crate) fn closed(&self) -> usize {
+        self.closed.load(Ordering::SeqCst)
     }
 }
 
@@ -101,12 +116,16 @@ impl Drop for Server {
 }
 
 /// The server's end of a connection.
-pub(crate) struct Peer {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Peer<S = TcpStream> {
+    pub(crate) stream: S,
     pub(crate) pending: Vec<u8>,
 }
 
-impl Peer {
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, pending: Vec::new() }
+    }
+
     /// Reads until `enough` says how many of the bytes are wanted; `None` when the client closes first.
     async fn until(&mut self, enough: impl Fn(&[u8]) -> Option<usize>) -> Option<Vec<u8>> {
         loop {
@@ -139,7 +158,9 @@ impl Peer {
     pub(crate) async fn say(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.ok();
     }
+}
 
+impl Peer {
     /// Breaks the connection off with a RST.
     pub(crate) fn reset(self) {
         self.stream.set_zero_linger().unwrap();
@@ -152,16 +173,20 @@ pub(crate) struct Sender {
     pub(crate) slot: Option<Connection>,
 }
 
-pub(crate) const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), answer: Duration::from_secs(20), max_body: 1 << 20 };
+pub(crate) const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(5),
+    first_byte: None,
+    answer: Duration::from_secs(20),
+    max_body: 1 << 20,
+};
 
 impl Sender {
     pub(crate) fn to(address: SocketAddr) -> Self {
         Self::with(address, LIMITS)
     }
 
-    pub(crate) fn with(address: SocketAddr, limits: Limits) -> Self {
-        Self { client: Client::new(address, limits, Clock::start()), slot: None }
+    pub(crate) fn with(endpoint: impl Into<Endpoint>, limits: Limits) -> Self {
+        Self { client: Client::new(endpoint, limits, Clock::start()), slot: None }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Outcome {

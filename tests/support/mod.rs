@@ -40,6 +40,7 @@ macro_rules! or_skip {
 
 pub mod access_log;
 pub mod captures;
+mod certificates;
 mod envoy;
 pub mod framing;
 mod httpbin;
@@ -54,6 +55,7 @@ mod skip;
 mod tcpdump;
 
 pub use access_log::AccessLine;
+pub use certificates::Certificates;
 pub use envoy::Envoy;
 pub use httpbin::Httpbin;
 pub use lines::Lines;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::super::media;
+
 /// What a value means, so that two ways of writing it are equal.
 pub(super) fn canonical(name: &str, value: &[u8]) -> Vec<u8> {
     match name {
@@ -51,7 +53,7 @@ fn joined<'v>(elements: impl IntoIterator<Item = &'v [u8]>) -> Vec<u8> {
 
 /// The parts between separators outside of quoted strings (RFC 9110, sections 5.6.1 and 5.6.4), the
 /// empty ones left out.
-pub(super) fn elements(value: &[u8], separator: u8) -> Vec<&[u8]> {
+pub(in crate::diff) fn elements(value: &[u8], separator: u8) -> Vec<&[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     value
         .split(|&b| {
@@ -75,14 +77,11 @@ fn media_type(value: &[u8]) -> Vec<u8> {
 }
 
 fn parameter(part: &[u8]) -> Vec<u8> {
-    let at = memchr::memchr(b'=', part).unwrap_or(part.len());
-    let name = part[..at].trim_ascii().to_ascii_lowercase();
-    let value = part.get(at + 1..).unwrap_or_default().trim_ascii();
-    let bare = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
+    let Some((name, value)) = media::parameter(part) else { return part.to_ascii_lowercase() };
     let value = match name.as_slice() {
         b"boundary" => "…".as_bytes().to_vec(),
-        b"charset" => bare.to_ascii_lowercase(),
-        _ => bare.to_vec(),
+        b"charset" => value.to_ascii_lowercase(),
+        _ => value,
     };
     [name, value].join(&b'=')
 }

@@ -9,6 +9,7 @@ use super::findings::Findings;
 use super::{Class, Kind, Layer};
 use crate::http::Headers;
 
+pub(super) use fields::elements;
 use fields::{canonical, cookie};
 use tier::{Tier, describes_content, tier};
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::super::align::{Run, align};
+use super::super::rules::Elements;
 use super::super::{Class, Kind, Layer};
 use super::Comparison;
 use super::path::{Path, Step};
@@ -29,7 +30,14 @@ impl Comparison<'_, '_> {
         (node2, v2): (&'n Node<'_>, &'n [Node<'_>]),
         path: &mut Path<'n>,
     ) {
-        let matching = Matching::of(v1, v2);
+        let told = self.findings.rules.speak_of_arrays().then(|| self.findings.rules.elements(&path.text()));
+        let matching = match told.flatten() {
+            Some(Elements::AnyOrder) => in_any_order(v1, v2),
+            Some(Elements::ByKey(key)) => {
+                by_member(key.as_bytes(), v1, v2).unwrap_or_else(|| Matching::of(v1, v2))
+            }
+            None => Matching::of(v1, v2),
+        };
         if matching.reordered {
             self.report(Kind::Reordered, path, Some(node1), Some(node2));
         }
@@ -79,6 +87,19 @@ impl Matching {
         Self { pairs: (0..len).map(|i| (i, i)).collect(), ..Self::default() }
     }
 
+    /// Pairs elements at one place that are alike but for their keys: what was given another key is still the
+    /// same element.
+    fn with_new_keys(mut self, v1: &[Node<'_>], v2: &[Node<'_>]) -> Self {
+        let alike = |i: usize| alike(&v1[i], &v2[i]) * 2 > alike(&v1[i], &v1[i]);
+        let (removed, added) = (&self.removed, &self.added);
+        let rekeyed: Vec<usize> =
+            removed.iter().copied().filter(|i| added.binary_search(i).is_ok() && alike(*i)).collect();
+        self.removed.retain(|i| rekeyed.binary_search(i).is_err());
+        self.added.retain(|j| rekeyed.binary_search(j).is_err());
+        self.pairs.extend(rekeyed.iter().map(|&i| (i, i)));
+        self.sorted()
+    }
+
     fn sorted(mut self) -> Self {
         self.pairs.sort_unstable();
         self.removed.sort_unstable();
@@ -87,32 +108,42 @@ impl Matching {
     }
 }
 
-/// Pairs elements by a member that all have and whose values are unique on each side.
+/// Pairs elements by a member that seems to name them.
 fn by_key(v1: &[Node<'_>], v2: &[Node<'_>]) -> Option<Matching> {
     candidate_keys(v1.first()?).into_iter().find_map(|name| {
-        let (keys1, keys2) = (unique_keys(v1, name)?, unique_keys(v2, name)?);
-        let mut pairs: Vec<_> = keys1.iter().filter_map(|(key, &i)| Some((i, *keys2.get(key)?))).collect();
+        let matching = by_member(name, v1, v2)?;
         // Keys that hardly ever meet are made anew for each answer; they say nothing.
-        if pairs.len() * 2 < v1.len().min(v2.len()) || pairs.is_empty() {
-            return None;
-        }
-        pairs.sort_unstable();
-        let reordered = !pairs.is_sorted_by_key(|&(_, j)| j);
-        let mut removed = lone(&keys1, &keys2);
-        let mut added = lone(&keys2, &keys1);
-        // An element whose key alone changed is still the same element.
-        let rekeyed: Vec<usize> = removed
-            .iter()
-            .copied()
-            .filter(|i| {
-                added.binary_search(i).is_ok() && alike(&v1[*i], &v2[*i]) * 2 > alike(&v1[*i], &v1[*i])
-            })
-            .collect();
-        removed.retain(|i| rekeyed.binary_search(i).is_err());
-        added.retain(|j| rekeyed.binary_search(j).is_err());
-        pairs.extend(rekeyed.iter().map(|&i| (i, i)));
-        Some(Matching { pairs, removed, added, reordered }.sorted())
+        let said = !matching.pairs.is_empty() && matching.pairs.len() * 2 >= v1.len().min(v2.len());
+        said.then(|| matching.with_new_keys(v1, v2))
     })
+}
+
+/// Pairs elements by a member that all have and whose values are unique on each side.
+fn by_member(name: &[u8], v1: &[Node<'_>], v2: &[Node<'_>]) -> Option<Matching> {
+    let (keys1, keys2) = (unique_keys(v1, name)?, unique_keys(v2, name)?);
+    let mut pairs: Vec<_> = keys1.iter().filter_map(|(key, &i)| Some((i, *keys2.get(key)?))).collect();
+    pairs.sort_unstable();
+    let reordered = !pairs.is_sorted_by_key(|&(_, j)| j);
+    Some(Matching { pairs, removed: lone(&keys1, &keys2), added: lone(&keys2, &keys1), reordered })
+}
+
+/// Pairs equal elements wherever they are; objects that are left over on both sides are paired by likeness.
+fn in_any_order(v1: &[Node<'_>], v2: &[Node<'_>]) -> Matching {
+    let mut blocks = vec![((0..v1.len()).collect(), (0..v2.len()).collect())];
+    let mut pairs = take_moved(&mut blocks, v1, v2);
+    pairs.sort_unstable();
+    let reordered = !pairs.is_sorted_by_key(|&(_, j)| j);
+    let mut matching = Matching { pairs, reordered, ..Matching::default() };
+    for (a, b) in blocks {
+        let is_object = |node: &Node<'_>| matches!(node.value, Value::Object(_));
+        if a.iter().all(|&i| is_object(&v1[i])) && b.iter().all(|&j| is_object(&v2[j])) {
+            pair_block(&a, &b, v1, v2, &mut matching);
+        } else {
+            matching.removed.extend(a);
+            matching.added.extend(b);
+        }
+    }
+    matching.sorted()
 }
 
 /// The places of the keys that the other side has not, ascending.

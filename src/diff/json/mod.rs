@@ -10,6 +10,7 @@ mod value;
 
 use super::findings::Findings;
 use super::{Class, Kind, Layer};
+pub(super) use number::{decimal, is_number_text};
 pub(super) use value::NotJson;
 
 use number::same_decimal;
@@ -34,14 +35,38 @@ pub(super) enum Form {
 /// Reads a body as JSON.
 pub(super) fn parse(body: &[u8], form: Form) -> Result<Document<'_>, NotJson> {
     match form {
-        Form::Single => value::parse(unprefixed(body)),
+        Form::Single => value::parse(body),
         Form::Lines => value::parse_lines(body),
     }
     .map(Document)
 }
 
-fn unprefixed(body: &[u8]) -> &[u8] {
-    PREFIXES.iter().find_map(|prefix| body.strip_prefix(*prefix)).unwrap_or(body)
+/// Whether bytes are one document.
+pub(super) fn is_document(bytes: &[u8]) -> bool {
+    value::parse(bytes).is_ok()
+}
+
+/// Two bodies without what a script wraps JSON in, where both are wrapped alike: a prefix against being run,
+/// or the call of one function.
+pub(super) fn unwrapped<'b>(v1: &'b [u8], v2: &'b [u8]) -> (&'b [u8], &'b [u8]) {
+    let prefix =
+        PREFIXES.iter().find_map(|prefix| Some((v1.strip_prefix(*prefix)?, v2.strip_prefix(*prefix)?)));
+    let call = || {
+        let ((f, a), (g, b)) = (argument(v1)?, argument(v2)?);
+        (f == g).then_some((a, b))
+    };
+    prefix.or_else(call).unwrap_or((v1, v2))
+}
+
+/// The name and the argument of a call that a text consists of, a comment before it allowed.
+fn argument(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = text.trim_ascii();
+    let text = text.strip_prefix(b"/**/").unwrap_or(text).trim_ascii_start();
+    let name =
+        text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'.')).count();
+    let inner = text.get(name..)?.strip_prefix(b"(")?;
+    let inner = inner.strip_suffix(b";").unwrap_or(inner).trim_ascii_end().strip_suffix(b")")?;
+    (name > 0).then_some((&text[..name], inner))
 }
 
 /// Finds the differences of two documents.

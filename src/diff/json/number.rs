@@ -13,6 +13,16 @@ pub(super) fn same_decimal(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
+/// Whether a text is a number of JSON.
+pub(in crate::diff) fn is_number_text(text: &[u8]) -> bool {
+    Decimal::parse(text).is_some()
+}
+
+/// The number that a text of JSON stands for, as near as a double comes to it.
+pub(in crate::diff) fn decimal(text: &[u8]) -> Option<f64> {
+    is_number_text(text).then(|| std::str::from_utf8(text).ok()?.parse().ok())?
+}
+
 /// A decimal in canonical form: `±digits × 10^exponent`, the digits without zeros at either end.
 struct Decimal<'t> {
     negative: bool,

@@ -205,9 +205,7 @@ impl<H: Head> Parser<H> {
     /// The next bytes, seen at `at`.
     pub fn push<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
         let mut rest = bytes;
-        if let State::Lost = self.state {
-            self.find(at, rest, sink);
-        }
+        self.seek(at, rest, sink);
         while !rest.is_empty() {
             rest = rest.get(self.read(at, rest, sink)..).unwrap_or_default();
         }
@@ -460,8 +458,11 @@ impl<H: Head> Parser<H> {
 
     /// Looks for a start line where one is most likely and nothing else is likely to look like one: at
     /// the very beginning of what was pushed, which is the beginning of a packet.
-    fn find<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
-        if begins_surely::<H>(bytes) {
+    ///
+    /// [`Parser::push`] does this; who hands the bytes of a packet to [`Parser::read`] does it first.
+    #[inline]
+    pub fn seek<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
+        if self.is_lost() && begins_surely::<H>(bytes) {
             self.begin(at, sink);
         }
     }

@@ -1,0 +1,91 @@
+//! `shadowcap compare`: what a mesh has mirrored already, judged without sending anything.
+
+use std::collections::BTreeMap;
+
+use super::args::{Compare, Global, Mirroring};
+use super::replay::{carry_out_with, conclude, redactor};
+use super::{Exit, terminal};
+use crate::capture::{CaptureSet, Input};
+use crate::config::{self, ConfigError};
+use crate::exchange::mirrors::MirrorsLimits;
+use crate::http::{BodyKeep, Options};
+use crate::pipeline::{self, Comparison, Progress, Sides};
+use crate::record::{Mode, Run};
+use crate::replay::clock::Clock;
+use crate::report::Gate;
+use crate::route::HostEdit;
+
+pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
+    let clock = Clock::start();
+    let inputs = config::inputs(&args.reading.captures);
+    let job = job(args, clock, &inputs)?;
+    if args.output.no_redact {
+        terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+    }
+    let folder = job.folder.clone();
+    let read = job.source.progress();
+    let outcome = carry_out_with(global, read, counts, |progress, stop, signal| {
+        pipeline::compare(job, progress, stop, signal)
+    })?;
+    conclude(&outcome, &folder, global)
+}
+
+/// What was typed, as the pipeline takes it.
+fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Comparison> {
+    let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
+    let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
+    let sides = sides(&args.mirroring)?;
+    Ok(Comparison {
+        run: Run {
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: clock.now(),
+            seed: 0,
+            mode: Mode::Compare,
+            captures: args.reading.captures.clone(),
+            targets: BTreeMap::new(),
+            options: options(args, &sides),
+        },
+        source: CaptureSet::open(inputs)?,
+        reading: args.reading.options(bodies)?,
+        sides,
+        limits: MirrorsLimits { window: args.mirroring.window, ..MirrorsLimits::default() },
+        clock,
+        redactor: redactor(args.output.no_redact)?,
+        folder: args.output.folder(&args.reading, clock),
+        gate: Gate::default(),
+    })
+}
+
+/// What tells copies from originals.
+fn sides(mirroring: &Mirroring) -> Result<Sides, ConfigError> {
+    let suffix = match config::host_edit(&mirroring.host_suffix, None)? {
+        HostEdit::Suffix(suffix) => Some(suffix),
+        HostEdit::None | HostEdit::Literal(_) => None,
+    };
+    let servers = mirroring.shadow_server.iter().map(|server| config::parse("--shadow-server", server));
+    Ok(Sides { suffix, servers: servers.collect::<Result<_, _>>()? })
+}
+
+/// The options that shape what is paired, for the report.
+fn options(args: &Compare, sides: &Sides) -> Vec<String> {
+    let mut options = vec![
+        format!("--host-suffix {}", sides.suffix.as_deref().unwrap_or("none")),
+        format!("--window {}s", args.mirroring.window.as_secs_f64()),
+    ];
+    options.extend(sides.servers.iter().map(|server| format!("--shadow-server {server}")));
+    options.extend(args.reading.words());
+    options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
+    options
+}
+
+/// What became of the exchanges so far.
+fn counts(progress: &Progress) -> String {
+    let of = |counter| Progress::read(counter);
+    format!(
+        "{} exchanges: {} pairs, {} different, {} not compared",
+        of(&progress.requests),
+        of(&progress.done),
+        of(&progress.different),
+        of(&progress.skipped)
+    )
+}

@@ -1,0 +1,153 @@
+//! What a value looks like: forms that values take which are made anew each time.
+//!
+//! A shape never explains a difference by itself. It narrows what is asked of a value: to be of that form.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp as Instant;
+use jiff::fmt::rfc2822;
+
+/// A form that a value may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// 8-4-4-4-12 hexadecimal digits (RFC 9562, section 4).
+    Uuid,
+    /// 26 characters of Crockford's base 32, the first at most 7.
+    Ulid,
+    /// Three parts of base64url, the first of which begins a JSON object (RFC 7519, section 3).
+    Jwt,
+    /// A date and time (RFC 3339, section 5.6; RFC 9110, section 5.6.7).
+    DateTime,
+    /// A date alone (RFC 3339, section 5.6).
+    Date,
+    /// Eight hexadecimal digits or more, an even number of them.
+    Hex,
+    /// A decimal integer.
+    Integer,
+    /// A decimal number.
+    Number,
+    /// An IPv4 or IPv6 address.
+    Address,
+    /// Labels of letters, digits and hyphens, joined by dots (RFC 1123, section 2.1).
+    Hostname,
+    /// A scheme, `://` and more (RFC 3986, section 3).
+    Url,
+    /// Anything but nothing.
+    Any,
+}
+
+impl Shape {
+    /// Every shape by the name that rules use.
+    pub(super) const NAMES: [(&'static str, Self); 12] = [
+        ("uuid", Self::Uuid),
+        ("ulid", Self::Ulid),
+        ("jwt", Self::Jwt),
+        ("date-time", Self::DateTime),
+        ("date", Self::Date),
+        ("hex", Self::Hex),
+        ("integer", Self::Integer),
+        ("number", Self::Number),
+        ("address", Self::Address),
+        ("hostname", Self::Hostname),
+        ("url", Self::Url),
+        ("any", Self::Any),
+    ];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(other, _)| *other == name).map(|(_, shape)| *shape)
+    }
+
+    /// Whether a text has the form.
+    pub(super) fn fits(self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        match self {
+            Self::Uuid => is_uuid(bytes),
+            Self::Ulid => bytes.len() == 26 && bytes[0] <= b'7' && bytes.iter().all(|b| is_crockford(*b)),
+            Self::Jwt => is_jwt(bytes),
+            Self::DateTime => instant(text).is_some(),
+            Self::Date => bytes.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
+            Self::Hex => {
+                bytes.len() >= 8 && bytes.len().is_multiple_of(2) && bytes.iter().all(u8::is_ascii_hexdigit)
+            }
+            Self::Integer => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+            }
+            Self::Number => super::json::is_number_text(bytes),
+            Self::Address => text.parse::<IpAddr>().is_ok(),
+            Self::Hostname => is_hostname(text),
+            Self::Url => text.split_once("://").is_some_and(|(scheme, rest)| {
+                let scheme = scheme.as_bytes();
+                let inner = |b: &u8| b.is_ascii_alphanumeric() || b"+-.".contains(b);
+                scheme.first().is_some_and(u8::is_ascii_alphabetic)
+                    && scheme.iter().all(inner)
+                    && !rest.is_empty()
+            }),
+            Self::Any => !text.is_empty(),
+        }
+    }
+}
+
+fn is_uuid(bytes: &[u8]) -> bool {
+    let mut groups = bytes.split(|&b| b == b'-');
+    let fits = |len: &usize, group: &[u8]| group.len() == *len && group.iter().all(u8::is_ascii_hexdigit);
+    [8, 4, 4, 4, 12].iter().all(|len| groups.next().is_some_and(|group| fits(len, group)))
+        && groups.next().is_none()
+}
+
+fn is_crockford(b: u8) -> bool {
+    b.is_ascii_digit() || (b.is_ascii_alphabetic() && !b"ILOU".contains(&b.to_ascii_uppercase()))
+}
+
+fn is_jwt(bytes: &[u8]) -> bool {
+    let base64 = |part: &[u8]| part.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b));
+    let parts: Vec<_> = bytes.splitn(4, |&b| b == b'.').collect();
+    // `eyJ` is how `{"` begins in base64.
+    parts.len() == 3 && parts[0].starts_with(b"eyJ") && parts.iter().all(|part| base64(part))
+}
+
+fn is_hostname(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label) && text.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
+/// The moment that a text names, with its offset from UTC or as HTTP writes it.
+pub(super) fn instant(text: &str) -> Option<Instant> {
+    let http = || rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    text.parse().ok().or_else(http)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of the documents that define the forms, and what is not quite one.
+    #[test]
+    fn values_have_the_shapes_that_their_documents_give() {
+        for (name, fits, does_not) in [
+            ("uuid", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "f81d4fae-7dec-11d0-a765-00a0c91e6bfg"),
+            ("ulid", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "81ARZ3NDEKTSV4RRFFQ69G5FAV"),
+            ("jwt", "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UifQ.", "eyJ0.eyJp"),
+            ("date-time", "1985-04-12T23:20:50.52Z", "1985-04-12T23:20:50"),
+            ("date-time", "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994"),
+            ("date", "1985-04-12", "1985-13-12"),
+            ("hex", "d41d8cd98f00b204", "d41d8cd"),
+            ("integer", "-12", "1.0"),
+            ("number", "1.50e3", "01"),
+            ("address", "2001:db8::1", "2001:db8::g"),
+            ("hostname", "api-7f9c.example.com", "-a.example"),
+            ("url", "https://example.com/", "//example.com"),
+            ("any", " ", ""),
+        ] {
+            let shape = Shape::named(name).unwrap();
+            assert!(shape.fits(fits), "{name}: {fits}");
+            assert!(!shape.fits(does_not), "{name}: {does_not}");
+        }
+        assert_eq!(Shape::named("UUID"), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! Whether requests and responses can be counted off against each other, and what is known where not.
+//!
+//! **In step** the next response answers the next request (RFC 9112, section 9.3.2). A hole that may have
+//! swallowed whole messages ends that, since nobody knows how many. What is left then are the numbers.
+//!
+//! **By the numbers.** Most clients take turns: they send a request when they have the whole answer to the
+//! one before it. So when a server has received part of a request, its client had received all answers to
+//! earlier ones, and sends no later one before this one is answered. Hence a response whose first segment
+//! acknowledges (RFC 9293, section 3.4) up to a place within a request answers that request, whatever was
+//! lost before it; and the request acknowledged just the bytes before the response:
+//!
+//! ```text
+//!                     ┌ up to here the response acknowledges ─┐
+//!   client  ──▒▒▒▒▒▒▒▒[ request ]─────────────────────────────┤
+//!   server  ──▒▒▒▒▒──────────────[ response ]─────────────────┘
+//!                    └ up to here the request acknowledges
+//! ```
+//!
+//! Where both hold the pair is **exact**. Once the next request follows without a hole and acknowledges
+//! just the response, nothing is left over of what was lost, and the count is in step again.
+//!
+//! **Doubt.** A client that pipelines gives itself away by a request that it sent without the answer to
+//! the one before it. From then on numbers tell nothing behind a hole, and what is paired there is marked.
+//! Where both directions have holes, it may have pipelined in these for the first time: pairs behind them
+//! are marked until the client has taken [`TURNS`] turns.
+
+use crate::time::Timestamp;
+
+/// A client that has taken so many turns, and was not seen to pipeline, takes turns.
+const TURNS: u32 = 6;
+
+/// When bytes were captured, and where they stand in the dialogue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::exchange) struct Moment {
+    /// When the packet that brought them was captured.
+    pub(in crate::exchange) at: Timestamp,
+    /// How many bytes of their direction came before them.
+    pub(in crate::exchange) position: u64,
+    /// How many bytes of the other direction their sender had received.
+    pub(in crate::exchange) acked: Option<u64>,
+}
+
+impl Moment {
+    /// The bytes of the same packet behind the first `n`.
+    #[inline]
+    pub(in crate::exchange) fn behind(self, n: usize) -> Self {
+        Self { position: self.position + n as u64, ..self }
+    }
+}
+
+/// What is known of the latest request when the next one begins.
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    /// What it acknowledged.
+    acked: Option<u64>,
+    /// Where its answer ended.
+    answered: Option<u64>,
+    /// It and its answer are an exact pair.
+    exact: bool,
+    /// All of it was read.
+    whole: bool,
+    /// There is a hole behind it.
+    holed: bool,
+}
+
+/// How sure the pairing of one connection stands.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    /// Requests may be missing.
+    requests_lost: bool,
+    /// Responses may be missing behind this place.
+    responses_lost: Option<u64>,
+    latest: Option<Latest>,
+    turns: u32,
+    pipelines: bool,
+}
+
+impl Step {
+    /// Whether counting is enough.
+    #[inline]
+    pub(super) fn is_kept(&self) -> bool {
+        !self.requests_lost && self.responses_lost.is_none()
+    }
+
+    /// Whether the client was seen to send a request without the answer to the one before it.
+    pub(super) fn is_pipelined(&self) -> bool {
+        self.pipelines
+    }
+
+    /// Whether an exact pair is beyond doubt.
+    pub(super) fn is_sure(&self) -> bool {
+        let both = self.requests_lost && self.responses_lost.is_some();
+        !self.pipelines && (!both || self.turns >= TURNS)
+    }
+
+    /// Requests may be missing from here on.
+    pub(super) fn lose_requests(&mut self) {
+        self.requests_lost = true;
+        if let Some(latest) = &mut self.latest {
+            latest.holed = true;
+        }
+    }
+
+    /// A response came that no request asked for.
+    pub(super) fn lose_count(&mut self) {
+        self.requests_lost = true;
+    }
+
+    /// Responses may be missing behind `position`.
+    pub(super) fn lose_responses(&mut self, position: u64) {
+        self.responses_lost = self.responses_lost.max(Some(position));
+    }
+
+    /// The client does not take turns.
+    pub(super) fn give_up_turns(&mut self) {
+        self.pipelines = true;
+    }
+
+    /// A request begins, which acknowledged so much; the responses are read up to `heard`.
+    pub(super) fn begin(&mut self, acked: Option<u64>, heard: u64) {
+        let fresh = Latest { acked, answered: None, exact: false, whole: true, holed: false };
+        if let (Some(latest), Some(acked)) = (self.latest.replace(fresh), acked) {
+            self.compare(latest, acked, heard);
+        }
+    }
+
+    /// Learns from what the next request acknowledged.
+    fn compare(&mut self, latest: Latest, acked: u64, heard: u64) {
+        // A hole behind a whole request holds another one, which had no answer either.
+        let other_between = latest.holed && latest.whole;
+        let silent = latest.acked.is_some_and(|known| acked <= known) && (!latest.holed || latest.whole);
+        let unanswered = !latest.holed && self.is_kept() && acked <= heard;
+        match latest.answered {
+            Some(end) if acked < end || (acked == end && other_between) => self.pipelines = true,
+            Some(end) if acked == end && !latest.holed => {
+                self.turns = self.turns.saturating_add(1);
+                if latest.exact && self.is_sure() {
+                    self.requests_lost = false;
+                    self.responses_lost = self.responses_lost.filter(|&place| place >= end);
+                }
+            }
+            Some(_) => {}
+            None => self.pipelines |= silent || unanswered,
+        }
+    }
+
+    /// The latest request was read, all of it or not.
+    pub(super) fn note_request(&mut self, whole: bool) {
+        if let Some(latest) = &mut self.latest {
+            latest.whole = whole;
+        }
+    }
+
+    /// The latest request is that of an exact pair.
+    pub(super) fn note_exact(&mut self) {
+        if let Some(latest) = &mut self.latest {
+            latest.exact = true;
+        }
+    }
+
+    /// The answer to the latest request ended.
+    pub(super) fn note_answer(&mut self, end: u64) {
+        if let Some(latest) = &mut self.latest {
+            latest.answered = Some(end);
+        }
+    }
+}

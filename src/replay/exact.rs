@@ -1,0 +1,101 @@
+//! The exact client. It sends the bytes that it is given and nothing else, and reads the answer with the
+//! parser that read the captured one.
+//!
+//! **Never twice.** A request is tried again on a new connection only if the kernel accepted not one
+//! byte of it, which happens when v2 has closed a kept-alive connection in the meantime. In all other
+//! cases what went wrong is the request's outcome. Under TLS the bytes that count are those of the
+//! records, not those that the TLS layer was handed: see [`Stream::accepted`].
+
+use super::client::{Limits, not_sent};
+use super::clock::Clock;
+use super::dialogue::{Dialogue, Ending};
+use super::endpoint::{Endpoint, Unconnected};
+use super::outcome::{Failure, Outcome, SkipReason};
+use super::plan::ShadowRequest;
+use super::stop::{Stop, StopSignal};
+use super::stream::Stream;
+use crate::http::{BodyKeep, Options, ResponseReader};
+use crate::time::Timestamp;
+
+/// Sends requests to one endpoint.
+#[derive(Clone, Debug)]
+pub(super) struct Exact {
+    endpoint: Endpoint,
+    limits: Limits,
+    clock: Clock,
+}
+
+/// A connection to v2 that is between two exchanges.
+pub struct Connection {
+    pub(super) stream: Stream,
+    pub(super) reader: ResponseReader,
+}
+
+impl Exact {
+    pub(super) fn new(endpoint: Endpoint, limits: Limits, clock: Clock) -> Self {
+        Self { endpoint, limits, clock }
+    }
+
+    pub(super) async fn send(
+        &self,
+        slot: &mut Option<Connection>,
+        request: &ShadowRequest,
+        due: Timestamp,
+        stop: &mut StopSignal,
+    ) -> Outcome {
+        if let Some(mut kept) = slot.take()
+            && kept.stream.is_silent()
+        {
+            match self.talk(&mut kept, request, due, stop).await {
+                Ending::NothingAccepted(_) => {}
+                Ending::Outcome { outcome, reusable } => {
+                    *slot = reusable.then_some(kept);
+                    return outcome;
+                }
+            }
+        }
+        let connected = tokio::select! {
+            biased;
+            connected = self.endpoint.connect(self.limits.connect) => connected,
+            // Nothing was sent, and nothing will be.
+            () = stop.reached(Stop::Now) => return Outcome::Skipped(SkipReason::Interrupted),
+        };
+        let mut fresh = match connected {
+            Ok(stream) => Connection::new(stream, self.limits.max_body),
+            Err(Unconnected { failure, detail }) => return not_sent(failure, detail, due),
+        };
+        match self.talk(&mut fresh, request, due, stop).await {
+            Ending::NothingAccepted(error) => not_sent(
+                Failure::Send,
+                format!("the new connection to {} took no byte: {error}", self.endpoint),
+                due,
+            ),
+            Ending::Outcome { outcome, reusable } => {
+                *slot = reusable.then_some(fresh);
+                outcome
+            }
+        }
+    }
+
+    async fn talk(
+        &self,
+        connection: &mut Connection,
+        request: &ShadowRequest,
+        due: Timestamp,
+        stop: &mut StopSignal,
+    ) -> Ending {
+        Dialogue::new(connection, request, self.clock, &self.endpoint).run(due, self.limits, stop).await
+    }
+}
+
+impl Connection {
+    fn new(stream: Stream, max_body: usize) -> Self {
+        Self { stream, reader: ResponseReader::new(Options { keep: BodyKeep::UpTo(max_body), hash: false }) }
+    }
+
+    /// Waits until v2 closes the connection or says something unasked. After that it will not be used
+    /// again.
+    pub async fn disturbed(&self) {
+        self.stream.readable().await;
+    }
+}
