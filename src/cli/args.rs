@@ -1,12 +1,13 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
+pub(super) mod live;
 mod target;
 
 use std::path::PathBuf;
 
 use crate::config::{self, ConfigError};
 use crate::http::Options;
-use crate::pipeline::ReadingOptions;
+use crate::pipeline::{Except, ReadingOptions};
 use crate::replay::clock::Clock;
 use crate::stream::Limits;
 use clap::builder::styling::{AnsiColor, Styles};
@@ -87,6 +88,10 @@ pub(super) enum Command {
     Replay(Box<Replay>),
     /// Judge what a mesh has mirrored already: both sides are in the capture.
     Compare(Box<Compare>),
+    /// Capture and shadow at once: each request goes to v2 as soon as v1 has answered it.
+    Live(Box<live::Live>),
+    /// Capture packets on interfaces into files.
+    Capture(Box<live::Capture>),
     /// Diff and render again from a run's recording, sending nothing.
     Report(Report),
     /// Print the man page.
@@ -146,6 +151,7 @@ impl Reading {
             ports: self.port.clone(),
             bodies,
             limits: Limits { memory: self.memory },
+            except: Except::default(),
         })
     }
 

@@ -35,6 +35,14 @@ pub(super) fn say(global: &Global, message: impl std::fmt::Display) {
     }
 }
 
+/// The same, from wherever there is a word on quietness alone.
+#[cfg(feature = "live")]
+pub(super) fn say_plainly(quiet: bool, message: &str) {
+    if !quiet {
+        let _ = writeln!(io::stderr(), "{message}");
+    }
+}
+
 /// Prints the summary of a run, and where its report lies, to standard output.
 pub(super) fn print_summary(summary: &Summary, report: &Path, global: &Global) -> io::Result<()> {
     let width = if io::stdout().is_terminal() { console_width() } else { Screen::default().width };

@@ -3,6 +3,7 @@
 //! [`Reading`] runs the stages from packets to exchanges, in the caller's thread and in one pass.
 //! `run` is a whole replay: reading in a thread of its own, sending on the runtime, judging as
 //! outcomes come. `compare` does without sending: it pairs the two sides of what a mesh has mirrored.
+//! `live` is a replay of what is captured at the moment.
 //! `report` judges the rows of a recording again, through the same code. These need the
 //! feature `cli`; reading does not.
 
@@ -16,6 +17,8 @@ mod feed;
 mod judging;
 #[cfg(feature = "cli")]
 mod keeping;
+#[cfg(all(feature = "cli", feature = "live"))]
+pub mod live;
 #[cfg(feature = "cli")]
 mod reader;
 mod reading;
@@ -34,7 +37,7 @@ pub use error::RunError;
 pub use feed::Progress;
 #[cfg(feature = "cli")]
 pub use judging::judged;
-pub use reading::{Account, Reading, ReadingOptions};
+pub use reading::{Account, Except, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
 pub use report::{RECORDING, report};
 #[cfg(feature = "cli")]

@@ -22,6 +22,8 @@ pub mod guard;
 #[cfg(feature = "cli")]
 mod lanes;
 pub mod outcome;
+#[cfg(feature = "cli")]
+pub mod own;
 pub mod pace;
 pub mod plan;
 #[cfg(feature = "cli")]

@@ -47,6 +47,11 @@ impl OwnConnections {
         Registration { all: self.clone(), key }
     }
 
+    /// Makes a connected socket known. `None` where it is no longer connected.
+    pub(super) fn register_stream(&self, stream: &tokio::net::TcpStream) -> Option<Registration> {
+        Some(self.register(stream.local_addr().ok()?, stream.peer_addr().ok()?))
+    }
+
     /// Whether what goes between these two endpoints, in either direction, is the replay's own.
     #[must_use]
     pub fn contains(&self, one: SocketAddr, other: SocketAddr) -> bool {

@@ -43,6 +43,24 @@ impl Reporter {
         self.exchanges.add(row, judged).map_err(|error| self.pending.error(io_error(error)))
     }
 
+    /// Writes the files of what was taken so far, as if the run had ended with `finished`, and returns the
+    /// account. `exchanges.csv` comes at the end alone.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn interim(&self, finished: &Finished, gate: Gate) -> Result<Summary, ReportError> {
+        let summary = self.tally.clone().finish(Some(finished), &[], gate);
+        render(&self.folder, &summary, &self.selection)?;
+        Ok(summary)
+    }
+
+    /// The distinct differences that count and were met most often so far, each as a line, with how many
+    /// exchanges show it.
+    #[must_use]
+    pub fn top_differences(&self, most: usize) -> Vec<(String, u64)> {
+        self.tally.top_differences(most)
+    }
+
     /// Writes every file and returns the account. `finished` is `None` for a recording whose run never
     /// ended in order; `losses` says what of it could not be read.
     ///
@@ -58,18 +76,22 @@ impl Reporter {
         let out = exchanges.finish().map_err(|source| pending.error(source))?;
         pending.publish(out)?;
         let summary = tally.finish(finished, losses, gate);
-
-        write(&folder, "summary.json", &json(&summary)?)?;
-        write(&folder, "summary.md", markdown::render(&summary).as_bytes())?;
-        let (pending, mut out) = Pending::create(&folder, "differences.csv")?;
-        differences(&summary, &mut out).map_err(|error| pending.error(io_error(error)))?;
-        pending.publish(out)?;
-        let xml = junit::render(&summary).map_err(|error| rendering("junit.xml", &error))?;
-        write(&folder, "junit.xml", xml.as_bytes())?;
-        let page = html::render(&summary, &selection).map_err(|error| rendering("report.html", &error))?;
-        write(&folder, "report.html", page.as_bytes())?;
+        render(&folder, &summary, &selection)?;
         Ok(summary)
     }
+}
+
+/// Writes every file that is made of the account.
+fn render(folder: &Path, summary: &Summary, selection: &Selection) -> Result<(), ReportError> {
+    write(folder, "summary.json", &json(summary)?)?;
+    write(folder, "summary.md", markdown::render(summary).as_bytes())?;
+    let (pending, mut out) = Pending::create(folder, "differences.csv")?;
+    differences(summary, &mut out).map_err(|error| pending.error(io_error(error)))?;
+    pending.publish(out)?;
+    let xml = junit::render(summary).map_err(|error| rendering("junit.xml", &error))?;
+    write(folder, "junit.xml", xml.as_bytes())?;
+    let page = html::render(summary, selection).map_err(|error| rendering("report.html", &error))?;
+    write(folder, "report.html", page.as_bytes())
 }
 
 fn json(summary: &Summary) -> Result<Vec<u8>, ReportError> {

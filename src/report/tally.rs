@@ -35,9 +35,12 @@ pub struct Judged {
 }
 
 /// Counts rows, and becomes the [`Summary`].
+#[derive(Clone)]
 pub struct Tally {
     run: Run,
     requests: HashSet<ExchangeId, foldhash::fast::RandomState>,
+    /// Requests beside those.
+    requests_without_row: u64,
     exchanges: Exchanges,
     verdicts: Verdicts,
     failures: BTreeMap<String, u64>,
@@ -52,6 +55,7 @@ pub struct Tally {
 }
 
 /// A distinct difference while it is counted.
+#[derive(Clone)]
 struct Counted {
     host: String,
     route: String,
@@ -63,6 +67,7 @@ struct Counted {
 }
 
 /// A route while it is counted.
+#[derive(Clone)]
 struct Route {
     rule: String,
     captured: u64,
@@ -78,6 +83,7 @@ impl Tally {
         Self {
             run,
             requests: HashSet::default(),
+            requests_without_row: 0,
             exchanges: Exchanges::default(),
             verdicts: Verdicts::default(),
             failures: BTreeMap::new(),
@@ -166,9 +172,33 @@ impl Tally {
         }
     }
 
+    /// The distinct differences that count and were met most often, each as a line, with how many exchanges
+    /// show it.
+    #[must_use]
+    pub fn top_differences(&self, most: usize) -> Vec<(String, u64)> {
+        let counting = self.differences.iter().filter(|((_, class), _)| class.counts());
+        let mut top: Vec<_> = counting.map(|(_, counted)| counted).collect();
+        top.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.route.cmp(&b.route)));
+        let line = |counted: &Counted| {
+            let Difference { layer, path, kind, .. } = &counted.first;
+            format!("{} {}: {}", counted.route, general_path(*layer, path), kind.words())
+        };
+        top.into_iter().take(most).map(|counted| (line(counted), counted.count)).collect()
+    }
+
+    /// Requests that were not sent and of which nothing else is known.
+    fn count_without_row(&mut self, finished: Option<&Finished>) {
+        for (reason, count) in finished.into_iter().flat_map(|finished| &finished.without_row) {
+            *self.exchanges.skipped.entry(reason.clone()).or_default() += count;
+            self.exchanges.captured += count;
+            self.requests_without_row += count;
+        }
+    }
+
     /// The account. `finished` is `None` for a recording whose run never ended in order.
     #[must_use]
-    pub fn finish(self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
+    pub fn finish(mut self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
+        self.count_without_row(finished);
         let (verdict, reasons) = gate.judge(&Evidence {
             mode: self.run.mode,
             exchanges: &self.exchanges,
@@ -200,7 +230,7 @@ impl Tally {
             options: self.run.options,
             capture: finished.map(|f| f.capture.clone()).unwrap_or_default(),
             broken_off: finished.and_then(|f| f.broken_off.clone()),
-            requests: self.requests.len() as u64,
+            requests: self.requests.len() as u64 + self.requests_without_row,
             differences: ranked(self.differences, self.verdicts.compared()),
             exchanges: self.exchanges,
             verdicts: self.verdicts,

@@ -281,7 +281,9 @@ impl Connection {
     /// Whether each side's next bytes wait for those of the other.
     fn is_knotted(&self) -> bool {
         self.sides.iter().all(Reassembler::holds)
-            && [Side::Low, Side::High].iter().all(|&side| self.sides[side.index()].is_blocked(self.other_of(side)))
+            && [Side::Low, Side::High]
+                .iter()
+                .all(|&side| self.sides[side.index()].is_blocked(self.other_of(side)))
     }
 
     /// Hands on of one side what the other waits for, of the client's if that moves anything.
@@ -302,7 +304,11 @@ impl Connection {
     }
 
     /// Waits for what unties a knot; returns until when.
-    fn keep_knot<A: Application>(&mut self, now: Timestamp, listener: &mut Listener<'_, A>) -> Option<Timestamp> {
+    fn keep_knot<A: Application>(
+        &mut self,
+        now: Timestamp,
+        listener: &mut Listener<'_, A>,
+    ) -> Option<Timestamp> {
         while self.is_knotted() {
             let knot = self.knot.get_or_insert(Knot { since: now, segments: 0 });
             knot.segments += 1;

@@ -66,12 +66,6 @@ impl LiveError {
             Self::Other { interface, reason }
         }
     }
-
-    /// Whether what was asked for makes no sense, whatever the machine's state.
-    #[must_use]
-    pub const fn is_misnamed(&self) -> bool {
-        matches!(self, Self::NotFound { .. } | Self::Filter { .. })
-    }
 }
 
 /// libpcap's own words.

@@ -1,0 +1,215 @@
+//! `shadowcap live`: shadow what is captured, as it happens.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::args::Global;
+use super::args::live::Live;
+use super::capturing::{open, record, say_begun};
+use super::live_status::Status;
+use super::replay::{conclude, redactor};
+use super::signals::Signals;
+use super::{Exit, exit, terminal};
+use crate::capture::live::{Opened, Stopper};
+use crate::config;
+use crate::http::{BodyKeep, Options};
+use crate::pipeline::live::{self, Control, LiveJob, View, Watch};
+use crate::pipeline::{Except, ReadingOptions, RunError, RunOutcome};
+use crate::record::{Mode, Run};
+use crate::replay::Planner;
+use crate::replay::clock::Clock;
+use crate::replay::engine::Settings;
+use crate::replay::own::OwnConnections;
+use crate::replay::stop::{StopHandle, stop_channel};
+use crate::report::{Gate, Summary};
+use crate::route::Mirror;
+use crate::stream::Limits;
+
+/// How long packets may wait in the kernel: a shadow is to leave soon after v1's answer.
+const WAIT: Duration = Duration::from_millis(1);
+
+pub(super) fn run(args: &Live, global: &Global) -> anyhow::Result<Exit> {
+    let clock = Clock::start();
+    let opened = open(&args.front, WAIT)?;
+    let watch = Arc::new(Watch::new(opened.account()));
+    let job = job(args, clock, opened)?;
+    if args.output.no_redact {
+        terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+    }
+    let folder = job.folder.clone();
+    say_begun(global, &args.front);
+    let outcome = carry_out(job, &watch, global)?;
+    say_ended(&watch, global);
+    conclude(&outcome, &folder, global)
+}
+
+/// What was typed, as the pipeline takes it.
+fn job(args: &Live, clock: Clock, opened: Opened) -> anyhow::Result<LiveJob> {
+    let percent = config::parse("--percent", &args.target.percent)?;
+    let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
+    let edits =
+        config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
+    let max_body = usize::try_from(args.max_body).unwrap_or(usize::MAX);
+    let connecting = args.connecting.resolve(args.sending.timeout, max_body)?;
+    let target = connecting.target("--to", &args.target.to)?;
+    let own = OwnConnections::default();
+    let client = connecting.client(&target, clock)?.registering(&own);
+    let recorder = args.write.as_ref().map(|path| record(path, &args.rotate, &args.front, &opened));
+    let recorder = recorder.transpose()?;
+    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses().to_vec() };
+    Ok(LiveJob {
+        run: Run {
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: clock.now(),
+            seed: args.target.seed,
+            mode: Mode::Live,
+            captures: args.front.interface.clone(),
+            targets: BTreeMap::from([("v2".to_owned(), target.url)]),
+            options: options(args),
+        },
+        capture: opened.start().map_err(|source| RunError::System { what: "a thread", source })?,
+        recorder,
+        reading: ReadingOptions {
+            filter: None,
+            ports: args.port.clone(),
+            bodies: Options { keep: BodyKeep::UpTo(max_body), hash: false },
+            limits: Limits { memory: args.memory },
+            except: Except::those(move |source, destination| own.contains(source, destination)),
+        },
+        mirror: Mirror::to_v2(percent),
+        planner: Planner::new(edits, captured),
+        settings: Settings { concurrency: args.sending.concurrency as usize, ..Settings::new(vec![client]) },
+        queue: args.sending.queue as usize,
+        duration: args.front.duration,
+        report_every: args.report_every,
+        clock,
+        redactor: redactor(args.output.no_redact)?,
+        folder: args.output.out.clone().unwrap_or_else(|| {
+            config::default_folder(&format!("live-{}", args.front.interface.join("-")), clock.now())
+        }),
+        gate: Gate::default(),
+    })
+}
+
+/// The options that shape what is sent and compared, for the report. Header values may be secrets and
+/// are left out.
+fn options(args: &Live) -> Vec<String> {
+    let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
+    let host = match &args.edits.host {
+        Some(host) => format!("--host {host}"),
+        None => format!("--host-suffix {}", args.edits.host_suffix),
+    };
+    let mut options = vec![
+        host,
+        format!("--percent {}", args.target.percent),
+        format!("--concurrency {}", args.sending.concurrency),
+        format!("--queue {}", args.sending.queue),
+        format!("--timeout {}s", args.sending.timeout.as_secs_f64()),
+    ];
+    options.extend(args.front.bpf.iter().map(|filter| format!("--bpf {filter}")));
+    options.extend(args.port.iter().map(|port| format!("--port {port}")));
+    options.extend(args.connecting.options());
+    options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
+    options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
+    options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
+    options.extend(args.target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
+    options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
+    options
+}
+
+/// Runs a job on a runtime of its own until its end or Ctrl-C.
+fn carry_out(job: LiveJob, watch: &Arc<Watch>, global: &Global) -> Result<RunOutcome, RunError> {
+    let system = |what| move |source| RunError::System { what, source };
+    let runtime = Runtime::new().map_err(system("an asynchronous runtime"))?;
+    let status = Status::start(global, {
+        let watch = Arc::clone(watch);
+        move || line(&watch.view())
+    });
+    let (folder, quiet) = (job.folder.clone(), global.quiet);
+    let outcome = runtime.block_on(async {
+        let (handle, signal_of_stop) = stop_channel();
+        let handle = Arc::new(handle);
+        let signals = Signals::listen().map_err(system("signals"))?;
+        let stopping = tokio::spawn(heed(signals, job.capture.stopper(), Arc::clone(&handle), quiet));
+        let (ask, report_now) = mpsc::channel(1);
+        let asking = tokio::spawn(ask_at_signals(ask).map_err(system("signals"))?);
+        let control = Control { stop: handle, signal: signal_of_stop, report_now };
+        let told = |summary: &Summary| {
+            let verdict = summary.verdict;
+            let place = folder.join("report.html");
+            let text = format!("Reports of what there is so far ({verdict:?}): {}", place.display());
+            terminal::say_plainly(quiet, &text);
+        };
+        let outcome = live::run(job, Arc::clone(watch), control, told).await;
+        stopping.abort();
+        asking.abort();
+        outcome
+    });
+    drop(status);
+    outcome
+}
+
+/// At the first signal capturing ends, and what waits is still sent; at the second nothing more is; at
+/// the third nothing is waited for. The report is written in each case.
+async fn heed(mut signals: Signals, stopper: Stopper, handle: Arc<StopHandle>, quiet: bool) {
+    let mut first = true;
+    while signals.next().await {
+        if first {
+            terminal::say_plainly(
+                quiet,
+                "Stopping: capturing has ended, what waits for v2 is still sent for 5 s (Ctrl-C again: not even that).",
+            );
+            stopper.stop();
+        } else {
+            handle.raise();
+        }
+        first = false;
+    }
+}
+
+/// Asks for reports whenever SIGUSR1 comes.
+fn ask_at_signals(ask: mpsc::Sender<()>) -> io::Result<impl Future<Output = ()>> {
+    let mut signals = signal(SignalKind::user_defined1())?;
+    Ok(async move {
+        while signals.recv().await.is_some() {
+            // Where one is asked for already, it will tell of this moment, too.
+            let _ = ask.try_send(());
+        }
+    })
+}
+
+/// How the run goes, in a line.
+fn line(view: &View) -> String {
+    let shed: u64 = view.shed.iter().map(|(_, count)| count).sum();
+    let lost = view.dropped_by_kernel + view.dropped_by_interface;
+    let delay = view.delay.map(|(median, _)| format!(", {median:.1?} behind v1")).unwrap_or_default();
+    format!(
+        "{} requests: {} answered, {} failed, {} different, {} in flight, {} skipped, {shed} shed{delay}; \
+         {} packets, {lost} lost",
+        view.requests,
+        view.done - view.failed.min(view.done),
+        view.failed,
+        view.different,
+        view.in_flight,
+        view.skipped,
+        view.packets
+    )
+}
+
+/// What a summary does not tell.
+fn say_ended(watch: &Watch, global: &Global) {
+    let view = watch.view();
+    if let Some(why) = &view.not_kept {
+        exit::complain(&format!("{why}; shadowing went on"));
+    }
+    if let Some(path) = watch.kept_files().last() {
+        terminal::say(global, format_args!("Packets were written to {}.", path.display()));
+    }
+    terminal::say(global, line(&view));
+}

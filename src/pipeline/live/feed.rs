@@ -1,0 +1,113 @@
+//! From exchanges to work, without ever waiting: what finds no room is shed.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::watch::Watch;
+use crate::exchange::{Exchange, Told};
+use crate::pipeline::Progress;
+use crate::pipeline::feed::Pending;
+use crate::record::Row;
+use crate::replay::engine::{Job, Work};
+use crate::replay::{Outcome, Plan, Planner, ShadowRequest, SkipReason};
+use crate::route::{Destination, Draw, Mirror};
+
+/// What a waiting request costs besides its bytes, as the engine counts it.
+const OVERHEAD: usize = 1024;
+
+/// A row whose outcome is still to come, and its place in the queue.
+pub(super) struct Queued {
+    pub(super) pending: Pending,
+    /// Given back when the row has been judged.
+    _place: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+/// Takes exchanges as they complete, from the thread that reads.
+pub(super) struct LiveFeed {
+    pub(super) mirror: Mirror,
+    pub(super) seed: u64,
+    pub(super) planner: Planner,
+    /// Places in the queue.
+    pub(super) room: Arc<Semaphore>,
+    /// Bytes that what waits may hold.
+    pub(super) memory: Arc<Semaphore>,
+    pub(super) work: Sender<Work<Queued>>,
+    pub(super) skipped: Sender<Row>,
+    pub(super) watch: Arc<Watch>,
+}
+
+impl LiveFeed {
+    pub(super) fn take(&mut self, told: Told) {
+        match told {
+            Told::Exchange(exchange) => self.exchange(*exchange),
+            // Where there is no room for the news, the engine keeps a connection for longer than it must.
+            Told::Closed(connection) => drop(self.work.try_send(Work::ConnectionEnded(connection))),
+        }
+    }
+
+    fn exchange(&mut self, exchange: Exchange) {
+        Progress::count(&self.watch.progress.requests);
+        let decision = self.mirror.decide(Draw::new(self.seed, exchange.id));
+        let route = decision.rule.to_string();
+        match self.planner.plan(&exchange, &decision) {
+            Plan::Skip(reason) => {
+                let to = self.mirror.destination.clone();
+                self.skip(pending(exchange, &to, route), reason);
+            }
+            Plan::Send(requests) => {
+                for (to, request) in requests {
+                    self.send(pending(exchange.clone(), &to, route.clone()), request);
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, pending: Pending, request: ShadowRequest) {
+        let place = match self.place(&pending, &request) {
+            Ok(place) => place,
+            Err(reason) => return self.watch.count_without_row(reason),
+        };
+        let job = Job {
+            connection: pending.exchange.connection,
+            destination: 0,
+            request,
+            weight: pending.weight(),
+            payload: Queued { pending, _place: place },
+        };
+        match self.work.try_send(Work::Send(Box::new(job))) {
+            Ok(()) => self.watch.count_sent(),
+            Err(TrySendError::Full(_)) => self.watch.count_without_row(SkipReason::QueueFull),
+            // Nothing is kept any more, so the run is about to end.
+            Err(TrySendError::Closed(_)) => self.watch.count_without_row(SkipReason::Interrupted),
+        }
+    }
+
+    /// Room in the queue for a request, or why there is none.
+    fn place(
+        &self,
+        pending: &Pending,
+        request: &ShadowRequest,
+    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), SkipReason> {
+        let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| SkipReason::QueueFull)?;
+        let bytes = request.head.len() + request.body.len() + pending.weight() + OVERHEAD;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let memory = Arc::clone(&self.memory).try_acquire_many_owned(bytes);
+        Ok((room, memory.map_err(|_| SkipReason::QueueMemory)?))
+    }
+
+    /// A row of a request that is not sent; where judging cannot keep up, its count alone.
+    fn skip(&mut self, pending: Pending, reason: SkipReason) {
+        Progress::count(&self.watch.progress.skipped);
+        match self.skipped.try_send(pending.into_row(None, Outcome::Skipped(reason))) {
+            Ok(()) => self.watch.count_row(),
+            Err(_) => self.watch.count_without_row(reason),
+        }
+    }
+}
+
+fn pending(exchange: Exchange, to: &Destination, route: String) -> Pending {
+    Pending { exchange, role: to.role, destination: to.name.to_string(), route }
+}
