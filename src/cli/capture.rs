@@ -30,7 +30,7 @@ pub(super) fn run(args: &Capture, global: &Global) -> anyhow::Result<Exit> {
     let capture = opened.start().map_err(|source| RunError::System { what: "a thread", source })?;
     let _signals = stop_at_signals(capture.stopper())?;
     say_begun(global, &args.front);
-    let status = Status::start(global, {
+    let status = Status::start(global, account.clone(), {
         let account = account.clone();
         move || format!("{} packets seen, {}", account.total().received, drops(&account.total()))
     });

@@ -127,7 +127,7 @@ fn options(args: &Live) -> Vec<String> {
 fn carry_out(job: LiveJob, watch: &Arc<Watch>, global: &Global) -> Result<RunOutcome, RunError> {
     let system = |what| move |source| RunError::System { what, source };
     let runtime = Runtime::new().map_err(system("an asynchronous runtime"))?;
-    let status = Status::start(global, {
+    let status = Status::start(global, watch.interfaces(), {
         let watch = Arc::clone(watch);
         move || line(&watch.view())
     });

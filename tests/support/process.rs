@@ -64,6 +64,11 @@ impl Process {
         ended.then_some(status)
     }
 
+    /// Its number; of the program that a starter became, where it became one.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The command line.
     pub fn title(&self) -> &str {
         &self.title

@@ -139,6 +139,12 @@ impl Watch {
         }
     }
 
+    /// The account of the interfaces.
+    #[must_use]
+    pub fn interfaces(&self) -> Arc<live::Account> {
+        Arc::clone(&self.interfaces)
+    }
+
     /// The files in which packets were kept.
     #[must_use]
     pub fn kept_files(&self) -> Vec<PathBuf> {
