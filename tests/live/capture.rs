@@ -62,7 +62,8 @@ fn several_interfaces_and_all_of_them_at_once() {
         curl(&lab.cable.b, &on_loopback);
         running.interrupt();
         let file = running.folder().join("x.pcapng");
-        running.wait().exits(0);
+        let finished = running.wait();
+        finished.exits(0);
         let document = inspect(&[file.clone()]);
         let exchanges = document["exchanges"].as_array().unwrap();
         let from = |client: &str| {
@@ -81,7 +82,8 @@ fn as_many_packets_as_asked_for_and_no_more() {
     let running = lab.start(&["capture", "-i", "veth0", "-w", "x.pcapng", "-c", "7", "-f", "tcp"]);
     lab.curl("count", 5);
     let file = running.folder().join("x.pcapng");
-    running.wait().exits(0).stderr_has("7 packets written");
+    let finished = running.wait();
+    finished.exits(0).stderr_has("7 packets written");
     assert_eq!(tshark(&file, &["frame.number"]).len(), 7);
 }
 

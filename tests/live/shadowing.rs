@@ -104,7 +104,7 @@ fn reports_are_made_on_the_way_when_asked_for_and_at_intervals() {
     finished.exits(0);
     assert_eq!(balance(&summary(&finished.folder().join("run"))).0, 10);
 
-    let running = lab.start(&[&arguments[..6], &["--out", "again", "--report-every", "50ms"]].concat());
+    let running = lab.start(&[&arguments[..7], &["--out", "again", "--report-every", "50ms"]].concat());
     running.process.wait_for_stderr("Reports of what there is so far");
     running.interrupt();
     running.wait().exits(3).stdout_has("nothing was compared");

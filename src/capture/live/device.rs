@@ -1,5 +1,6 @@
 //! One interface, open.
 
+use std::fs;
 use std::time::Duration;
 
 use pcap::{Active, Capture, Linktype};
@@ -88,6 +89,14 @@ impl Device {
             Err(pcap::Error::TimeoutExpired) => Next::Nothing,
             Err(error) => Next::Gone(plain(&error)),
         }
+    }
+
+    /// Whether the interface is down, as far as that can be seen.
+    pub(super) fn is_down(&self) -> bool {
+        const UP: u32 = 1;
+        let flags = fs::read_to_string(format!("/sys/class/net/{}/flags", self.name)).ok();
+        let flags = flags.and_then(|text| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok());
+        flags.is_some_and(|flags| flags & UP == 0)
     }
 
     /// What the kernel counted since the interface was first opened.

@@ -31,7 +31,7 @@ pub(super) fn start(opened: Opened, stopper: Stopper) -> io::Result<Started> {
     let (to_thread, returned) = sync_channel(WAITING);
     let account = Arc::clone(&opened.account);
     let collector = Collector {
-        lines: opened.devices.into_iter().map(|device| Line { device, gone: None }).collect(),
+        lines: opened.devices.into_iter().map(|device| Line { device, state: State::Open }).collect(),
         options: opened.options,
         account: opened.account,
         stopper,
@@ -45,8 +45,26 @@ pub(super) fn start(opened: Opened, stopper: Stopper) -> io::Result<Started> {
 /// An interface as the thread sees it.
 struct Line {
     device: Device,
-    /// Since when nothing comes from it.
-    gone: Option<Instant>,
+    state: State,
+}
+
+enum State {
+    /// Packets come from it.
+    Open,
+    /// It went down or away; until then the kernel may hand over what came before.
+    Leaving(String, Instant),
+    /// Nothing comes from it; when it was looked for last.
+    Gone(Instant),
+}
+
+impl Line {
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone(_))
+    }
 }
 
 struct Collector {
@@ -78,7 +96,7 @@ impl Collector {
                 counted = Instant::now();
             }
             let over = stopped.is_some_and(|(_, deadline)| !more && Instant::now() >= deadline);
-            if over || !self.keep_open() {
+            if over || !self.keep_up() {
                 break;
             }
             if !more {
@@ -88,7 +106,7 @@ impl Collector {
         self.count();
     }
 
-    /// How long after the stop a packet that came before it may still come.
+    /// How long after an end a packet that came before it may still come.
     fn grace(&self) -> Duration {
         match self.options.delivery {
             // Blocks are handed over at the kernel's ticks, which may lie a little apart.
@@ -99,8 +117,8 @@ impl Collector {
 
     /// Takes what is there, in turns; whether there may be more.
     fn collect(&mut self, batch: &mut Batch, until: Option<Timestamp>) -> bool {
-        let mut more = false;
-        for line in self.lines.iter_mut().filter(|line| line.gone.is_none()) {
+        let (mut more, grace) = (false, self.grace());
+        for line in self.lines.iter_mut().filter(|line| !line.is_gone()) {
             for taken in 1..=TURN {
                 let next = line.device.next(|packet| {
                     if until.is_none_or(|until| packet.at <= until) {
@@ -112,8 +130,9 @@ impl Collector {
                     Next::Taken => {}
                     Next::Nothing => break,
                     Next::Gone(why) => {
-                        line.gone = Some(Instant::now());
-                        self.account.set(line.device.number, |account| account.gone = Some(why));
+                        if line.is_open() {
+                            line.state = State::Leaving(why, Instant::now() + grace);
+                        }
                         break;
                     }
                 }
@@ -133,34 +152,44 @@ impl Collector {
     }
 
     fn count(&mut self) {
-        for line in self.lines.iter_mut().filter(|line| line.gone.is_none()) {
+        let grace = self.grace();
+        for line in self.lines.iter_mut().filter(|line| !line.is_gone()) {
             let counts = line.device.counts();
             self.account.set(line.device.number, |account| account.counts = counts);
+            // libpcap waits in silence for an interface that is down.
+            if line.is_open() && line.device.is_down() {
+                let why = "the interface is down".to_owned();
+                line.state = State::Leaving(why, Instant::now() + grace);
+            }
         }
     }
 
-    /// Looks for interfaces that are gone; whether there is anything to wait for.
-    fn keep_open(&mut self) -> bool {
-        if self.options.on_loss == OnLoss::Stop {
-            return self.lines.iter().any(|line| line.gone.is_none());
-        }
+    /// Takes leave of interfaces, and looks for those that are gone; whether there is anything to wait for.
+    fn keep_up(&mut self) -> bool {
         for line in &mut self.lines {
-            if line.gone.is_some_and(|since| since.elapsed() >= REOPENING) {
-                line.gone = match line.device.reopen(&self.options) {
-                    Ok(()) => {
-                        self.account.set(line.device.number, |account| account.gone = None);
-                        None
+            let number = line.device.number;
+            match &mut line.state {
+                State::Leaving(why, until) if *until <= Instant::now() => {
+                    let why = std::mem::take(why);
+                    self.account.set(number, |account| account.gone = Some(why));
+                    line.state = State::Gone(Instant::now());
+                }
+                State::Gone(looked) if looked.elapsed() >= REOPENING => {
+                    *looked = Instant::now();
+                    if self.options.on_loss == OnLoss::Reopen && line.device.reopen(&self.options).is_ok() {
+                        self.account.set(number, |account| account.gone = None);
+                        line.state = State::Open;
                     }
-                    Err(_) => Some(Instant::now()),
-                };
+                }
+                _ => {}
             }
         }
-        true
+        self.options.on_loss == OnLoss::Reopen || !self.lines.iter().all(Line::is_gone)
     }
 
     /// Sleeps until a packet comes, for a moment at most.
     fn sleep(&self) {
-        let open = self.lines.iter().filter(|line| line.gone.is_none());
+        let open = self.lines.iter().filter(|line| line.is_open());
         let mut descriptors: Vec<_> =
             open.map(|line| PollFd::new(line.device.handle(), PollFlags::IN)).collect();
         let moment = Timespec::try_from(LONGEST_SLEEP).ok();

@@ -1,7 +1,7 @@
 //! A file that grows by whole blocks.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, SeekFrom, Write};
 use std::path::Path;
 
 use flate2::write::GzEncoder;
@@ -28,6 +28,8 @@ pub(super) struct WholeBlocks {
     output: Output,
     compression: Compression,
     waiting: Vec<u8>,
+    /// Where in `waiting` the blocks of packets end.
+    ends: Vec<usize>,
     /// Bytes in the file.
     size: u64,
 }
@@ -56,7 +58,12 @@ impl WholeBlocks {
     }
 
     fn onto(output: Output, compression: Compression) -> Self {
-        Self { output, compression, waiting: Vec::with_capacity(PLAIN * 2), size: 0 }
+        Self { output, compression, waiting: Vec::with_capacity(PLAIN * 2), ends: Vec::new(), size: 0 }
+    }
+
+    /// A packet's block ends here.
+    pub(super) fn end_packet(&mut self) {
+        self.ends.push(self.waiting.len());
     }
 
     /// Whether so much waits that it should be committed.
@@ -76,8 +83,26 @@ impl WholeBlocks {
         }
     }
 
-    /// Writes what waits. When that fails, the file is as it was before.
-    pub(super) fn commit(&mut self) -> io::Result<()> {
+    /// Writes what waits. When that fails, the file holds as many whole blocks as there was room for, or
+    /// where it is compressed is as it was before; and the error comes with how many packets were written.
+    pub(super) fn commit(&mut self) -> Result<(), (u64, io::Error)> {
+        let Err(error) = self.commit_all() else { return Ok(()) };
+        let mut packets = 0;
+        if let (Output::File(file), Compression::None) = (&mut self.output, self.compression) {
+            let mut from = 0;
+            for &end in &self.ends {
+                if file.write_all(&self.waiting[from..end]).is_err() {
+                    break;
+                }
+                self.size += (end - from) as u64;
+                (packets, from) = (packets + 1, end);
+            }
+        }
+        self.take_back();
+        Err((packets, error))
+    }
+
+    fn commit_all(&mut self) -> io::Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -92,15 +117,21 @@ impl WholeBlocks {
             Output::StandardOutput => io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()),
         };
         if let Err(error) = written {
-            if let Output::File(file) = &self.output {
-                // Where even that fails, the reader meets a file that is cut off.
-                let _ = file.set_len(self.size);
-            }
+            self.take_back();
             return Err(error);
         }
         self.size += bytes.len() as u64;
         self.waiting.clear();
+        self.ends.clear();
         Ok(())
+    }
+
+    /// Cuts off what is not whole.
+    fn take_back(&mut self) {
+        if let Output::File(file) = &mut self.output {
+            // Where even that fails, the reader meets a file that is cut off.
+            let _ = file.set_len(self.size).and_then(|()| file.seek(SeekFrom::Start(self.size)));
+        }
     }
 }
 
@@ -111,7 +142,7 @@ impl Write for WholeBlocks {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.commit()
+        self.commit().map_err(|(_, error)| error)
     }
 }
 

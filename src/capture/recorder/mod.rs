@@ -142,10 +142,10 @@ impl Recorder {
         self.file.packets += 1;
         self.packets += 1;
         let written = self.file.writer.write(packet);
-        if written.is_ok() && !self.file.writer.sink_mut().is_ready() {
-            return Ok(());
-        }
-        written.map_err(|source| self.file.error(source)).and_then(|()| self.file.grow())
+        written.map_err(|source| self.file.error(0, source))?;
+        let sink = self.file.writer.sink_mut();
+        sink.end_packet();
+        if sink.is_ready() { self.file.grow() } else { Ok(()) }
     }
 
     /// To be called now and then: what has waited for long is written, and an old file is followed by
@@ -207,7 +207,7 @@ impl Recorder {
         for (interface, counts) in numbered.zip((self.counts)()) {
             let between = (self.began, now());
             let written = self.file.writer.statistics(interface, &counts, between);
-            written.map_err(|source| self.file.error(source))?;
+            written.map_err(|source| self.file.error(0, source))?;
         }
         self.file.grow()
     }
@@ -244,7 +244,7 @@ impl Current {
             for (number, (name, link)) in (0..).zip(&options.interfaces) {
                 writer.describe((number, *link), name, options.filter.as_deref(), options.snaplen)?;
             }
-            writer.sink_mut().commit()?;
+            writer.sink_mut().commit().map_err(|(_, error)| error)?;
             Ok(writer)
         };
         match begun() {
@@ -259,13 +259,14 @@ impl Current {
     /// Writes what waits.
     fn grow(&mut self) -> Result<(), RecorderError> {
         let committed = self.writer.sink_mut().commit();
-        committed.map_err(|source| self.error(source))?;
+        committed.map_err(|(packets, source)| self.error(packets, source))?;
         (self.grown, self.kept) = (Instant::now(), self.packets);
         Ok(())
     }
 
-    fn error(&self, source: io::Error) -> RecorderError {
-        RecorderError::Write { path: self.path.clone(), packets: self.kept, source }
+    /// What kept it from growing by more than so many packets.
+    fn error(&self, packets: u64, source: io::Error) -> RecorderError {
+        RecorderError::Write { path: self.path.clone(), packets: self.kept + packets, source }
     }
 }
 
