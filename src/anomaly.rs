@@ -104,9 +104,9 @@ impl fmt::Display for Anomaly {
 
 /// The anomalies of one message or connection, each at most once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AnomalySet(u128);
+pub struct AnomalySet(u64);
 
-const _: () = assert!(Anomaly::ALL.len() <= 128);
+const _: () = assert!(Anomaly::ALL.len() <= 64);
 
 impl AnomalySet {
     /// No anomaly.

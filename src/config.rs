@@ -3,16 +3,19 @@
 //! The command line is taken as typed; here each word becomes the value that the stages work with,
 //! or a [`ConfigError`] that says which word, why, and what to write instead.
 
+mod rules;
 mod target;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::capture::{Input, PacketFilter};
-use crate::replay::HeadEdits;
 use crate::route::HostEdit;
 use crate::time::Timestamp;
 
+pub use rules::{
+    Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, sends_something, user_edits,
+};
 pub use target::{Connecting, Target};
 
 /// A word of the user's that cannot be meant.
@@ -73,21 +76,6 @@ pub fn host_edit(suffix: &str, literal: Option<&str>) -> Result<HostEdit, Config
         (None, "none" | "") => HostEdit::None,
         (None, suffix) => HostEdit::Suffix(suffix.into()),
     })
-}
-
-/// The edits that the words of the command line ask for.
-///
-/// # Errors
-/// When a header field could not be sent as given.
-pub fn head_edits(
-    host: HostEdit,
-    as_envoy: bool,
-    set: &[String],
-    remove: &[String],
-) -> Result<HeadEdits, ConfigError> {
-    let set = set.iter().map(|field| parse("--set-header", field)).collect::<Result<_, _>>()?;
-    let remove = remove.iter().map(|name| parse("--remove-header", name)).collect::<Result<_, _>>()?;
-    Ok(HeadEdits { host, as_envoy, remove, set })
 }
 
 /// The run's folder where none is given: `reports/<capture>-<UTC time>`, made of the first capture's

@@ -5,6 +5,8 @@
 
 #[macro_use]
 mod support;
+#[path = "real_traffic/loss.rs"]
+mod loss;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +23,7 @@ use tempfile::TempDir;
 /// A server of small answers, of a file that takes hundreds of packets, and of errors; it closes each
 /// connection after fifty requests.
 const SITE: &str = "server { listen {listen}; keepalive_requests 50; root html; \
-    location /small { return 200 'a small answer'; } location /none { return 204; } }";
+    location /small { return 200 'an answer to $request_uri'; } location /none { return 204; } }";
 
 /// wrk asks for another target each time, so that no request can stand for another.
 const SCRIPT: &str = "local n = 0\nfunction request() n = n + 1\n \

@@ -1,6 +1,7 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
 pub(super) mod live;
+mod routes;
 mod target;
 
 use std::path::PathBuf;
@@ -10,6 +11,8 @@ use crate::http::Options;
 use crate::pipeline::{Except, ReadingOptions};
 use crate::replay::clock::Clock;
 use crate::stream::Limits;
+pub(super) use routes::{RouteArgs, Sampling, SetupArgs};
+
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -199,6 +202,8 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) connecting: TargetArgs,
     #[command(flatten)]
+    pub(super) routes: RouteArgs,
+    #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]
     pub(super) pace: Pace,
@@ -217,10 +222,10 @@ Examples:
 #[command(next_help_heading = "Target")]
 pub(super) struct Target {
     /// Where v2 is: `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:/PATH`.
-    #[arg(long, value_name = "URL")]
-    pub(super) to: String,
+    #[arg(long, value_name = "URL", required_unless_present = "files", conflicts_with = "files")]
+    pub(super) to: Option<String>,
     /// Send this percentage of the requests; which ones follows from the seed.
-    #[arg(long, value_name = "PERCENT", default_value = "100")]
+    #[arg(long, value_name = "PERCENT", default_value = "100", conflicts_with = "files")]
     pub(super) percent: String,
     /// Chooses which requests a percentage contains; the same seed chooses the same.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
@@ -233,20 +238,24 @@ pub(super) struct Target {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is sent")]
 pub(super) struct Edits {
-    /// What is added to the Host, before its port; `none` leaves it as captured.
-    #[arg(long, value_name = "TEXT", default_value = "-shadow", allow_hyphen_values = true)]
-    pub(super) host_suffix: String,
+    /// What is added to the Host, before its port; `none` leaves it as captured [default: -shadow].
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) host_suffix: Option<String>,
     /// Send this Host in place of the captured one.
     #[arg(long, value_name = "HOST", conflicts_with = "host_suffix")]
     pub(super) host: Option<String>,
+    /// Leave the Host to what this version of Istio does by default: from 1.28 on nothing is added to it.
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["host", "host_suffix"])]
+    pub(super) istio: Option<String>,
     /// Add what Envoy adds to a mirrored request: x-envoy-internal and x-forwarded-for.
     #[arg(long)]
     pub(super) as_envoy: bool,
-    /// Set a header field, replacing those of that name; may be given several times.
-    #[arg(long, value_name = "NAME: VALUE")]
+    /// Set a header field, replacing those of that name, for all destinations or for one of the rules; may be given
+    /// several times.
+    #[arg(long, value_name = "[DESTINATION=]NAME: VALUE")]
     pub(super) set_header: Vec<String>,
-    /// Leave out all header fields of that name; may be given several times.
-    #[arg(long, value_name = "NAME")]
+    /// Leave out all header fields of that name, for all destinations or for one; may be given several times.
+    #[arg(long, value_name = "[DESTINATION=]NAME")]
     pub(super) remove_header: Vec<String>,
 }
 
@@ -307,10 +316,13 @@ a pair; what stays alone is counted with its reason.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How the mesh mirrored")]
 pub(super) struct Mirroring {
-    /// What the mesh adds to the Host of a shadow, before its port; `none` where it adds nothing, as Istio
-    /// 1.28 and later. A shadow is then known by --shadow-server, or by what the proxy adds to its headers.
-    #[arg(long, value_name = "TEXT", default_value = "-shadow", allow_hyphen_values = true)]
-    pub(super) host_suffix: String,
+    /// What the mesh adds to the Host of a shadow, before its port [default: -shadow]. With `none`, a shadow is known
+    /// by --shadow-server, or by what the proxy adds to its headers.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(super) host_suffix: Option<String>,
+    /// The mesh's version of Istio, in place of --host-suffix: from 1.28 on nothing is added to the Host.
+    #[arg(long, value_name = "VERSION", conflicts_with = "host_suffix")]
+    pub(super) istio: Option<String>,
     /// A server that gets shadows: ADDRESS, ADDRESS:PORT or :PORT; may be given several times.
     #[arg(long, value_name = "SERVER")]
     pub(super) shadow_server: Vec<String>,

@@ -13,7 +13,7 @@ use crate::pipeline::{self, Comparison, Progress, Sides};
 use crate::record::{Mode, Run};
 use crate::replay::clock::Clock;
 use crate::report::Gate;
-use crate::route::HostEdit;
+use crate::route::{HostEdit, SHADOW_SUFFIX};
 
 pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
@@ -58,7 +58,11 @@ fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Compari
 
 /// What tells copies from originals.
 fn sides(mirroring: &Mirroring) -> Result<Sides, ConfigError> {
-    let suffix = match config::host_edit(&mirroring.host_suffix, None)? {
+    let edit = match &mirroring.istio {
+        Some(version) => config::istio_host_edit(version)?,
+        None => config::host_edit(mirroring.host_suffix.as_deref().unwrap_or(SHADOW_SUFFIX), None)?,
+    };
+    let suffix = match edit {
         HostEdit::Suffix(suffix) => Some(suffix),
         HostEdit::None | HostEdit::Literal(_) => None,
     };

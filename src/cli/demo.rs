@@ -22,7 +22,7 @@ use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::{HeadEdits, Planner};
 use crate::report::{Gate, Judgement, Summary};
-use crate::route::{Mirror, Percent};
+use crate::route::{Percent, RouteTable, Sampling};
 
 /// How the bundled capture is called.
 const NAME: &str = "demo-shop-v1.pcap";
@@ -91,7 +91,8 @@ fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyho
         },
         source: CaptureSet::open(&[Input::parse(capture)])?,
         reading: ReadingOptions { bodies, ..ReadingOptions::default() },
-        mirror: Mirror::to_v2(Percent::ALL),
+        table: RouteTable::to_v2(Percent::ALL),
+        sampling: Sampling::default(),
         planner: Planner::new(HeadEdits::default(), Vec::new()),
         guard: None,
         settings: Settings::new(vec![Client::new(target, limits, clock)]),

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::{ExitCode, Termination};
 
 use crate::capture::CaptureError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, RulesFault};
 use crate::pipeline::RunError;
 use crate::record::RecordError;
 use crate::report::{Judgement, visible};
@@ -75,7 +75,11 @@ fn status(error: &anyhow::Error) -> Exit {
         ) => true,
         Some(_) => false,
         None if is_denied(error) => true,
-        None => error.is::<ConfigError>() || error.downcast_ref().is_some_and(is_misnamed),
+        None => {
+            error.is::<ConfigError>()
+                || error.is::<RulesFault>()
+                || error.downcast_ref().is_some_and(is_misnamed)
+        }
     };
     if usage { Exit::Usage } else { Exit::Inconclusive }
 }

@@ -2,6 +2,7 @@
 
 mod document;
 mod line;
+mod paced;
 mod table;
 
 use std::cell::Cell;
@@ -21,23 +22,26 @@ use crate::http::{BodyKeep, Options};
 use crate::pipeline::{Reading, ReadingOptions};
 
 use document::Document;
-use line::{ConnectionText, Line};
+use line::{Line, Repeated};
+use paced::Paced;
 
 /// How much is printed at once, in bytes.
 const PAGE: usize = 64 << 10;
-/// What comes through a pipe may come slowly, and is shown as it comes.
-const LINE: usize = 0;
 
 /// Reads the whole capture once and prints its exchanges as they come.
 pub(super) fn run(args: &Inspect, global: &Global) -> anyhow::Result<Exit> {
     let bodies = Options { keep: BodyKeep::Nothing, hash: args.hash == Some(Digest::Sha256) };
     let options = args.reading.options(bodies)?;
     let inputs = config::inputs(&args.reading.captures);
-    let page = if inputs.contains(&Input::Stdin) { LINE } else { PAGE };
     let source = CaptureSet::open(&inputs)?;
-    let out: Box<dyn Write> = match args.format {
+    let out: Box<dyn Write + Send> = match args.format {
         InspectFormat::Text => Box::new(terminal::stdout(global.color)),
-        InspectFormat::Json | InspectFormat::Jsonl => Box::new(io::stdout().lock()),
+        InspectFormat::Json | InspectFormat::Jsonl => Box::new(io::stdout()),
+    };
+    // What comes through a pipe may come slowly, and is shown as it comes.
+    let (page, out): (_, Box<dyn Write>) = match inputs.contains(&Input::Stdin) {
+        true => (0, Box::new(Paced::new(out)?)),
+        false => (PAGE, out),
     };
     match Printer::new(args.format, page, out).and_then(|printer| print(source, options, printer, global)) {
         // The reader of a pipe has seen enough: that is its business, and no failure.
@@ -93,8 +97,8 @@ struct Printer {
     format: InspectFormat,
     /// How many; written by the printer alone.
     printed: Arc<AtomicU64>,
-    connection: ConnectionText,
-    /// What is not written yet, and how much of it is written at once.
+    repeated: Repeated,
+    /// What is not handed on yet, and how much of it is handed on at once.
     page: Vec<u8>,
     page_size: usize,
     /// What went wrong while printing, to be told when reading is done.
@@ -113,7 +117,7 @@ impl Printer {
         Ok(Self {
             format,
             printed: Arc::default(),
-            connection: ConnectionText::default(),
+            repeated: Repeated::default(),
             page,
             page_size,
             failure: None,
@@ -130,8 +134,8 @@ impl Printer {
         if self.failure.is_some() {
             return false;
         }
-        self.connection.turn_to(exchange.connection);
-        let line = Line::new(exchange, &self.connection);
+        self.repeated.turn_to(exchange);
+        let line = Line::new(exchange, &self.repeated);
         let written = match self.format {
             InspectFormat::Text => table::row(&mut self.page, &line),
             InspectFormat::Json => {
@@ -155,7 +159,7 @@ impl Printer {
     fn turn_page(&mut self) -> io::Result<()> {
         self.out.write_all(&self.page)?;
         self.page.clear();
-        self.out.flush()
+        Ok(())
     }
 
     fn end(mut self, document: &Document) -> io::Result<()> {
@@ -171,7 +175,8 @@ impl Printer {
             }
             InspectFormat::Jsonl => {}
         }
-        self.turn_page()
+        self.turn_page()?;
+        self.out.flush()
     }
 }
 

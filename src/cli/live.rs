@@ -1,6 +1,5 @@
 //! `shadowcap live`: shadow what is captured, as it happens.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +12,11 @@ use super::args::Global;
 use super::args::live::Live;
 use super::capturing::{open, record, say_begun};
 use super::live_status::Status;
-use super::replay::{conclude, redactor};
+use super::replay::{Plan, conclude, edit_words, host_edit, plan, redactor, target_words};
 use super::signals::Signals;
 use super::{Exit, exit, terminal};
 use crate::capture::live::{Opened, Stopper};
-use crate::config;
+use crate::config::{self, ConfigError};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::live::{self, Control, LiveJob, View, Watch};
 use crate::pipeline::{Except, ReadingOptions, RunError, RunOutcome};
@@ -28,7 +27,6 @@ use crate::replay::engine::Settings;
 use crate::replay::own::OwnConnections;
 use crate::replay::stop::{StopHandle, stop_channel};
 use crate::report::{Gate, Summary};
-use crate::route::Mirror;
 use crate::stream::Limits;
 
 /// How long packets may wait in the kernel: a shadow is to leave soon after v1's answer.
@@ -38,9 +36,14 @@ pub(super) fn run(args: &Live, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let opened = open(&args.front, WAIT)?;
     let watch = Arc::new(Watch::new(opened.account()));
-    let job = job(args, clock, opened)?;
+    let job = job(args, clock, opened, global)?;
     if args.output.no_redact {
         terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+    }
+    if args.connecting.insecure {
+        exit::warn(
+            "--insecure: v2's certificate is not checked; whoever is on the way can read and answer the requests",
+        );
     }
     let folder = job.folder.clone();
     say_begun(global, &args.front);
@@ -50,19 +53,22 @@ pub(super) fn run(args: &Live, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// What was typed, as the pipeline takes it.
-fn job(args: &Live, clock: Clock, opened: Opened) -> anyhow::Result<LiveJob> {
-    let percent = config::parse("--percent", &args.target.percent)?;
-    let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
-    let edits =
-        config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
+fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Result<LiveJob> {
     let max_body = usize::try_from(args.max_body).unwrap_or(usize::MAX);
     let connecting = args.connecting.resolve(args.sending.timeout, max_body)?;
-    let target = connecting.target("--to", &args.target.to)?;
+    let Plan { table, targets } = plan(&args.target, &args.routes, &connecting, global)?;
+    let edits = config::user_edits(&args.edits.set_header, &args.edits.remove_header)?;
+    let own_edits = edits.own(&table)?;
+    let edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
     let own = OwnConnections::default();
-    let client = connecting.client(&target, clock)?.registering(&own);
+    let client = |target| Ok::<_, ConfigError>(connecting.client(target, clock)?.registering(&own));
+    let clients = targets.iter().map(|(_, target)| client(target)).collect::<Result<Vec<_>, _>>()?;
+    let captured = match args.target.allow_captured_server {
+        true => Vec::new(),
+        false => targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect(),
+    };
     let recorder = args.write.as_ref().map(|path| record(path, &args.rotate, &args.front, &opened));
     let recorder = recorder.transpose()?;
-    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses().to_vec() };
     Ok(LiveJob {
         run: Run {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -70,7 +76,7 @@ fn job(args: &Live, clock: Clock, opened: Opened) -> anyhow::Result<LiveJob> {
             seed: args.target.seed,
             mode: Mode::Live,
             captures: args.front.interface.clone(),
-            targets: BTreeMap::from([("v2".to_owned(), target.url)]),
+            targets: targets.into_iter().map(|(name, target)| (name, target.url)).collect(),
             options: options(args),
         },
         capture: opened.start().map_err(|source| RunError::System { what: "a thread", source })?,
@@ -82,9 +88,10 @@ fn job(args: &Live, clock: Clock, opened: Opened) -> anyhow::Result<LiveJob> {
             limits: Limits { memory: args.memory },
             except: Except::those(move |source, destination| own.contains(source, destination)),
         },
-        mirror: Mirror::to_v2(percent),
-        planner: Planner::new(edits, captured),
-        settings: Settings { concurrency: args.sending.concurrency as usize, ..Settings::new(vec![client]) },
+        table,
+        sampling: args.routes.setup.sampling.into(),
+        planner: Planner::new(edits, captured).with_own(own_edits),
+        settings: Settings { concurrency: args.sending.concurrency as usize, ..Settings::new(clients) },
         queue: args.sending.queue as usize,
         duration: args.front.duration,
         report_every: args.report_every,
@@ -97,28 +104,18 @@ fn job(args: &Live, clock: Clock, opened: Opened) -> anyhow::Result<LiveJob> {
     })
 }
 
-/// The options that shape what is sent and compared, for the report. Header values may be secrets and
-/// are left out.
+/// The options that shape what is sent and compared, for the report.
 fn options(args: &Live) -> Vec<String> {
-    let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
-    let host = match &args.edits.host {
-        Some(host) => format!("--host {host}"),
-        None => format!("--host-suffix {}", args.edits.host_suffix),
-    };
-    let mut options = vec![
-        host,
-        format!("--percent {}", args.target.percent),
+    let mut options = edit_words(&args.edits);
+    options.extend([
         format!("--concurrency {}", args.sending.concurrency),
         format!("--queue {}", args.sending.queue),
         format!("--timeout {}s", args.sending.timeout.as_secs_f64()),
-    ];
+    ]);
+    options.extend(target_words(&args.target, &args.routes));
     options.extend(args.front.bpf.iter().map(|filter| format!("--bpf {filter}")));
     options.extend(args.port.iter().map(|port| format!("--port {port}")));
     options.extend(args.connecting.options());
-    options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
-    options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
-    options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
-    options.extend(args.target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
     options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
     options
 }

@@ -19,6 +19,7 @@ mod live_status;
 mod progress;
 mod replay;
 mod report;
+mod route;
 mod signals;
 mod terminal;
 

@@ -1,18 +1,17 @@
 //! `shadowcap replay`: send a capture's requests to v2, and report.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
-use super::args::{Global, Replay};
+use super::args::{self, Edits, Global, Replay, RouteArgs};
 use super::progress::Display;
 use super::signals::Signals;
-use super::{Exit, exit, terminal};
+use super::{Exit, exit, route, terminal};
 use crate::capture::{BytesRead, CaptureSet, Input};
-use crate::config;
+use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
 use crate::record::{Mode, Redactor, Run};
@@ -22,12 +21,12 @@ use crate::replay::engine::Settings;
 use crate::replay::guard::Guard;
 use crate::replay::stop::{StopHandle, StopSignal, stop_channel};
 use crate::report::Gate;
-use crate::route::Mirror;
+use crate::route::{HostEdit, RouteTable, SHADOW_SUFFIX};
 
 pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let inputs = config::inputs(&args.reading.captures);
-    let job = job(args, clock, &inputs)?;
+    let job = job(args, clock, &inputs, global)?;
     if args.output.no_redact {
         terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
     }
@@ -42,22 +41,25 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// What was typed, as the pipeline takes it.
-fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
-    let percent = config::parse("--percent", &args.target.percent)?;
-    let host = config::host_edit(&args.edits.host_suffix, args.edits.host.as_deref())?;
-    let edits =
-        config::head_edits(host, args.edits.as_envoy, &args.edits.set_header, &args.edits.remove_header)?;
+fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow::Result<Job> {
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
     let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
-    let target = connecting.target("--to", &args.target.to)?;
-    let client = connecting.client(&target, clock)?;
+    let Plan { table, targets } = plan(&args.target, &args.routes, &connecting, global)?;
+    let edits = config::user_edits(&args.edits.set_header, &args.edits.remove_header)?;
+    let own = edits.own(&table)?;
+    let edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
+    let clients = targets.iter().map(|(_, target)| connecting.client(target, clock));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
     let settings = Settings {
         speed: config::parse("--speed", &args.pace.speed)?,
         concurrency: args.pace.concurrency as usize,
-        ..Settings::new(vec![client])
+        ..Settings::new(clients)
     };
-    let captured = if args.target.allow_captured_server { Vec::new() } else { target.addresses().to_vec() };
+    let captured = match args.target.allow_captured_server {
+        true => Vec::new(),
+        false => targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect(),
+    };
     Ok(Job {
         run: Run {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -65,13 +67,14 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
             seed: args.target.seed,
             mode: Mode::Replay,
             captures: args.reading.captures.clone(),
-            targets: BTreeMap::from([("v2".to_owned(), target.url)]),
+            targets: targets.into_iter().map(|(name, target)| (name, target.url)).collect(),
             options: options(args),
         },
         source: CaptureSet::open(inputs)?,
         reading: args.reading.options(bodies)?,
-        mirror: Mirror::to_v2(percent),
-        planner: Planner::new(edits, captured),
+        table,
+        sampling: args.routes.setup.sampling.into(),
+        planner: Planner::new(edits, captured).with_own(own),
         guard: (!args.target.allow_captured_server).then(Guard::default),
         settings,
         clock,
@@ -79,6 +82,44 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input]) -> anyhow::Result<Job> {
         folder: args.output.folder(&args.reading, clock),
         gate: Gate::default(),
     })
+}
+
+/// Which requests go where.
+pub(super) struct Plan {
+    pub(super) table: RouteTable,
+    /// Each endpoint with its name, in the order of the table's places.
+    pub(super) targets: Vec<(String, Target)>,
+}
+
+/// The rules of `--routes`, or the one rule that `--to` stands for.
+pub(super) fn plan(
+    typed: &args::Target,
+    routes: &RouteArgs,
+    connecting: &Connecting,
+    global: &Global,
+) -> anyhow::Result<Plan> {
+    let Some(to) = &typed.to else {
+        let routing = route::routing(&routes.files, &routes.setup)?;
+        for warning in &routing.warnings {
+            terminal::say(global, format_args!("warning: {warning}"));
+        }
+        let target = |(name, url): (String, String)| Ok((name, connecting.target("--endpoint", &url)?));
+        let targets = routing.endpoints.into_iter().map(target).collect::<Result<_, ConfigError>>()?;
+        return Ok(Plan { table: routing.table, targets });
+    };
+    let percent = config::parse("--percent", &typed.percent)?;
+    let target = connecting.target("--to", to)?;
+    Ok(Plan { table: RouteTable::to_v2(percent), targets: vec![("v2".to_owned(), target)] })
+}
+
+/// What becomes of the Host.
+pub(super) fn host_edit(edits: &Edits) -> Result<HostEdit, ConfigError> {
+    match (&edits.istio, &edits.host_suffix) {
+        (Some(version), _) => config::istio_host_edit(version),
+        (None, suffix) => {
+            config::host_edit(suffix.as_deref().unwrap_or(SHADOW_SUFFIX), edits.host.as_deref())
+        }
+    }
 }
 
 pub(super) fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
@@ -90,29 +131,41 @@ pub(super) fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError>
     Redactor::random().ok_or_else(refused).map(Some)
 }
 
-/// The options that shape what is sent and compared, for the report. Header values may be secrets and
-/// are left out.
+/// The options that shape what is sent and compared, for the report.
 fn options(args: &Replay) -> Vec<String> {
-    let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
-    let host = match &args.edits.host {
-        Some(host) => format!("--host {host}"),
-        None => format!("--host-suffix {}", args.edits.host_suffix),
-    };
-    let mut options = vec![
-        host,
-        format!("--percent {}", args.target.percent),
+    let mut options = edit_words(&args.edits);
+    options.extend([
         format!("--speed {}", args.pace.speed),
         format!("--concurrency {}", args.pace.concurrency),
         format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
-    ];
+    ]);
+    options.extend(target_words(&args.target, &args.routes));
     options.extend(args.reading.words());
     options.extend(args.connecting.options());
-    options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
-    options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
-    options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
-    options.extend(args.target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
     options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
     options
+}
+
+/// What is done to heads. Header values may be secrets and are left out.
+pub(super) fn edit_words(edits: &Edits) -> Vec<String> {
+    let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
+    let mut words = vec![match (&edits.host, &edits.istio) {
+        (Some(host), _) => format!("--host {host}"),
+        (None, Some(version)) => format!("--istio {version}"),
+        (None, None) => format!("--host-suffix {}", edits.host_suffix.as_deref().unwrap_or(SHADOW_SUFFIX)),
+    }];
+    words.extend(edits.as_envoy.then(|| "--as-envoy".to_owned()));
+    words.extend(edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
+    words.extend(edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
+    words
+}
+
+/// Which requests are sent.
+pub(super) fn target_words(target: &args::Target, routes: &RouteArgs) -> Vec<String> {
+    let mut words = route::options(routes);
+    words.extend(target.to.is_some().then(|| format!("--percent {}", target.percent)));
+    words.extend(target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
+    words
 }
 
 /// Runs a job on a runtime of its own, with a progress bar, until its end or Ctrl-C.

@@ -10,8 +10,8 @@ use super::args::{Color, Global};
 use crate::report::{self, Screen, Summary};
 
 /// Standard output that takes ANSI styles and drops them where they are not wanted.
-pub(super) fn stdout(color: Color) -> anstream::AutoStream<io::StdoutLock<'static>> {
-    anstream::AutoStream::new(io::stdout().lock(), choice(color))
+pub(super) fn stdout(color: Color) -> anstream::AutoStream<io::Stdout> {
+    anstream::AutoStream::new(io::stdout(), choice(color))
 }
 
 /// Standard error, the same way.

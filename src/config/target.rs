@@ -62,8 +62,9 @@ impl Target {
     fn read(option: &'static str, given: &str) -> Result<Self, ConfigError> {
         let error = |problem: String| ConfigError::new(option, without_credentials(given), problem);
         if let Some(path) = unix_path(given) {
-            let path =
-                path.ok_or_else(|| error(format!("the path of the socket is not absolute; {HINT}")))?;
+            if !path.is_absolute() {
+                return Err(error(format!("the path of the socket is not absolute; {HINT}")));
+            }
             let base = Url::parse("http://localhost").map_err(|e| error(e.to_string()))?;
             return Ok(Self { url: given.to_owned(), base, place: Place::Unix(path) });
         }
@@ -178,35 +179,22 @@ impl Connecting {
     }
 }
 
-/// The path of a Unix socket, where the target is one: `Some(None)` where it has no usable path.
-fn unix_path(given: &str) -> Option<Option<PathBuf>> {
-    let path = match given.strip_prefix("http+unix://") {
-        Some(escaped) => unescaped(escaped.trim_end_matches('/'))?,
-        None => {
-            let path = given.strip_prefix("unix:")?;
-            path.strip_prefix("//").unwrap_or(path).to_owned()
-        }
-    };
-    let path = PathBuf::from(path);
-    Some(path.is_absolute().then_some(path))
+/// The path of a Unix socket, where the target is one.
+fn unix_path(given: &str) -> Option<PathBuf> {
+    if let Some(escaped) = given.strip_prefix("http+unix://") {
+        return unescaped(escaped.trim_end_matches('/')).map(PathBuf::from);
+    }
+    let path = given.strip_prefix("unix:")?;
+    Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
 }
 
 /// A path whose slashes were escaped to make it a host (RFC 3986, section 2.1).
 fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let escaped = (*first == b'%').then(|| after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()));
-        match escaped {
-            Some(hex) => {
-                bytes.push(u8::from_str_radix(hex?, 16).ok()?);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend(part.get(2..)?.bytes());
     }
     String::from_utf8(bytes).ok()
 }

@@ -28,9 +28,8 @@ pub(super) fn response(status: u16, lines: &[&str], body: impl Into<Bytes>) -> R
         head: ResponseHead {
             version: Version::Http11,
             status,
-            headers: Headers::new(raw.clone(), fields),
+            headers: Headers::new(raw, fields),
             reason: 0..0,
-            raw,
         },
         body: Body {
             framing: Framing::Length(entity.len() as u64),

@@ -235,22 +235,23 @@ impl Conversation {
             Direction::ToClient => context.connection.reversed(),
         };
         let (requests, responses) = (self.parser(requesting), self.parser(requesting.reverse()));
-        let pairing = Pairing::default();
+        let pairing = Pairing::new(self.is_torn(requesting), self.is_torn(requesting.reverse()));
         Stage::Http(Box::new(Http { requesting, connection, requests, responses, pairing }))
     }
 
     /// A parser for a direction of which nothing was read so far: one that looks for a start line,
     /// where the first bytes need not be the beginning of a message.
     fn parser<H: h1::Head>(&self, direction: Direction) -> Parser<H> {
+        if self.is_torn(direction) { Parser::midstream(self.options) } else { Parser::new(self.options) }
+    }
+
+    /// Whether bytes of a direction went by that belong to no message.
+    fn is_torn(&self, direction: Direction) -> bool {
         let side = match direction {
             Direction::ToServer => self.to_server,
             Direction::ToClient => self.to_client,
         };
-        if side.bytes > 0 || side.gap > 0 {
-            Parser::midstream(self.options)
-        } else {
-            Parser::new(self.options)
-        }
+        side.bytes > 0 || side.gap > 0
     }
 
     /// Bytes of a SOCKS handshake, and what follows it.

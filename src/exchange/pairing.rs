@@ -154,7 +154,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
 
     fn head(&mut self, head: &RequestHead, first_byte: Timestamp) -> Asked {
         let Some((start, began)) = self.0.beginning.take() else { return Asked::Other };
-        self.0.step.begin(began.acked, self.0.answered_at.position);
+        self.0.step.begin(began, self.0.answered_at);
         self.0.pass_answered(began);
         let nth = self.0.count_start(first_byte);
         let asked = Asked::by(head.method());
@@ -175,7 +175,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     }
 
     fn message(&mut self, request: Request) {
-        self.0.held += weigh(&request.head.raw, request.body.entity.as_ref());
+        self.0.held += weigh(request.head.raw(), request.body.entity.as_ref());
         self.0.step.note_request(request.completeness.is_complete());
         if let Some(open) = self.0.open.back_mut() {
             open.request = Some(request);
@@ -230,7 +230,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             return;
         }
         let pairing = &mut *self.0;
-        let weight = weigh(&response.head.raw, response.body.entity.as_ref());
+        let weight = weigh(response.head.raw(), response.body.entity.as_ref());
         let upgraded = response.head.status == 101
             && response.head.headers.all("upgrade").any(|value| value.eq_ignore_ascii_case(b"h2c"));
         let chosen = pairing.answering.take().and_then(Answering::place);
@@ -240,7 +240,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             self.1.account.anomalies.count_set(response.anomalies);
             return;
         };
-        let length = response.head.raw.len() as u64 + response.body.len;
+        let length = response.head.raw().len() as u64 + response.body.len;
         open.answer = Answer::Here(Box::new(response));
         pairing.next = chosen.map_or(pairing.next, |place| place + 1);
         pairing.guess.count(length);
@@ -262,6 +262,18 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
 }
 
 impl Pairing {
+    /// A pairing for what follows: of requests and responses, whether some may have gone by.
+    pub(super) fn new(requests_lost: bool, responses_lost: bool) -> Self {
+        let mut pairing = Self::default();
+        if requests_lost {
+            pairing.step.lose_requests();
+        }
+        if responses_lost {
+            pairing.step.lose_responses(0);
+        }
+        pairing
+    }
+
     /// Bytes of memory that the open requests and their answers hold.
     pub(super) fn held(&self) -> usize {
         self.held + self.open.capacity() * size_of::<Open>()
@@ -419,9 +431,9 @@ impl Open {
     }
 
     fn weight(&self) -> usize {
-        let request = self.request.as_ref().map_or(0, |m| weigh(&m.head.raw, m.body.entity.as_ref()));
+        let request = self.request.as_ref().map_or(0, |m| weigh(m.head.raw(), m.body.entity.as_ref()));
         match &self.answer {
-            Answer::Here(m) => request + weigh(&m.head.raw, m.body.entity.as_ref()),
+            Answer::Here(m) => request + weigh(m.head.raw(), m.body.entity.as_ref()),
             Answer::Awaited | Answer::Missing => request,
         }
     }

@@ -1,6 +1,6 @@
 //! The exchanges of all connections in the order of their requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Exchange;
 use super::reader::{Listener, Start};
@@ -25,11 +25,22 @@ impl Default for SequencerLimits {
 
 /// What a [`Sequencer`] tells.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "most are exchanges that pass through without being held")]
 pub enum Told {
     /// An exchange.
-    Exchange(Box<Exchange>),
+    Exchange(Exchange),
     /// A connection has closed, and all exchanges of it were told.
     Closed(ConnectionId),
+}
+
+impl Told {
+    /// The memory that its bytes take.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Exchange(exchange) => weigh(exchange),
+            Self::Closed(_) => 0,
+        }
+    }
 }
 
 /// Tells exchanges in the order of their requests' first bytes, and after those of a connection that it
@@ -39,32 +50,55 @@ pub enum Told {
 /// bounded: beyond the limits the earliest complete exchange is told all the same, and one that began
 /// before it follows when it is complete. So the order is that of the requests save where one is
 /// answered later than thousands after it.
+///
+/// Requests mostly begin in the order of time. Those that do stand in a line, in which each is found by its
+/// number. Those that do not, and those that others have overtaken for so long that the line grew too long,
+/// stand aside, in trees.
 pub struct Sequencer<F> {
     tell: F,
     limits: SequencerLimits,
-    /// Requests that began and are not complete.
+    /// One place for each number from `base` on, in the order of their starts.
+    line: VecDeque<Place>,
+    base: u64,
+    /// Requests aside that began and are not complete.
     open: BTreeSet<Start>,
-    /// Exchanges that are complete and not told. Between calls the first open request lies before all.
+    /// What is complete aside, and not told.
     complete: BTreeMap<Start, Told>,
+    /// How much is complete and not told, in the line and aside.
+    held: usize,
     /// Bytes of those.
     bytes: usize,
-    next: u64,
     /// The latest time at which a request began.
     latest: Timestamp,
     early: u64,
 }
 
+/// A place in the line, and what stands there. Between calls nothing complete stands first.
+struct Place {
+    at: Timestamp,
+    state: State,
+}
+
+enum State {
+    /// A request that is not complete.
+    Open,
+    Complete(Box<Told>),
+    /// Nothing, any more or at all.
+    Empty,
+}
+
 impl<F: FnMut(Told)> Sequencer<F> {
     /// A sequencer that hands exchanges to `tell`.
     pub fn new(limits: SequencerLimits, tell: F) -> Self {
-        let (open, complete) = (BTreeSet::new(), BTreeMap::new());
         Self {
             tell,
             limits,
-            open,
-            complete,
+            line: VecDeque::new(),
+            base: 0,
+            open: BTreeSet::new(),
+            complete: BTreeMap::new(),
+            held: 0,
             bytes: 0,
-            next: 0,
             latest: Timestamp::from_nanos(i64::MIN),
             early: 0,
         }
@@ -78,73 +112,157 @@ impl<F: FnMut(Told)> Sequencer<F> {
 
     /// Tells all that is complete.
     pub fn finish(&mut self) {
-        while let Some((_, told)) = self.complete.pop_first() {
-            self.release(told);
-        }
+        let limits = std::mem::replace(&mut self.limits, SequencerLimits { exchanges: 0, bytes: 0 });
+        let early = self.early;
+        self.advance();
+        // What is still open does not come late: it does not come at all.
+        (self.limits, self.early) = (limits, early);
+    }
+
+    /// Gives a place to what starts `at` that time.
+    fn join(&mut self, at: Timestamp, state: State) -> Start {
+        let number = self.base + self.line.len() as u64;
+        self.line.push_back(Place { at, state });
+        Start { at, number }
+    }
+
+    /// Where in the line a request stands, if it does.
+    #[inline]
+    fn find(&self, start: Start) -> Option<usize> {
+        let index = usize::try_from(start.number.checked_sub(self.base)?).ok()?;
+        self.line.get(index).filter(|place| matches!(place.state, State::Open)).map(|_| index)
+    }
+
+    /// Whether a request is the first of all that were not told.
+    #[inline]
+    fn is_first(&self, index: usize) -> bool {
+        index == 0 && self.open.is_empty() && self.complete.is_empty()
     }
 
     /// Tells what waits for nothing any more, and what there is no room for.
     fn advance(&mut self) {
-        while let Some((first, told)) = self.complete.first_key_value() {
-            let waits = self.open.first().is_some_and(|open| open < first);
-            let full = self.complete.len() > self.limits.exchanges || self.bytes > self.limits.bytes;
+        loop {
+            let full = self.held > self.limits.exchanges || self.bytes > self.limits.bytes;
+            self.trim(full);
+            let in_line = self.front().filter(|_| self.starts_complete());
+            let aside = self.complete.first_key_value().map(|(start, _)| *start);
+            let Some(first) = in_line.into_iter().chain(aside).min() else { return };
+            let in_line_open = self.front().filter(|_| !self.starts_complete());
+            let waits = self.open.first().is_some_and(|open| *open < first)
+                || in_line_open.is_some_and(|open| open < first);
             if waits && !full {
-                break;
+                return;
             }
-            self.early += u64::from(waits && matches!(told, Told::Exchange(_)));
-            if let Some((_, told)) = self.complete.pop_first() {
+            let told = if in_line == Some(first) { self.leave() } else { self.complete.remove(&first) };
+            if let Some(told) = told {
+                self.early += u64::from(waits && matches!(told, Told::Exchange(_)));
                 self.release(told);
             }
         }
     }
 
-    fn release(&mut self, told: Told) {
-        if let Told::Exchange(exchange) = &told {
-            self.bytes = self.bytes.saturating_sub(weigh(exchange));
+    /// Takes empty places away from the line's front, and open ones aside where the line is too long or,
+    /// `full`, something behind them has to be told.
+    fn trim(&mut self, full: bool) {
+        let longest = self.limits.exchanges.saturating_mul(2).max(MOST_OPEN);
+        while let Some(place) = self.line.front() {
+            match place.state {
+                State::Empty => {}
+                State::Open if full || self.line.len() > longest => {
+                    self.open.insert(Start { at: place.at, number: self.base });
+                }
+                State::Open | State::Complete(_) => return,
+            }
+            self.line.pop_front();
+            self.base += 1;
         }
+    }
+
+    fn front(&self) -> Option<Start> {
+        self.line.front().map(|place| Start { at: place.at, number: self.base })
+    }
+
+    fn starts_complete(&self) -> bool {
+        matches!(self.line.front(), Some(Place { state: State::Complete(_), .. }))
+    }
+
+    /// Takes the first place away from the line.
+    fn leave(&mut self) -> Option<Told> {
+        self.base += 1;
+        match self.line.pop_front()?.state {
+            State::Complete(told) => Some(*told),
+            State::Open | State::Empty => None,
+        }
+    }
+
+    fn hold(&mut self, told: &Told) {
+        self.held += 1;
+        self.bytes += told.weight();
+    }
+
+    fn release(&mut self, told: Told) {
+        self.held -= 1;
+        self.bytes -= told.weight();
         (self.tell)(told);
     }
 }
 
+/// The line is allowed so many places in any case.
+const MOST_OPEN: usize = 1024;
+
 impl<F: FnMut(Told)> Listener for Sequencer<F> {
+    #[inline]
     fn began(&mut self, at: Timestamp) -> Start {
-        let start = Start { at, number: self.next };
-        self.next += 1;
-        self.latest = self.latest.max(at);
+        if at >= self.latest {
+            self.latest = at;
+            return self.join(at, State::Open);
+        }
+        let Start { number, .. } = self.join(self.latest, State::Empty);
+        let start = Start { at, number };
         self.open.insert(start);
         start
     }
 
+    #[inline]
     fn finished(&mut self, start: Start, exchange: Option<Exchange>) {
-        self.open.remove(&start);
-        match exchange {
-            Some(exchange)
-                if self.complete.is_empty() && self.open.first().is_none_or(|open| *open > start) =>
-            {
-                (self.tell)(Told::Exchange(Box::new(exchange)));
+        match (self.find(start), exchange.map(Told::Exchange)) {
+            (Some(index), Some(told)) if self.is_first(index) => {
+                self.leave();
+                (self.tell)(told);
             }
-            Some(exchange) => {
-                self.bytes += weigh(&exchange);
-                self.complete.insert(start, Told::Exchange(Box::new(exchange)));
+            (Some(index), told) => {
+                told.iter().for_each(|told| self.hold(told));
+                let state = told.map_or(State::Empty, |told| State::Complete(Box::new(told)));
+                if let Some(place) = self.line.get_mut(index) {
+                    place.state = state;
+                }
             }
-            None => {}
+            (None, told) => {
+                self.open.remove(&start);
+                if let Some(told) = told {
+                    self.hold(&told);
+                    self.complete.insert(start, told);
+                }
+            }
         }
-        self.advance();
+        if !self.line.is_empty() || !self.complete.is_empty() {
+            self.advance();
+        }
     }
 
     fn closed(&mut self, connection: ConnectionId) {
         // After every request that has begun, and so after those of this connection.
-        let place = Start { at: self.latest, number: self.next };
-        self.next += 1;
-        self.complete.insert(place, Told::Closed(connection));
+        let told = Told::Closed(connection);
+        self.hold(&told);
+        self.join(self.latest, State::Complete(Box::new(told)));
         self.advance();
     }
 }
 
 /// The memory that an exchange's bytes take.
 pub(super) fn weigh(exchange: &Exchange) -> usize {
-    let request = exchange.request.head.raw.len() + kept(&exchange.request.body);
-    let response = exchange.response.as_ref().map_or(0, |m| m.head.raw.len() + kept(&m.body));
+    let request = exchange.request.head.raw().len() + kept(&exchange.request.body);
+    let response = exchange.response.as_ref().map_or(0, |m| m.head.raw().len() + kept(&m.body));
     request + response
 }
 

@@ -394,7 +394,57 @@ fn a_connection_is_told_closed_after_its_exchanges_and_not_before() {
     assert_eq!(told, [false, false, true]);
 }
 
+/// What a sequencer is to tell, by looking through everything each time: of these requests, known by their
+/// starts, `open` and `complete`.
+struct Model {
+    open: Vec<(i64, usize)>,
+    complete: Vec<(i64, usize)>,
+    told: Vec<i64>,
+    limit: usize,
+}
+
+impl Model {
+    fn advance(&mut self) {
+        while let Some(first) = self.complete.iter().min().copied() {
+            let waits = self.open.iter().any(|open| *open < first);
+            if waits && self.complete.len() <= self.limit {
+                return;
+            }
+            self.complete.retain(|other| *other != first);
+            self.told.push(first.0);
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn the_sequencer_tells_what_a_look_through_everything_would(
+        // Times go up, now and then back; of what is open, any may end next.
+        steps in proptest::collection::vec((0i64..20, 0usize..40), 1..120), limit in 0usize..5, line in 0usize..60,
+    ) {
+        let (mut events, mut open, mut last) = (Vec::new(), Vec::new(), 0);
+        let mut model = Model { open: Vec::new(), complete: Vec::new(), told: Vec::new(), limit };
+        for (number, (step, which)) in steps.into_iter().enumerate() {
+            if which >= open.len() || open.len() < line / 10 {
+                // Each time is another one, so that it names its request.
+                let at = (last + step - 4) * 1000 + i64::try_from(number).unwrap();
+                last += step - 4;
+                open.push((at, number));
+                model.open.push((at, number));
+                events.push((at, true));
+            } else {
+                let ended = open.remove(which);
+                model.open.retain(|other| *other != ended);
+                model.complete.push(ended);
+                model.advance();
+                events.push((ended.0, false));
+            }
+        }
+        model.limit = 0;
+        model.advance();
+        prop_assert_eq!(sequence(limit, &events).0, model.told);
+    }
+
     #[test]
     fn anything_at_all_is_accounted_for(
         steps in proptest::collection::vec((0u8..12, 0usize..80, 0usize..80, 0u64..200), 0..24),

@@ -9,22 +9,86 @@ use super::Version;
 /// Where a part of a head lies, in bytes from its start.
 pub(crate) type Span = Range<u32>;
 
-/// The header fields of a message in their order, duplicates and case kept.
+/// The header fields of a message in their order, duplicates and case kept, and the head that they lie in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers {
     raw: Bytes,
-    fields: Vec<(Span, Span)>,
+    fields: Fields,
+}
+
+/// How the fields are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fields {
+    /// Each is a line without any oddity: they are split when they are looked at, which for most heads is
+    /// never.
+    Plain(Plain),
+    /// By name and value.
+    Listed(Box<[(Span, Span)]>),
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self::Listed(Box::default())
+    }
+}
+
+/// The lines of a plain head: `name ":" [SP] value CRLF`, each name a token, each value without control
+/// characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plain {
+    /// Where the first field begins.
+    pub(crate) start: u32,
+    /// How many fields there are; few, so that finding one of them by its place takes a short time.
+    pub(crate) count: u8,
+    /// How many of them are called Content-Length.
+    pub(crate) lengths: u8,
+    /// Whether one is called Transfer-Encoding.
+    pub(crate) has_coding: bool,
+    /// The value of the last Content-Length.
+    pub(crate) length: (u32, u32),
+    /// The value of the first Host.
+    pub(crate) host: Option<(u32, u32)>,
 }
 
 impl Headers {
     /// Fields as spans (name, value) into the raw head.
     pub(crate) fn new(raw: Bytes, fields: Vec<(Span, Span)>) -> Self {
-        Self { raw, fields }
+        Self { raw, fields: Fields::Listed(fields.into()) }
+    }
+
+    /// The fields of a head of plain lines.
+    pub(crate) fn plain(raw: Bytes, plain: Plain) -> Self {
+        Self { raw, fields: Fields::Plain(plain) }
+    }
+
+    /// The value of the only Content-Length, if there is one, where that is known to be all that the fields
+    /// say of the body's length.
+    #[allow(clippy::option_option, reason = "not known, absent, and a value are three things")]
+    pub(super) fn only_length(&self) -> Option<Option<&[u8]>> {
+        match &self.fields {
+            Fields::Plain(Plain { has_coding: false, lengths: 0, .. }) => Some(None),
+            Fields::Plain(Plain { has_coding: false, lengths: 1, length, .. }) => {
+                Some(Some(self.part(*length)))
+            }
+            Fields::Plain(_) | Fields::Listed(_) => None,
+        }
+    }
+
+    fn part(&self, (start, end): (u32, u32)) -> &[u8] {
+        slice(&self.raw, &(start..end))
     }
 
     /// Name and value of each field, as captured (the value without surrounding white space).
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
-        self.fields.iter().map(|(name, value)| (slice(&self.raw, name), slice(&self.raw, value)))
+        self.spans().map(|(name, value)| (slice(&self.raw, &name), slice(&self.raw, &value)))
+    }
+
+    /// Where name and value of each field lie.
+    fn spans(&self) -> Spans<'_> {
+        match &self.fields {
+            Fields::Plain(plain) => Spans::Plain { raw: &self.raw, at: plain.start, left: plain.count },
+            Fields::Listed(fields) => Spans::Listed(fields.iter()),
+        }
     }
 
     /// The values of all fields of that name, which is compared without regard to case.
@@ -38,16 +102,25 @@ impl Headers {
         self.all(name).next()
     }
 
+    /// The value of the first Host field.
+    #[must_use]
+    pub fn host(&self) -> Option<&[u8]> {
+        match &self.fields {
+            Fields::Plain(plain) => plain.host.map(|host| self.part(host)),
+            Fields::Listed(_) => self.get("host"),
+        }
+    }
+
     /// Where the name of the `index`th field lies in the raw head.
     #[must_use]
     pub fn name_range(&self, index: usize) -> Option<Range<usize>> {
-        self.fields.get(index).map(|(n, _)| n.start as usize..n.end as usize)
+        self.spans().nth(index).map(|(n, _)| n.start as usize..n.end as usize)
     }
 
     /// Where the value of the `index`th field lies in the raw head.
     #[must_use]
     pub fn value_range(&self, index: usize) -> Option<Range<usize>> {
-        self.fields.get(index).map(|(_, v)| v.start as usize..v.end as usize)
+        self.spans().nth(index).map(|(_, v)| v.start as usize..v.end as usize)
     }
 
     /// Whether a connection option is named in any Connection field (RFC 9110, section 7.6.1).
@@ -72,14 +145,80 @@ impl Headers {
     /// How many fields there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.fields.len()
+        self.spans().len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.len() == 0
     }
+}
+
+/// Walks over the fields.
+#[derive(Clone)]
+enum Spans<'a> {
+    Plain {
+        raw: &'a [u8],
+        /// Where the next line begins.
+        at: u32,
+        /// How many lines are left.
+        left: u8,
+    },
+    Listed(std::slice::Iter<'a, (Span, Span)>),
+}
+
+impl Iterator for Spans<'_> {
+    type Item = (Span, Span);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Plain { left: 0, .. } => None,
+            Self::Plain { raw, at, left } => {
+                *left -= 1;
+                let (fields, end) = plain_line(raw, *at)?;
+                *at = end;
+                Some(fields)
+            }
+            Self::Listed(fields) => fields.next().cloned(),
+        }
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        match self {
+            // Heads of many fields are listed: looking each up by its place has to stay linear.
+            Self::Listed(fields) => fields.nth(n).cloned(),
+            Self::Plain { .. } => {
+                for _ in 0..n {
+                    self.next()?;
+                }
+                self.next()
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = match self {
+            Self::Plain { left, .. } => usize::from(*left),
+            Self::Listed(fields) => fields.len(),
+        };
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Spans<'_> {}
+
+/// Name and value of the plain field that begins at `at`, and where its line ends.
+fn plain_line(raw: &[u8], at: u32) -> Option<((Span, Span), u32)> {
+    let line = raw.get(at as usize..)?;
+    let lf = memchr::memchr(b'\n', line)?;
+    let line = line.get(..lf.checked_sub(1)?)?;
+    let colon = memchr::memchr(b':', line)?;
+    let value = line.get(colon + 1..)?;
+    let from = colon + 1 + (value.len() - value.trim_ascii_start().len());
+    let to = from + value.trim_ascii().len();
+    let place = |n: usize| u32::try_from(n).ok()?.checked_add(at);
+    Some(((at..place(colon)?, place(from)?..place(to)?), place(lf + 1)?))
 }
 
 fn slice<'a>(raw: &'a Bytes, span: &Span) -> &'a [u8] {
@@ -89,8 +228,6 @@ fn slice<'a>(raw: &'a Bytes, span: &Span) -> &'a [u8] {
 /// The head of a request: request line and header fields (RFC 9112, section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHead {
-    /// The head byte for byte, from the first byte of the method to the end of the empty line.
-    pub raw: Bytes,
     /// The version in the request line.
     pub version: Version,
     /// The header fields.
@@ -100,16 +237,22 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
+    /// The head byte for byte, from the first byte of the method to the end of the empty line.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.headers.raw
+    }
+
     /// The method, case kept.
     #[must_use]
     pub fn method(&self) -> &[u8] {
-        slice(&self.raw, &self.method)
+        slice(self.raw(), &self.method)
     }
 
     /// The request target as on the wire.
     #[must_use]
     pub fn target(&self) -> &[u8] {
-        slice(&self.raw, &self.target)
+        slice(self.raw(), &self.target)
     }
 
     /// Where the request target lies in the raw head.
@@ -125,7 +268,7 @@ impl RequestHead {
         if self.method() == b"CONNECT" {
             return Some(self.target());
         }
-        absolute_authority(self.target()).or_else(|| self.headers.get("host"))
+        absolute_authority(self.target()).or_else(|| self.headers.host())
     }
 }
 
@@ -141,8 +284,6 @@ pub fn absolute_authority(target: &[u8]) -> Option<&[u8]> {
 /// The head of a response: status line and header fields (RFC 9112, section 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseHead {
-    /// The head byte for byte, from the first byte of the version to the end of the empty line.
-    pub raw: Bytes,
     /// The version in the status line.
     pub version: Version,
     /// The status code.
@@ -153,6 +294,12 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// The head byte for byte, from the first byte of the version to the end of the empty line.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.headers.raw
+    }
+
     /// Whether it answers its request for good: not an interim response (1xx), of which any number
     /// may precede the final one; 101 is final (RFC 9110, section 15.2).
     #[must_use]
@@ -163,7 +310,7 @@ impl ResponseHead {
     /// The reason phrase, often empty.
     #[must_use]
     pub fn reason(&self) -> &[u8] {
-        slice(&self.raw, &self.reason)
+        slice(self.raw(), &self.reason)
     }
 }
 

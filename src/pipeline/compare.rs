@@ -7,8 +7,8 @@
 //!
 //! A row is a pair: the original as the captured exchange, the copy in the place of what a replay would
 //! have sent and got. Pairs are counted as replayed. An original without a copy, and a copy without an
-//! original, is a row of its own, counted as skipped with its reason. The rule of a row says what made
-//! the pair.
+//! original, is a row of its own, counted as skipped with its reason. The reason of a pair is what made
+//! it one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl Taker for Pairing {
         }
         Progress::count(&self.handing.progress.requests);
         let side = self.sides.of(&exchange);
-        self.mirrors.take(*exchange, side, &mut |mirrored| self.handing.hand(mirrored));
+        self.mirrors.take(exchange, side, &mut |mirrored| self.handing.hand(mirrored));
     }
 
     fn end(mut self) -> (u64, Option<Halt>) {
@@ -149,29 +149,36 @@ impl Handing {
     }
 }
 
+/// The rule of all rows: whatever the mesh had.
+const RULE: &str = "the mesh's own";
+
 /// What the reports are made of.
 fn row(mirrored: Mirrored) -> Row {
-    match mirrored {
-        Mirrored::Pair { primary, shadow, evidence } => Row {
-            role: Role::Shadow,
-            destination: shadow.connection.server.to_string(),
-            route: rule(evidence).to_owned(),
-            sent_head: Some(shadow.request.head.raw.clone()),
-            exchange: *primary,
-            outcome: outcome(*shadow),
-        },
-        Mirrored::Alone(exchange, why) => Row {
-            role: Role::Shadow,
-            destination: String::new(),
-            route: String::new(),
-            sent_head: None,
-            exchange: *exchange,
-            outcome: Outcome::Skipped(skipped(why)),
-        },
+    let (exchange, destination, sent_head, reason, outcome) = match mirrored {
+        Mirrored::Pair { primary, shadow, evidence } => {
+            let sent_head = Some(shadow.request.head.raw().clone());
+            let server = shadow.connection.server.to_string();
+            (primary, server, sent_head, words(evidence), outcome(*shadow))
+        }
+        Mirrored::Alone(exchange, why) => {
+            let reason = skipped(why);
+            (exchange, String::new(), None, reason.words(), Outcome::Skipped(reason))
+        }
+    };
+    Row {
+        exchange: *exchange,
+        role: Role::Shadow,
+        destination,
+        route: RULE.to_owned(),
+        matched: String::new(),
+        reason: reason.to_owned(),
+        sent_head,
+        client: None,
+        outcome,
     }
 }
 
-const fn rule(evidence: Evidence) -> &'static str {
+const fn words(evidence: Evidence) -> &'static str {
     match evidence {
         Evidence::RequestId => "same x-request-id",
         Evidence::Likeness => "same method, target, host and body, near in time",

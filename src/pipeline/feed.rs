@@ -8,10 +8,11 @@ use tokio::sync::mpsc::Sender;
 use super::reader::Taker;
 use crate::exchange::{Exchange, Told};
 use crate::record::Row;
+use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::{CapturedServer, Guard};
-use crate::replay::{Outcome, Plan, Planner, SkipReason};
-use crate::route::{Draw, Mirror, Role};
+use crate::replay::{Outcome, Plan, Planner, ShadowRequest, SkipReason};
+use crate::route::{Decision, Draws, Role, RouteTable, Sampling};
 
 /// How far a run has come; read while it goes on.
 #[derive(Debug, Default)]
@@ -47,12 +48,19 @@ pub(super) struct Pending {
     pub(super) role: Role,
     pub(super) destination: String,
     pub(super) route: String,
+    pub(super) matched: String,
+    pub(super) reason: String,
 }
 
 impl Pending {
-    pub(super) fn into_row(self, sent_head: Option<bytes::Bytes>, outcome: Outcome) -> Row {
-        let Self { exchange, role, destination, route } = self;
-        Row { exchange, role, destination, route, sent_head, outcome }
+    pub(super) fn into_row(
+        self,
+        sent_head: Option<bytes::Bytes>,
+        client: Option<ClientKind>,
+        outcome: Outcome,
+    ) -> Row {
+        let Self { exchange, role, destination, route, matched, reason } = self;
+        Row { exchange, role, destination, route, matched, reason, sent_head, client, outcome }
     }
 
     /// The memory that the captured bytes take.
@@ -63,9 +71,9 @@ impl Pending {
         };
         let request = &self.exchange.request;
         let response = self.exchange.response.as_ref();
-        request.head.raw.len()
+        request.head.raw().len()
             + kept(&request.body)
-            + response.map_or(0, |r| r.head.raw.len() + kept(&r.body))
+            + response.map_or(0, |r| r.head.raw().len() + kept(&r.body))
     }
 }
 
@@ -80,7 +88,8 @@ pub(super) enum Halt {
 
 /// Takes exchanges in the order of the capture, from the thread that reads.
 pub(super) struct Feed {
-    pub(super) mirror: Mirror,
+    pub(super) table: RouteTable,
+    pub(super) sampling: Sampling,
     pub(super) seed: u64,
     pub(super) planner: Planner,
     /// `None` where the user has allowed any target.
@@ -100,7 +109,7 @@ impl Taker for Feed {
             return;
         }
         self.halt = match told {
-            Told::Exchange(exchange) => self.exchange(*exchange).err(),
+            Told::Exchange(exchange) => self.exchange(exchange).err(),
             Told::Closed(connection) => self.send(Work::ConnectionEnded(connection)).err(),
         };
     }
@@ -116,37 +125,42 @@ impl Feed {
         if let Some(guard) = &mut self.guard {
             guard.admit(&exchange, self.planner.obstacle(&exchange)).map_err(Halt::Refused)?;
         }
-        let decision = self.mirror.decide(Draw::new(self.seed, exchange.id));
-        let route = decision.rule.to_string();
+        let draws = Draws::new(self.seed, exchange.id, self.sampling);
+        let decision = self.table.decide(&exchange.request.head, &draws);
         match self.planner.plan(&exchange, &decision) {
-            Plan::Skip(reason) => self.skip(exchange, route, reason),
+            Plan::Skip(reason) => {
+                let why = decision.why_nothing.filter(|why| SkipReason::from(*why) == reason);
+                let why = why.map_or_else(|| reason.words().to_owned(), |why| why.to_string());
+                let (role, name) = self.table.meant(&decision).unwrap_or((Role::Shadow, ""));
+                let pending = pending(&exchange, &decision, role, name.to_owned(), why);
+                self.skip(pending, reason)
+            }
             Plan::Send(requests) => {
-                for (destination, request) in requests {
-                    let pending = Pending {
-                        exchange: exchange.clone(),
-                        role: destination.role,
-                        destination: destination.name.to_string(),
-                        route: route.clone(),
-                    };
-                    self.send(Work::Send(Box::new(Job {
-                        connection: exchange.connection,
-                        destination: 0,
-                        request,
-                        weight: pending.weight(),
-                        payload: pending,
-                    })))?;
-                    self.rows += 1;
+                for (to, request) in requests {
+                    let (name, why) = (to.name.to_string(), to.why.to_string());
+                    let pending = pending(&exchange, &decision, to.role, name, why);
+                    match (request, to.place) {
+                        (Ok(request), Some(place)) => self.dispatch(pending, place, request)?,
+                        (Err(reason), _) => self.skip(pending, reason)?,
+                        (Ok(_), None) => self.skip(pending, SkipReason::NoEndpoint)?,
+                    }
                 }
                 Ok(())
             }
         }
     }
 
-    fn skip(&mut self, exchange: Exchange, route: String, reason: SkipReason) -> Result<(), Halt> {
+    fn dispatch(&mut self, payload: Pending, place: usize, request: ShadowRequest) -> Result<(), Halt> {
+        let connection = payload.exchange.connection;
+        let weight = payload.weight();
+        self.send(Work::Send(Box::new(Job { connection, destination: place, request, weight, payload })))?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn skip(&mut self, pending: Pending, reason: SkipReason) -> Result<(), Halt> {
         Progress::count(&self.progress.skipped);
-        let destination = self.mirror.destination.name.to_string();
-        let pending = Pending { exchange, role: self.mirror.destination.role, destination, route };
-        let row = pending.into_row(None, Outcome::Skipped(reason));
+        let row = pending.into_row(None, None, Outcome::Skipped(reason));
         self.skipped.blocking_send(row).map_err(|_| Halt::Gone)?;
         self.rows += 1;
         Ok(())
@@ -154,5 +168,22 @@ impl Feed {
 
     fn send(&mut self, work: Work<Pending>) -> Result<(), Halt> {
         self.work.blocking_send(work).map_err(|_| Halt::Gone)
+    }
+}
+
+pub(super) fn pending(
+    exchange: &Exchange,
+    decision: &Decision,
+    role: Role,
+    destination: String,
+    reason: String,
+) -> Pending {
+    Pending {
+        exchange: exchange.clone(),
+        role,
+        destination,
+        route: decision.rule.to_string(),
+        matched: decision.matched.to_string(),
+        reason,
     }
 }

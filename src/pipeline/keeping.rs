@@ -84,7 +84,7 @@ impl Judging {
                 next = done.recv(), if sending => match next {
                     Some(done) => {
                         Progress::count(&self.progress.done);
-                        self.row(done.payload.into_row(Some(done.request.head), done.outcome))?;
+                        self.row(done.payload.into_row(Some(done.request.head), Some(done.client), done.outcome))?;
                     }
                     None => sending = false,
                 },
@@ -148,7 +148,7 @@ impl Judging {
     pub(super) fn row(&mut self, mut row: Row) -> Result<(), RunError> {
         self.rows += 1;
         match row.outcome {
-            Outcome::Skipped(_) => row.sent_head = None,
+            Outcome::Skipped(_) => (row.sent_head, row.client) = (None, None),
             Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
         }
         if let Some(redactor) = &self.redactor {

@@ -28,7 +28,7 @@ use crate::replay::engine::{self, Settings};
 use crate::replay::guard::Guard;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::report::{Gate, Summary};
-use crate::route::Mirror;
+use crate::route::{RouteTable, Sampling};
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
 pub(super) const WAITING: usize = 256;
@@ -41,8 +41,10 @@ pub struct Job {
     pub source: CaptureSet,
     /// Which are read, and what is kept.
     pub reading: ReadingOptions,
-    /// Which requests are sent.
-    pub mirror: Mirror,
+    /// Which requests are sent where; its endpoints are the settings' clients.
+    pub table: RouteTable,
+    /// How its percentages draw.
+    pub sampling: Sampling,
     /// What is sent.
     pub planner: Planner,
     /// Watches for traffic that was captured on its way to the target; `None` where any is allowed.
@@ -95,7 +97,8 @@ pub async fn run(
     let (done_in, mut done) = mpsc::channel(WAITING);
     let (skipped_in, mut skipped) = mpsc::channel(WAITING);
     let feed = Feed {
-        mirror: job.mirror,
+        table: job.table,
+        sampling: job.sampling,
         seed: job.run.seed,
         planner: job.planner,
         guard: job.guard,

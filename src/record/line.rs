@@ -10,6 +10,7 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::h1::parse_head;
 use crate::http::{Body, Completeness, Framing, Message, RequestHead, ResponseHead};
+use crate::replay::client::ClientKind;
 use crate::replay::{Failure, Outcome, SkipReason, Timing};
 use crate::route::Role;
 use crate::stream::ConnectionId;
@@ -41,6 +42,11 @@ pub(super) struct RowLine {
     pub(super) role: Role,
     pub(super) destination: String,
     route: String,
+    /// Absent where an earlier version wrote the line, as is `reason`.
+    #[serde(default)]
+    matched: String,
+    #[serde(default)]
+    reason: String,
     connection: ConnectionLine,
     ordinal: u32,
     anomalies: Vec<String>,
@@ -48,6 +54,8 @@ pub(super) struct RowLine {
     response: Option<MessageLine>,
     interim: Vec<u16>,
     sent_head: Option<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<ClientKind>,
     outcome: OutcomeLine,
 }
 
@@ -119,13 +127,16 @@ impl From<&Row> for RowLine {
             role: row.role,
             destination: row.destination.clone(),
             route: row.route.clone(),
+            matched: row.matched.clone(),
+            reason: row.reason.clone(),
             connection: ConnectionLine { client, server, instance },
             ordinal: exchange.ordinal,
             anomalies: names(exchange.anomalies),
-            request: message(&exchange.request, &exchange.request.head.raw),
+            request: message(&exchange.request, exchange.request.head.raw()),
             response: exchange.response.as_ref().map(response),
             interim: exchange.interim.clone(),
             sent_head: row.sent_head.clone().map(Text),
+            client: row.client,
             outcome: outcome(&row.outcome),
         }
     }
@@ -149,7 +160,10 @@ impl RowLine {
             role: self.role,
             destination: self.destination,
             route: self.route,
+            matched: self.matched,
+            reason: self.reason,
             sent_head: self.sent_head.map(|text| text.0),
+            client: self.client,
             outcome: self.outcome.into_outcome()?,
         })
     }
@@ -187,7 +201,7 @@ fn message<H>(message: &Message<H>, raw: &bytes::Bytes) -> MessageLine {
 }
 
 fn response(response: &Message<ResponseHead>) -> MessageLine {
-    message(response, &response.head.raw)
+    message(response, response.head.raw())
 }
 
 fn outcome(outcome: &Outcome) -> OutcomeLine {

@@ -25,6 +25,7 @@ pub use writer::{RowKey, Writer};
 
 use crate::exchange::Exchange;
 use crate::replay::Outcome;
+use crate::replay::client::ClientKind;
 use crate::route::Role;
 
 /// One request and what became of it at one destination: a line of the recording, and a row of every
@@ -37,10 +38,16 @@ pub struct Row {
     pub role: Role,
     /// The destination's name.
     pub destination: String,
-    /// The rule that sent it there.
+    /// The rule that sent it there, or that sent it nowhere; empty where none matched.
     pub route: String,
+    /// Which of the rule's matches was met, in words.
+    pub matched: String,
+    /// Why it was sent there, or nowhere, in words.
+    pub reason: String,
     /// The head that was sent, where something was sent: the captured head with the edits.
     pub sent_head: Option<bytes::Bytes>,
+    /// Which client sent it, where shadowcap did.
+    pub client: Option<ClientKind>,
     /// What became of it.
     pub outcome: Outcome,
 }

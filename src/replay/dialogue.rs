@@ -401,5 +401,5 @@ impl<'a> Dialogue<'a> {
 /// Whether v2 ended the session in the words of TLS, as one does that wants another certificate: in TLS 1.3
 /// the client hears of it only after it has spoken (RFC 8446, section 4.4.2.4).
 fn is_tls_error(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{Client, Connection};
+use super::client::{Client, ClientKind, Connection};
 use super::clock::Clock;
 use super::lanes::{LaneKey, Lanes};
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
@@ -85,6 +85,8 @@ pub struct Done<T> {
     pub destination: usize,
     /// What was, or would have been, sent.
     pub request: ShadowRequest,
+    /// By which client.
+    pub client: ClientKind,
     /// What became of it.
     pub outcome: Outcome,
     /// What came with the job.
@@ -197,12 +199,13 @@ impl<T: Send + 'static> Replay<T> {
             drop(unneeded);
             let Some(waiting) = waiting else { return };
             let Job { destination, request, payload, .. } = *waiting.job;
+            let client = self.clients.get(destination).map(Client::kind).unwrap_or_default();
             let (outcome, slot) = match self.turn(waiting.due, &mut stop).await {
                 Some((due, slot)) => (self.send(key, &request, due, &mut stop).await, Some(slot)),
                 None => (Outcome::Skipped(SkipReason::Interrupted), None),
             };
             // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
-            self.done.send(Done { destination, request, outcome, payload }).await.ok();
+            self.done.send(Done { destination, request, client, outcome, payload }).await.ok();
             // Held until here, so that answers that nobody has taken yet stay few.
             drop((slot, waiting.share));
         }

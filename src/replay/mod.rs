@@ -35,7 +35,7 @@ mod stream;
 #[cfg(feature = "cli")]
 pub mod tls;
 
-pub use edits::HeadEdits;
+pub use edits::{HeadEdits, RuleEdits};
 pub use outcome::{Failure, Outcome, SkipReason, Timing};
 pub use pace::Speed;
 pub use plan::{Plan, Planner, ShadowRequest};

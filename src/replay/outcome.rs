@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::http::Response;
+use crate::route::NotMirrored;
 use crate::time::Timestamp;
 
 /// What became of one request for one destination.
@@ -139,6 +140,20 @@ named! {
         Http09 = "http-0.9" ("in HTTP/0.9"),
         /// The rules' percentage left it out.
         NotSampled = "not-sampled" ("left out by the percentage"),
+        /// The rules leave it to the captured service alone.
+        NoMirror = "no-mirror" ("for the captured service alone, by the rules"),
+        /// The rules are not for its host.
+        NoHost = "no-rules-for-host" ("for hosts that the rules do not name"),
+        /// No rule for its host matches: a proxy answers 404.
+        NoRoute = "no-route" ("without a rule that matches (404)"),
+        /// The rules answer it with a redirect.
+        Redirect = "redirect" ("answered by a redirect of the rules"),
+        /// The rules answer it without asking any service.
+        DirectResponse = "direct-response" ("answered by the rules themselves"),
+        /// The rules answer it with an injected fault.
+        Fault = "fault" ("aborted by a fault of the rules"),
+        /// The rules send it where no `--endpoint` says what the address is.
+        NoEndpoint = "no-endpoint" ("for destinations without an --endpoint"),
         /// An earlier request of the same connection failed in a way that makes this one unsendable.
         ConnectionLost = "connection-lost" ("behind a failure on the connection"),
         /// v2 was slower than v1's traffic, and as many requests waited as may (`--queue`).
@@ -178,5 +193,19 @@ impl SkipReason {
                 | Self::NoShadowAnswer
                 | Self::IncompleteShadowAnswer
         )
+    }
+}
+
+impl From<NotMirrored> for SkipReason {
+    fn from(why: NotMirrored) -> Self {
+        match why {
+            NotMirrored::NotSampled => Self::NotSampled,
+            NotMirrored::NoMirror => Self::NoMirror,
+            NotMirrored::NoHost => Self::NoHost,
+            NotMirrored::NoRoute => Self::NoRoute,
+            NotMirrored::Redirect => Self::Redirect,
+            NotMirrored::Respond(_) => Self::DirectResponse,
+            NotMirrored::Fault => Self::Fault,
+        }
     }
 }

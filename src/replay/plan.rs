@@ -1,15 +1,17 @@
 //! What is sent: exactly the captured bytes with the edits, or the reason why nothing is.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::edits::HeadEdits;
+use super::edits::{HeadEdits, RuleEdits};
 use super::outcome::SkipReason;
 use crate::exchange::Exchange;
 use crate::http::{Asked, Framing, Request, RequestHead, Version};
 use crate::route::host::is_shadow_request;
-use crate::route::{Decision, Destination, Role};
+use crate::route::{Decision, Destination, FieldEdits, Role};
 use crate::time::Timestamp;
 
 /// Exactly the bytes that will be sent, and what the sender must know about them.
@@ -41,8 +43,8 @@ pub struct Manner {
 pub enum Plan {
     /// Nothing is sent anywhere.
     Skip(SkipReason),
-    /// One request for each destination.
-    Send(Vec<(Destination, ShadowRequest)>),
+    /// For each destination the request, or why none is sent there.
+    Send(Vec<(Destination, Result<ShadowRequest, SkipReason>)>),
 }
 
 /// Turns exchanges and decisions into requests.
@@ -50,6 +52,8 @@ pub enum Plan {
 pub struct Planner {
     shadow: HeadEdits,
     canary: HeadEdits,
+    /// Edits for one destination alone, which come after all others.
+    own: BTreeMap<Arc<str>, FieldEdits>,
     targets: Vec<SocketAddr>,
 }
 
@@ -65,18 +69,27 @@ impl Planner {
     /// one of `targets` as the replay's own.
     #[must_use]
     pub fn new(edits: HeadEdits, targets: Vec<SocketAddr>) -> Self {
-        Self { canary: edits.keeping_host(), shadow: edits, targets }
+        Self { canary: edits.keeping_host(), shadow: edits, own: BTreeMap::new(), targets }
+    }
+
+    /// The same with edits for some destinations alone, by the names that the rules have for them.
+    #[must_use]
+    pub fn with_own(self, own: BTreeMap<Arc<str>, FieldEdits>) -> Self {
+        Self { own, ..self }
     }
 
     /// What is sent for an exchange, given what the rules decided about it.
     #[must_use]
     pub fn plan(&self, exchange: &Exchange, decision: &Decision) -> Plan {
-        let nothing = decision.destinations.is_empty().then_some(SkipReason::NotSampled);
+        let nothing = decision.why_nothing.map(SkipReason::from);
         if let Some(reason) = self.obstacle(exchange).or(nothing) {
             return Plan::Skip(reason);
         }
-        let requests = decision.destinations.iter();
-        Plan::Send(requests.map(|to| (to.clone(), self.request(exchange, to.role))).collect())
+        let request = |to: &Destination| match to.place {
+            Some(_) => Ok(self.request(exchange, decision, to)),
+            None => Err(SkipReason::NoEndpoint),
+        };
+        Plan::Send(decision.destinations.iter().map(|to| (to.clone(), request(to))).collect())
     }
 
     /// Why an exchange cannot or should not be sent again, whatever the rules say.
@@ -104,15 +117,19 @@ impl Planner {
         self.targets.iter().any(|target| canonical(*target) == canonical(server))
     }
 
-    fn request(&self, exchange: &Exchange, role: Role) -> ShadowRequest {
-        let edits = match role {
+    fn request(&self, exchange: &Exchange, decision: &Decision, to: &Destination) -> ShadowRequest {
+        let edits = match to.role {
             Role::Shadow => &self.shadow,
             Role::Canary => &self.canary,
         };
+        let own =
+            self.own.get(&to.name).map(|own| HeadEdits { fields: edits.fields.then(own), ..edits.clone() });
+        let edits = own.as_ref().unwrap_or(edits);
+        let rule = RuleEdits::of(decision);
         let body = body(exchange).unwrap_or_default();
         ShadowRequest {
-            manner: Manner::of(&exchange.request, edits, !body.is_empty()),
-            head: edits.apply(&exchange.request.head, exchange.connection.client.ip()),
+            manner: Manner::of(&exchange.request, edits, rule, !body.is_empty()),
+            head: edits.apply(&exchange.request.head, exchange.connection.client.ip(), rule),
             body,
             captured: exchange.request.first_byte,
         }
@@ -120,8 +137,8 @@ impl Planner {
 }
 
 impl Manner {
-    fn of(request: &Request, edits: &HeadEdits, has_body: bool) -> Self {
-        let expectation = edits.value_after(&request.head, "expect").unwrap_or_default();
+    fn of(request: &Request, edits: &HeadEdits, rule: RuleEdits<'_>, has_body: bool) -> Self {
+        let expectation = edits.value_after(&request.head, "expect", rule).unwrap_or_default();
         let modern = request.head.version != Version::Http10;
         Self {
             asked: Asked::by(request.head.method()),

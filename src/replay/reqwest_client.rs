@@ -1,20 +1,40 @@
 //! The second client: reqwest, for a v2 that is reachable only through an HTTP or SOCKS proxy, or that
 //! speaks HTTP/2.
 //!
-//! It parses the captured request and says it again in its own words; `tests/replay/README.md` shows what
-//! of the captured bytes it cannot keep. It follows no redirect, keeps no cookie, decompresses nothing and
+//! It parses the captured request and says it again in its own words. It follows no redirect, keeps no cookie, decompresses nothing and
 //! tries nothing again that may have reached v2. It keeps connections in a pool of its own, so which
 //! captured connection a request belongs to decides its order and not its connection.
 //!
-//! An answer is put back into the form of HTTP/1 and read by the parser that reads all others.
+//! An answer is put back into the form of HTTP/1 and read by the parser that reads all others. Names of
+//! fields are in lower case then, the reason phrase is the registered one, and interim answers, trailers
+//! and the sizes of chunks are lost. An `Expect: 100-continue` is sent, and not waited for.
+//!
+//! # The Host
+//!
+//! On a plain connection, and through a proxy that tunnels (SOCKS, or CONNECT for `https://`), the Host is
+//! sent as planned. An HTTP proxy that forwards says the target's own in its place (RFC 9112, section
+//! 3.2.2). Directly over TLS, where HTTP/2 is offered, host and `:authority` are those of the planned Host with
+//! the target's port, since reqwest connects to the port that it names; TLS asks for that name (SNI) and
+//! demands a certificate of the target's. A Host that is an address is replaced by the target's.
+//!
+//! # What it keeps of the captured bytes
+//!
+//! Measured by sending these requests through both clients to a server that records what arrives. "Not
+//! sent" means that reqwest has no form for the request: its row is skipped as `client-cannot`.
+//!
+#![doc = include_str!("reqwest_client.md")]
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use reqwest::{Method, Url, Version};
+use rustls::pki_types::ServerName;
 use tokio::time::timeout;
 
 use super::client::{Limits, not_sent};
@@ -45,13 +65,32 @@ pub struct ReqwestClient {
     client: reqwest::Client,
     /// `http://HOST:PORT`, without a path.
     base: Url,
+    /// The target is called by each request's Host: of all that reqwest says, this alone becomes the
+    /// `:authority` of HTTP/2, beside which servers take no other Host.
+    by_host: bool,
     limits: Limits,
 }
 
-/// How far an exchange came when it went wrong.
-struct Broken {
-    failure: Failure,
-    detail: String,
+/// Resolves every name to the target.
+struct Always(Arc<[SocketAddr]>);
+
+impl Resolve for Always {
+    fn resolve(&self, name: Name) -> Resolving {
+        let addresses: Addrs = Box::new(Vec::from(&*self.0).into_iter());
+        let known = if self.0.is_empty() {
+            Err(format!("{} does not resolve here", name.as_str()).into())
+        } else {
+            Ok(addresses)
+        };
+        Box::pin(std::future::ready(known))
+    }
+}
+
+/// Why an exchange did not come to its end.
+enum Broken {
+    /// reqwest found that it cannot say this; nothing was sent.
+    Unsayable,
+    Failed(Failure, String),
 }
 
 impl ReqwestClient {
@@ -69,22 +108,25 @@ impl ReqwestClient {
             .retry(reqwest::retry::never())
             .connect_timeout(limits.connect)
             .tcp_nodelay(true);
+        let direct = via == Via::Direct;
         let builder = match via {
             Via::Direct => builder.no_proxy(),
             Via::Proxy(url) => builder.no_proxy().proxy(reqwest::Proxy::all(url)?),
             Via::Environment => builder,
         };
+        let by_host = direct && endpoint.tls().is_some();
         let builder = match endpoint.tls() {
-            Some(tls) => builder.tls_backend_preconfigured(tls.with_http2()),
+            Some(tls) => builder.tls_backend_preconfigured(tls.for_others(direct)),
             None => builder,
         };
-        let builder = match (endpoint.place(), base.host_str()) {
-            (Place::Tcp(addresses), Some(host)) => builder.resolve_to_addrs(host, addresses),
+        let builder = match endpoint.place() {
+            Place::Tcp(addresses) => builder.dns_resolver(Arc::new(Always(Arc::clone(addresses)))),
             #[cfg(unix)]
-            (Place::Unix(path), _) => builder.unix_socket(path.clone()),
-            _ => builder,
+            Place::Unix(path) => builder.unix_socket(path.clone()),
+            #[cfg(not(unix))]
+            Place::Unix(_) => builder,
         };
-        Ok(Self { client: builder.build()?, base, limits })
+        Ok(Self { client: builder.build()?, base, by_host, limits })
     }
 
     pub(super) async fn send(
@@ -104,7 +146,7 @@ impl ReqwestClient {
             biased;
             ended = exchange => ended.unwrap_or_else(|_| Err(self.late(Failure::Timeout, self.limits.answer))),
             () = stop.reached(Stop::Now) => {
-                Err(Broken { failure: Failure::Interrupted, detail: "stopped by the user".to_owned() })
+                Err(Broken::Failed(Failure::Interrupted, "stopped by the user".to_owned()))
             }
         };
         let timing = |response: Option<&Response>| Timing {
@@ -121,10 +163,11 @@ impl ReqwestClient {
                 let detail = format!("{} answered what reads as no answer", self.base);
                 Outcome::Failed { failure: Failure::Garbage, detail, partial: None, timing: timing(None) }
             }
-            (Err(Broken { failure, detail }), _) if failure.is_unconnected() => {
+            (Err(Broken::Unsayable), _) => Outcome::Skipped(SkipReason::ClientCannot),
+            (Err(Broken::Failed(failure, detail)), _) if failure.is_unconnected() => {
                 not_sent(failure, detail, due)
             }
-            (Err(Broken { failure, detail }), partial) => {
+            (Err(Broken::Failed(failure, detail)), partial) => {
                 Outcome::Failed { timing: timing(partial.as_ref()), failure, detail, partial }
             }
         }
@@ -142,7 +185,7 @@ impl ReqwestClient {
                 }
                 Err(error) => {
                     let detail = format!("{} broke off within the answer: {}", self.base, innermost(&error));
-                    return Err(Broken { failure: Failure::ClosedInAnswer, detail });
+                    return Err(Broken::Failed(Failure::ClosedInAnswer, detail));
                 }
             }
         }
@@ -162,36 +205,42 @@ impl ReqwestClient {
         result.map_err(|error| {
             let cause = innermost(&error);
             let failure = match &error {
+                error if error.is_builder() => return Broken::Unsayable,
                 error if error.is_connect() && error.is_timeout() => Failure::ConnectTimeout,
                 error if error.is_connect() && names_tls(error) => Failure::Tls,
                 error if error.is_connect() => Failure::Connect,
                 _ if cause.starts_with("invalid HTTP") => Failure::Garbage,
                 _ => Failure::ClosedBeforeAnswer,
             };
-            Broken { failure, detail: format!("no answer from {}: {cause}", self.base) }
+            Broken::Failed(failure, format!("no answer from {}: {cause}", self.base))
         })
+    }
+
+    /// The target by the name in a Host field, with its own port: reqwest connects to the port that it names.
+    fn called(&self, host: Option<&[u8]>) -> Url {
+        let mut url = self.base.clone();
+        match host.and_then(name) {
+            Some(name) if url.set_host(Some(&name)).is_ok() => url,
+            _ => self.base.clone(),
+        }
     }
 
     fn late(&self, failure: Failure, limit: std::time::Duration) -> Broken {
         let what = if failure == Failure::Timeout { "whole answer" } else { "beginning of an answer" };
-        Broken { failure, detail: format!("no {what} from {} within {limit:?}", self.base) }
+        Broken::Failed(failure, format!("no {what} from {} within {limit:?}", self.base))
     }
 
     /// The request in reqwest's form; `None` where it has none.
     fn said_again(&self, request: &ShadowRequest) -> Option<reqwest::Request> {
         let Request { head, body, .. } = parse(request)?;
         let target = std::str::from_utf8(head.target()).ok()?;
-        let mut said = reqwest::Request::new(
-            Method::from_bytes(head.method()).ok()?,
-            self.base.join(path(target)?).ok()?,
-        );
-        if said.url().origin() != self.base.origin() {
-            return None;
-        }
+        let base = if self.by_host { self.called(head.headers.get("host")) } else { self.base.clone() };
+        let url = format!("{}{}", base.as_str().trim_end_matches('/'), path(target)?);
+        let mut said = reqwest::Request::new(Method::from_bytes(head.method()).ok()?, Url::parse(&url).ok()?);
         for (name, value) in head.headers.iter() {
             let name = HeaderName::from_bytes(name).ok()?;
             // What frames the body is said anew.
-            if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
+            if name != CONTENT_LENGTH && name != TRANSFER_ENCODING && !(self.by_host && name == HOST) {
                 said.headers_mut().append(name, HeaderValue::from_bytes(value).ok()?);
             }
         }
@@ -202,11 +251,17 @@ impl ReqwestClient {
     }
 }
 
+/// The host of a Host field, where it is a name that TLS can ask for. An address would be connected to.
+fn name(host: &[u8]) -> Option<String> {
+    let url = Url::parse(&format!("https://{}", std::str::from_utf8(host).ok()?)).ok()?;
+    let name = url.domain().filter(|_| url.path() == "/" && url.username().is_empty())?;
+    ServerName::try_from(name).ok().map(|_| name.to_owned())
+}
+
 /// Path and query of a request target; `None` for one that has none (RFC 9112, sections 3.2.3 and 3.2.4).
 fn path(target: &str) -> Option<&str> {
     if target.starts_with('/') {
-        // Two slashes would name a host (RFC 3986, section 4.2).
-        return (!target.starts_with("//")).then_some(target);
+        return Some(target);
     }
     let (_, rest) = target.split_once("://")?;
     Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"))
@@ -299,7 +354,7 @@ fn names_tls(error: &reqwest::Error) -> bool {
     // What an `io::Error` holds is not its source.
     let within = |cause: &(dyn Error + 'static)| {
         let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause.is::<rustls::Error>() || held.is_some_and(|held| held.is::<rustls::Error>())
+        cause.is::<rustls::Error>() || held.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
     };
     causes(error).any(within)
 }

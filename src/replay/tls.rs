@@ -49,6 +49,7 @@ pub struct Identity {
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
+    verifier: Arc<dyn ServerCertVerifier>,
     server: ServerName<'static>,
 }
 
@@ -93,10 +94,11 @@ impl Tls {
         let name = options.sni.as_deref().unwrap_or(host);
         let server = server_name(name).ok_or_else(|| TlsError::Name(name.to_owned()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        let verifier = verifier(options, Arc::clone(&provider))?;
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(verifier(options, provider)?);
+            .with_custom_certificate_verifier(Arc::clone(&verifier));
         let mut config = match &options.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
@@ -109,7 +111,7 @@ impl Tls {
         // Bytes sent before the handshake is over could be replayed by others (RFC 8446, section 8).
         config.enable_early_data = false;
         config.resumption = Resumption::in_memory_sessions(256);
-        Ok(Self { config: Arc::new(config), server })
+        Ok(Self { config: Arc::new(config), verifier, server })
     }
 
     /// The name that the server must prove.
@@ -118,10 +120,15 @@ impl Tls {
         self.server.to_str().into_owned()
     }
 
-    /// The same settings for a client that speaks HTTP/2 as well, and names the server itself.
-    pub(super) fn with_http2(&self) -> ClientConfig {
+    /// The same settings for a client that chooses the protocol and names the server itself. Whatever name it
+    /// asks for, the server must prove to be ours.
+    pub(super) fn for_others(&self, http2: bool) -> ClientConfig {
         let mut config = ClientConfig::clone(&self.config);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if http2 {
+            config.alpn_protocols.insert(0, b"h2".to_vec());
+        }
+        let named = Named { verifier: Arc::clone(&self.verifier), server: self.server.clone() };
+        config.dangerous().set_certificate_verifier(Arc::new(named));
         config
     }
 
@@ -171,6 +178,48 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 fn file(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> TlsError {
     let path = path.to_owned();
     move |source| TlsError::File { what, path, source }
+}
+
+/// Demands a certificate for one name, whatever name was asked for.
+#[derive(Debug)]
+struct Named {
+    verifier: Arc<dyn ServerCertVerifier>,
+    server: ServerName<'static>,
+}
+
+impl ServerCertVerifier for Named {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.verifier.verify_server_cert(certificate, others, &self.server, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
 }
 
 /// Takes any certificate. What it signs is still checked, which costs nothing and keeps the session

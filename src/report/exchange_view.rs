@@ -14,6 +14,7 @@ use crate::diff::{Class, Difference, Kind, Layer, Verdict, general_path};
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
+use crate::replay::client::ClientKind;
 
 /// Bytes of JSON for exchanges that count against v2.
 const COUNTED_BYTES: usize = 9 << 20;
@@ -114,6 +115,9 @@ struct View {
     role: &'static str,
     destination: String,
     rule: String,
+    /// By which client it was sent, where that is not the exact one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
     time: String,
     client: String,
     host: String,
@@ -163,6 +167,7 @@ impl View {
             role: role_name(row.role),
             destination: visible(&row.destination).into_owned(),
             rule: visible(&row.route).into_owned(),
+            by: row.client.filter(|client| *client != ClientKind::Exact).map(ClientKind::name),
             time: row.exchange.request.first_byte.to_string(),
             client: row.exchange.connection.client.to_string(),
             host: text(head.host().unwrap_or_default()),
@@ -199,7 +204,7 @@ fn why(row: &Row) -> Option<String> {
 /// The request as it was sent, or as it was captured where it was not.
 fn request(row: &Row) -> Vec<String> {
     let request = &row.exchange.request;
-    let mut lines = raw_lines(row.sent_head.as_ref().unwrap_or(&request.head.raw));
+    let mut lines = raw_lines(row.sent_head.as_ref().unwrap_or(request.head.raw()));
     let body = request.body.entity.as_deref().unwrap_or_default();
     if !body.is_empty() {
         lines.push(String::new());
@@ -230,7 +235,7 @@ fn raw_lines(head: &[u8]) -> Vec<String> {
 }
 
 fn head_lines(response: Option<&Response>) -> Vec<String> {
-    response.map(|r| raw_lines(&r.head.raw)).unwrap_or_default()
+    response.map(|r| raw_lines(r.head.raw())).unwrap_or_default()
 }
 
 fn body_lines(response: Option<&Response>) -> Vec<String> {

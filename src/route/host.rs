@@ -104,7 +104,7 @@ fn without_userinfo(authority: &[u8]) -> &[u8] {
 }
 
 /// Name and port, the latter with its colon and empty where there is none.
-fn split_port(host: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split_port(host: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memrchr(b':', host) {
         Some(colon) if memchr::memrchr(b']', host).is_none_or(|bracket| bracket < colon) => {
             host.split_at(colon)

@@ -3,7 +3,8 @@
 //! Each request has one 64-bit number R. Envoy draws it at random; here it is a keyed hash of the seed
 //! and the request's stable identity, so that a run can be repeated, neither order nor threads matter,
 //! and a higher percentage takes all that a lower one took. A share of N in D takes the request when
-//! `R mod D < N`.
+//! `R mod D < N`. Since all shares of a request ask the same R, a smaller one takes a part of what a larger
+//! one takes: mirrors nest, and they follow the weights. [`Sampling::Independent`] draws anew for each.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,6 +37,118 @@ impl Draw {
     }
 }
 
+/// How the draws for the destinations of one request are related.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sampling {
+    /// One R decides all of them, as in Envoy.
+    #[default]
+    Envoy,
+    /// Each has its own.
+    Independent,
+}
+
+impl Sampling {
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Envoy => "envoy",
+            Self::Independent => "independent",
+        }
+    }
+}
+
+/// What is drawn for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The choice among weighted destinations.
+    Primary,
+    /// The mirror of this number, from 0.
+    Mirror(usize),
+    /// An injected fault, for which Envoy draws a number of its own.
+    Fault,
+}
+
+/// All draws of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Draws {
+    one: Draw,
+    sampling: Sampling,
+}
+
+impl Draws {
+    /// The draws for the request named `id`, under the run's `seed`.
+    #[must_use]
+    pub fn new(seed: u64, id: ExchangeId, sampling: Sampling) -> Self {
+        Self { one: Draw::new(seed, id), sampling }
+    }
+
+    /// Draws that follow from a given R.
+    #[must_use]
+    pub const fn from_value(r: u64, sampling: Sampling) -> Self {
+        Self { one: Draw::from_value(r), sampling }
+    }
+
+    /// R for this purpose.
+    #[must_use]
+    pub fn of(&self, purpose: Purpose) -> Draw {
+        let name = match (self.sampling, purpose) {
+            (_, Purpose::Fault) => u64::MAX,
+            (Sampling::Envoy, _) | (_, Purpose::Primary) => return self.one,
+            (Sampling::Independent, Purpose::Mirror(number)) => number as u64,
+        };
+        Draw(xxh3_64_with_seed(&name.to_le_bytes(), self.one.0))
+    }
+}
+
+/// A share of the requests as Envoy holds it: N in D.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// N.
+    pub numerator: u32,
+    /// D; never zero.
+    pub denominator: std::num::NonZeroU32,
+}
+
+impl Share {
+    /// D of a percentage with decimals.
+    const MILLION: std::num::NonZeroU32 = std::num::NonZeroU32::new(1_000_000).unwrap();
+    /// D of a whole percentage, and where none is given.
+    const HUNDRED: std::num::NonZeroU32 = std::num::NonZeroU32::new(100).unwrap();
+    /// Every request.
+    pub const ALL: Self = Self { numerator: 100, denominator: Self::HUNDRED };
+
+    /// A whole percentage: N in a hundred.
+    #[must_use]
+    pub const fn whole(percent: u32) -> Self {
+        Self { numerator: percent, denominator: Self::HUNDRED }
+    }
+
+    /// Whether it takes the request with this R.
+    #[must_use]
+    pub fn takes(self, draw: Draw) -> bool {
+        draw.0 % u64::from(self.denominator.get()) < u64::from(self.numerator)
+    }
+
+    /// The share as a number from 0 to 1.
+    #[must_use]
+    pub fn fraction(self) -> f64 {
+        (f64::from(self.numerator) / f64::from(self.denominator.get())).min(1.0)
+    }
+}
+
+impl From<Percent> for Share {
+    fn from(percent: Percent) -> Self {
+        Self { numerator: percent.millionths, denominator: Self::MILLION }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", f64::from(self.numerator) * 100.0 / f64::from(self.denominator.get()))
+    }
+}
+
 /// A share of the requests: N in a million, Envoy's reading of a percentage with decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent {
@@ -50,8 +163,6 @@ pub struct PercentError {
 }
 
 impl Percent {
-    /// D: what a [`Percent`] is a share of.
-    pub const DENOMINATOR: u64 = 1_000_000;
     /// Every request.
     pub const ALL: Self = Self { millionths: 1_000_000 };
 
@@ -77,12 +188,6 @@ impl Percent {
     #[must_use]
     pub const fn millionths(self) -> u32 {
         self.millionths
-    }
-
-    /// Whether it takes the request with this R.
-    #[must_use]
-    pub const fn takes(self, draw: Draw) -> bool {
-        draw.0 % Self::DENOMINATOR < self.millionths as u64
     }
 }
 
@@ -143,11 +248,12 @@ mod tests {
 
     #[test]
     fn a_request_is_taken_when_r_modulo_d_is_below_n() {
-        let one = Percent::new(0.0001).unwrap();
+        let share = |percent| Share::from(Percent::new(percent).unwrap());
+        let one = share(0.0001);
         for (r, taken) in [(0, true), (1, false), (999_999, false), (1_000_000, true), (u64::MAX, false)] {
             assert_eq!(one.takes(Draw::from_value(r)), taken, "{r}");
-            assert!(Percent::ALL.takes(Draw::from_value(r)));
-            assert!(!Percent::new(0.0).unwrap().takes(Draw::from_value(r)));
+            assert!(share(100.0).takes(Draw::from_value(r)) && Share::ALL.takes(Draw::from_value(r)));
+            assert!(!share(0.0).takes(Draw::from_value(r)));
         }
     }
 
@@ -162,7 +268,8 @@ mod tests {
     /// 20,000 draws at p = 0.3 have a standard deviation of 65; 3.29 of them is the 99.9 % interval.
     #[test]
     fn the_share_taken_is_the_share_asked_for_and_shares_nest() {
-        let (low, high) = (Percent::new(10.0).unwrap(), Percent::new(30.0).unwrap());
+        let share = |percent| Share::from(Percent::new(percent).unwrap());
+        let (low, high) = (share(10.0), share(30.0));
         let draws: Vec<_> = (0..20_000).map(|id| Draw::new(42, ExchangeId(id))).collect();
         let taken = draws.iter().filter(|d| high.takes(**d)).count();
         assert!(taken.abs_diff(6_000) <= 214, "{taken}");

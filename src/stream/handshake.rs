@@ -14,7 +14,7 @@ struct Half {
     answered: Option<SeqNumber>,
     /// The number of its SYN.
     syn: Option<SeqNumber>,
-    /// What it acknowledged last.
+    /// What it acknowledged first.
     acked: Option<SeqNumber>,
     /// The number of its FIN.
     fin: Option<SeqNumber>,
@@ -52,7 +52,7 @@ impl Handshake {
         }
         half.seen = true;
         if flags.contains(Flags::ACK) {
-            half.acked = Some(segment.ack);
+            half.acked.get_or_insert(segment.ack);
         }
         if flags.contains(Flags::SYN) {
             half.syn = Some(segment.seq);

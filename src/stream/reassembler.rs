@@ -116,8 +116,8 @@ const fn after(seq: SeqNumber, n: u64) -> SeqNumber {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// The capture came into the middle, and nothing was seen of this direction yet, except perhaps
-    /// what the other side acknowledged.
-    Unanchored { acked: Option<SeqNumber> },
+    /// what the other side acknowledged, first and last.
+    Unanchored { acked: Option<(SeqNumber, SeqNumber)> },
     /// The capture came into the middle, and earlier segments may yet turn up.
     Settling,
     /// The place in the stream is known.
@@ -184,9 +184,9 @@ impl Reassembler {
     }
 
     /// A direction that the capture comes into the middle of. `acked`: what the other side was seen to
-    /// acknowledge.
+    /// acknowledge first.
     pub(super) fn from_middle(acked: Option<SeqNumber>) -> Self {
-        Self::new(Phase::Unanchored { acked }, SeqNumber::default(), false)
+        Self::new(Phase::Unanchored { acked: acked.map(|first| (first, first)) }, SeqNumber::default(), false)
     }
 
     /// Whether the end was handed on.
@@ -204,7 +204,7 @@ impl Reassembler {
     pub(super) fn could_start_at(&self, first: SeqNumber) -> bool {
         match self.phase {
             Phase::Unanchored { acked } => {
-                acked.is_none_or(|acked| ahead(acked, first).is_some_and(|n| n <= WINDOW))
+                acked.is_none_or(|(acked, _)| ahead(acked, first).is_some_and(|n| n <= WINDOW))
             }
             Phase::Settling => {
                 let offset = self.next.saturating_add_signed(i64::from(first.distance_from(self.next_seq)));
@@ -220,8 +220,8 @@ impl Reassembler {
         let moved = i64::from(first.distance_from(self.next_seq));
         if let Phase::Unanchored { acked } = self.phase {
             *self = Self::from_start(first);
-            if let Some(acked) = acked {
-                self.acknowledge(acked);
+            if let Some((_, latest)) = acked {
+                self.acknowledge(latest);
             }
         } else {
             self.next = self.next.saturating_add_signed(moved);
@@ -248,7 +248,11 @@ impl Reassembler {
     /// How far it was handed on, for [`Other::told`].
     #[inline]
     pub(super) fn told(&self) -> Option<SeqNumber> {
-        matches!(self.phase, Phase::Running | Phase::Ended(_)).then_some(self.next_seq)
+        match self.phase {
+            Phase::Unanchored { acked } => acked.map(|(first, _)| first),
+            Phase::Settling => None,
+            Phase::Running | Phase::Ended(_) => Some(self.next_seq),
+        }
     }
 
     /// How far the other direction may rely on this one, for [`Other::cleared`].
@@ -311,20 +315,16 @@ impl Reassembler {
     }
 
     /// Finds the place in the stream by its first segment.
-    fn anchor(&mut self, segment: &Arrival<'_>, acked: Option<SeqNumber>) {
-        match acked {
-            // What lies between is in flight: late, or lost.
-            Some(acked) if ahead(segment.seq, acked).is_some_and(|n| n <= WINDOW) => {
-                self.next_seq = acked;
-                self.phase = Phase::Running;
+    fn anchor(&mut self, segment: &Arrival<'_>, acked: Option<(SeqNumber, SeqNumber)>) {
+        (self.next_seq, self.phase) = match acked {
+            // What was sent since then is in flight: late, or lost.
+            Some((first, _)) if ahead(segment.seq, first).is_some_and(|n| n <= WINDOW) => {
+                (first, Phase::Running)
             }
-            _ => {
-                self.next_seq = segment.seq;
-                self.phase = Phase::Settling;
-                if let Some(acked) = acked {
-                    self.acknowledge(acked);
-                }
-            }
+            _ => (segment.seq, Phase::Settling),
+        };
+        if let Some((_, latest)) = acked {
+            self.acknowledge(latest);
         }
     }
 

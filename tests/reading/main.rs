@@ -75,7 +75,12 @@ fn assert_exact_or_marked(packets: &[Captured], written: &[Vec<Written>]) -> Res
         let written = written_of(&exchange, written)?;
         prop_assert!(seen.insert((exchange.connection, &written.target)), "twice: {}", written.target);
         if !is_marked(&exchange) {
-            assert_exact(&exchange, written)?;
+            let exact = assert_exact(&exchange, written);
+            exact.map_err(|why| {
+                let answer = exchange.response.as_ref().map(|response| response.head.raw());
+                let packets = network::drawn(packets, exchange.connection.client.port());
+                TestCaseError::fail(format!("{why}, read as {answer:?}\n{packets}"))
+            })?;
         }
     }
     Ok(())
@@ -100,13 +105,13 @@ fn is_exact<H>(message: &Message<H>, raw: &[u8], written: &traffic::Text) -> boo
 fn assert_exact(read: &Exchange, written: &Written) -> Result<(), TestCaseError> {
     let (id, target) = (read.connection, &written.target);
     prop_assert!(
-        is_exact(&read.request, &read.request.head.raw, &written.request),
+        is_exact(&read.request, read.request.head.raw(), &written.request),
         "request {target} of {id}"
     );
     let Some(response) = &read.response else {
         return Err(TestCaseError::fail(format!("no answer to {target} of {id}")));
     };
-    prop_assert!(is_exact(response, &response.head.raw, &written.response), "answer to {target} of {id}");
+    prop_assert!(is_exact(response, response.head.raw(), &written.response), "answer to {target} of {id}");
     prop_assert_eq!(&read.interim, &written.interim);
     Ok(())
 }

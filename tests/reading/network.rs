@@ -231,3 +231,28 @@ fn frame(segment: &Segment, connection: &Connection, port: u16) -> (Vec<u8>, boo
     builder.write(&mut bytes, &segment.bytes).unwrap();
     (bytes, syn)
 }
+
+/// The packets of a client's port as text, one to a line: who sends, the positions of its first byte and of what it
+/// acknowledges from the first SYN on, and the first of its bytes.
+pub(crate) fn drawn(packets: &[Captured], port: u16) -> String {
+    let mut first = std::collections::HashMap::new();
+    let lines = packets.iter().filter_map(|packet| {
+        let sliced = etherparse::SlicedPacket::from_ethernet(&packet.bytes).unwrap();
+        let Some(etherparse::TransportSlice::Tcp(tcp)) = sliced.transport else { return None };
+        let (from, to) = (tcp.source_port(), tcp.destination_port());
+        if from.max(to) != port {
+            return None;
+        }
+        let place = |(from, to), number: u32, first: &mut std::collections::HashMap<_, u32>| {
+            number.wrapping_sub(*first.entry((from, to)).or_insert(number)).wrapping_sub(1).cast_signed()
+        };
+        let at = place((from, to), tcp.sequence_number(), &mut first);
+        let acked = if tcp.ack() { place((to, from), tcp.acknowledgment_number(), &mut first) } else { 0 };
+        let arrow = if to == 80 { '>' } else { '<' };
+        let flags = [(tcp.syn(), " SYN"), (tcp.fin(), " FIN")].map(|(set, name)| if set { name } else { "" });
+        let bytes = tcp.payload();
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(24)]).escape_debug().to_string();
+        Some(format!("{arrow} {at}+{} ack {acked}{} {text}", bytes.len(), flags.concat()))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

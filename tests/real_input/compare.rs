@@ -41,6 +41,7 @@ fn all_that_envoy_mirrored_is_paired_and_differs_only_in_what_is_random_or_made_
     for more in [
         &[][..],
         &["--host-suffix", "none"],
+        &["--istio", "1.28"],
         &["--host-suffix", "none", "--shadow-server", ":8002"],
         &["--shadow-server", "127.0.0.1:8002", "--window", "50ms"],
     ] {
@@ -78,7 +79,7 @@ fn the_two_sides_of_the_pairs_are_what_the_two_access_logs_say() {
     for row in run.recording().iter().filter(|line| line["type"] == "row") {
         v1.push(line(&head(&row["request"]), &head(&row["response"])));
         v2.push(line(row["sent_head"]["text"].as_str().unwrap(), &head(&row["outcome"]["response"])));
-        assert_eq!(row["route"], "same x-request-id");
+        assert_eq!(row["reason"], "same x-request-id");
         assert_eq!(row["destination"], "127.0.0.1:8002");
     }
     v1.sort();
@@ -271,6 +272,7 @@ fn what_cannot_be_meant_is_refused() {
     let capture = capture.to_str().unwrap();
     for (arguments, said) in [
         (["--shadow-server", "v2"], "`v2` is not a server of a capture"),
+        (["--istio", "new"], "write a version of Istio"),
         (["--host-suffix", "a b"], "a host has no ' ' in it"),
         (["--window", "0s"], "a duration is more than zero"),
     ] {

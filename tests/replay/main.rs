@@ -14,5 +14,7 @@ mod bytes;
 mod failures;
 mod lanes;
 mod never_twice;
+mod real_servers;
+mod second_client;
 mod support;
 mod tls;

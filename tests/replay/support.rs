@@ -14,7 +14,7 @@ use shadowcap::replay::clock::Clock;
 use shadowcap::replay::endpoint::Endpoint;
 use shadowcap::replay::stop::stop_channel;
 use shadowcap::replay::{Failure, HeadEdits, Outcome, Plan, Planner, ShadowRequest};
-use shadowcap::route::{Draw, Mirror, Percent};
+use shadowcap::route::{Draws, Percent, RouteTable, Sampling};
 use shadowcap::stream::ConnectionId;
 use shadowcap::time::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -60,9 +60,11 @@ pub(crate) fn exchange(bytes: &[u8], port: u16, at: Timestamp) -> Exchange {
 /// What is sent for these bytes by default.
 pub(crate) fn shadow(bytes: &[u8]) -> ShadowRequest {
     let planner = Planner::new(HeadEdits::default(), Vec::new());
-    let decision = Mirror::to_v2(Percent::ALL).decide(Draw::from_value(0));
-    match planner.plan(&exchange(bytes, 1, Timestamp::default()), &decision) {
-        Plan::Send(mut requests) => requests.remove(0).1,
+    let exchange = exchange(bytes, 1, Timestamp::default());
+    let draws = Draws::from_value(0, Sampling::Envoy);
+    let decision = RouteTable::to_v2(Percent::ALL).decide(&exchange.request.head, &draws);
+    match planner.plan(&exchange, &decision) {
+        Plan::Send(mut requests) => requests.remove(0).1.unwrap(),
         Plan::Skip(reason) => panic!("skipped as {reason}: {}", bytes.escape_ascii()),
     }
 }

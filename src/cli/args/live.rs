@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
-use super::{Edits, Output, Target, TargetArgs, parse_duration, parse_size};
+use super::{Edits, Output, RouteArgs, Target, TargetArgs, parse_duration, parse_size};
 
 #[derive(Debug, Args)]
 #[command(after_help = CAPTURE_EXAMPLES)]
@@ -98,6 +98,8 @@ pub(crate) struct Live {
     #[command(flatten)]
     pub(crate) target: Target,
     #[command(flatten)]
+    pub(crate) routes: RouteArgs,
+    #[command(flatten)]
     pub(crate) edits: Edits,
     #[command(flatten)]
     pub(crate) sending: Sending,
@@ -125,7 +127,7 @@ pub(crate) struct Sending {
     /// How many requests may wait for v2, those on their way included; what comes beyond is shed, and counted.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) queue: u32,
-    /// How long v2 may take for a whole answer, and to accept a connection, such as 500ms or 30s.
+    /// How long v2 may take for a whole answer, such as 500ms or 30s.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
 }

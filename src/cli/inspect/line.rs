@@ -1,13 +1,13 @@
 //! One exchange as `inspect` prints it.
 //!
 //! Millions of lines are printed, so the JSON is put together here rather than by serde: with the member
-//! names ready made, and without a `String` for each value, a line costs a fifth.
+//! names ready made, with what lines have in common kept from one to the next, and without a `String` for
+//! any value.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
-
-use serde::Serialize;
+use std::time::Duration;
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::exchange::{Exchange, ExchangeId};
@@ -15,28 +15,50 @@ use crate::http::{Body, Version};
 use crate::stream::ConnectionId;
 use crate::time::Timestamp;
 
-/// The text of a connection and of its ends, kept from one line to the next.
+/// What a line often has in common with the one before it: the connection, and the second.
 #[derive(Debug, Default)]
-pub(super) struct ConnectionText {
-    of: Option<ConnectionId>,
-    text: String,
+pub(super) struct Repeated {
+    connection: Option<ConnectionId>,
+    /// `client>server`, with `#n` from the second instance on, as [`ConnectionId`] is displayed.
+    text: Vec<u8>,
     client: Range<usize>,
     server: Range<usize>,
+    second: Option<i64>,
+    /// The time in RFC 3339 up to the point before the fraction.
+    time: [u8; SECOND],
 }
 
-impl ConnectionText {
-    /// Makes it the text of `connection`.
-    pub(super) fn turn_to(&mut self, connection: ConnectionId) {
-        if self.of == Some(connection) {
-            return;
+/// The length of `2019-02-15T05:47:50.`.
+const SECOND: usize = 20;
+
+impl Repeated {
+    /// Makes it what a line about `exchange` needs.
+    pub(super) fn turn_to(&mut self, exchange: &Exchange) {
+        if self.connection != Some(exchange.connection) {
+            self.turn_to_connection(exchange.connection);
         }
-        self.of = Some(connection);
+        let time = exchange.request.first_byte;
+        let second = time.as_nanos().div_euclid(1_000_000_000);
+        if self.second != Some(second) {
+            self.second = Some(second);
+            self.time = time.text().as_str().as_bytes().first_chunk().copied().unwrap_or_default();
+        }
+    }
+
+    fn turn_to_connection(&mut self, connection: ConnectionId) {
+        let ConnectionId { client, server, instance } = connection;
+        self.connection = Some(connection);
         self.text.clear();
-        // Writing to a string does not fail.
-        let _ = write!(self.text, "{connection}");
-        let client = self.text.find('>').unwrap_or_default();
-        let server = self.text.find('#').unwrap_or(self.text.len());
-        (self.client, self.server) = (0..client, client + 1..server);
+        address(&mut self.text, client);
+        self.client = 0..self.text.len();
+        self.text.push(b'>');
+        let start = self.text.len();
+        address(&mut self.text, server);
+        self.server = start..self.text.len();
+        if instance > 1 {
+            self.text.push(b'#');
+            number(&mut self.text, instance.into());
+        }
     }
 }
 
@@ -44,17 +66,15 @@ impl ConnectionText {
 #[derive(Debug)]
 pub(super) struct Line<'e> {
     id: ExchangeId,
-    connection: &'e str,
+    repeated: &'e Repeated,
     ordinal: u32,
     /// The capture time of the request's first byte.
     pub(super) time: Timestamp,
-    pub(super) client: &'e str,
-    server: &'e str,
-    version: Cow<'static, str>,
-    pub(super) method: Cow<'e, str>,
-    /// As on the wire, lossy where that is not UTF-8.
-    pub(super) target: Cow<'e, str>,
-    pub(super) host: Option<Cow<'e, str>>,
+    version: Version,
+    pub(super) method: &'e [u8],
+    /// As on the wire.
+    pub(super) target: &'e [u8],
+    pub(super) host: Option<&'e [u8]>,
     pub(super) status: Option<u16>,
     /// Bytes of the entity, after de-chunking and before content-decoding.
     pub(super) request_body_bytes: u64,
@@ -62,75 +82,81 @@ pub(super) struct Line<'e> {
     pub(super) request_complete: bool,
     pub(super) response_complete: bool,
     /// From the request's first byte to the response's last.
-    pub(super) duration_ms: Option<f64>,
+    pub(super) duration: Option<Duration>,
     pub(super) anomalies: AnomalySet,
-    request_body_sha256: Option<String>,
-    response_body_sha256: Option<String>,
+    request: &'e Body,
+    response: Option<&'e Body>,
 }
 
 impl<'e> Line<'e> {
-    /// The line of an exchange; `text` is that of its connection.
-    pub(super) fn new(exchange: &'e Exchange, text: &'e ConnectionText) -> Self {
+    /// The line of the exchange that `repeated` has turned to.
+    pub(super) fn new(exchange: &'e Exchange, repeated: &'e Repeated) -> Self {
         let (request, response) = (&exchange.request, exchange.response.as_ref());
         let mut anomalies = exchange.anomalies;
         anomalies.extend(request.anomalies);
         anomalies.extend(response.map_or(AnomalySet::EMPTY, |r| r.anomalies));
-        let duration = response.map(|r| r.last_byte.since(request.first_byte));
         Self {
             id: exchange.id,
-            connection: &text.text,
+            repeated,
             ordinal: exchange.ordinal,
             time: request.first_byte,
-            client: &text.text[text.client.clone()],
-            server: &text.text[text.server.clone()],
-            version: version(request.head.version),
-            method: lossy(request.head.method()),
-            target: lossy(request.head.target()),
-            host: request.head.host().map(lossy),
+            version: request.head.version,
+            method: request.head.method(),
+            target: request.head.target(),
+            host: request.head.host(),
             status: response.map(|r| r.head.status),
             request_body_bytes: request.body.len,
             response_body_bytes: response.map(|r| r.body.len),
             request_complete: request.completeness.is_complete(),
             response_complete: response.is_some_and(|r| r.completeness.is_complete()),
-            duration_ms: duration.map(|d| d.as_secs_f64() * 1e3),
+            duration: response.map(|r| r.last_byte.since(request.first_byte)),
             anomalies,
-            request_body_sha256: hex(&request.body),
-            response_body_sha256: response.and_then(|r| hex(&r.body)),
+            request: &request.body,
+            response: response.map(|r| &r.body),
         }
+    }
+
+    /// The client's address.
+    pub(super) fn client(&self) -> &'e [u8] {
+        self.repeated.text.get(self.repeated.client.clone()).unwrap_or_default()
+    }
+
+    fn server(&self) -> &'e [u8] {
+        self.repeated.text.get(self.repeated.server.clone()).unwrap_or_default()
     }
 
     /// Appends it as a JSON object on one line, without the line's end.
     pub(super) fn write_json(&self, out: &mut Vec<u8>) {
         macro_rules! member {
-            ($name:literal, $value:expr) => {
+            ($name:literal, $write:expr, $value:expr) => {
                 out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
-                $value;
+                $write(out, $value);
             };
         }
         out.extend_from_slice(b"{\"id\":\"");
         out.extend_from_slice(&hexadecimal(self.id));
         out.push(b'"');
-        member!("connection", plain(out, self.connection));
-        member!("ordinal", number(out, &self.ordinal));
-        member!("time", plain(out, self.time.text().as_str()));
-        member!("client", plain(out, self.client));
-        member!("server", plain(out, self.server));
-        member!("version", plain(out, &self.version));
-        member!("method", string(out, &self.method));
-        member!("target", string(out, &self.target));
-        member!("host", optional(out, self.host.as_deref(), string));
-        member!("status", number(out, &self.status));
-        member!("request_body_bytes", number(out, &self.request_body_bytes));
-        member!("response_body_bytes", number(out, &self.response_body_bytes));
-        member!("request_complete", number(out, &self.request_complete));
-        member!("response_complete", number(out, &self.response_complete));
-        member!("duration_ms", number(out, &self.duration_ms));
-        member!("anomalies", names(out, self.anomalies));
-        if let Some(digest) = &self.request_body_sha256 {
-            member!("request_body_sha256", plain(out, digest));
+        member!("connection", plain, &self.repeated.text);
+        member!("ordinal", number, self.ordinal.into());
+        member!("time", time, (self.repeated, self.time));
+        member!("client", plain, self.client());
+        member!("server", plain, self.server());
+        member!("version", version, self.version);
+        member!("method", text, self.method);
+        member!("target", text, self.target);
+        member!("host", optional(text), self.host);
+        member!("status", optional(number), self.status.map(u64::from));
+        member!("request_body_bytes", number, self.request_body_bytes);
+        member!("response_body_bytes", optional(number), self.response_body_bytes);
+        member!("request_complete", boolean, self.request_complete);
+        member!("response_complete", boolean, self.response_complete);
+        member!("duration_ms", optional(milliseconds), self.duration);
+        member!("anomalies", names, self.anomalies);
+        if let Some(digest) = &self.request.sha256 {
+            member!("request_body_sha256", hex, digest);
         }
-        if let Some(digest) = &self.response_body_sha256 {
-            member!("response_body_sha256", plain(out, digest));
+        if let Some(digest) = self.response.and_then(|body| body.sha256.as_ref()) {
+            member!("response_body_sha256", hex, digest);
         }
         out.push(b'}');
     }
@@ -140,38 +166,116 @@ impl<'e> Line<'e> {
 fn hexadecimal(id: ExchangeId) -> [u8; 16] {
     let mut digits = [0; 16];
     for (digit, byte) in digits.chunks_exact_mut(2).zip(id.0.to_be_bytes()) {
-        digit.copy_from_slice(&[byte >> 4, byte & 15].map(|nibble| b"0123456789abcdef"[usize::from(nibble)]));
+        digit.copy_from_slice(&pair(byte));
     }
     digits
 }
 
-/// A value that is no text from the wire.
-fn number(out: &mut Vec<u8>, value: &impl Serialize) {
-    // Writing to memory does not fail, nor does any of these values.
-    let _ = serde_json::to_writer(out, value);
+/// A byte in hexadecimal digits.
+fn pair(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|nibble| b"0123456789abcdef"[usize::from(nibble)])
+}
+
+fn hex(out: &mut Vec<u8>, digest: &[u8; 32]) {
+    out.push(b'"');
+    digest.iter().for_each(|byte| out.extend_from_slice(&pair(*byte)));
+    out.push(b'"');
+}
+
+/// A decimal number.
+fn number(out: &mut Vec<u8>, mut value: u64) {
+    // 2^64 has twenty digits.
+    let mut digits = [b'0'; 20];
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit += (value % 10).to_le_bytes()[0];
+        value /= 10;
+        used += 1;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}
+
+/// The last three digits of a number.
+fn three(value: u32) -> [u8; 3] {
+    [value / 100 % 10, value / 10 % 10, value % 10].map(|digit| b'0' + digit.to_le_bytes()[0])
+}
+
+/// Milliseconds, exact, with as many fractional digits as it takes and at least one.
+fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
+    number(out, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    let nanos = duration.subsec_nanos();
+    let [a, b, c] = three(nanos / 1000);
+    let [d, e, f] = three(nanos);
+    let digits = [a, b, c, d, e, f];
+    let used = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0) + 1;
+    out.push(b'.');
+    out.extend_from_slice(digits.get(..used).unwrap_or_default());
+}
+
+/// A time in the second that `repeated` has turned to.
+fn time(out: &mut Vec<u8>, (repeated, time): (&Repeated, Timestamp)) {
+    // Below 10^9.
+    let nanos = u32::try_from(time.as_nanos().rem_euclid(1_000_000_000)).unwrap_or(0);
+    out.push(b'"');
+    out.extend_from_slice(&repeated.time);
+    for digits in [nanos / 1_000_000, nanos / 1000, nanos].map(three) {
+        out.extend_from_slice(&digits);
+    }
+    out.extend_from_slice(b"Z\"");
+}
+
+/// As [`SocketAddr`] is displayed.
+fn address(out: &mut Vec<u8>, address: SocketAddr) {
+    match address {
+        SocketAddr::V4(v4) => {
+            ipv4(out, *v4.ip());
+            out.push(b':');
+            number(out, v4.port().into());
+        }
+        // Writing to memory does not fail.
+        SocketAddr::V6(v6) => _ = write!(out, "{v6}"),
+    }
+}
+
+fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
+    let [a, b, c, d] = address.octets();
+    number(out, a.into());
+    for octet in [b, c, d] {
+        out.push(b'.');
+        number(out, octet.into());
+    }
+}
+
+fn boolean(out: &mut Vec<u8>, value: bool) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
 /// Text of ours, which holds nothing to escape.
-fn plain(out: &mut Vec<u8>, text: &str) {
+fn plain(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(text);
     out.push(b'"');
 }
 
-/// Text from the wire, most of which holds nothing to escape (RFC 8259, section 7).
-fn string(out: &mut Vec<u8>, text: &str) {
-    #[expect(
-        clippy::needless_bitwise_bool,
-        reason = "without branches the compiler looks at many bytes at once"
-    )]
-    let escapes =
-        text.bytes().fold(false, |any, byte| any | (byte < b' ') | (byte == b'"') | (byte == b'\\'));
-    if escapes { number(out, &text) } else { plain(out, text) }
+/// Text from the wire, lossy where that is not UTF-8. Most of it is ASCII that holds nothing to escape
+/// (RFC 8259, section 7).
+fn text(out: &mut Vec<u8>, bytes: &[u8]) {
+    // Without branches the compiler looks at many bytes at once.
+    let is_plain = |byte: u8| (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\');
+    if bytes.iter().fold(true, |all, &byte| all & is_plain(byte)) {
+        plain(out, bytes);
+    } else {
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(out, &String::from_utf8_lossy(bytes));
+    }
 }
 
-fn optional(out: &mut Vec<u8>, text: Option<&str>, write: fn(&mut Vec<u8>, &str)) {
-    match text {
-        Some(text) => write(out, text),
+fn optional<T>(write: impl Fn(&mut Vec<u8>, T)) -> impl Fn(&mut Vec<u8>, Option<T>) {
+    move |out, value| match value {
+        Some(value) => write(out, value),
         None => out.extend_from_slice(b"null"),
     }
 }
@@ -181,29 +285,16 @@ fn names(out: &mut Vec<u8>, anomalies: AnomalySet) {
         return out.extend_from_slice(b"[]");
     }
     let names: Vec<_> = anomalies.iter().map(Anomaly::name).collect();
-    number(out, &names);
+    // Writing to memory does not fail.
+    let _ = serde_json::to_writer(out, &names);
 }
 
-fn version(version: Version) -> Cow<'static, str> {
+fn version(out: &mut Vec<u8>, version: Version) {
     match version {
-        Version::Http11 => Cow::Borrowed("HTTP/1.1"),
-        other => Cow::Owned(other.to_string()),
+        Version::Http11 => out.extend_from_slice(b"\"HTTP/1.1\""),
+        // Writing to memory does not fail.
+        other => _ = write!(out, "\"{other}\""),
     }
-}
-
-fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    // Checking what is right already is many times faster than looking for what is to be replaced.
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
-}
-
-fn hex(body: &Body) -> Option<String> {
-    body.sha256.map(|digest| {
-        digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    })
 }
 
 #[cfg(test)]
@@ -226,8 +317,24 @@ mod tests {
         }
     }
 
+    fn exchange() -> Exchange {
+        let dialogue: [(&[u8], &[u8]); 1] = [(b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 204 No\r\n\r\n")];
+        exchanges("192.0.2.1:40000", "192.0.2.2:80", &dialogue, false).remove(0)
+    }
+
     /// The lines of a conversation, as text.
     fn lines(client: &str, server: &str, dialogue: &[(&[u8], &[u8])], hash: bool) -> Vec<String> {
+        let mut repeated = Repeated::default();
+        let line = |exchange: &Exchange| {
+            repeated.turn_to(exchange);
+            let mut out = Vec::new();
+            Line::new(exchange, &repeated).write_json(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        exchanges(client, server, dialogue, hash).iter().map(line).collect()
+    }
+
+    fn exchanges(client: &str, server: &str, dialogue: &[(&[u8], &[u8])], hash: bool) -> Vec<Exchange> {
         let start = Timestamp::from_parts(1_550_209_670, 159_513_000);
         let mut talk = Conversation::new(client.parse().unwrap(), server.parse().unwrap(), start);
         talk.open();
@@ -236,19 +343,14 @@ mod tests {
             talk.server_sends(response);
         }
         talk.close();
-        let mut lines = Vec::new();
+        let mut exchanges = Vec::new();
         let options = ReadingOptions { bodies: Options { hash, ..Options::default() }, ..Default::default() };
-        let mut text = ConnectionText::default();
-        let mut reading = Reading::new(Frames(talk.take_frames(), 0), options, |exchange: Exchange| {
-            text.turn_to(exchange.connection);
-            let mut out = Vec::new();
-            Line::new(&exchange, &text).write_json(&mut out);
-            lines.push(String::from_utf8(out).unwrap());
-        });
+        let frames = Frames(talk.take_frames(), 0);
+        let mut reading = Reading::new(frames, options, |exchange: Exchange| exchanges.push(exchange));
         while reading.step().unwrap() {}
         reading.finish();
         drop(reading);
-        lines
+        exchanges
     }
 
     #[test]
@@ -300,6 +402,46 @@ mod tests {
                 assert_eq!(value["client"], "[2001:db8::1]:4000");
                 assert!(!line.contains('\n'), "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn numbers_times_and_addresses_are_those_of_the_standard_library() {
+        let written = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = Vec::new();
+            write(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        for n in [0, 7, 10, 99, 65_535, 1_000_000, u64::MAX] {
+            assert_eq!(written(&|out| number(out, n)), n.to_string());
+        }
+        for text in ["0.0.0.0:0", "203.0.113.255:65535", "[::1]:80", "[2001:db8::a]:443"] {
+            assert_eq!(written(&|out| address(out, text.parse().unwrap())), text);
+        }
+        for (nanos, ms) in [
+            (0, "0.0"),
+            (1, "0.000001"),
+            (20_000, "0.02"),
+            (999_999, "0.999999"),
+            (1_500_000, "1.5"),
+            (61_000_000_000, "61000.0"),
+            (u64::MAX, "18446744073709.551615"),
+        ] {
+            assert_eq!(written(&|out| milliseconds(out, Duration::from_nanos(nanos))), ms);
+        }
+    }
+
+    #[test]
+    fn the_time_is_right_on_either_side_of_a_second() {
+        let (mut repeated, exchange) = (Repeated::default(), exchange());
+        for nanos in [999_999_999, 1_000_000_000, 999_999_999, 0, -1, i64::MIN, i64::MAX] {
+            let mut exchange = exchange.clone();
+            exchange.request.first_byte = Timestamp::from_nanos(nanos);
+            repeated.turn_to(&exchange);
+            let mut out = Vec::new();
+            Line::new(&exchange, &repeated).write_json(&mut out);
+            let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(line["time"], exchange.request.first_byte.to_string());
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The columns are of fixed width, so that a capture of any size is printed while it is read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -29,12 +30,12 @@ pub(super) fn row(out: &mut dyn Write, line: &Line<'_>) -> io::Result<()> {
     let style = status_style(line.status);
     let status = line.status.map_or_else(|| "-".to_owned(), |status| format!("{status:03}"));
     let length = line.response_body_bytes.map_or_else(|| "-".to_owned(), |n| n.to_string());
-    let duration = line.duration_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.3}"));
+    let duration = line.duration.map_or_else(|| "-".to_owned(), |d| format!("{:.3}", d.as_secs_f64() * 1e3));
     write!(
         out,
         "{clock:<15} {:<21} {:<7} {style}{status:>3}{style:#} {:>9} {length:>9} {duration:>9}  {}",
-        line.client,
-        visible(&line.method),
+        lossy(line.client()),
+        visible(&lossy(line.method)),
         line.request_body_bytes,
         visible(&url(line)),
     )?;
@@ -53,10 +54,15 @@ fn status_style(status: Option<u16>) -> Style {
 }
 
 fn url(line: &Line<'_>) -> String {
-    match &line.host {
-        Some(host) if line.target.starts_with('/') => format!("{host}{}", line.target),
-        _ => line.target.to_string(),
+    let target = lossy(line.target);
+    match line.host {
+        Some(host) if target.starts_with('/') => format!("{}{target}", lossy(host)),
+        _ => target.into_owned(),
     }
+}
+
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
 fn notes(line: &Line<'_>) -> Vec<&'static str> {

@@ -44,7 +44,12 @@ impl Seen<'_> {
         for (direction, bytes) in
             [(Direction::ToServer, self.request.as_str()), (Direction::ToClient, self.answer)]
         {
-            reader.chunk(&info, &mut state, direction, Chunk::Data { at: begin, bytes: bytes.as_bytes() });
+            reader.chunk(
+                &info,
+                &mut state,
+                direction,
+                Chunk::Data { at: begin, bytes: bytes.as_bytes(), acked: Some(0) },
+            );
         }
         for direction in [Direction::ToServer, Direction::ToClient] {
             reader.chunk(&info, &mut state, direction, Chunk::End(End::Fin));
@@ -359,7 +364,7 @@ proptest! {
         let mut tell = |told| match told {
             Mirrored::Alone(..) => alone += 1,
             Mirrored::Pair { primary, .. } => {
-                primaries.insert((primary.request.first_byte, primary.request.head.raw));
+                primaries.insert((primary.request.first_byte, primary.request.head.raw().clone()));
                 shadows += 1;
             }
         };

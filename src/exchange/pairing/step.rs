@@ -63,6 +63,19 @@ struct Latest {
     holed: bool,
 }
 
+impl Latest {
+    fn new(acked: Option<u64>) -> Self {
+        Self { acked, answered: None, exact: false, whole: true, holed: false }
+    }
+}
+
+impl Default for Latest {
+    /// Before the first request everything is answered.
+    fn default() -> Self {
+        Self { answered: Some(0), ..Self::new(Some(0)) }
+    }
+}
+
 /// How sure the pairing of one connection stands.
 #[derive(Debug, Default)]
 pub(super) struct Step {
@@ -70,7 +83,7 @@ pub(super) struct Step {
     requests_lost: bool,
     /// Responses may be missing behind this place.
     responses_lost: Option<u64>,
-    latest: Option<Latest>,
+    latest: Latest,
     turns: u32,
     pipelines: bool,
 }
@@ -96,9 +109,7 @@ impl Step {
     /// Requests may be missing from here on.
     pub(super) fn lose_requests(&mut self) {
         self.requests_lost = true;
-        if let Some(latest) = &mut self.latest {
-            latest.holed = true;
-        }
+        self.latest.holed = true;
     }
 
     /// A response came that no request asked for.
@@ -116,19 +127,34 @@ impl Step {
         self.pipelines = true;
     }
 
-    /// A request begins, which acknowledged so much; the responses are read up to `heard`.
-    pub(super) fn begin(&mut self, acked: Option<u64>, heard: u64) {
-        let fresh = Latest { acked, answered: None, exact: false, whole: true, holed: false };
-        if let (Some(latest), Some(acked)) = (self.latest.replace(fresh), acked) {
-            self.compare(latest, acked, heard);
+    /// A request begins; the responses are read up to `heard`.
+    #[inline]
+    pub(super) fn begin(&mut self, began: Moment, heard: Moment) {
+        let latest = std::mem::replace(&mut self.latest, Latest::new(began.acked));
+        if let Some(acked) = began.acked {
+            self.compare(latest, acked, heard.position);
+            if latest.holed {
+                self.look_into_hole(began.position, acked, heard);
+            }
+        }
+    }
+
+    /// Learns from what came before a request behind a hole: when the server sent the last bytes that the client
+    /// had, it knew of all requests in the hole.
+    fn look_into_hole(&mut self, began: u64, acked: u64, heard: Moment) {
+        match heard.acked {
+            Some(_) if acked < heard.position => self.pipelines = true,
+            Some(knew) if acked == heard.position => self.pipelines |= knew < began,
+            Some(_) | None => self.lose_responses(heard.position),
         }
     }
 
     /// Learns from what the next request acknowledged.
+    #[inline]
     fn compare(&mut self, latest: Latest, acked: u64, heard: u64) {
         // A hole behind a whole request holds another one, which had no answer either.
         let other_between = latest.holed && latest.whole;
-        let silent = latest.acked.is_some_and(|known| acked <= known) && (!latest.holed || latest.whole);
+        let silent = latest.acked.is_some_and(|known| acked <= known);
         let unanswered = !latest.holed && self.is_kept() && acked <= heard;
         match latest.answered {
             Some(end) if acked < end || (acked == end && other_between) => self.pipelines = true,
@@ -146,22 +172,16 @@ impl Step {
 
     /// The latest request was read, all of it or not.
     pub(super) fn note_request(&mut self, whole: bool) {
-        if let Some(latest) = &mut self.latest {
-            latest.whole = whole;
-        }
+        self.latest.whole = whole;
     }
 
     /// The latest request is that of an exact pair.
     pub(super) fn note_exact(&mut self) {
-        if let Some(latest) = &mut self.latest {
-            latest.exact = true;
-        }
+        self.latest.exact = true;
     }
 
     /// The answer to the latest request ended.
     pub(super) fn note_answer(&mut self, end: u64) {
-        if let Some(latest) = &mut self.latest {
-            latest.answered = Some(end);
-        }
+        self.latest.answered = Some(end);
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Collector {
     /// What was kept so far; `None` when nothing is to be kept, or no longer.
     kept: Option<Kept>,
     limit: usize,
-    digest: Option<Sha256>,
+    digest: Option<Box<Sha256>>,
     oversized: bool,
 }
 
@@ -36,7 +36,7 @@ impl Collector {
             BodyKeep::UpTo(limit) => Some(limit),
         };
         let kept = limit.map(|_| Kept::default());
-        let digest = options.hash.then(Sha256::new);
+        let digest = options.hash.then(Box::default);
         Self { framing, len: 0, lost: 0, kept, limit: limit.unwrap_or(0), digest, oversized: false }
     }
 
@@ -98,7 +98,7 @@ impl Collector {
         if let Some(kept) = self.kept.take()
             && self.digest.is_none()
         {
-            self.digest = Some(Sha256::new().chain_update(kept.entity));
+            self.digest = Some(Box::new(Sha256::new().chain_update(kept.entity)));
         }
     }
 

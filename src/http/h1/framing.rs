@@ -45,6 +45,11 @@ enum Announced {
 }
 
 fn announced(headers: &Headers, anomalies: &mut AnomalySet) -> Announced {
+    match headers.only_length().map(|value| value.map(decimal)) {
+        Some(None) => return Announced::Nothing,
+        Some(Some(Some(length))) => return Announced::Length(length),
+        Some(Some(None)) | None => {}
+    }
     let mut length = None;
     let mut coding = None;
     for (name, value) in headers.iter() {
@@ -93,10 +98,13 @@ fn content_length(value: &[u8], before: Option<Option<u64>>, anomalies: &mut Ano
 }
 
 fn decimal(text: &[u8]) -> Option<u64> {
-    if !text.iter().all(u8::is_ascii_digit) {
+    if text.is_empty() {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    text.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,9 @@ mod collect;
 mod framing;
 mod lenient;
 mod partial;
+mod plain;
 mod scan;
+mod sixteen;
 mod start;
 
 use bytes::Bytes;
@@ -141,6 +143,38 @@ struct Reading<H> {
     cut_head: bool,
     /// What asked for it is not known, and no byte of the body was seen.
     perhaps_bodiless: bool,
+}
+
+/// What is known of a message when its head is complete.
+#[derive(Clone, Copy)]
+struct Begun {
+    first_byte: Timestamp,
+    last_byte: Timestamp,
+    /// The length of the head.
+    size: u64,
+    /// Part of the head is missing.
+    cut: bool,
+}
+
+impl<H> Reading<H> {
+    /// Takes what of `bytes`, seen at `at`, belongs to the body; says how many they are.
+    #[inline]
+    fn take(&mut self, at: Timestamp, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty())
+            && !self.decoder.is_done()
+            && !self.decoder.is_broken()
+        {
+            let piece = self.decoder.next(rest);
+            let (Piece::Entity(length) | Piece::Framing(length)) = piece;
+            self.body.take(piece, rest.get(..length).unwrap_or_default(), collect::rest(&self.decoder));
+            used += length;
+        }
+        if used > 0 {
+            self.last_byte = at;
+        }
+        used
+    }
 }
 
 impl<H: Head> Parser<H> {
@@ -271,6 +305,9 @@ impl<H: Head> Parser<H> {
     }
 
     fn read_between<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
+        if let Some(used) = self.read_plain(at, bytes, sink) {
+            return used;
+        }
         // Empty lines ahead of a start line are passed over (RFC 9112, section 2.2).
         let blank = bytes.iter().take_while(|&&b| matches!(b, b'\r' | b'\n')).count();
         if blank > 0 {
@@ -316,6 +353,19 @@ impl<H: Head> Parser<H> {
         }
     }
 
+    /// A message whose head is whole and without oddity, which nearly all are: it is read where it lies, and
+    /// nothing is kept of it but what the message holds.
+    #[inline]
+    fn read_plain<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> Option<usize> {
+        let outline = H::outline(bytes)?;
+        let (raw, rest) = bytes.split_at_checked(outline.end).filter(|(raw, _)| raw.len() <= MAX_HEAD)?;
+        sink.started(at);
+        let head = H::plain(Bytes::copy_from_slice(raw), outline);
+        let begun = Begun { first_byte: at, last_byte: at, size: raw.len() as u64, cut: false };
+        let anomalies = std::mem::take(&mut self.odd);
+        Some(raw.len() + self.read_on(head, begun, anomalies, rest, sink))
+    }
+
     fn complete_head<S: Sink<H>>(&mut self, raw: Bytes, sink: &mut S) {
         let State::Head(partial) = std::mem::replace(&mut self.state, State::Between) else { return };
         let size = raw.len() as u64 + partial.beyond;
@@ -331,8 +381,22 @@ impl<H: Head> Parser<H> {
             self.lose(0, sink);
             return;
         };
-        self.account.head += size;
-        let asked = if head.is_interim() { Asked::Other } else { sink.head(&head, partial.first_byte) };
+        let Partial { first_byte, last_byte, beyond, .. } = *partial;
+        self.read_on(head, Begun { first_byte, last_byte, size, cut: beyond > 0 }, anomalies, &[], sink);
+    }
+
+    /// Goes on behind a head with the bytes that follow it; says how many of them are the message's.
+    #[inline]
+    fn read_on<S: Sink<H>>(
+        &mut self,
+        head: H,
+        begun: Begun,
+        mut anomalies: AnomalySet,
+        rest: &[u8],
+        sink: &mut S,
+    ) -> usize {
+        self.account.head += begun.size;
+        let asked = if head.is_interim() { Asked::Other } else { sink.head(&head, begun.first_byte) };
         let framing = head.framing(asked, &mut anomalies);
         let decoder = match framing {
             Framing::None | Framing::Tunnel => Decoder::Length(0),
@@ -340,25 +404,31 @@ impl<H: Head> Parser<H> {
             Framing::Chunked => Decoder::CHUNKED,
             Framing::UntilClose => Decoder::UntilClose,
         };
-        let done = decoder.is_done();
-        let reading = Reading {
+        let mut reading = Reading {
             head,
             decoder,
             body: Collector::new(framing, self.options),
-            first_byte: partial.first_byte,
-            last_byte: partial.last_byte,
+            first_byte: begun.first_byte,
+            last_byte: begun.last_byte,
             anomalies,
-            cut_head: partial.beyond > 0,
+            cut_head: begun.cut,
             perhaps_bodiless: asked == Asked::Unknown,
         };
+        // Whether there is a body, or how its framing is broken, is found out when it is read by itself.
+        let used = match reading.decoder {
+            Decoder::Length(_) if !reading.perhaps_bodiless => reading.take(begun.last_byte, rest),
+            _ => 0,
+        };
+        self.account.body += used as u64;
         if framing == Framing::Tunnel {
             self.state = State::Tunnel;
         }
-        if done {
+        if reading.decoder.is_done() {
             finish(reading, Completeness::Complete, sink);
         } else {
             self.state = State::Body(Box::new(reading));
         }
+        used
     }
 
     fn read_body<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
@@ -367,20 +437,8 @@ impl<H: Head> Parser<H> {
             self.finish_body(Completeness::Complete, sink);
             return self.read_between(at, bytes, sink);
         }
-        let mut used = 0;
-        while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty())
-            && !reading.decoder.is_done()
-            && !reading.decoder.is_broken()
-        {
-            let piece = reading.decoder.next(rest);
-            let (Piece::Entity(length) | Piece::Framing(length)) = piece;
-            reading.body.take(piece, rest.get(..length).unwrap_or_default(), collect::rest(&reading.decoder));
-            used += length;
-        }
+        let used = reading.take(at, bytes);
         self.account.body += used as u64;
-        if used > 0 {
-            reading.last_byte = at;
-        }
         if reading.decoder.is_done() {
             self.finish_body(Completeness::Complete, sink);
         } else if reading.decoder.is_broken() {

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use httparse::Header;
 
-use super::{Asked, framing, lenient};
+use super::plain::Outline;
+use super::{Asked, framing, lenient, plain};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::http::head::Span;
 use crate::http::{Framing, Headers, RequestHead, ResponseHead, Version};
@@ -48,7 +49,7 @@ pub enum StartLine {
 }
 
 pub(super) mod sealed {
-    use super::{AnomalySet, Asked, Bytes, Framing, Plausible, StartLine};
+    use super::{AnomalySet, Asked, Bytes, Framing, Outline, Plausible, StartLine};
 
     /// What only this module's parser may call.
     pub trait Sealed {
@@ -58,10 +59,26 @@ pub(super) mod sealed {
         fn certain(bytes: &[u8]) -> bool;
         /// What a complete line begins.
         fn start_line(line: &[u8]) -> StartLine;
-        /// Reads a head: `raw` ends with the empty line, save where the head was cut.
-        fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self>
+        /// The parts of a start line without any oddity.
+        type Line;
+        /// The outline of the head with which `bytes` begin, if it is whole and has no oddity.
+        fn outline(bytes: &[u8]) -> Option<Outline<Self::Line>>;
+        /// The head of that outline.
+        fn plain(raw: Bytes, outline: Outline<Self::Line>) -> Self;
+        /// Reads a head, whatever its oddities: `raw` ends with the empty line, save where the head was cut.
+        fn general(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self>
         where
             Self: Sized;
+        /// Reads a head, in whichever way is fastest.
+        fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self>
+        where
+            Self: Sized,
+        {
+            match Self::outline(&raw).filter(|outline| outline.end == raw.len()) {
+                Some(outline) => Some(Self::plain(raw, outline)),
+                None => Self::general(raw, anomalies),
+            }
+        }
         /// Whether another, final message follows for the same request (1xx save 101).
         fn is_interim(&self) -> bool;
         /// How the body's end is found.
@@ -70,6 +87,19 @@ pub(super) mod sealed {
 }
 
 impl sealed::Sealed for RequestHead {
+    type Line = plain::RequestLine;
+
+    #[inline]
+    fn outline(bytes: &[u8]) -> Option<Outline<Self::Line>> {
+        plain::outline(bytes, plain::request_line)
+    }
+
+    #[inline]
+    fn plain(raw: Bytes, outline: Outline<Self::Line>) -> Self {
+        let plain::RequestLine { method, target, version } = outline.line;
+        Self { version, headers: Headers::plain(raw, outline.fields), method, target }
+    }
+
     fn plausible(prefix: &[u8]) -> Plausible {
         plausible_request(prefix)
     }
@@ -89,13 +119,13 @@ impl sealed::Sealed for RequestHead {
         }
     }
 
-    fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self> {
+    fn general(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self> {
         if let Some(head) = strict_request(&raw) {
             return Some(head);
         }
         let lenient::RequestLine { method, target, version } = lenient::request_line(&raw, anomalies)?;
         let fields = lenient::fields(&raw, anomalies);
-        Some(Self { raw: raw.clone(), version, headers: Headers::new(raw, fields), method, target })
+        Some(Self { version, headers: Headers::new(raw, fields), method, target })
     }
 
     fn is_interim(&self) -> bool {
@@ -108,6 +138,19 @@ impl sealed::Sealed for RequestHead {
 }
 
 impl sealed::Sealed for ResponseHead {
+    type Line = plain::StatusLine;
+
+    #[inline]
+    fn outline(bytes: &[u8]) -> Option<Outline<Self::Line>> {
+        plain::outline(bytes, plain::status_line)
+    }
+
+    #[inline]
+    fn plain(raw: Bytes, outline: Outline<Self::Line>) -> Self {
+        let plain::StatusLine { version, status, reason } = outline.line;
+        Self { version, status, headers: Headers::plain(raw, outline.fields), reason }
+    }
+
     fn plausible(prefix: &[u8]) -> Plausible {
         plausible_response(prefix)
     }
@@ -125,13 +168,13 @@ impl sealed::Sealed for ResponseHead {
         }
     }
 
-    fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self> {
+    fn general(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self> {
         if let Some(head) = strict_response(&raw) {
             return Some(head);
         }
         let lenient::StatusLine { version, status, reason } = lenient::status_line(&raw, anomalies)?;
         let fields = lenient::fields(&raw, anomalies);
-        Some(Self { raw: raw.clone(), version, status, headers: Headers::new(raw, fields), reason })
+        Some(Self { version, status, headers: Headers::new(raw, fields), reason })
     }
 
     fn is_interim(&self) -> bool {
@@ -144,7 +187,7 @@ impl sealed::Sealed for ResponseHead {
 }
 
 /// The longest method that is taken for one: the registry's longest has 17 characters.
-const METHOD: usize = 32;
+pub(super) const METHOD: usize = 32;
 
 /// Whether `prefix` can begin a request line: white space, a token, white space, a printable byte.
 pub fn plausible_request(prefix: &[u8]) -> Plausible {
@@ -176,7 +219,6 @@ fn strict_request(raw: &Bytes) -> Option<RequestHead> {
         return None;
     }
     Some(RequestHead {
-        raw: raw.clone(),
         version: version(request.version?),
         method: span(raw, request.method?.as_bytes())?,
         target: span(raw, request.path?.as_bytes())?,
@@ -197,7 +239,6 @@ fn strict_response(raw: &Bytes) -> Option<ResponseHead> {
         return None;
     }
     Some(ResponseHead {
-        raw: raw.clone(),
         version: version(response.version?),
         status: response.code?,
         reason,

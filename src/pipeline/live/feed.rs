@@ -9,25 +9,29 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::watch::Watch;
 use crate::exchange::{Exchange, Told};
 use crate::pipeline::Progress;
-use crate::pipeline::feed::Pending;
+use crate::pipeline::feed::{Pending, pending};
 use crate::record::Row;
 use crate::replay::engine::{Job, Work};
 use crate::replay::{Outcome, Plan, Planner, ShadowRequest, SkipReason};
-use crate::route::{Destination, Draw, Mirror};
+use crate::route::{Draws, Role, RouteTable, Sampling};
 
 /// What a waiting request costs besides its bytes, as the engine counts it.
 const OVERHEAD: usize = 1024;
+
+/// A place among those that wait, and bytes of their memory.
+type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// A row whose outcome is still to come, and its place in the queue.
 pub(super) struct Queued {
     pub(super) pending: Pending,
     /// Given back when the row has been judged.
-    _place: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    _room: Room,
 }
 
 /// Takes exchanges as they complete, from the thread that reads.
 pub(super) struct LiveFeed {
-    pub(super) mirror: Mirror,
+    pub(super) table: RouteTable,
+    pub(super) sampling: Sampling,
     pub(super) seed: u64,
     pub(super) planner: Planner,
     /// Places in the queue.
@@ -42,41 +46,45 @@ pub(super) struct LiveFeed {
 impl LiveFeed {
     pub(super) fn take(&mut self, told: Told) {
         match told {
-            Told::Exchange(exchange) => self.exchange(*exchange),
+            Told::Exchange(exchange) => self.exchange(&exchange),
             // Where there is no room for the news, the engine keeps a connection for longer than it must.
             Told::Closed(connection) => drop(self.work.try_send(Work::ConnectionEnded(connection))),
         }
     }
 
-    fn exchange(&mut self, exchange: Exchange) {
+    fn exchange(&mut self, exchange: &Exchange) {
         Progress::count(&self.watch.progress.requests);
-        let decision = self.mirror.decide(Draw::new(self.seed, exchange.id));
-        let route = decision.rule.to_string();
-        match self.planner.plan(&exchange, &decision) {
+        let draws = Draws::new(self.seed, exchange.id, self.sampling);
+        let decision = self.table.decide(&exchange.request.head, &draws);
+        match self.planner.plan(exchange, &decision) {
             Plan::Skip(reason) => {
-                let to = self.mirror.destination.clone();
-                self.skip(pending(exchange, &to, route), reason);
+                let why = decision.why_nothing.filter(|why| SkipReason::from(*why) == reason);
+                let why = why.map_or_else(|| reason.words().to_owned(), |why| why.to_string());
+                let (role, name) = self.table.meant(&decision).unwrap_or((Role::Shadow, ""));
+                self.skip(pending(exchange, &decision, role, name.to_owned(), why), reason);
             }
             Plan::Send(requests) => {
                 for (to, request) in requests {
-                    self.send(pending(exchange.clone(), &to, route.clone()), request);
+                    let (name, why) = (to.name.to_string(), to.why.to_string());
+                    let pending = pending(exchange, &decision, to.role, name, why);
+                    match (request, to.place) {
+                        (Ok(request), Some(place)) => self.send(pending, place, request),
+                        (Err(reason), _) => self.skip(pending, reason),
+                        (Ok(_), None) => self.skip(pending, SkipReason::NoEndpoint),
+                    }
                 }
             }
         }
     }
 
-    fn send(&mut self, pending: Pending, request: ShadowRequest) {
-        let place = match self.place(&pending, &request) {
-            Ok(place) => place,
+    fn send(&mut self, pending: Pending, destination: usize, request: ShadowRequest) {
+        let room = match self.room_for(&pending, &request) {
+            Ok(room) => room,
             Err(reason) => return self.watch.count_without_row(reason),
         };
-        let job = Job {
-            connection: pending.exchange.connection,
-            destination: 0,
-            request,
-            weight: pending.weight(),
-            payload: Queued { pending, _place: place },
-        };
+        let (connection, weight) = (pending.exchange.connection, pending.weight());
+        let payload = Queued { pending, _room: room };
+        let job = Job { connection, destination, request, weight, payload };
         match self.work.try_send(Work::Send(Box::new(job))) {
             Ok(()) => self.watch.count_sent(),
             Err(TrySendError::Full(_)) => self.watch.count_without_row(SkipReason::QueueFull),
@@ -86,11 +94,7 @@ impl LiveFeed {
     }
 
     /// Room in the queue for a request, or why there is none.
-    fn place(
-        &self,
-        pending: &Pending,
-        request: &ShadowRequest,
-    ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), SkipReason> {
+    fn room_for(&self, pending: &Pending, request: &ShadowRequest) -> Result<Room, SkipReason> {
         let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| SkipReason::QueueFull)?;
         let bytes = request.head.len() + request.body.len() + pending.weight() + OVERHEAD;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -101,13 +105,9 @@ impl LiveFeed {
     /// A row of a request that is not sent; where judging cannot keep up, its count alone.
     fn skip(&mut self, pending: Pending, reason: SkipReason) {
         Progress::count(&self.watch.progress.skipped);
-        match self.skipped.try_send(pending.into_row(None, Outcome::Skipped(reason))) {
+        match self.skipped.try_send(pending.into_row(None, None, Outcome::Skipped(reason))) {
             Ok(()) => self.watch.count_row(),
             Err(_) => self.watch.count_without_row(reason),
         }
     }
-}
-
-fn pending(exchange: Exchange, to: &Destination, route: String) -> Pending {
-    Pending { exchange, role: to.role, destination: to.name.to_string(), route }
 }

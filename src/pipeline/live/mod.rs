@@ -40,7 +40,7 @@ use crate::replay::engine::{self, Settings};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::replay::{Outcome, Planner};
 use crate::report::{Gate, Summary};
-use crate::route::Mirror;
+use crate::route::{RouteTable, Sampling};
 
 /// What waiting requests and what came with them may hold, in bytes.
 const QUEUE_MEMORY: u32 = 256 << 20;
@@ -61,8 +61,10 @@ pub struct LiveJob {
     pub recorder: Option<Recorder>,
     /// Which are read, and what is kept.
     pub reading: ReadingOptions,
-    /// Which requests are sent.
-    pub mirror: Mirror,
+    /// Which requests are sent where; its endpoints are the settings' clients.
+    pub table: RouteTable,
+    /// How its percentages draw.
+    pub sampling: Sampling,
     /// What is sent.
     pub planner: Planner,
     /// How it is sent.
@@ -113,7 +115,8 @@ pub async fn run(
     let (done_in, done) = mpsc::channel(WAITING);
     let (skipped_in, skipped) = mpsc::channel(WAITING);
     let feed = LiveFeed {
-        mirror: job.mirror,
+        table: job.table,
+        sampling: job.sampling,
         seed: job.run.seed,
         planner: job.planner,
         room: Arc::new(Semaphore::new(job.queue)),
@@ -252,7 +255,7 @@ impl Keeper {
             timing.due = response.last_byte;
             self.watch.departed(timing);
         }
-        self.judging.row(pending.into_row(Some(done.request.head), done.outcome))
+        self.judging.row(pending.into_row(Some(done.request.head), Some(done.client), done.outcome))
     }
 
     fn report(&mut self, told: &impl Fn(&Summary)) -> Result<(), RunError> {

@@ -70,6 +70,10 @@ impl Redactor {
         if let Some(sent) = &mut row.sent_head {
             *sent = self.redacted(sent, Part::Head, &secrets).unwrap_or_else(|| sent.clone());
         }
+        // A rule may name the value of a secret field.
+        if let Some(text) = self.redacted(row.matched.as_bytes(), Part::Body, &secrets) {
+            row.matched = String::from_utf8_lossy(&text).into_owned();
+        }
         match &mut row.outcome {
             Outcome::Answered { response, .. } => self.response(response, &secrets),
             Outcome::Failed { partial, detail, .. } => {
@@ -87,7 +91,7 @@ impl Redactor {
     fn request(&self, request: &mut Request, secrets: &Secrets) {
         let whole = request.completeness.is_complete();
         self.body(&request.head.headers, &mut request.body, whole, secrets);
-        if let Some(raw) = self.redacted(&request.head.raw, Part::Head, secrets) {
+        if let Some(raw) = self.redacted(request.head.raw(), Part::Head, secrets) {
             request.head = parse_head(raw).unwrap_or_else(no_request);
         }
     }
@@ -95,7 +99,7 @@ impl Redactor {
     fn response(&self, response: &mut Response, secrets: &Secrets) {
         let whole = response.completeness.is_complete();
         self.body(&response.head.headers, &mut response.body, whole, secrets);
-        if let Some(raw) = self.redacted(&response.head.raw, Part::Head, secrets) {
+        if let Some(raw) = self.redacted(response.head.raw(), Part::Head, secrets) {
             response.head = parse_head(raw).unwrap_or_else(no_response);
         }
     }
@@ -154,14 +158,12 @@ impl Redactor {
 
 /// In place of a head that cannot be parsed once its secrets are out: they must not come back.
 fn no_request() -> RequestHead {
-    let (raw, headers) = (Bytes::new(), Headers::default());
-    RequestHead { raw, version: Version::Http11, headers, method: 0..0, target: 0..0 }
+    RequestHead { version: Version::Http11, headers: Headers::default(), method: 0..0, target: 0..0 }
 }
 
 /// As [`no_request`].
 fn no_response() -> ResponseHead {
-    let (raw, headers) = (Bytes::new(), Headers::default());
-    ResponseHead { raw, version: Version::Http11, status: 0, headers, reason: 0..0 }
+    ResponseHead { version: Version::Http11, status: 0, headers: Headers::default(), reason: 0..0 }
 }
 
 /// How a secret is written where it stands.
@@ -243,14 +245,14 @@ struct Secrets(BTreeSet<Vec<u8>>);
 impl Secrets {
     fn of(row: &Row) -> Self {
         let mut secrets = Self::default();
-        secrets.of_message(&row.exchange.request, &row.exchange.request.head.raw, |head| &head.headers);
+        secrets.of_message(&row.exchange.request, row.exchange.request.head.raw(), |head| &head.headers);
         let answer = match &row.outcome {
             Outcome::Answered { response, .. } => Some(response),
             Outcome::Failed { partial, .. } => partial.as_ref(),
             Outcome::Skipped(_) => None,
         };
         for response in row.exchange.response.iter().chain(answer) {
-            secrets.of_message(response, &response.head.raw, |head| &head.headers);
+            secrets.of_message(response, response.head.raw(), |head| &head.headers);
         }
         if let Some(sent) = &row.sent_head {
             secrets.of_bytes(sent, Part::Head);

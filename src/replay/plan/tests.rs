@@ -2,7 +2,7 @@ use super::*;
 use crate::anomaly::AnomalySet;
 use crate::exchange::ExchangeId;
 use crate::http::{BodyKeep, Close, Completeness, Options, Parser, RequestHead, ResponseReader, Sink};
-use crate::route::{Draw, HostEdit, Mirror, Percent};
+use crate::route::{Draws, HostEdit, Percent, RouteTable, Sampling, Why};
 use crate::stream::ConnectionId;
 
 const AT: Timestamp = Timestamp::from_nanos(7);
@@ -44,12 +44,17 @@ fn answered(raw: &str, answer: &str) -> Exchange {
 }
 
 fn everything() -> Decision {
-    Mirror::to_v2(Percent::ALL).decide(Draw::from_value(0))
+    to_v2(Percent::ALL)
+}
+
+fn to_v2(percent: Percent) -> Decision {
+    let draws = Draws::from_value(0, Sampling::Envoy);
+    RouteTable::to_v2(percent).decide(&exchange(GET).request.head, &draws)
 }
 
 fn planned(raw: &str) -> ShadowRequest {
     match Planner::default().plan(&exchange(raw), &everything()) {
-        Plan::Send(mut requests) => requests.remove(0).1,
+        Plan::Send(mut requests) => requests.remove(0).1.unwrap(),
         Plan::Skip(reason) => panic!("{reason}: {raw}"),
     }
 }
@@ -98,7 +103,7 @@ fn only_an_upgrade_that_v1_made_is_an_obstacle() {
 
 #[test]
 fn what_the_rules_left_out_is_not_sampled_unless_it_could_not_be_sent_at_all() {
-    let nothing = Mirror::to_v2(Percent::new(0.0).unwrap()).decide(Draw::from_value(0));
+    let nothing = to_v2(Percent::new(0.0).unwrap());
     let planner = Planner::default();
     assert_eq!(planner.plan(&exchange(GET), &nothing), Plan::Skip(SkipReason::NotSampled));
     let shadow = exchange("GET / HTTP/1.1\r\nHost: a-shadow\r\n\r\n");
@@ -122,15 +127,16 @@ fn another_suffix_is_looked_for_beside_that_of_the_meshes() {
 
 #[test]
 fn a_canary_keeps_its_host_beside_a_shadow_that_does_not() {
-    let to = |role, name: &str| Destination { role, name: name.into() };
-    let decision = Decision {
-        rule: "r".into(),
-        destinations: vec![to(Role::Canary, "v2"), to(Role::Shadow, "v3")],
-        why_nothing: None,
-    };
+    let to = |role, name: &str| Destination { role, name: name.into(), place: Some(0), why: Why::Only };
+    let decision =
+        Decision { destinations: vec![to(Role::Canary, "v2"), to(Role::Shadow, "v3")], ..everything() };
     let Plan::Send(requests) = Planner::default().plan(&exchange(GET), &decision) else { panic!() };
-    let heads: Vec<_> = requests.iter().map(|(to, request)| (&*to.name, &request.head[..])).collect();
-    assert_eq!(heads, [("v2", GET.as_bytes()), ("v3", b"GET / HTTP/1.1\r\nHost: a-shadow\r\n\r\n")]);
+    let heads: Vec<_> =
+        requests.iter().map(|(to, request)| (&*to.name, request.as_ref().unwrap().head.to_vec())).collect();
+    assert_eq!(
+        heads,
+        [("v2", GET.as_bytes().to_vec()), ("v3", b"GET / HTTP/1.1\r\nHost: a-shadow\r\n\r\n".to_vec())]
+    );
 }
 
 #[test]
@@ -147,12 +153,13 @@ fn only_a_body_can_wait_for_100_continue_and_only_in_http_1_1() {
             format!("PUT / HTTP/{version}\r\nExpect: {expect}\r\nContent-Length: {length}\r\n\r\n{body}");
         assert_eq!(planned(&raw).manner.expects_continue, waits, "{raw}");
     }
-    let edits = HeadEdits { remove: vec!["expect".parse().unwrap()], ..HeadEdits::default() };
+    let mut edits = HeadEdits::default();
+    edits.fields.remove("expect".parse().unwrap());
     let raw = "PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx";
     let Plan::Send(sent) = Planner::new(edits, Vec::new()).plan(&exchange(raw), &everything()) else {
         panic!()
     };
-    assert!(!sent[0].1.manner.expects_continue, "what is not sent is not waited for");
+    assert!(!sent[0].1.as_ref().unwrap().manner.expects_continue, "what is not sent is not waited for");
 }
 
 #[test]

@@ -139,7 +139,7 @@
     if (!x) { detail.replaceChildren(el("p", "empty", data.length ? "Choose an exchange." : "No exchange is shown in full.")); return; }
     const parts = [
       el("h3", "", x.method + " " + x.target),
-      el("p", "meta", el("b", "dot x-" + x.verdict, x.verdict.replace("_", " ")), " · ", x.host, " · ", x.role, " to ", x.destination, x.rule ? " by " + x.rule : "", " · v1 ", ms(x.v1_ms), ", v2 ", ms(x.v2_ms)),
+      el("p", "meta", el("b", "dot x-" + x.verdict, x.verdict.replace("_", " ")), " · ", x.host, " · ", x.role, " to ", x.destination, x.rule ? " by " + x.rule : "", x.by ? ", sent by " + x.by : "", " · v1 ", ms(x.v1_ms), ", v2 ", ms(x.v2_ms)),
       el("p", "meta", x.id, " · ", x.time, " · from ", x.client, x.late_ms !== null && x.late_ms >= 1 ? " · sent " + ms(x.late_ms) + " late" : ""),
     ];
     if (x.why) parts.push(el("p", "meta", el("b", "", x.why)));

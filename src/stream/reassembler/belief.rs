@@ -67,7 +67,9 @@ impl Reassembler {
     pub(in crate::stream) fn acknowledge(&mut self, ack: SeqNumber) -> bool {
         match &mut self.phase {
             Phase::Unanchored { acked } => {
-                *acked = Some(acked.filter(|known| ahead(*known, ack).is_some()).unwrap_or(ack));
+                let (first, latest) = acked.unwrap_or((ack, ack));
+                let latest = if ahead(ack, latest).is_some() { ack } else { latest };
+                *acked = Some((first, latest));
                 true
             }
             Phase::Ended(_) => true,

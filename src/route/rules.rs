@@ -1,0 +1,137 @@
+//! Reads rules files.
+
+use super::document::{Document, objects};
+use super::istio::{DestinationRule, TlsMode, VirtualService, destination_rule, rule_sets, virtual_service};
+use super::note::{Origin, RulesError, Warning};
+use super::rule::{Action, RuleSet};
+use super::yaml::{Reader, read};
+use super::{address::Address, gateway_api};
+
+/// What rules files say.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Rules by hosts.
+    pub sets: Vec<RuleSet>,
+    /// Facts about destinations.
+    pub destinations: Vec<DestinationRule>,
+    /// What the files contain that is not acted on.
+    pub warnings: Vec<Warning>,
+}
+
+/// The largest file that is read, in bytes. The rules of a large cluster take a few megabytes.
+pub const MOST_BYTES: usize = 16 << 20;
+
+impl Rules {
+    /// Reads files, each with its name and its text, as one. Rules that name no namespace are in `home`.
+    ///
+    /// # Errors
+    /// When a file is no YAML, or says something that a cluster would refuse, with the place.
+    pub fn read(files: &[(String, String)], home: &str) -> Result<Self, RulesError> {
+        let mut readers: Vec<_> = files.iter().map(|(name, _)| Reader::new(name)).collect();
+        let mut rules = Self::default();
+        let (mut services, mut http_routes) = (Vec::new(), Vec::new());
+        for (file, (name, text)) in files.iter().enumerate() {
+            if text.len() > MOST_BYTES {
+                let problem = format!("{} bytes are more than any rules need ({MOST_BYTES})", text.len());
+                return Err(RulesError::new(Origin::new(name, 0), problem));
+            }
+            for node in read(name, text)? {
+                let reader = &mut readers[file];
+                for object in objects(reader, &node, home)? {
+                    match Kind::of(&object) {
+                        Kind::VirtualService => services.push(virtual_service(reader, file, object)?),
+                        Kind::DestinationRule => rules.destinations.push(destination_rule(reader, object)?),
+                        Kind::HttpRoute => http_routes.push(gateway_api::http_route(reader, object, home)?),
+                        Kind::Other(why) => reader.warn(object.line, why),
+                    }
+                }
+            }
+        }
+        rules.sets = rule_sets(&mut readers, &services, home)?;
+        rules.sets.extend(gateway_api::by_age(http_routes));
+        rules.warnings = readers.into_iter().flat_map(Reader::into_warnings).collect();
+        rules.warnings.dedup();
+        rules.check_subsets();
+        if rules.sets.is_empty() {
+            let what = if services_without_hosts(&services) { " with `hosts`" } else { "" };
+            let file = files.first().map_or("--routes", |(name, _)| name);
+            return Err(RulesError::new(
+                Origin::new(file, 0),
+                format!("no VirtualService{what} and no HTTPRoute is in these files, so there are no rules"),
+            ));
+        }
+        Ok(rules)
+    }
+
+    /// How a destination is spoken to, where a destination rule says so.
+    #[must_use]
+    pub fn tls(&self, to: &Address) -> Option<&TlsMode> {
+        let rule = self.destinations.iter().find(|rule| rule.host == *to.host)?;
+        let subset = rule.subsets.iter().find(|subset| Some(subset.name.as_str()) == to.subset.as_deref());
+        let at_port = |ports: &'_ [(u16, TlsMode)]| ports.iter().position(|(port, _)| Some(*port) == to.port);
+        subset
+            .and_then(|s| at_port(&s.port_tls).map(|at| &s.port_tls[at].1).or(s.tls.as_ref()))
+            .or_else(|| at_port(&rule.port_tls).map(|at| &rule.port_tls[at].1))
+            .or(rule.tls.as_ref())
+    }
+
+    /// Warns of subsets that rules name and no destination rule of the host has.
+    fn check_subsets(&mut self) {
+        let mut missing = Vec::new();
+        for rule in self.sets.iter().flat_map(|set| &set.rules) {
+            let Action::Forward(forward) = &rule.action else { continue };
+            for to in forward.addresses() {
+                let Some(subset) = to.subset.as_deref() else { continue };
+                let mut of_host = self.destinations.iter().filter(|rule| rule.host == *to.host).peekable();
+                if of_host.peek().is_some()
+                    && !of_host.any(|rule| rule.subsets.iter().any(|s| s.name == subset))
+                {
+                    let text = format!(
+                        "no DestinationRule for {} has the subset `{subset}`: a mesh would send nothing there",
+                        to.host
+                    );
+                    missing.push(Warning { origin: rule.origin.clone(), text });
+                }
+            }
+        }
+        missing.dedup();
+        self.warnings.extend(missing);
+    }
+}
+
+fn services_without_hosts(services: &[VirtualService]) -> bool {
+    !services.is_empty()
+}
+
+/// What an object is to this program.
+enum Kind {
+    VirtualService,
+    DestinationRule,
+    HttpRoute,
+    /// Nothing, and why.
+    Other(String),
+}
+
+impl Kind {
+    fn of(object: &Document<'_>) -> Self {
+        let (group, version) = object.api_version.split_once('/').unwrap_or(("", &object.api_version));
+        let known: &[&str] = match (group, object.kind.as_str()) {
+            ("networking.istio.io", "VirtualService" | "DestinationRule") => &["v1alpha3", "v1beta1", "v1"],
+            ("gateway.networking.k8s.io", "HTTPRoute") => &["v1alpha2", "v1beta1", "v1"],
+            _ => &[],
+        };
+        match object.kind.as_str() {
+            kind if known.is_empty() => Self::Other(format!(
+                "{} {kind} is not acted on: it says nothing of where requests go",
+                object.api_version
+            )),
+            kind if !known.contains(&version) => Self::Other(format!(
+                "{kind} of version {version} is not known, so it is not acted on; known are {}",
+                known.join(", ")
+            )),
+            "VirtualService" => Self::VirtualService,
+            "DestinationRule" => Self::DestinationRule,
+            _ => Self::HttpRoute,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Rules: which one a request finds, what they decide, what is sent, and what is said about files that are broken.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cases;
+mod matching;
