@@ -12,6 +12,7 @@ use super::args::Global;
 use super::args::live::Live;
 use super::capturing::{open, record, say_begun};
 use super::live_status::Status;
+use super::live_view::LiveView;
 use super::replay::{Plan, conclude, edit_words, host_edit, plan, redactor, target_words};
 use super::signals::Signals;
 use super::{Exit, exit, terminal};
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Live, global: &Global) -> anyhow::Result<Exit> {
     }
     let folder = job.folder.clone();
     say_begun(global, &args.front);
-    let outcome = carry_out(job, &watch, global)?;
+    let outcome = carry_out(job, &watch, args.ui, global)?;
     say_ended(&watch, global);
     conclude(&outcome, &folder, global)
 }
@@ -121,14 +122,12 @@ fn options(args: &Live) -> Vec<String> {
 }
 
 /// Runs a job on a runtime of its own until its end or Ctrl-C.
-fn carry_out(job: LiveJob, watch: &Arc<Watch>, global: &Global) -> Result<RunOutcome, RunError> {
+fn carry_out(job: LiveJob, watch: &Arc<Watch>, ui: bool, global: &Global) -> Result<RunOutcome, RunError> {
     let system = |what| move |source| RunError::System { what, source };
     let runtime = Runtime::new().map_err(system("an asynchronous runtime"))?;
-    let status = Status::start(global, watch.interfaces(), {
-        let watch = Arc::clone(watch);
-        move || line(&watch.view())
-    });
-    let (folder, quiet) = (job.folder.clone(), global.quiet);
+    let display = Display::start(&job, watch, ui, global);
+    // What is said would stand in the middle of the screen.
+    let (folder, quiet) = (job.folder.clone(), global.quiet || matches!(display, Display::Screen(_)));
     let outcome = runtime.block_on(async {
         let (handle, signal_of_stop) = stop_channel();
         let handle = Arc::new(handle);
@@ -148,8 +147,32 @@ fn carry_out(job: LiveJob, watch: &Arc<Watch>, global: &Global) -> Result<RunOut
         asking.abort();
         outcome
     });
-    drop(status);
+    drop(display);
     outcome
+}
+
+/// How the run is shown while it goes on.
+#[expect(dead_code, reason = "held for what they do when they are dropped")]
+enum Display {
+    Lines(Status),
+    Screen(LiveView),
+}
+
+impl Display {
+    fn start(job: &LiveJob, watch: &Arc<Watch>, ui: bool, global: &Global) -> Self {
+        if ui && LiveView::is_possible() {
+            let targets: Vec<_> = job.run.targets.values().cloned().collect();
+            let title = format!("shadowcap live: {} to {}", job.run.captures.join(", "), targets.join(", "));
+            match LiveView::start(title, Arc::clone(watch)) {
+                Ok(view) => return Self::Screen(view),
+                Err(error) => {
+                    exit::warn(&format!("the terminal cannot be drawn on ({error}); plain lines follow"))
+                }
+            }
+        }
+        let seen = Arc::clone(watch);
+        Self::Lines(Status::start(global, watch.interfaces(), move || line(&seen.view())))
+    }
 }
 
 /// At the first signal capturing ends, and what waits is still sent; at the second nothing more is; at

@@ -16,6 +16,8 @@ mod inspect;
 mod live;
 #[cfg(feature = "live")]
 mod live_status;
+#[cfg(feature = "live")]
+mod live_view;
 mod progress;
 mod replay;
 mod report;

@@ -18,7 +18,7 @@ use crate::record::{Finished, RecordError, Redactor, Row, Run, Writer};
 use crate::replay::Outcome;
 use crate::replay::clock::Clock;
 use crate::replay::engine;
-use crate::report::{Gate, ReportError, Reporter, Summary, visible};
+use crate::report::{Gate, ReportError, Reporter, Summary, Verdicts, visible};
 
 /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
 /// folder was chosen badly.
@@ -122,6 +122,12 @@ impl Judging {
     pub(super) fn interim(&mut self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
         self.flush()?;
         Ok(self.reporter.interim(finished, gate)?)
+    }
+
+    /// How many rows got which verdict so far.
+    #[cfg(feature = "live")]
+    pub(super) fn verdicts(&self) -> Verdicts {
+        self.reporter.verdicts()
     }
 
     /// The distinct differences that were met most often so far.

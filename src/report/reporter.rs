@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::csv::{ExchangesCsv, differences, io_error};
 use super::exchange_view::Selection;
 use super::files::{Pending, write};
-use super::{Gate, Judged, ReportError, Summary, Tally, html, junit, markdown};
+use super::{Gate, Judged, ReportError, Summary, Tally, Verdicts, html, junit, markdown};
 use crate::record::{Finished, Loss, Row, Run};
 
 /// Gathers the rows of a run and writes its folder: `report.html`, `summary.json`, `summary.md`,
@@ -52,6 +52,12 @@ impl Reporter {
         let summary = self.tally.clone().finish(Some(finished), &[], gate);
         render(&self.folder, &summary, &self.selection)?;
         Ok(summary)
+    }
+
+    /// How many rows got which verdict so far.
+    #[must_use]
+    pub fn verdicts(&self) -> Verdicts {
+        self.tally.verdicts()
     }
 
     /// The distinct differences that count and were met most often so far, each as a line, with how many

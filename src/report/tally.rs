@@ -172,6 +172,12 @@ impl Tally {
         }
     }
 
+    /// How many rows got which verdict so far.
+    #[must_use]
+    pub const fn verdicts(&self) -> Verdicts {
+        self.verdicts
+    }
+
     /// The distinct differences that count and were met most often, each as a line, with how many exchanges
     /// show it.
     #[must_use]

@@ -14,4 +14,5 @@ mod guard;
 mod lab;
 mod overload;
 mod privileges;
+mod recipes;
 mod shadowing;

@@ -23,10 +23,10 @@ fn copy() -> (TempDir, PathBuf) {
     (folder, program)
 }
 
-fn set_capabilities(program: &Path) -> Result<(), Skip> {
+fn set_capabilities(program: &Path, capabilities: &str) -> Result<(), Skip> {
     require_tool("setcap", "-h")?;
     let mut command = Command::new("/usr/sbin/setcap");
-    let status = command.arg("cap_net_raw,cap_net_admin+ep").arg(program).status();
+    let status = command.arg(capabilities).arg(program).status();
     match status {
         Ok(status) if status.success() => Ok(()),
         _ => Err(Skip::Unable("capabilities cannot be given to files here".into())),
@@ -45,7 +45,7 @@ fn as_nobody(lab: &Lab, program: &Path, arguments: &[&str]) -> Process {
 fn a_user_with_the_capabilities_captures_and_keeps_none_of_them() {
     let lab = or_skip!(Lab::new());
     let (folder, program) = copy();
-    or_skip!(set_capabilities(&program));
+    or_skip!(set_capabilities(&program, "cap_net_raw,cap_net_admin+ep"));
     let mut process = as_nobody(&lab, &program, &["capture", "-i", "veth0", "-f", "tcp", "-w", "x.pcapng"]);
     process.wait_for_stderr("Capturing on ");
     // `setpriv` and `ip` become the program, so the process that was started is it.
@@ -79,4 +79,37 @@ fn a_user_without_them_is_told_precisely_what_to_do() {
         let advice = format!("sudo setcap cap_net_raw,cap_net_admin+ep {}", program.display());
         assert!(process.stderr.text().contains(&advice), "{}", process.describe());
     }
+}
+
+#[test]
+fn in_a_container_with_net_raw_alone_it_captures() {
+    let lab = or_skip!(Lab::new());
+    let (folder, program) = copy();
+    // As in deploy/Dockerfile, and as `--cap-drop ALL --cap-add NET_RAW` leaves it.
+    or_skip!(set_capabilities(&program, "cap_net_raw+ep"));
+    let mut command = lab.cable.b.command("setpriv");
+    command.args([
+        "--bounding-set",
+        "-all,+net_raw",
+        "--reuid",
+        NOBODY,
+        "--regid",
+        NOBODY,
+        "--clear-groups",
+        "--",
+    ]);
+    command.arg(&program).args(["capture", "-i", "any", "-f", "tcp", "-w", "x.pcapng"]);
+    let mut process = Process::spawn(
+        {
+            command.current_dir(folder.path()).stdin(Stdio::null());
+            command
+        },
+        "TERM",
+    );
+    process.wait_for_stderr("Capturing on ");
+    lab.curl("container", 10);
+    process.signal("TERM");
+    let ended = process.wait(crate::support::PATIENCE);
+    assert!(ended.is_some_and(|status| status.success()), "{}", process.describe());
+    assert_eq!(inspect(&captures_in(folder.path()))["exchanges"].as_array().unwrap().len(), 10);
 }

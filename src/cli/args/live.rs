@@ -1,5 +1,7 @@
 //! What is captured and where it is kept, as it can be typed.
 
+#![cfg_attr(not(feature = "live"), allow(dead_code, reason = "the commands only say that they were not built"))]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -112,6 +114,9 @@ pub(crate) struct Live {
     pub(crate) rotate: Rotate,
     #[command(flatten)]
     pub(crate) output: Output,
+    /// Show the run on the whole terminal: rates, verdicts, differences, losses; plain lines where there is none.
+    #[arg(long)]
+    pub(crate) ui: bool,
     /// Renew the reports this often; SIGUSR1 does it at once.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) report_every: Option<Duration>,

@@ -219,7 +219,7 @@ impl Keeper {
                     None => reading = false,
                 },
                 _ = flush.tick() => self.judging.flush()?,
-                _ = view.tick() => self.watch.renew(self.judging.top_differences(MOST_SHOWN)),
+                _ = view.tick() => self.renew(),
                 () = tick(&mut report) => self.report(told)?,
                 more = report_now.recv(), if asked => match more {
                     Some(()) => self.report(told)?,
@@ -241,8 +241,13 @@ impl Keeper {
                 }
             }
         }
-        self.watch.renew(self.judging.top_differences(MOST_SHOWN));
+        self.renew();
         Ok(())
+    }
+
+    /// Renews what is shown of the run.
+    fn renew(&self) {
+        self.watch.renew(self.judging.verdicts(), self.judging.top_differences(MOST_SHOWN));
     }
 
     /// What became of a request; it was due when v1 had answered it.

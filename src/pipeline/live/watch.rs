@@ -15,6 +15,7 @@ use crate::packet::Packet;
 use crate::pipeline::{Account, Progress};
 use crate::record::{CaptureTotals, Finished};
 use crate::replay::{SkipReason, Timing};
+use crate::report::Verdicts;
 use crate::time::Timestamp;
 
 /// How many packets were read, and when they were captured.
@@ -54,6 +55,7 @@ struct Inner {
     account: Account,
     without_row: BTreeMap<SkipReason, u64>,
     delay: Histogram<u32>,
+    verdicts: Verdicts,
     top: Vec<(String, u64)>,
     kept: Vec<PathBuf>,
     not_kept: Option<String>,
@@ -84,6 +86,8 @@ pub struct View {
     pub shed: Vec<(SkipReason, u64)>,
     /// From v1's answer to the shadow's departure: the median, and what 99 of 100 stay below.
     pub delay: Option<(Duration, Duration)>,
+    /// How many rows got which verdict.
+    pub verdicts: Verdicts,
     /// The differences met most often, each with how many exchanges show it.
     pub top: Vec<(String, u64)>,
     /// Interfaces from which nothing comes any more, and why.
@@ -107,6 +111,7 @@ impl Watch {
                 account: Account::default(),
                 without_row: BTreeMap::new(),
                 delay: histogram(),
+                verdicts: Verdicts::default(),
                 top: Vec::new(),
                 kept: Vec::new(),
                 not_kept: None,
@@ -133,6 +138,7 @@ impl Watch {
             skipped: of(&self.progress.skipped),
             shed: inner.without_row.iter().map(|(&reason, &count)| (reason, count)).collect(),
             delay: (!inner.delay.is_empty()).then(|| (at(&inner.delay, 0.5), at(&inner.delay, 0.99))),
+            verdicts: inner.verdicts,
             top: inner.top.clone(),
             gone: self.interfaces.gone(),
             not_kept: inner.not_kept.clone(),
@@ -217,8 +223,9 @@ impl Watch {
         (inner.read, inner.account) = (read, account);
     }
 
-    pub(super) fn renew(&self, top: Vec<(String, u64)>) {
-        self.lock().top = top;
+    pub(super) fn renew(&self, verdicts: Verdicts, top: Vec<(String, u64)>) {
+        let mut inner = self.lock();
+        (inner.verdicts, inner.top) = (verdicts, top);
     }
 
     pub(super) fn kept(&self, files: Vec<PathBuf>) {
