@@ -111,11 +111,10 @@ fn stop_at_signals(stopper: Stopper) -> Result<tokio::runtime::Runtime, RunError
 }
 
 fn list(global: &Global) -> anyhow::Result<Exit> {
-    let mut text = String::new();
+    let mut out = terminal::stdout(global.color);
     for interface in live::list()? {
-        text += &format!("{interface}\n");
+        let written = terminal::unless_unread(writeln!(out, "{interface}"));
+        written.context("cannot write to standard output")?;
     }
-    let written = terminal::unless_unread(terminal::stdout(global.color).write_all(text.as_bytes()));
-    written.context("cannot write to standard output")?;
     Ok(Exit::Pass)
 }

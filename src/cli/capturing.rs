@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::Global;
-use super::args::live::{Front, Rotate};
+use super::args::live::{Front, Rotation as RotationArgs};
 use super::terminal;
 use crate::capture::InterfaceCounts;
 use crate::capture::live::{Delivery, LiveError, LiveOptions, OnLoss, Opened, privileges};
@@ -33,15 +33,15 @@ pub(super) fn open(front: &Front, wait: Duration) -> Result<Opened, LiveError> {
 /// Begins to write the packets of these interfaces.
 pub(super) fn record(
     path: &Path,
-    rotate: &Rotate,
+    rotate: &RotationArgs,
     front: &Front,
     opened: &Opened,
 ) -> anyhow::Result<Recorder> {
     let account = opened.account();
     let rotation = Rotation {
-        bytes: rotate.rotate_size,
-        every: rotate.rotate_every,
-        packets: rotate.rotate_packets,
+        bytes: rotate.size,
+        every: rotate.every,
+        packets: rotate.packets,
         keep: rotate.keep.map(|keep| keep as usize),
     };
     let to_stdout = path == Path::new("-");
@@ -57,12 +57,12 @@ pub(super) fn record(
         snaplen: front.snaplen,
     };
     let counts = move || account.interfaces().iter().map(|one| one.counts).collect();
-    Ok(Recorder::create(options, Box::new(counts)).map_err(|error| match error {
+    Recorder::create(options, Box::new(counts)).map_err(|error| match error {
         RecorderError::Create { path, source } => {
             anyhow::Error::from(ConfigError::new("-w", path.to_string_lossy(), source.to_string()))
         }
         other @ RecorderError::Write { .. } => other.into(),
-    })?)
+    })
 }
 
 /// Says where it is captured, once it is.

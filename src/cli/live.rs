@@ -64,10 +64,10 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
     let own = OwnConnections::default();
     let client = |target| Ok::<_, ConfigError>(connecting.client(target, clock)?.registering(&own));
     let clients = targets.iter().map(|(_, target)| client(target)).collect::<Result<Vec<_>, _>>()?;
-    let captured = match args.target.allow_captured_server {
-        true => Vec::new(),
-        false => targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect(),
-    };
+    let mut captured = Vec::new();
+    if !args.target.allow_captured_server {
+        captured.extend(targets.iter().flat_map(|(_, target)| target.addresses().to_vec()));
+    }
     let recorder = args.write.as_ref().map(|path| record(path, &args.rotate, &args.front, &opened));
     let recorder = recorder.transpose()?;
     Ok(LiveJob {
@@ -166,7 +166,7 @@ impl Display {
             match LiveView::start(title, Arc::clone(watch)) {
                 Ok(view) => return Self::Screen(view),
                 Err(error) => {
-                    exit::warn(&format!("the terminal cannot be drawn on ({error}); plain lines follow"))
+                    exit::warn(&format!("the terminal cannot be drawn on ({error}); plain lines follow"));
                 }
             }
         }

@@ -73,14 +73,14 @@ fn mirror(lab: &Lab, how: &str) -> Process {
                   tap.bind(('veth0', 3))\n\
                   if vxlan:\n\
                   \x20   out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
-                  \x20   out.connect(('10.98.0.2', 4789))\n\
                   else:\n\
                   \x20   out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n\
                   \x20   out.bind(('mirror', 0))\n\
                   print('ready', file=sys.stderr, flush=True)\n\
                   while True:\n\
                   \x20   frame = tap.recv(65535)\n\
-                  \x20   out.send(bytes.fromhex('0800000000000700') + frame if vxlan else frame)\n";
+                  \x20   if vxlan: out.sendto(bytes.fromhex('0800000000000700') + frame, ('10.98.0.2', 4789))\n\
+                  \x20   else: out.send(frame)\n";
     let mut command = lab.cable.b.command("python3");
     command.args(["-c", script, how]).stdin(Stdio::null());
     let process = Process::spawn(command, "KILL");

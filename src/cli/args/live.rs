@@ -1,6 +1,9 @@
 //! What is captured and where it is kept, as it can be typed.
 
-#![cfg_attr(not(feature = "live"), allow(dead_code, reason = "the commands only say that they were not built"))]
+#![cfg_attr(
+    not(feature = "live"),
+    allow(dead_code, reason = "the commands only say that they were not built")
+)]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +27,7 @@ pub(crate) struct Capture {
     #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) packets: Option<u64>,
     #[command(flatten)]
-    pub(crate) rotate: Rotate,
+    pub(crate) rotate: Rotation,
 }
 
 const CAPTURE_EXAMPLES: &str = "\
@@ -68,16 +71,16 @@ pub(crate) struct Front {
 /// When a file is followed by another.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rotation", group = ArgGroup::new("rotates").multiple(true))]
-pub(crate) struct Rotate {
+pub(crate) struct Rotation {
     /// Begin another file before one grows beyond this size.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "write", group = "rotates")]
-    pub(crate) rotate_size: Option<u64>,
+    #[arg(long = "rotate-size", id = "rotate_size", value_name = "SIZE", value_parser = parse_size, requires = "write", group = "rotates")]
+    pub(crate) size: Option<u64>,
     /// Begin another file after this time.
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "write", group = "rotates")]
-    pub(crate) rotate_every: Option<Duration>,
+    #[arg(long = "rotate-every", id = "rotate_every", value_name = "DURATION", value_parser = parse_duration, requires = "write", group = "rotates")]
+    pub(crate) every: Option<Duration>,
     /// Begin another file after so many packets.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "write", group = "rotates")]
-    pub(crate) rotate_packets: Option<u64>,
+    #[arg(long = "rotate-packets", id = "rotate_packets", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "write", group = "rotates")]
+    pub(crate) packets: Option<u64>,
     /// Keep the latest so many files, and remove older ones.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "rotates")]
     pub(crate) keep: Option<u32>,
@@ -111,7 +114,7 @@ pub(crate) struct Live {
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) rotate: Rotate,
+    pub(crate) rotate: Rotation,
     #[command(flatten)]
     pub(crate) output: Output,
     /// Show the run on the whole terminal: rates, verdicts, differences, losses; plain lines where there is none.
