@@ -40,7 +40,7 @@ lint: setup-build ## format, clippy, documentation, licences and bans of depende
 	tests/setup/cargo-deny
 	@echo 'make lint: clean.'
 
-bench: setup-build ## what reading costs, against tshark and tcpflow on the same captures
+bench: setup-build ## what reading and sending cost, against tshark, tcpflow and wrk
 	@tests/setup/packages bench
 	$(CARGO) bench --locked $(ARGS)
 
@@ -65,6 +65,7 @@ setup-build: rust
 setup-test: rust
 	@tests/setup/packages build test
 	@tests/setup/python
+	@tests/setup/browser/install
 
 rust:
 	@command -v $(CARGO) >/dev/null 2>&1 || { \

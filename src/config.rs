@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::capture::{Input, PacketFilter};
+use crate::record::Also;
+use crate::replay::Credentials;
 use crate::route::HostEdit;
 use crate::time::Timestamp;
 
-pub use rules::{
-    Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, sends_something, user_edits,
-};
+pub use rules::{Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, user_edits};
 pub use target::{Connecting, Target};
 
 /// A word of the user's that cannot be meant.
@@ -35,6 +35,14 @@ impl ConfigError {
     pub fn new(option: &'static str, given: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { option, given: given.into(), problem: problem.into() }
     }
+}
+
+/// What is redacted beside what is known to be a secret.
+///
+/// # Errors
+/// When a word is neither a name nor a regular expression.
+pub fn redact_also(words: &[String]) -> Result<Also, ConfigError> {
+    Also::parse(words).map_err(|error| ConfigError::new("--redact-also", error.word, error.reason))
 }
 
 /// The captures that the arguments name.
@@ -78,11 +86,32 @@ pub fn host_edit(suffix: &str, literal: Option<&str>) -> Result<HostEdit, Config
     })
 }
 
+/// What becomes of captured credentials: `pass`, `strip` or `replace=FILE`.
+///
+/// # Errors
+/// When it is none of these, or the file cannot be read or says nothing.
+pub fn credentials(given: &str) -> Result<Credentials, ConfigError> {
+    let error = |problem: String| ConfigError::new("--credentials", given, problem);
+    match (given, given.strip_prefix("replace=")) {
+        ("pass", _) => Ok(Credentials::Pass),
+        ("strip", _) => Ok(Credentials::Strip),
+        (_, Some(file)) => {
+            let text =
+                std::fs::read_to_string(file).map_err(|e| error(format!("cannot read {file}: {e}")))?;
+            Credentials::replacing(&text).map_err(|e| error(e.to_string()))
+        }
+        _ => Err(error("write pass, strip, or replace=FILE".to_owned())),
+    }
+}
+
 /// The run's folder where none is given: `reports/<capture>-<UTC time>`, made of the first capture's
 /// name without folder and extensions.
 #[must_use]
 pub fn default_folder(capture: &str, now: Timestamp) -> PathBuf {
-    let name = Path::new(capture).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    // What follows the path of an address may be a secret.
+    let path =
+        if capture.contains("://") { capture.split(['?', '#']).next().unwrap_or_default() } else { capture };
+    let name = Path::new(path).file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or_default();
     let plain: String = stem
         .chars()
@@ -112,6 +141,8 @@ mod tests {
             ("rotated/*.pcap*", "capture"),
             ("http://host/day one.pcapng?x=1", "day-one"),
             ("..", "capture"),
+            ("http://me:pw@host/?token=SECRET", "me-pw-host"),
+            ("http://host/a.pcap?sig=SECRET", "a"),
         ] {
             let folder = default_folder(capture, now);
             assert_eq!(folder, Path::new("reports").join(format!("{name}-20261122T120750Z")), "{capture}");

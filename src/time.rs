@@ -127,6 +127,27 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (cycle * 400 + year + carry, month, day)
 }
 
+/// Reads a length of time: a number and its unit (ms, s, m or h), seconds without one.
+///
+/// # Errors
+/// What is wrong with the text, for a person. A length of zero is none.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        unit => return Err(format!("`{unit}` is no unit of time; use ms, s, m or h")),
+    };
+    let number: f64 =
+        digits.trim().parse().map_err(|_| "a duration is a number and a unit, such as 30s".to_owned())?;
+    match Duration::try_from_secs_f64(number * factor) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("a duration is more than zero".to_owned()),
+    }
+}
+
 /// The text was not an RFC 3339 time.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not an RFC 3339 time such as 2026-11-22T12:07:50.123456789Z")]
@@ -193,5 +214,17 @@ mod tests {
         assert_eq!(late.since(early), Duration::from_nanos(4));
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(early + Duration::from_nanos(4) - Duration::from_nanos(4), early);
+    }
+
+    #[test]
+    fn durations_have_units_and_are_positive() {
+        for (text, millis) in
+            [("500ms", 500), ("30s", 30_000), ("2", 2000), ("1.5m", 90_000), ("1h", 3_600_000)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "0s", "-1s", "inf", "NaN", "3 days", "1e30h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
     }
 }

@@ -25,6 +25,18 @@ use tempfile::TempDir;
 
 /// The run that documents show.
 const RUN: &str = "reports/httpbin-v1-20261122T120750Z";
+/// The rules that documents name: those of Istio's mirroring task, for the demo's shop.
+const ROUTES: &str = "\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: shop}
+spec:
+  hosts: [shop]
+  http:
+  - route:
+    - destination: {host: shop, subset: v1}
+    mirror: {host: shop, subset: v2}
+";
 /// How many packets tcpdump captures here before it ends.
 const PACKETS: u32 = 40;
 /// How long one command may take.
@@ -195,6 +207,10 @@ fn lay_out(v2: SocketAddr) -> TempDir {
     let shop = captures::bundled("demo-shop-v1.pcap");
     fs::copy(&shop, at("yesterday.pcap")).unwrap();
     fs::copy(captures::bundled("istio-mirroring-task.pcap"), at("rotated/110000.pcap")).unwrap();
+    fs::copy(&shop, at("day.pcap")).unwrap();
+    for name in ["routes.yaml", "r.yaml"] {
+        fs::write(at(name), ROUTES).unwrap();
+    }
     let bytes = fs::read(&shop).unwrap();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut gzip, &bytes).unwrap();
@@ -204,7 +220,10 @@ fn lay_out(v2: SocketAddr) -> TempDir {
     Shadowcap::new(["replay", &shop, "--to", &format!("http://{v2}"), "--out", &run]).run().exits(1);
 
     symlink(env!("CARGO_BIN_EXE_shadowcap"), at("bin/shadowcap")).unwrap();
-    script(&at("bin/kubectl"), r#"while [ "$1" != -- ]; do shift; done; shift; exec "$@""#);
+    script(
+        &at("bin/kubectl"),
+        r#"[ "$1" = get ] && exec cat routes.yaml; while [ "$1" != -- ]; do shift; done; shift; exec "$@""#,
+    );
     // The remote shell is given the words, not what quoted them.
     script(&at("bin/ssh"), r#"shift; exec sh -c "$*""#);
     // Root stays root, since the user `tcpdump` could not write to this folder. Without an interface it would take

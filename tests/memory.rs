@@ -1,17 +1,28 @@
-//! Reading holds connections and unfinished messages, never the file.
+//! Reading holds connections and unfinished messages, never the file; replaying holds what is on its way, and what
+//! lies just ahead of it.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code, reason = "a test says what broke by panicking")]
 
 #[path = "benches/generator.rs"]
 mod generator;
+#[path = "memory/hostile.rs"]
+mod hostile;
+#[macro_use]
+mod support;
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use generator::{Shape, Written};
+use hostile::Attack;
 use serde_json::Value;
+use support::{Nginx, RawServer, Reply, Script};
 
 const MIB: u64 = 1 << 20;
 
@@ -24,15 +35,25 @@ fn peak(process: u32) -> u64 {
 
 /// Sends traffic of that size through `inspect` by a pipe; gives what was sent, the peak and the document.
 fn inspect(shape: Shape, size: u64, folder: &Path) -> (Written, u64, Value) {
+    inspect_what(&[], |stdin| generator::write(shape, size, stdin).unwrap(), folder)
+}
+
+/// The same for any traffic, with more arguments.
+fn inspect_what<T>(
+    arguments: &[&str],
+    write: impl FnOnce(&mut ChildStdin) -> T,
+    folder: &Path,
+) -> (T, u64, Value) {
     let output = folder.join("output.json");
     let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcap"))
         .args(["inspect", "--quiet", "--format", "json", "-"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(File::create(&output).unwrap())
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let written = generator::write(shape, size, &mut stdin).unwrap();
+    let written = write(&mut stdin);
     // All but the last pipe full is read, and the process waits for more.
     let peak = peak(child.id());
     drop(stdin);
@@ -53,4 +74,137 @@ fn memory_follows_open_connections_and_not_the_size_of_the_capture() {
         assert_eq!(document["capture"]["packets"], written.packets, "{}", shape.name());
         assert_eq!(document["imbalances"], serde_json::json!([]), "{}", shape.name());
     }
+}
+
+/// Starts `replay` of standard input with 128 connections at once.
+fn replay(url: &str, folder: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+        .args([
+            "replay",
+            "--quiet",
+            "-",
+            "--to",
+            url,
+            "--concurrency",
+            "128",
+            "--timeout",
+            "600s",
+            "--out",
+            "run",
+        ])
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Counts what has gone through.
+struct Counting<W>(W, Arc<AtomicU64>);
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.write(bytes)?;
+        self.1.fetch_add(written as u64, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[test]
+fn a_replay_holds_what_is_on_its_way_and_not_the_capture() {
+    let nginx = or_skip!(Nginx::start("server { listen {listen}; location / { return 200 'here'; } }"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = replay(&format!("http://{}", nginx.address()), folder.path());
+    let mut stdin = child.stdin.take().unwrap();
+    let written = generator::write(Shape::Interleaved, 12 * MIB, &mut stdin).unwrap();
+    let peak = peak(child.id());
+    drop(stdin);
+    // Every answer differs from v1's.
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    println!("replay: {} MiB", peak / MIB);
+    assert!(peak < 100 * MIB, "{} MiB for {written:?}", peak / MIB);
+    let summary: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("run/summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["exchanges"]["replayed"], written.exchanges);
+}
+
+#[test]
+fn a_replay_to_a_v2_that_hangs_stops_reading_and_stays_small() {
+    let v2 = RawServer::start(Script::new(|_| Reply::hang()));
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = replay(&v2.url(), folder.path());
+    let taken = Arc::new(AtomicU64::new(0));
+    let stdin = Counting(child.stdin.take().unwrap(), Arc::clone(&taken));
+    // Far more than it may hold: this ends when the program does.
+    let writing = std::thread::spawn(move || {
+        let mut stdin = stdin;
+        generator::write(Shape::Interleaved, 4096 * MIB, &mut stdin).map(|_| ())
+    });
+    v2.wait_for_requests(128);
+    // It has stopped reading when a while goes by without a byte.
+    let mut before = u64::MAX;
+    while before != taken.load(Ordering::Relaxed) {
+        before = taken.load(Ordering::Relaxed);
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let peak = peak(child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(writing.join().unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    println!("hanging: {} MiB after {} MiB", peak / MIB, before / MIB);
+    assert!(peak < 100 * MIB, "{} MiB", peak / MIB);
+    assert_eq!(v2.requests().len(), 128, "no more than are allowed at once");
+}
+
+/// How many packets an attack has: some ten thousand, so that the suite stays fast; any other number by
+/// `HOSTILE_PACKETS=10000000`.
+fn packets(usual: u32) -> u32 {
+    std::env::var("HOSTILE_PACKETS").map_or(usual, |asked| asked.parse().unwrap())
+}
+
+/// Twice the attack takes no more memory, and every packet and byte of it is accounted for.
+fn assert_bounded(attack: Attack, count: u32) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let peaks = [count / 2, count].map(|count| {
+        let arguments = ["--memory", "16MiB"];
+        let write = |stdin: &mut ChildStdin| hostile::write(attack, count, stdin).unwrap();
+        let ((), peak, document) = inspect_what(&arguments, write, folder.path());
+        println!("{attack:?}, {count} packets: {} MiB", peak / MIB);
+        assert!(peak < 96 * MIB, "{attack:?}: {} MiB", peak / MIB);
+        assert_eq!(document["imbalances"], serde_json::json!([]), "{attack:?}");
+        (peak, document)
+    });
+    let [(half, _), (whole, document)] = peaks;
+    assert!(whole < half + 6 * MIB, "{attack:?}: {} MiB, {} MiB for twice as much", half / MIB, whole / MIB);
+    document
+}
+
+#[test]
+fn a_flood_of_syns_takes_no_more_memory_the_longer_it_lasts() {
+    let count = packets(200_000);
+    let document = assert_bounded(Attack::SynFlood, count);
+    assert_eq!(document["connections"]["empty"], count, "{document:#}");
+}
+
+#[test]
+fn connections_that_never_end_are_given_up_and_their_requests_told() {
+    let count = packets(60_000);
+    let document = assert_bounded(Attack::OpenConnections, count);
+    assert_eq!(document["http"]["exchanges"], count, "{document:#}");
+}
+
+#[test]
+fn a_hole_that_never_fills_takes_no_more_memory_the_more_stands_behind_it() {
+    assert_bounded(Attack::HoleThatNeverFills, packets(60_000));
+}
+
+#[test]
+fn a_body_without_end_takes_no_more_memory_the_longer_it_lasts() {
+    let count = packets(60_000);
+    let document = assert_bounded(Attack::BoundlessBody, count);
+    assert_eq!(document["http"]["exchanges"], 1, "{document:#}");
 }

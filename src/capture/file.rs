@@ -16,8 +16,8 @@ use super::window::{Stop, Window};
 use crate::packet::{LinkType, Packet};
 use crate::time::Timestamp;
 
-/// How much is read at once.
-pub(super) const BUFFER: usize = 1 << 20;
+/// How much is read at once: little enough to be in the second cache still when it is looked at.
+pub(super) const BUFFER: usize = 256 << 10;
 
 /// A packet's facts, and where in the window its bytes lie until the next is read.
 #[derive(Clone, Debug)]

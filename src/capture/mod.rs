@@ -12,6 +12,7 @@
 
 mod byte_order;
 mod decompress;
+mod digest;
 mod error;
 mod file;
 mod filter;

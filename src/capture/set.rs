@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::PacketSource;
+use super::digest;
 use super::error::CaptureError;
 use super::file::{self, CaptureFile, Record};
 use super::input::{self, Input, Origin, Place, Stream};
@@ -75,23 +76,54 @@ impl CaptureSet {
     /// it.
     pub fn open(inputs: &[Input]) -> Result<Self, CaptureError> {
         let places = input::expand(inputs)?;
-        let files = places.iter().map(|place| place.origins.len()).sum();
-        let mut set = Self {
-            members: Vec::with_capacity(files),
-            queue: BinaryHeap::with_capacity(files),
-            current: None,
-            skipped: Vec::new(),
-            packets: 0,
-            interfaces: 0,
-            open: 0,
-            cancel: Cancel::default(),
-            progress: BytesRead::default(),
-        };
+        let files: usize = places.iter().map(|place| place.origins.len()).sum();
+        let mut set = Self::empty(Cancel::default(), BytesRead::default());
         for place in places {
             set.add_place(place, files == 1)?;
         }
         set.progress.expect(set.members.iter().map(|member| member.origin.size()).sum());
         if set.members.is_empty() { Err(CaptureError::NothingNamed) } else { Ok(set) }
+    }
+
+    fn empty(cancel: Cancel, progress: BytesRead) -> Self {
+        Self {
+            members: Vec::new(),
+            queue: BinaryHeap::new(),
+            current: None,
+            skipped: Vec::new(),
+            packets: 0,
+            interfaces: 0,
+            open: 0,
+            cancel,
+            progress,
+        }
+    }
+
+    /// The same files from their beginning, given up and counted together with these.
+    ///
+    /// # Errors
+    /// When one of them cannot be read any more.
+    pub fn rewound(&self) -> Result<Self, CaptureError> {
+        let mut set = Self::empty(self.cancel.clone(), self.progress.clone());
+        for member in &self.members {
+            set.add(member.origin.clone(), self.members.len() == 1)?;
+        }
+        Ok(set)
+    }
+
+    /// Whether every stream of it can be read a second time.
+    #[must_use]
+    pub fn can_be_rewound(&self) -> bool {
+        self.members.iter().all(|member| member.origin.reopens())
+    }
+
+    /// A digest by which the same capture is known again: of what the files are, not of their names. It
+    /// looks at samples of large files, and cannot look at streams.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn digest(&self) -> std::io::Result<String> {
+        digest::digest(self.members.iter().map(|member| &member.origin))
     }
 
     /// What gives the reading up from another thread, where it waits for bytes that may never come.

@@ -1,7 +1,11 @@
 //! What can be typed. Meanings are in [`crate::config`].
 
+mod care;
+mod choice;
+mod keep;
 pub(super) mod live;
 mod routes;
+mod schedule;
 mod target;
 
 use std::path::PathBuf;
@@ -11,11 +15,16 @@ use crate::http::Options;
 use crate::pipeline::{Except, ReadingOptions};
 use crate::replay::clock::Clock;
 use crate::stream::Limits;
-pub(super) use routes::{RouteArgs, Sampling, SetupArgs};
+use crate::time::parse_duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use care::{Care, PreviewFormat};
+pub(super) use choice::Choice;
+pub(super) use keep::KeepArgs;
+pub(super) use routes::{Route, RouteArgs, RouteFormat, Sampling, SetupArgs};
+pub(super) use schedule::Schedule;
 pub(super) use target::TargetArgs;
 
 /// The program's arguments.
@@ -95,6 +104,8 @@ pub(super) enum Command {
     Live(Box<live::Live>),
     /// Capture packets on interfaces into files.
     Capture(Box<live::Capture>),
+    /// Explain what rules would do with a request, or with those of a capture.
+    Route(Box<Route>),
     /// Diff and render again from a run's recording, sending nothing.
     Report(Report),
     /// Print the man page.
@@ -206,7 +217,15 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]
+    pub(super) choice: Choice,
+    #[command(flatten)]
     pub(super) pace: Pace,
+    #[command(flatten)]
+    pub(super) schedule: Schedule,
+    #[command(flatten)]
+    pub(super) care: Care,
+    #[command(flatten)]
+    pub(super) keep: KeepArgs,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -215,6 +234,9 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   shadowcap replay yesterday.pcap --to http://v2.staging:8080
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
+  shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --dry-run
+  shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --methods safe
+  shadowcap replay day.pcap --routes r.yaml --endpoint v2=http://127.0.0.1:8080
   kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
     shadowcap replay - --to http://127.0.0.1:8080";
 
@@ -282,6 +304,25 @@ pub(super) struct Output {
     /// Keep credentials, cookies and tokens in the recording and the reports as they are.
     #[arg(long)]
     pub(super) no_redact: bool,
+    /// Redact further values: those of this name (of a header field, parameter, cookie or JSON member), or what
+    /// this regular expression matches; may be given several times.
+    #[arg(long, value_name = "NAME|PATTERN", conflicts_with = "no_redact")]
+    pub(super) redact_also: Vec<String>,
+    /// Print the verdict and the first differences also as a pipeline's runner wants them.
+    #[arg(long, value_enum, value_name = "RUNNER")]
+    pub(super) annotations: Option<Annotations>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Annotations {
+    Github,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    Har,
+    Ndjson,
+    Csv,
 }
 
 impl Output {
@@ -333,16 +374,37 @@ pub(super) struct Mirroring {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  shadowcap report reports/httpbin-v1-20261122T120750Z\n  shadowcap report reports/httpbin-v1-20261122T120750Z --out /tmp/again"
+    after_help = REPORT_EXAMPLES
 )]
 pub(super) struct Report {
-    /// The run's folder.
+    /// The run's folder. Several are shards of one capture, and are put together.
     #[arg(required = true, value_name = "RUN")]
-    pub(super) run: PathBuf,
+    pub(super) run: Vec<PathBuf>,
     /// Where to write the reports [default: the run's folder].
     #[arg(long, value_name = "FOLDER")]
     pub(super) out: Option<PathBuf>,
+    /// Say which differences are new, known and gone since this run.
+    #[arg(long, value_name = "RUN")]
+    pub(super) against: Option<PathBuf>,
+    /// Print one exchange and how its answers differ, and write nothing.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["out", "against", "export", "annotations"])]
+    pub(super) show: Option<String>,
+    /// Write all rows to standard output in this form, and no reports.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["out", "against", "annotations"])]
+    pub(super) export: Option<ExportFormat>,
+    /// Redact further values: those of this name, or what this regular expression matches.
+    #[arg(long, value_name = "NAME|PATTERN")]
+    pub(super) redact_also: Vec<String>,
+    /// Print the verdict and the first differences also as a pipeline's runner wants them.
+    #[arg(long, value_enum, value_name = "RUNNER")]
+    pub(super) annotations: Option<Annotations>,
 }
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  shadowcap report reports/httpbin-v1-20261122T120750Z
+  shadowcap report reports/httpbin-v1-20261122T120750Z --out /tmp/again
+  shadowcap report reports/httpbin-v1-20261122T120750Z --export ndjson | jq .id";
 
 /// A number of bytes with an optional unit: B, KB, MB, GB (powers of 1000), KiB, MiB, GiB (of 1024).
 fn parse_size(text: &str) -> Result<u64, String> {
@@ -362,24 +424,6 @@ fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(|| "the size does not fit into 64 bits".to_owned())
 }
 
-/// A number with a unit: ms, s, m or h; seconds without one.
-fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        unit => return Err(format!("`{unit}` is no unit of time; use ms, s, m or h")),
-    };
-    let number: f64 =
-        digits.trim().parse().map_err(|_| "a duration is a number and a unit, such as 30s".to_owned())?;
-    match std::time::Duration::try_from_secs_f64(number * factor) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("a duration is more than zero".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,19 +441,6 @@ mod tests {
         }
         for text in ["", "MiB", "-1", "1.5GB", "9x", "99999999999GiB"] {
             assert!(parse_size(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_have_units_and_are_positive() {
-        use std::time::Duration;
-        for (text, millis) in
-            [("500ms", 500), ("30s", 30_000), ("2", 2000), ("1.5m", 90_000), ("1h", 3_600_000)]
-        {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "0s", "-1s", "inf", "NaN", "3 days", "1e30h"] {
-            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 }

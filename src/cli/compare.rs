@@ -1,10 +1,12 @@
 //! `shadowcap compare`: what a mesh has mirrored already, judged without sending anything.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Exit;
 use super::args::{Compare, Global, Mirroring};
-use super::replay::{carry_out_with, conclude, redactor};
-use super::{Exit, terminal};
+use super::report::redactor;
+use super::running::{Around, carry_out_with, conclude};
 use crate::capture::{CaptureSet, Input};
 use crate::config::{self, ConfigError};
 use crate::exchange::mirrors::MirrorsLimits;
@@ -20,11 +22,11 @@ pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
     let inputs = config::inputs(&args.reading.captures);
     let job = job(args, clock, &inputs)?;
     if args.output.no_redact {
-        terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+        super::report::warn_of_secrets();
     }
     let folder = job.folder.clone();
     let read = job.source.progress();
-    let outcome = carry_out_with(global, read, counts, |progress, stop, signal| {
+    let outcome = carry_out_with(&Around::default(), global, read, counts, |progress, stop, signal| {
         pipeline::compare(job, progress, stop, signal)
     })?;
     conclude(&outcome, &folder, global)
@@ -44,13 +46,14 @@ fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Compari
             captures: args.reading.captures.clone(),
             targets: BTreeMap::new(),
             options: options(args, &sides),
+            digests: BTreeMap::new(),
         },
         source: CaptureSet::open(inputs)?,
         reading: args.reading.options(bodies)?,
         sides,
         limits: MirrorsLimits { window: args.mirroring.window, ..MirrorsLimits::default() },
         clock,
-        redactor: redactor(args.output.no_redact)?,
+        redactor: redactor(&args.output)?,
         folder: args.output.folder(&args.reading, clock),
         gate: Gate::default(),
     })
@@ -84,7 +87,7 @@ fn options(args: &Compare, sides: &Sides) -> Vec<String> {
 
 /// What became of the exchanges so far.
 fn counts(progress: &Progress) -> String {
-    let of = |counter| Progress::read(counter);
+    let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     format!(
         "{} exchanges: {} pairs, {} different, {} not compared",
         of(&progress.requests),

@@ -9,20 +9,22 @@ use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
 use super::args::{Demo, DemoVersion, Global};
+use super::running::{self, Around};
 use super::signals::Signals;
-use super::{Exit, exit, replay, terminal};
+use super::{Exit, exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::demo::{CAPTURE, Planted, Server, Version};
 use crate::http::{BodyKeep, Options};
-use crate::pipeline::{Job, ReadingOptions};
+use crate::pipeline::{Job, Keep, Planning, ReadingOptions, Repeat};
 use crate::record::{Mode, Redactor, Run};
+use crate::replay::choice::Choice;
 use crate::replay::client::{Client, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::{HeadEdits, Planner};
 use crate::report::{Gate, Judgement, Summary};
-use crate::route::{Percent, RouteTable, Sampling};
+use crate::route::{Percent, RouteTable, Sampling, Shares};
 
 /// How the bundled capture is called.
 const NAME: &str = "demo-shop-v1.pcap";
@@ -41,12 +43,12 @@ pub(super) fn run(args: &Demo, global: &Global) -> anyhow::Result<Exit> {
     terminal::say(global, intro(&server));
     let kept = std::env::temp_dir().join(format!("shadowcap-demo-{}-{NAME}", std::process::id()));
     std::fs::write(&kept, CAPTURE).with_context(|| format!("cannot write {}", kept.display()))?;
-    let outcome =
-        job(&kept, &folder, server.address(), clock).and_then(|job| Ok(replay::carry_out(job, global)?));
+    let outcome = job(&kept, &folder, server.address(), clock)
+        .and_then(|job| Ok(running::carry_out(job, &Around::default(), global)?));
     // The capture is in the program: losing the copy loses nothing.
     let _ = std::fs::remove_file(&kept);
     let outcome = outcome?;
-    let exit = replay::conclude(&outcome, &folder, global)?;
+    let exit = running::conclude(&outcome, &folder, global)?;
     if outcome.interrupted {
         return Ok(exit);
     }
@@ -79,6 +81,7 @@ fn intro(server: &Server) -> String {
 fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyhow::Result<Job> {
     let limits = Limits::default();
     let bodies = Options { keep: BodyKeep::UpTo(limits.max_body), hash: false };
+    let table = RouteTable::to_v2(Percent::ALL);
     Ok(Job {
         run: Run {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -88,17 +91,26 @@ fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyho
             captures: vec![format!("captures/{NAME}")],
             targets: BTreeMap::from([("v2".to_owned(), format!("http://{target}"))]),
             options: vec!["--speed max".to_owned(), "--concurrency 32".to_owned()],
+            digests: BTreeMap::new(),
         },
         source: CaptureSet::open(&[Input::parse(capture)])?,
         reading: ReadingOptions { bodies, ..ReadingOptions::default() },
-        table: RouteTable::to_v2(Percent::ALL),
-        sampling: Sampling::default(),
-        planner: Planner::new(HeadEdits::default(), Vec::new()),
-        guard: None,
+        repeat: Repeat::ONCE,
+        planning: Planning {
+            choice: Choice::default(),
+            shares: Shares::new(&table),
+            table,
+            sampling: Sampling::default(),
+            seed: 0,
+            planner: Planner::new(HeadEdits::default(), Vec::new()),
+            guard: None,
+        },
         settings: Settings::new(vec![Client::new(target, limits, clock)]),
         clock,
         redactor: Redactor::random(),
         folder: folder.to_owned(),
+        keep: Keep::default(),
+        resumption: None,
         gate: Gate::default(),
     })
 }

@@ -7,7 +7,8 @@ use crate::capture::CaptureError;
 use crate::config::{ConfigError, RulesFault};
 use crate::pipeline::RunError;
 use crate::record::RecordError;
-use crate::report::{Judgement, visible};
+use crate::record::redact::without_secrets;
+use crate::report::{Judgement, visible, without_commands};
 
 /// The exit statuses, each with one meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,20 +58,26 @@ pub(super) fn explain(error: &anyhow::Error) -> Exit {
 /// Says on stderr what went wrong, even where the program is told to be quiet.
 pub(super) fn complain(message: &str) {
     // Where nobody reads stderr, the exit status still tells.
-    let _ = writeln!(io::stderr(), "error: {}", visible(message));
+    let message = without_commands(&visible(&without_secrets(message))).into_owned();
+    let _ = writeln!(io::stderr(), "error: {message}");
 }
 
 /// Says on stderr what the user has to know before the run, even where the program is told to be quiet.
 pub(super) fn warn(message: &str) {
-    let _ = writeln!(io::stderr(), "WARNING: {}", visible(message));
+    let _ = writeln!(io::stderr(), "WARNING: {}", without_commands(&visible(&without_secrets(message))));
 }
 
 fn status(error: &anyhow::Error) -> Exit {
+    if matches!(error.downcast_ref(), Some(RunError::Stopped)) {
+        return Exit::Interrupted;
+    }
     let usage = match error.downcast_ref::<RunError>() {
         Some(
             RunError::CapturedServer(_)
             | RunError::CapturedServerMet { .. }
             | RunError::Folder { .. }
+            | RunError::OtherRun { .. }
+            | RunError::Metrics { .. }
             | RunError::Record(RecordError::Exists(_)),
         ) => true,
         Some(_) => false,

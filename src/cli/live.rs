@@ -1,5 +1,6 @@
 //! `shadowcap live`: shadow what is captured, as it happens.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +14,24 @@ use super::args::live::Live;
 use super::capturing::{open, record, say_begun};
 use super::live_status::Status;
 use super::live_view::LiveView;
-use super::replay::{Plan, conclude, edit_words, host_edit, plan, redactor, target_words};
+use super::replay::{Plan, edit_words, host_edit, output_words, plan, target_words};
+use super::running::conclude;
 use super::signals::Signals;
-use super::{Exit, exit, terminal};
+use super::{Exit, exit, report, terminal};
 use crate::capture::live::{Opened, Stopper};
 use crate::config::{self, ConfigError};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::live::{self, Control, LiveJob, View, Watch};
-use crate::pipeline::{Except, ReadingOptions, RunError, RunOutcome};
+use crate::pipeline::{Except, Planning, ReadingOptions, RunError, RunOutcome};
 use crate::record::{Mode, Run};
 use crate::replay::Planner;
+use crate::replay::choice::Choice;
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::own::OwnConnections;
 use crate::replay::stop::{StopHandle, stop_channel};
 use crate::report::{Gate, Summary};
+use crate::route::Shares;
 use crate::stream::Limits;
 
 /// How long packets may wait in the kernel: a shadow is to leave soon after v1's answer.
@@ -39,7 +43,7 @@ pub(super) fn run(args: &Live, global: &Global) -> anyhow::Result<Exit> {
     let watch = Arc::new(Watch::new(opened.account()));
     let job = job(args, clock, opened, global)?;
     if args.output.no_redact {
-        terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+        report::warn_of_secrets();
     }
     if args.connecting.insecure {
         exit::warn(
@@ -50,7 +54,9 @@ pub(super) fn run(args: &Live, global: &Global) -> anyhow::Result<Exit> {
     say_begun(global, &args.front);
     let outcome = carry_out(job, &watch, args.ui, global)?;
     say_ended(&watch, global);
-    conclude(&outcome, &folder, global)
+    let exit = conclude(&outcome, &folder, global)?;
+    report::annotate(&outcome.summary, args.output.annotations)?;
+    Ok(exit)
 }
 
 /// What was typed, as the pipeline takes it.
@@ -79,6 +85,7 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
             captures: args.front.interface.clone(),
             targets: targets.into_iter().map(|(name, target)| (name, target.url)).collect(),
             options: options(args),
+            digests: BTreeMap::new(),
         },
         capture: opened.start().map_err(|source| RunError::System { what: "a thread", source })?,
         recorder,
@@ -89,15 +96,25 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
             limits: Limits { memory: args.memory },
             except: Except::those(move |source, destination| own.contains(source, destination)),
         },
-        table,
-        sampling: args.routes.setup.sampling.into(),
-        planner: Planner::new(edits, captured).with_own(own_edits),
-        settings: Settings { concurrency: args.sending.concurrency as usize, ..Settings::new(clients) },
+        planning: Planning {
+            choice: Choice::default(),
+            shares: Shares::new(&table),
+            table,
+            sampling: args.routes.setup.sampling.into(),
+            seed: args.target.seed,
+            planner: Planner::new(edits, captured).with_own(own_edits),
+            guard: None,
+        },
+        settings: Settings {
+            concurrency: args.sending.concurrency as usize,
+            connections: args.connecting.connections()?,
+            ..Settings::new(clients)
+        },
         queue: args.sending.queue as usize,
         duration: args.front.duration,
         report_every: args.report_every,
         clock,
-        redactor: redactor(args.output.no_redact)?,
+        redactor: report::redactor(&args.output)?,
         folder: args.output.out.clone().unwrap_or_else(|| {
             config::default_folder(&format!("live-{}", args.front.interface.join("-")), clock.now())
         }),
@@ -117,7 +134,7 @@ fn options(args: &Live) -> Vec<String> {
     options.extend(args.front.bpf.iter().map(|filter| format!("--bpf {filter}")));
     options.extend(args.port.iter().map(|port| format!("--port {port}")));
     options.extend(args.connecting.options());
-    options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
+    options.extend(output_words(&args.output));
     options
 }
 

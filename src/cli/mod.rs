@@ -18,10 +18,13 @@ mod live;
 mod live_status;
 #[cfg(feature = "live")]
 mod live_view;
+mod metrics;
+mod preview;
 mod progress;
 mod replay;
 mod report;
 mod route;
+mod running;
 mod signals;
 mod terminal;
 
@@ -51,6 +54,7 @@ pub fn run() -> Exit {
         Command::Capture(args) => capture::run(&args, &cli.global),
         #[cfg(not(feature = "live"))]
         Command::Live(_) | Command::Capture(_) => Err(not_built().into()),
+        Command::Route(args) => route::run(&args, &cli.global),
         Command::Report(args) => report::run(&args, &cli.global),
         Command::Man => print_man_page(),
     };

@@ -73,7 +73,18 @@ fn lines(read: &BytesRead, counts: &dyn Fn() -> String, stopped: &mpsc::Receiver
     while stopped.recv_timeout(LINE) == Err(RecvTimeoutError::Timeout) {
         let of = read.total().map(|total| format!(" of {}", HumanBytes(total))).unwrap_or_default();
         let seconds = began.elapsed().as_secs();
+        let left =
+            time_left(read, began.elapsed()).map(|left| format!(", about {left} s left")).unwrap_or_default();
         // Where nobody reads stderr, the run goes on.
-        let _ = writeln!(io::stderr(), "{seconds} s: read {}{of}; {}", HumanBytes(read.read()), counts());
+        let _ =
+            writeln!(io::stderr(), "{seconds} s: read {}{of}{left}; {}", HumanBytes(read.read()), counts());
     }
+}
+
+/// How many seconds the rest takes if it is read as fast as what was read in this time; `None` where that
+/// says nothing.
+fn time_left(read: &BytesRead, took: Duration) -> Option<u64> {
+    let done = u128::from(read.read());
+    let rest = u128::from(read.total()?).checked_sub(done)?;
+    u64::try_from((rest * took.as_millis()).checked_div(done)? / 1000).ok()
 }

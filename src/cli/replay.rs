@@ -1,34 +1,39 @@
 //! `shadowcap replay`: send a capture's requests to v2, and report.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use tokio::runtime::Runtime;
 
-use super::args::{self, Edits, Global, Replay, RouteArgs};
-use super::progress::Display;
-use super::signals::Signals;
-use super::{Exit, exit, route, terminal};
-use crate::capture::{BytesRead, CaptureSet, Input};
+use super::args::{self, Edits, Global, Output, Replay, RouteArgs};
+use super::running::{Around, carry_out, conclude};
+use super::{Exit, exit, preview, report, route, terminal};
+use crate::capture::{CaptureSet, Input};
 use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
-use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
-use crate::record::{Mode, Redactor, Run};
-use crate::replay::Planner;
+use crate::pipeline::{Job, Planning, RECORDING, Repeat, Resumption, RunError};
+use crate::record::{CAPTURE, Mode, OPTIONS, ROUTES, Resuming, Run};
+use crate::replay::choice::{Choice, Sample, Window};
+use crate::replay::client::Client;
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
+use crate::replay::filter::Filter;
 use crate::replay::guard::Guard;
-use crate::replay::stop::{StopHandle, StopSignal, stop_channel};
+use crate::replay::pace::Rate;
+use crate::replay::ready::Readiness;
+use crate::replay::{Planner, Speed};
 use crate::report::Gate;
-use crate::route::{HostEdit, RouteTable, SHADOW_SUFFIX};
+use crate::route::{HostEdit, RouteTable, SHADOW_SUFFIX, Shares};
 
 pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let inputs = config::inputs(&args.reading.captures);
-    let job = job(args, clock, &inputs, global)?;
+    let (job, around) = job(args, clock, &inputs, global)?;
+    if let Some(format) = args.care.dry_run {
+        return preview::run(job, format, global);
+    }
     if args.output.no_redact {
-        terminal::say(global, "Credentials, cookies and tokens will be kept as they are (--no-redact).");
+        report::warn_of_secrets();
     }
     if args.connecting.insecure {
         exit::warn(
@@ -36,52 +41,56 @@ pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
         );
     }
     let folder = job.folder.clone();
-    let outcome = carry_out(job, global)?;
-    conclude(&outcome, &folder, global)
+    let outcome = carry_out(job, &around, global)?;
+    let exit = conclude(&outcome, &folder, global)?;
+    report::annotate(&outcome.summary, args.output.annotations)?;
+    Ok(exit)
 }
 
 /// What was typed, as the pipeline takes it.
-fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow::Result<Job> {
+fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow::Result<(Job, Around)> {
+    let redactor = report::redactor(&args.output)?;
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
     let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
     let Plan { table, targets } = plan(&args.target, &args.routes, &connecting, global)?;
-    let edits = config::user_edits(&args.edits.set_header, &args.edits.remove_header)?;
-    let own = edits.own(&table)?;
-    let edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
     let clients = targets.iter().map(|(_, target)| connecting.client(target, clock));
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
-    let settings = Settings {
-        speed: config::parse("--speed", &args.pace.speed)?,
-        concurrency: args.pace.concurrency as usize,
-        ..Settings::new(clients)
+    let around = around(args, &clients, &targets)?;
+    let repeat = repeat(args)?;
+    let settings = settings(args, clients, repeat)?;
+    let planning = planning(args, table, &targets)?;
+    let source = CaptureSet::open(inputs)?;
+    if repeat != Repeat::ONCE && !source.can_be_rewound() {
+        let given = args.schedule.repeat.clone().unwrap_or_default();
+        let problem = "standard input and pipes can be read once only; save the capture as a file first";
+        return Err(ConfigError::new("--loop", given, problem).into());
+    }
+    let run = Run {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: clock.now(),
+        seed: args.target.seed,
+        mode: Mode::Replay,
+        captures: args.reading.captures.clone(),
+        targets: targets.into_iter().map(|(name, target)| (name, target.url)).collect(),
+        options: [shaping(args), pacing(args)].concat(),
+        digests: digests(args, &source)?,
     };
-    let captured = match args.target.allow_captured_server {
-        true => Vec::new(),
-        false => targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect(),
-    };
-    Ok(Job {
-        run: Run {
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: clock.now(),
-            seed: args.target.seed,
-            mode: Mode::Replay,
-            captures: args.reading.captures.clone(),
-            targets: targets.into_iter().map(|(name, target)| (name, target.url)).collect(),
-            options: options(args),
-        },
-        source: CaptureSet::open(inputs)?,
+    let job = Job {
         reading: args.reading.options(bodies)?,
-        table,
-        sampling: args.routes.setup.sampling.into(),
-        planner: Planner::new(edits, captured).with_own(own),
-        guard: (!args.target.allow_captured_server).then(Guard::default),
+        repeat,
+        planning,
         settings,
         clock,
-        redactor: redactor(args.output.no_redact)?,
-        folder: args.output.folder(&args.reading, clock),
+        redactor,
+        folder: folder(args, clock),
+        keep: args.keep.resolve(),
+        resumption: resumption(args, &run)?,
         gate: Gate::default(),
-    })
+        source,
+        run,
+    };
+    Ok((job, around))
 }
 
 /// Which requests go where.
@@ -122,27 +131,125 @@ pub(super) fn host_edit(edits: &Edits) -> Result<HostEdit, ConfigError> {
     }
 }
 
-pub(super) fn redactor(keep_secrets: bool) -> Result<Option<Redactor>, RunError> {
-    if keep_secrets {
-        return Ok(None);
-    }
-    let refused =
-        || RunError::System { what: "randomness", source: std::io::Error::other("no random bytes") };
-    Redactor::random().ok_or_else(refused).map(Some)
+fn folder(args: &Replay, clock: Clock) -> PathBuf {
+    let given = args.care.resume.as_ref().or(args.output.out.as_ref());
+    given.cloned().unwrap_or_else(|| {
+        config::default_folder(args.reading.captures.first().map_or("", String::as_str), clock.now())
+    })
 }
 
-/// The options that shape what is sent and compared, for the report.
-fn options(args: &Replay) -> Vec<String> {
+fn repeat(args: &Replay) -> Result<Repeat, ConfigError> {
+    let Some(given) = &args.schedule.repeat else { return Ok(Repeat::ONCE) };
+    let repeat = config::parse("--loop", given)?;
+    if matches!(repeat, Repeat::For(_)) && args.care.resume.is_some() {
+        let problem = "a run of so much time has no rest to go on with; begin a new one";
+        return Err(ConfigError::new("--loop", given, problem));
+    }
+    Ok(repeat)
+}
+
+fn settings(args: &Replay, clients: Vec<Client>, repeat: Repeat) -> Result<Settings, ConfigError> {
+    let rate: Option<Rate> =
+        args.schedule.rate.as_deref().map(|given| config::parse("--rate", given)).transpose()?;
+    let ramp = args.schedule.ramp.unwrap_or_default();
+    Ok(Settings {
+        speed: config::parse::<Speed>("--speed", &args.pace.speed)?,
+        concurrency: args.pace.concurrency as usize,
+        rate: rate.map(|rate| rate.reached_after(ramp)),
+        connections: args.connecting.connections()?,
+        order: config::parse("--order", &args.schedule.order)?,
+        abort_after: args.care.abort_after,
+        time_limit: match repeat {
+            Repeat::For(time) => Some(time),
+            Repeat::Times(_) => None,
+        },
+        ..Settings::new(clients)
+    })
+}
+
+fn planning(args: &Replay, table: RouteTable, targets: &[(String, Target)]) -> anyhow::Result<Planning> {
+    let edits = config::user_edits(&args.edits.set_header, &args.edits.remove_header)?;
+    let own = edits.own(&table)?;
+    let mut edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
+    edits.credentials = config::credentials(&args.choice.credentials)?;
+    let captured = if args.target.allow_captured_server {
+        Vec::new()
+    } else {
+        targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect()
+    };
+    Ok(Planning {
+        choice: choice(&args.choice, args.target.seed)?,
+        shares: Shares::new(&table),
+        table,
+        sampling: args.routes.setup.sampling.into(),
+        seed: args.target.seed,
+        planner: Planner::new(edits, captured).with_own(own),
+        guard: (!args.target.allow_captured_server).then(Guard::default),
+    })
+}
+
+fn choice(args: &args::Choice, seed: u64) -> Result<Choice, ConfigError> {
+    let edge = |option, given: &Option<String>| {
+        given.as_deref().map(|given| config::parse(option, given)).transpose()
+    };
+    let filter = |given: &String| {
+        Filter::new(given).map_err(|error| ConfigError::new("--filter", given, error.to_string()))
+    };
+    let sample: Option<Sample> =
+        args.sample.as_deref().map(|given| config::parse("--sample", given)).transpose()?;
+    Ok(Choice {
+        window: Window::new(edge("--from", &args.from)?, edge("--to-time", &args.to_time)?),
+        methods: config::parse("--methods", &args.methods)?,
+        filter: args.filter.as_ref().map(filter).transpose()?,
+        sample: sample.unwrap_or_default().seeded(seed),
+        limit: args.limit,
+    })
+}
+
+/// The run that is gone on with, where one is.
+fn resumption(args: &Replay, run: &Run) -> Result<Option<Resumption>, RunError> {
+    let Some(folder) = &args.care.resume else { return Ok(None) };
+    let recording = Resuming::open(&folder.join(RECORDING))?;
+    match recording.run().difference(run) {
+        Some(what) => Err(RunError::OtherRun { folder: folder.clone(), what }),
+        None => Ok(Some(Resumption { recording, resend: args.care.resend_in_flight })),
+    }
+}
+
+/// What a run is known by when it is to be gone on with.
+fn digests(args: &Replay, source: &CaptureSet) -> anyhow::Result<BTreeMap<String, String>> {
+    let options = blake3::hash(shaping(args).join("\n").as_bytes()).to_hex().to_string();
+    let capture = source.digest().context("cannot read the capture again")?;
+    let mut digests = BTreeMap::from([(OPTIONS.to_owned(), options), (CAPTURE.to_owned(), capture)]);
+    let mut routes = blake3::Hasher::new();
+    for file in args.routes.files.iter().filter(|file| *file != Path::new("-")) {
+        let text = std::fs::read(file).with_context(|| format!("cannot read {} again", file.display()))?;
+        routes.update(&text).update(&[0]);
+    }
+    if !args.routes.files.is_empty() {
+        digests.insert(ROUTES.to_owned(), routes.finalize().to_hex().to_string());
+    }
+    Ok(digests)
+}
+
+/// The options that decide which requests are sent and with what, for the report and for going on.
+fn shaping(args: &Replay) -> Vec<String> {
     let mut options = edit_words(&args.edits);
-    options.extend([
-        format!("--speed {}", args.pace.speed),
-        format!("--concurrency {}", args.pace.concurrency),
-        format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
-    ]);
     options.extend(target_words(&args.target, &args.routes));
     options.extend(args.reading.words());
-    options.extend(args.connecting.options());
-    options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
+    let choice = &args.choice;
+    for (option, given) in [
+        ("--from", &choice.from),
+        ("--to-time", &choice.to_time),
+        ("--filter", &choice.filter),
+        ("--sample", &choice.sample),
+        ("--limit", &choice.limit.map(|limit| limit.to_string())),
+        ("--methods", &Some(choice.methods.clone()).filter(|methods| methods != "all")),
+        ("--credentials", &Some(choice.credentials.clone()).filter(|what| what != "pass")),
+        ("--loop", &args.schedule.repeat),
+    ] {
+        options.extend(given.iter().map(|given| format!("{option} {given}")));
+    }
     options
 }
 
@@ -162,65 +269,49 @@ pub(super) fn edit_words(edits: &Edits) -> Vec<String> {
 
 /// Which requests are sent.
 pub(super) fn target_words(target: &args::Target, routes: &RouteArgs) -> Vec<String> {
-    let mut words = route::options(routes);
-    words.extend(target.to.is_some().then(|| format!("--percent {}", target.percent)));
+    let mut words = Vec::from_iter(target.to.is_some().then(|| format!("--percent {}", target.percent)));
+    words.extend(route::options(routes));
     words.extend(target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
     words
 }
 
-/// Runs a job on a runtime of its own, with a progress bar, until its end or Ctrl-C.
-pub(super) fn carry_out(job: Job, global: &Global) -> Result<RunOutcome, RunError> {
-    let read = job.source.progress();
-    carry_out_with(global, read, counts, |progress, stop, signal| pipeline::run(job, progress, stop, signal))
+/// The options that decide when and how fast it is sent, and what is kept of it.
+fn pacing(args: &Replay) -> Vec<String> {
+    let mut options = vec![
+        format!("--speed {}", args.pace.speed),
+        format!("--concurrency {}", args.pace.concurrency),
+        format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
+    ];
+    options.extend(args.schedule.rate.iter().map(|rate| format!("--rate {rate}")));
+    options.extend(args.schedule.ramp.iter().map(|ramp| format!("--ramp {}s", ramp.as_secs_f64())));
+    let order = Some(&args.schedule.order).filter(|order| *order != "connection");
+    options.extend(order.map(|order| format!("--order {order}")));
+    options.extend(args.care.abort_after.map(|times| format!("--abort-after {times}")));
+    options.extend(args.connecting.options());
+    options.extend(args.keep.options());
+    options.extend(output_words(&args.output));
+    options
 }
 
-/// The same for whatever reads a capture: `run` is told where to count and when to stop.
-pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
-    global: &Global,
-    read: BytesRead,
-    counts: fn(&Progress) -> String,
-    run: impl FnOnce(Arc<Progress>, Arc<StopHandle>, StopSignal) -> R,
-) -> Result<RunOutcome, RunError> {
-    let refused = |source| RunError::System { what: "an asynchronous runtime", source };
-    let runtime = Runtime::new().map_err(refused)?;
-    let progress = Arc::new(Progress::default());
-    let display = Display::start(global, read, {
-        let progress = Arc::clone(&progress);
-        move || counts(&progress)
-    });
-    let quiet = global.quiet;
-    let outcome = runtime.block_on(async {
-        let (handle, signal) = stop_channel();
-        let handle = Arc::new(handle);
-        let signals = Signals::listen().map_err(|source| RunError::System { what: "signals", source })?;
-        let interrupts = tokio::spawn(signals.heed(Arc::clone(&handle), quiet));
-        let outcome = run(progress, handle, signal).await;
-        interrupts.abort();
-        outcome
-    });
-    drop(display);
-    outcome
+/// What is kept of secrets. The words themselves may tell one.
+pub(super) fn output_words(output: &Output) -> Vec<String> {
+    let also = (!output.redact_also.is_empty()).then(|| "--redact-also".to_owned());
+    also.into_iter().chain(output.no_redact.then(|| "--no-redact".to_owned())).collect()
 }
 
-/// What became of the requests so far.
-fn counts(progress: &Progress) -> String {
-    let of = |counter| Progress::read(counter);
-    format!(
-        "{} requests: {} answered, {} failed, {} different, {} skipped",
-        of(&progress.requests),
-        of(&progress.done) - of(&progress.failed).min(of(&progress.done)),
-        of(&progress.failed),
-        of(&progress.different),
-        of(&progress.skipped)
-    )
-}
-
-/// Prints the summary and says how the process ends.
-pub(super) fn conclude(outcome: &RunOutcome, folder: &Path, global: &Global) -> anyhow::Result<Exit> {
-    terminal::print_summary(&outcome.summary, &folder.join("report.html"), global)
-        .context("cannot write the summary to standard output")?;
-    if let Some(what) = &outcome.broken_off {
-        exit::complain(&format!("the capture breaks off, the report is of what could be read: {what}"));
+fn around(args: &Replay, clients: &[Client], targets: &[(String, Target)]) -> Result<Around, ConfigError> {
+    if let Some(path) = &args.care.ready_path
+        && !(path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic()))
+    {
+        return Err(ConfigError::new("--ready-path", path, "a path begins with / and holds no blank"));
     }
-    Ok(if outcome.interrupted { Exit::Interrupted } else { outcome.summary.verdict.into() })
+    let readiness = |limit, url: &str| {
+        let host = url.split_once("://").map_or("", |(_, host)| host.trim_end_matches('/'));
+        Readiness { limit, asked: args.care.ready_path.clone().map(|path| (path, host.to_owned())) }
+    };
+    let ready = args.care.wait_ready.map(|limit| {
+        let both = clients.iter().zip(targets);
+        both.map(|(client, (_, target))| (client.clone(), readiness(limit, &target.url))).collect()
+    });
+    Ok(Around { ready: ready.unwrap_or_default(), metrics: args.care.metrics })
 }

@@ -43,11 +43,15 @@ pub(super) fn say_plainly(quiet: bool, message: &str) {
     }
 }
 
+/// What the terminal behind standard output can show. Styles are dropped by the stream where they are not wanted.
+pub(super) fn screen() -> Screen {
+    let width = if io::stdout().is_terminal() { console_width() } else { Screen::default().width };
+    Screen { color: true, width }
+}
+
 /// Prints the summary of a run, and where its report lies, to standard output.
 pub(super) fn print_summary(summary: &Summary, report: &Path, global: &Global) -> io::Result<()> {
-    let width = if io::stdout().is_terminal() { console_width() } else { Screen::default().width };
-    // The stream drops the styles where colour is not wanted.
-    let text = report::terminal(summary, &report.to_string_lossy(), Screen { color: true, width });
+    let text = report::terminal(summary, &report.to_string_lossy(), screen());
     unless_unread(write!(stdout(global.color), "{text}"))
 }
 

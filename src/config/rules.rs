@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::ConfigError;
 use crate::replay::HeadEdits;
 use crate::route::{
-    Action, Address, DestinationRule, FieldEdits, HostEdit, MOST_BYTES, Part, RouteTable, Rules, RulesError,
+    Action, Address, DestinationRule, FieldEdits, HostEdit, MOST_BYTES, RouteTable, Rules, RulesError,
     Selector, Setup, Vantage, Warning,
 };
 
@@ -192,7 +192,7 @@ impl UserEdits {
     /// The edits for all destinations.
     #[must_use]
     pub fn head_edits(&self, host: HostEdit, as_envoy: bool) -> HeadEdits {
-        HeadEdits { host, as_envoy, fields: self.all.clone() }
+        HeadEdits { host, as_envoy, fields: self.all.clone(), ..HeadEdits::default() }
     }
 
     /// The edits for one destination each, by the names that reports have for them.
@@ -229,16 +229,4 @@ pub fn istio_host_edit(version: &str) -> Result<HostEdit, ConfigError> {
         (Some(Ok(_)), Some(Ok(_))) => Ok(HostEdit::default()),
         _ => Err(ConfigError::new("--istio", version, "write a version of Istio, such as 1.28")),
     }
-}
-
-/// Whether any destination is sent something: a captured service is not.
-#[must_use]
-pub fn sends_something(table: &RouteTable) -> bool {
-    table.rules().any(|rule| match &rule.action {
-        Action::Forward(forward) => {
-            forward.mirrors.iter().any(|mirror| mirror.place.is_some())
-                || forward.primaries.iter().any(|primary| matches!(primary.part, Part::Other(Some(_))))
-        }
-        Action::Redirect | Action::Respond(_) => false,
-    })
 }

@@ -13,7 +13,7 @@ use super::template::segment;
 use super::{Difference, Kind, Layer};
 
 /// The name of a distinct difference; the same in every run and on every machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub u64);
 
 impl Fingerprint {

@@ -29,6 +29,10 @@ pub struct ExchangeAccount {
     pub socks_connections: u64,
     /// Bytes of those handshakes.
     pub socks: u64,
+    /// Connections that began with a preface of the PROXY protocol; they also count under what followed it.
+    pub proxy_connections: u64,
+    /// Bytes of those prefaces.
+    pub proxy: u64,
     /// Exchanges told.
     pub exchanges: u64,
     /// Those of them without a response.
@@ -54,7 +58,7 @@ impl ExchangeAccount {
     #[must_use]
     pub fn total(&self) -> u64 {
         let others: u64 = self.protocols.iter().map(|account| account.bytes + account.gap).sum();
-        self.http.total() + others + self.socks
+        self.http.total() + others + self.socks + self.proxy
     }
 
     /// Adds another account to this one.
@@ -67,6 +71,8 @@ impl ExchangeAccount {
         }
         self.socks_connections += other.socks_connections;
         self.socks += other.socks;
+        self.proxy_connections += other.proxy_connections;
+        self.proxy += other.proxy;
         self.exchanges += other.exchanges;
         self.unanswered += other.unanswered;
         self.orphans += other.orphans;

@@ -3,7 +3,8 @@
 //! ```text
 //!           request, response
 //! Opening ─────────────────────▶ Http ──▶ (tunnel)
-//!    │  ├── SOCKS ──▶ Socks ──▶ Opening       ▲
+//!    │  ├── PROXY preface ──▶ Opening         ▲
+//!    │  ├── SOCKS ──▶ Socks ──▶ Opening       │
 //!    │  ├── TLS, HTTP/2 ──▶ Opaque            │ a start line at the start of a packet
 //!    └──┴── anything else ──▶ Searching ──────┘
 //! ```
@@ -25,6 +26,8 @@ pub struct Conversation {
     to_server: Side,
     to_client: Side,
     socks: u64,
+    /// Bytes of prefaces of the PROXY protocol.
+    proxy: u64,
     /// How many bytes of each direction were told of, gaps included.
     told: [u64; 2],
 }
@@ -74,6 +77,7 @@ impl Conversation {
             to_server: Side::default(),
             to_client: Side::default(),
             socks: 0,
+            proxy: 0,
             told: [0; 2],
         }
     }
@@ -111,6 +115,8 @@ impl Conversation {
         let account = &mut *context.account;
         account.socks += self.socks;
         account.socks_connections += u64::from(self.socks > 0);
+        account.proxy += self.proxy;
+        account.proxy_connections += u64::from(self.proxy > 0);
         let protocol = match &self.stage {
             Stage::Http(_) => Protocol::Http1,
             Stage::Opaque(protocol) => *protocol,
@@ -213,19 +219,46 @@ impl Conversation {
             }
             return;
         }
-        let held = std::mem::take(held);
+        let mut held = std::mem::take(held);
+        if let Opening::Proxy(length) = told {
+            if fresh {
+                held.keep(direction, moment, bytes);
+            }
+            return self.pass_preface(&held, direction, length, context);
+        }
         self.stage = match told {
             Opening::Request => self.http(direction, context),
             Opening::Response => self.http(direction.reverse(), context),
             Opening::Socks(version) => Stage::Socks(Handshake::new(version), direction),
             Opening::Other(protocol @ (Protocol::Http2 | Protocol::Tls)) => Stage::Opaque(protocol),
-            Opening::Other(Protocol::Http1 | Protocol::Unknown) | Opening::Perhaps => Stage::Searching,
+            Opening::Other(Protocol::Http1 | Protocol::Unknown) | Opening::Proxy(_) | Opening::Perhaps => {
+                Stage::Searching
+            }
         };
         if fresh {
             self.data(direction, moment, bytes, context);
         } else {
             held.each(|direction, moment, bytes| self.data(direction, moment, bytes, context));
         }
+    }
+
+    /// Begins anew behind a preface of so many bytes in one direction.
+    fn pass_preface<L: Listener>(
+        &mut self,
+        held: &Held,
+        direction: Direction,
+        length: usize,
+        context: &mut Context<'_, L>,
+    ) {
+        self.proxy += length as u64;
+        let mut left = length;
+        held.each(|sender, moment, bytes| {
+            let skipped = if sender == direction { left.min(bytes.len()) } else { 0 };
+            left -= skipped;
+            if let Some(rest) = bytes.get(skipped..).filter(|rest| !rest.is_empty()) {
+                self.data(sender, moment.behind(skipped), rest, context);
+            }
+        });
     }
 
     /// HTTP/1, with requests in the direction `requesting`.
@@ -361,6 +394,9 @@ impl Http {
             feed(&mut self.requests, moment, bytes, &mut Requests(&mut self.pairing, context));
         } else {
             feed(&mut self.responses, moment, bytes, &mut Responses(&mut self.pairing, context.again()));
+            if self.pairing.take_answered_early() {
+                self.requests.refuse_body();
+            }
             if self.responses.is_tunnel() && !self.requests.is_tunnel() {
                 self.requests.tunnel(&mut Requests(&mut self.pairing, context));
             }

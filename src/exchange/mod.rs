@@ -12,6 +12,7 @@ mod conversation;
 pub mod mirrors;
 mod pairing;
 mod protocol;
+mod proxy;
 mod reader;
 mod sequencer;
 mod socks;

@@ -53,6 +53,8 @@ pub(super) struct Pairing {
     given_up: bool,
     /// Bytes of memory in `open`.
     held: usize,
+    /// The request that is being read has its final answer.
+    answered_early: bool,
     /// A response turned the connection into one of HTTP/2.
     http2: bool,
 }
@@ -241,11 +243,13 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             return;
         };
         let length = response.head.raw().len() as u64 + response.body.len;
+        let early = open.request.is_none();
         open.answer = Answer::Here(Box::new(response));
         pairing.next = chosen.map_or(pairing.next, |place| place + 1);
         pairing.guess.count(length);
         pairing.held += weight;
         pairing.http2 |= upgraded;
+        pairing.answered_early |= early;
         pairing.answer_ended = pairing.next == pairing.end();
         pairing.tell(&mut self.1);
     }
@@ -277,6 +281,12 @@ impl Pairing {
     /// Bytes of memory that the open requests and their answers hold.
     pub(super) fn held(&self) -> usize {
         self.held + self.open.capacity() * size_of::<Open>()
+    }
+
+    /// Whether the request that is being read was answered since this was asked last.
+    #[inline]
+    pub(super) fn take_answered_early(&mut self) -> bool {
+        std::mem::take(&mut self.answered_early)
     }
 
     /// Whether what follows the last response is HTTP/2 (RFC 7540, section 3.2).

@@ -1,5 +1,6 @@
 //! What a connection speaks, told by its first bytes.
 
+use super::proxy::{Preface, preface};
 use crate::http::h1::{self, Plausible};
 
 /// What a connection speaks.
@@ -43,6 +44,8 @@ pub(super) enum Opening {
     Other(Protocol),
     /// The client's side of a SOCKS handshake, of version 4 or 5.
     Socks(u8),
+    /// A preface of the PROXY protocol, of so many bytes.
+    Proxy(usize),
     /// More bytes will tell.
     Perhaps,
 }
@@ -55,6 +58,11 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Tells by the first bytes of a direction what it carries.
 pub(super) fn opening(bytes: &[u8]) -> Opening {
+    match preface(bytes) {
+        Preface::Whole(length) => return Opening::Proxy(length),
+        Preface::Perhaps => return Opening::Perhaps,
+        Preface::None => {}
+    }
     let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | b'\t')).count();
     let text = bytes.get(blank..).unwrap_or_default();
     if text.is_empty() {

@@ -231,7 +231,9 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
                 (self.tell)(told);
             }
             (Some(index), told) => {
-                told.iter().for_each(|told| self.hold(told));
+                if let Some(told) = &told {
+                    self.hold(told);
+                }
                 let state = told.map_or(State::Empty, |told| State::Complete(Box::new(told)));
                 if let Some(place) = self.line.get_mut(index) {
                     place.state = state;

@@ -1,3 +1,5 @@
+mod holes;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -294,6 +296,49 @@ fn http_is_found_behind_socks_and_in_the_middle_of_a_stream() {
 }
 
 #[test]
+fn http_is_read_behind_a_preface_of_the_proxy_protocol() {
+    let line = "PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n";
+    let binary = "\r\n\r\n\0\r\nQUIT\n\u{21}\u{11}\0\u{c}aaaabbbbccdd";
+    let (a, to_a) = (get("/a"), ok("A"));
+    for (prefaces, bytes) in [(vec![line], 47), (vec![binary], 28), (vec![binary, line], 75)] {
+        let preface = prefaces.concat();
+        let glued = preface.clone() + &a;
+        let (front, back) = preface.split_at(9);
+        for pieces in [vec![glued.as_str()], vec![&preface, &a], vec![front, back, &a]] {
+            let mut steps: Vec<_> = pieces.iter().map(|piece| Client(piece)).collect();
+            steps.push(Server(&to_a));
+            let (exchanges, account) = play(&steps, End::Fin);
+            assert_eq!(summary(&exchanges), "/a 200 A", "{pieces:?}");
+            assert_eq!((account.proxy, account.proxy_connections, account.http.torn), (bytes, 1, 0));
+        }
+    }
+    // A health check of the load balancer.
+    let (exchanges, account) = play(&[Client(line)], End::Fin);
+    assert_eq!((exchanges.len(), account.proxy), (0, 47));
+}
+
+#[test]
+fn a_refused_expectation_is_answered_before_the_body_that_may_not_come() {
+    let post = "POST /big HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let refusal = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
+    let (next, answer) = (get("/next"), ok("N"));
+    // RFC 9110, section 10.1.1: the client may send the body all the same, leave it out, or close.
+    for (body, completeness) in [(&["hello"][..], Completeness::Complete), (&[], Completeness::Aborted)] {
+        let mut steps = vec![Client(post), Server(refusal)];
+        steps.extend(body.iter().map(|body| Client(body)));
+        steps.extend([Client(&next), Server(&answer)]);
+        let (exchanges, account) = play(&steps, End::Fin);
+        assert_eq!(summary(&exchanges), "/big 417, /next 200 N");
+        assert_eq!(exchanges[0].request.completeness, completeness);
+        assert_eq!(account.orphans, 0);
+    }
+    let (exchanges, account) = play(&[Client(post), Server(refusal)], End::Fin);
+    assert_eq!(summary(&exchanges), "/big 417");
+    assert_eq!(exchanges[0].request.completeness, Completeness::Aborted);
+    assert_eq!(account.unanswered, 0);
+}
+
+#[test]
 fn a_tunnel_is_counted_in_both_directions() {
     let connect = "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n";
     for (request, answer) in [
@@ -376,6 +421,33 @@ fn the_sequencer_tells_in_the_order_of_requests_within_its_limits() {
     assert_eq!(sequence(9, &[(2, b), (1, b), (2, e), (1, e)]), (vec![1, 2], 0));
     assert_eq!(sequence(1, &[(1, b), (2, b), (3, b), (2, e), (3, e), (1, e)]), (vec![2, 1, 3], 1));
     assert_eq!(sequence(9, &[(1, b), (2, b), (2, e)]), (vec![2], 0));
+}
+
+#[test]
+fn a_request_that_thousands_overtake_is_still_told_in_its_place() {
+    let (mut exchanges, _) = play(&[Client(&get("/"))], End::Fin);
+    let exchange = exchanges.remove(0);
+    let mut told = Vec::new();
+    let limits = SequencerLimits { exchanges: 1, ..SequencerLimits::default() };
+    let mut sequencer = Sequencer::new(limits, |next| {
+        if let Told::Exchange(exchange) = next {
+            told.push(exchange.ordinal);
+        }
+    });
+    let finish = |sequencer: &mut Sequencer<_>, start, ordinal| {
+        sequencer.finished(start, Some(Exchange { ordinal, ..exchange.clone() }));
+    };
+    let slow = sequencer.began(Timestamp::from_nanos(0));
+    for n in 1..5000 {
+        let none = sequencer.began(Timestamp::from_nanos(n));
+        sequencer.finished(none, None);
+    }
+    let last = sequencer.began(Timestamp::from_nanos(5000));
+    finish(&mut sequencer, last, 2);
+    finish(&mut sequencer, slow, 1);
+    assert_eq!(sequencer.early(), 0);
+    drop(sequencer);
+    assert_eq!(told, [1, 2]);
 }
 
 #[test]

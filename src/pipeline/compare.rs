@@ -16,8 +16,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::feed::Halt;
-use super::keeping::Judging;
-use super::reader::{Taker, spawn_reader};
+use super::keeping::{Judging, Keep};
+use super::reader::{Handed, Repeat, Source, Taker, spawn_reader};
 use super::run::{WAITING, give_up, make_folder};
 use super::{Progress, ReadingOptions, RunError, RunOutcome, Sides};
 use crate::capture::CaptureSet;
@@ -65,7 +65,9 @@ pub async fn compare(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
-    let mut judging = Judging::begin(&job.folder, &job.run, job.redactor, Arc::clone(&progress))?;
+    let (mut judging, _) = Judging::begin(&job.folder, job.run, Keep::default())?;
+    judging.redactor = job.redactor;
+    judging.progress = Arc::clone(&progress);
     let (rows_in, mut rows) = mpsc::channel(WAITING);
     let pairing = Pairing {
         sides: job.sides,
@@ -73,7 +75,8 @@ pub async fn compare(
         handing: Handing { rows: rows_in, progress, handed: 0, gone: false },
     };
     let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
-    let reader = spawn_reader(job.source, job.reading, pairing, signal.clone(), stop)?;
+    let source = Source { captures: job.source, options: job.reading, repeat: Repeat::ONCE };
+    let reader = spawn_reader(source, pairing, signal.clone(), stop)?;
 
     let judged = all(&mut judging, &mut rows).await;
     drop(rows);
@@ -83,10 +86,10 @@ pub async fn compare(
     let Ok(Ok(read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
     let interrupted = signal.state() != Stop::Run;
-    let finished = judging.account(&read, interrupted, job.clock);
+    let finished = judging.account(&read, interrupted, None, job.clock);
     let broken_off = finished.broken_off.clone();
     let summary = judging.finish(&finished, job.gate)?;
-    Ok(RunOutcome { summary, broken_off, interrupted })
+    Ok(RunOutcome { summary, broken_off, interrupted, in_flight: Vec::new(), gave_up: None })
 }
 
 /// Judges rows until there are no more; what is recorded is on its way to disk at least each second.
@@ -130,9 +133,14 @@ impl Taker for Pairing {
         self.mirrors.take(exchange, side, &mut |mirrored| self.handing.hand(mirrored));
     }
 
-    fn end(mut self) -> (u64, Option<Halt>) {
+    fn has_halted(&self) -> bool {
+        self.handing.gone
+    }
+
+    fn end(mut self) -> Handed {
         self.mirrors.finish(&mut |mirrored| self.handing.hand(mirrored));
-        (self.handing.handed, self.handing.gone.then_some(Halt::Gone))
+        let halt = self.handing.gone.then_some(Halt::Gone);
+        Handed { rows: self.handing.handed, halt, shares: Vec::new() }
     }
 }
 
@@ -167,6 +175,8 @@ fn row(mirrored: Mirrored) -> Row {
     };
     Row {
         exchange: *exchange,
+        lap: 0,
+        copy: 0,
         role: Role::Shadow,
         destination,
         route: RULE.to_owned(),

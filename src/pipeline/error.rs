@@ -1,7 +1,9 @@
 //! What can keep a run from having reports: what, where, and what to do.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::record::RecordError;
 use crate::replay::guard::CapturedServer;
@@ -43,7 +45,8 @@ pub enum RunError {
     },
     /// The recording or a report could not be written any more while requests were sent.
     #[error(
-        "{source}. Nothing more was sent; `shadowcap report {}` shows what was recorded until then",
+        "{source}. Nothing more was sent; `shadowcap report {0}` shows what was recorded until then, and the same command \
+         with --resume {0} goes on",
         folder.display()
     )]
     Unkept {
@@ -51,6 +54,36 @@ pub enum RunError {
         source: Box<RunError>,
         /// The run's folder.
         folder: PathBuf,
+    },
+    /// The run that is to be gone on with is another one.
+    #[error(
+        "{} cannot be resumed by this command: {what}. Repeat the command of that run, with --resume; or begin a new run",
+        folder.display()
+    )]
+    OtherRun {
+        /// The recorded run's folder.
+        folder: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// The target was not there in time.
+    #[error("the target was not ready within {limit:?}, so nothing was sent: {why}")]
+    NotReady {
+        /// How long it was waited for.
+        limit: Duration,
+        /// What the last attempt came to.
+        why: String,
+    },
+    /// The user stopped the run before it began.
+    #[error("stopped before anything was sent")]
+    Stopped,
+    /// The metrics cannot be served.
+    #[error("--metrics {address}: {source}; choose another address, or port 0 for a free one")]
+    Metrics {
+        /// Where they were to be.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
     },
     /// A stage of the pipeline broke down.
     #[error("shadowcap broke down while {stage}, which is a defect of its own; please report it")]

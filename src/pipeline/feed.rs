@@ -1,50 +1,31 @@
 //! From exchanges to work: what is sent goes to the engine, what is not goes to the reports.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::sync::mpsc::Sender;
 
-use super::reader::Taker;
+use super::planning::{Lap, Planned, Planning};
+use super::progress::Progress;
+use super::reader::{Handed, Taker};
 use crate::exchange::{Exchange, Told};
-use crate::record::Row;
+use crate::http::{Body, Request};
+use crate::record::{RequestName, Row, RowName};
 use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
-use crate::replay::guard::{CapturedServer, Guard};
-use crate::replay::{Outcome, Plan, Planner, ShadowRequest, SkipReason};
-use crate::route::{Decision, Draws, Role, RouteTable, Sampling};
-
-/// How far a run has come; read while it goes on.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Requests found.
-    pub requests: AtomicU64,
-    /// Requests not sent, by intent.
-    pub skipped: AtomicU64,
-    /// Requests with an outcome.
-    pub done: AtomicU64,
-    /// Of those, the ones without a whole answer.
-    pub failed: AtomicU64,
-    /// Of those, the ones that differ in a way that counts.
-    pub different: AtomicU64,
-}
-
-impl Progress {
-    /// What a counter has come to.
-    #[must_use]
-    pub fn read(counter: &AtomicU64) -> u64 {
-        counter.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
+use crate::replay::guard::CapturedServer;
+use crate::replay::{Failure, Outcome, ShadowRequest, SkipReason, Timing};
+use crate::route::Role;
 
 /// A row whose outcome is still to come.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) exchange: Exchange,
+    pub(super) lap: u32,
+    pub(super) copy: u32,
     pub(super) role: Role,
     pub(super) destination: String,
     pub(super) route: String,
@@ -59,13 +40,18 @@ impl Pending {
         client: Option<ClientKind>,
         outcome: Outcome,
     ) -> Row {
-        let Self { exchange, role, destination, route, matched, reason } = self;
-        Row { exchange, role, destination, route, matched, reason, sent_head, client, outcome }
+        let Self { exchange, lap, copy, role, destination, route, matched, reason } = self;
+        Row { exchange, lap, copy, role, destination, route, matched, reason, sent_head, client, outcome }
+    }
+
+    pub(super) fn name(&self) -> RowName {
+        let request = RequestName { id: self.exchange.id, lap: self.lap };
+        RowName { request, role: self.role, destination: self.destination.clone() }
     }
 
     /// The memory that the captured bytes take.
     pub(super) fn weight(&self) -> usize {
-        let kept = |body: &crate::http::Body| {
+        let kept = |body: &Body| {
             body.entity.as_ref().map_or(0, bytes::Bytes::len)
                 + body.wire.as_ref().map_or(0, bytes::Bytes::len)
         };
@@ -86,14 +72,20 @@ pub(super) enum Halt {
     Gone,
 }
 
+/// What an earlier part of the run did already: rows by the digests of their names.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// They have an outcome.
+    pub(super) recorded: HashSet<u64, RandomState>,
+    /// They were on their way when the run was killed, and are not sent again.
+    pub(super) in_flight: HashSet<u64, RandomState>,
+}
+
 /// Takes exchanges in the order of the capture, from the thread that reads.
 pub(super) struct Feed {
-    pub(super) table: RouteTable,
-    pub(super) sampling: Sampling,
-    pub(super) seed: u64,
-    pub(super) planner: Planner,
-    /// `None` where the user has allowed any target.
-    pub(super) guard: Option<Guard>,
+    pub(super) planning: Planning,
+    pub(super) past: Past,
+    pub(super) lap: Lap,
     pub(super) work: Sender<Work<Pending>>,
     pub(super) skipped: Sender<Row>,
     pub(super) progress: Arc<Progress>,
@@ -110,80 +102,129 @@ impl Taker for Feed {
         }
         self.halt = match told {
             Told::Exchange(exchange) => self.exchange(exchange).err(),
-            Told::Closed(connection) => self.send(Work::ConnectionEnded(connection)).err(),
+            Told::Closed(connection) => {
+                self.send(Work::ConnectionEnded(self.lap.connection(connection))).err()
+            }
         };
     }
 
-    fn end(self) -> (u64, Option<Halt>) {
-        (self.rows, self.halt)
+    fn readings(&self) -> u32 {
+        self.lap.number + 1
+    }
+
+    fn has_halted(&self) -> bool {
+        self.halt.is_some()
+    }
+
+    fn read_again(&mut self, lasted: Duration) {
+        self.lap = self.lap.next(lasted);
+        self.progress.lap.store(self.lap.number.into(), Ordering::Relaxed);
+    }
+
+    fn end(self) -> Handed {
+        Handed { rows: self.rows, halt: self.halt, shares: self.planning.shares.told(&self.planning.table) }
     }
 }
 
 impl Feed {
     fn exchange(&mut self, exchange: Exchange) -> Result<(), Halt> {
         Progress::count(&self.progress.requests);
-        if let Some(guard) = &mut self.guard {
-            guard.admit(&exchange, self.planner.obstacle(&exchange)).map_err(Halt::Refused)?;
+        let mut planned = self.planning.plan(&exchange).map_err(Halt::Refused)?;
+        let last = planned.pop();
+        let copies = u32::try_from(planned.len()).unwrap_or(u32::MAX);
+        for (copy, one) in (0..copies).zip(planned) {
+            self.row(exchange.clone(), copy, one)?;
         }
-        let draws = Draws::new(self.seed, exchange.id, self.sampling);
-        let decision = self.table.decide(&exchange.request.head, &draws);
-        match self.planner.plan(&exchange, &decision) {
-            Plan::Skip(reason) => {
-                let why = decision.why_nothing.filter(|why| SkipReason::from(*why) == reason);
-                let why = why.map_or_else(|| reason.words().to_owned(), |why| why.to_string());
-                let (role, name) = self.table.meant(&decision).unwrap_or((Role::Shadow, ""));
-                let pending = pending(&exchange, &decision, role, name.to_owned(), why);
-                self.skip(pending, reason)
-            }
-            Plan::Send(requests) => {
-                for (to, request) in requests {
-                    let (name, why) = (to.name.to_string(), to.why.to_string());
-                    let pending = pending(&exchange, &decision, to.role, name, why);
-                    match (request, to.place) {
-                        (Ok(request), Some(place)) => self.dispatch(pending, place, request)?,
-                        (Err(reason), _) => self.skip(pending, reason)?,
-                        (Ok(_), None) => self.skip(pending, SkipReason::NoEndpoint)?,
-                    }
-                }
-                Ok(())
-            }
+        last.map_or(Ok(()), |last| self.row(exchange, copies, last))
+    }
+
+    /// What becomes of the exchange at one of its destinations.
+    fn row(&mut self, exchange: Exchange, copy: u32, planned: Planned) -> Result<(), Halt> {
+        let Planned { role, destination, rule, matched, reason, request } = planned;
+        let left_out = request.as_ref().err().is_some_and(|reason| reason.is_choice());
+        let exchange = if left_out { without_bodies(exchange) } else { exchange };
+        let lap = self.lap.number;
+        let pending = Pending { exchange, lap, copy, role, destination, route: rule, matched, reason };
+        match request {
+            Ok((place, request)) => self.request(pending, place, request),
+            Err(reason) => self.skip(pending, Outcome::Skipped(reason)),
         }
     }
 
-    fn dispatch(&mut self, payload: Pending, place: usize, request: ShadowRequest) -> Result<(), Halt> {
-        let connection = payload.exchange.connection;
-        let weight = payload.weight();
-        self.send(Work::Send(Box::new(Job { connection, destination: place, request, weight, payload })))?;
+    fn request(&mut self, pending: Pending, place: usize, mut request: ShadowRequest) -> Result<(), Halt> {
+        if !self.past.recorded.is_empty() || !self.past.in_flight.is_empty() {
+            let name = pending.name().digest();
+            if self.past.recorded.contains(&name) {
+                return Ok(());
+            }
+            if self.past.in_flight.contains(&name) {
+                return self.hand_on(pending.into_row(Some(request.head), None, killed()));
+            }
+        }
+        request.captured = request.captured + self.lap.shift;
         self.rows += 1;
-        Ok(())
+        self.send(Work::Send(Box::new(Job {
+            connection: self.lap.connection(pending.exchange.connection),
+            destination: place,
+            request,
+            weight: pending.weight(),
+            payload: pending,
+        })))
     }
 
-    fn skip(&mut self, pending: Pending, reason: SkipReason) -> Result<(), Halt> {
+    fn skip(&mut self, pending: Pending, outcome: Outcome) -> Result<(), Halt> {
+        if !self.past.recorded.is_empty() && self.past.recorded.contains(&pending.name().digest()) {
+            return Ok(());
+        }
         Progress::count(&self.progress.skipped);
-        let row = pending.into_row(None, None, Outcome::Skipped(reason));
-        self.skipped.blocking_send(row).map_err(|_| Halt::Gone)?;
-        self.rows += 1;
-        Ok(())
+        self.hand_on(pending.into_row(None, None, outcome))
     }
 
-    fn send(&mut self, work: Work<Pending>) -> Result<(), Halt> {
+    /// A row that needs nothing sent.
+    fn hand_on(&mut self, row: Row) -> Result<(), Halt> {
+        self.rows += 1;
+        self.skipped.blocking_send(row).map_err(|_| Halt::Gone)
+    }
+
+    fn send(&self, work: Work<Pending>) -> Result<(), Halt> {
         self.work.blocking_send(work).map_err(|_| Halt::Gone)
     }
 }
 
-pub(super) fn pending(
-    exchange: &Exchange,
-    decision: &Decision,
-    role: Role,
-    destination: String,
-    reason: String,
-) -> Pending {
-    Pending {
-        exchange: exchange.clone(),
-        role,
-        destination,
-        route: decision.rule.to_string(),
-        matched: decision.matched.to_string(),
-        reason,
+/// What is known of a request that was on its way when the run was killed.
+fn killed() -> Outcome {
+    Outcome::Failed {
+        failure: Failure::Killed,
+        detail: "the run was killed while this request was on its way: it may have reached the target, and is not \
+                 sent again"
+            .to_owned(),
+        partial: None,
+        timing: Timing::default(),
+    }
+}
+
+/// What the user left out is counted and named; nobody will compare it.
+fn without_bodies(mut exchange: Exchange) -> Exchange {
+    let drop = |body: &mut Body| (body.entity, body.wire) = (None, None);
+    let Request { body, .. } = &mut exchange.request;
+    drop(body);
+    if let Some(response) = &mut exchange.response {
+        drop(&mut response.body);
+    }
+    exchange
+}
+
+impl SkipReason {
+    /// Whether the user's own choice left the request out.
+    const fn is_choice(self) -> bool {
+        matches!(
+            self,
+            Self::OutsideTime
+                | Self::Method
+                | Self::Filtered
+                | Self::FilterFailed
+                | Self::NotInSample
+                | Self::BeyondLimit
+        )
     }
 }

@@ -22,8 +22,8 @@ pub fn judged(row: &Row) -> Option<Judged> {
         _ => Vec::new(),
     };
     let verdict = match &row.outcome {
-        // Cut off by the user's stop: that says nothing about v2.
-        Outcome::Failed { failure: Failure::Interrupted, .. } => Verdict::NotComparable,
+        // Cut off by the user's stop, or killed: that says nothing about v2.
+        Outcome::Failed { failure: Failure::Interrupted | Failure::Killed, .. } => Verdict::NotComparable,
         _ => judge(v1, v2, &differences),
     };
     Some(Judged { verdict, differences })

@@ -8,45 +8,51 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::RunError;
-use super::feed::{Pending, Progress};
+use super::feed::Pending;
 use super::judging::judged;
+use super::ledger::Ledger;
+use super::progress::Progress;
 use super::reader::Read;
 use super::report::RECORDING;
 use crate::anomaly::AnomalyCounts;
 use crate::diff::Verdict;
-use crate::record::{Finished, RecordError, Redactor, Row, Run, Writer};
-use crate::replay::Outcome;
+use crate::record::{Finished, Intents, RecordError, Redactor, Row, Run, Writer};
 use crate::replay::clock::Clock;
 use crate::replay::engine;
-use crate::report::{Gate, ReportError, Reporter, Summary, Verdicts, visible};
+use crate::replay::{Outcome, SkipReason};
+use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible, without_commands};
 
-/// The recording and the reports at their beginning. What fails here fails before anything is sent: the
-/// folder was chosen badly.
-fn begin(folder: &Path, run: &Run) -> Result<(Writer, Reporter), RunError> {
-    let unusable = |folder, source| RunError::Folder { folder, source };
-    let writer = match Writer::create(&folder.join(RECORDING), run) {
-        Err(RecordError::Io { source, .. }) => return Err(unusable(folder.to_owned(), source)),
-        other => other?,
-    };
-    match Reporter::create(folder, run.clone()) {
-        Ok(reporter) => Ok((writer, reporter)),
-        Err(error) => {
-            writer.discard();
-            Err(match error {
-                ReportError::Io { source, .. } => unusable(folder.to_owned(), source),
-                other @ ReportError::Render { .. } => other.into(),
-            })
-        }
+/// How many rows are taken at once, where so many wait.
+const BATCH: usize = 32;
+
+/// What is made of the rows besides counting them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Whether they are kept: in the recording, in `exchanges.csv`, in `report.html`.
+    pub rows: bool,
+    /// Whether v2's answers are compared with v1's. Where not, a run says nothing of v2 but its statuses
+    /// and times.
+    pub diff: bool,
+}
+
+/// All that can be.
+impl Default for Keep {
+    fn default() -> Self {
+        Self { rows: true, diff: true }
     }
 }
 
 /// Redacts rows, records them, has them judged, and counts them.
 pub(super) struct Judging {
-    redactor: Option<Redactor>,
-    writer: Writer,
+    pub(super) redactor: Option<Redactor>,
+    pub(super) diff: bool,
+    /// `None` where no row is kept.
+    writer: Option<Writer>,
     reporter: Reporter,
-    progress: Arc<Progress>,
-    anomalies: AnomalyCounts,
+    pub(super) progress: Arc<Progress>,
+    pub(super) anomalies: AnomalyCounts,
+    /// Whether the recording began with this process.
+    pub(super) is_new: bool,
     /// Rows taken.
     rows: u64,
     /// Of those, the ones that were sent.
@@ -54,52 +60,119 @@ pub(super) struct Judging {
 }
 
 impl Judging {
-    /// The recording and the reports at their beginning.
-    pub(super) fn begin(
-        folder: &Path,
-        run: &Run,
-        redactor: Option<Redactor>,
-        progress: Arc<Progress>,
-    ) -> Result<Self, RunError> {
-        let (writer, reporter) = begin(folder, run)?;
-        let anomalies = AnomalyCounts::default();
-        Ok(Self { redactor, writer, reporter, progress, anomalies, rows: 0, sent: 0 })
+    /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
+    /// folder was chosen badly.
+    pub(super) fn begin(folder: &Path, run: Run, keep: Keep) -> Result<(Self, Option<Intents>), RunError> {
+        if !keep.rows {
+            return Ok((Self::new(None, Reporter::counting(folder, run), true), None));
+        }
+        let unusable = |folder, source| RunError::Folder { folder, source };
+        let (writer, intents) = match Writer::create(&folder.join(RECORDING), &run) {
+            Err(RecordError::Io { source, .. }) => return Err(unusable(folder.to_owned(), source)),
+            other => other?,
+        };
+        match Reporter::create(folder, run) {
+            Ok(reporter) => Ok((Self::new(Some(writer), reporter, true), Some(intents))),
+            Err(error) => {
+                writer.discard();
+                Err(match error {
+                    ReportError::Io { source, .. } => unusable(folder.to_owned(), source),
+                    other @ ReportError::Render { .. } => other.into(),
+                })
+            }
+        }
     }
 
-    /// What is recorded is on its way to disk.
-    pub(super) fn flush(&mut self) -> Result<(), RunError> {
-        Ok(self.writer.flush()?)
+    pub(super) fn new(writer: Option<Writer>, reporter: Reporter, is_new: bool) -> Self {
+        Self {
+            redactor: None,
+            diff: true,
+            writer,
+            reporter,
+            progress: Arc::default(),
+            anomalies: AnomalyCounts::default(),
+            is_new,
+            rows: 0,
+            sent: 0,
+        }
     }
 
-    /// Takes rows until there are no more; what is recorded is on its way to disk at least each second.
+    /// Takes rows until there are no more. What is taken is first of all handed to the system, and its
+    /// place among those on their way is free after that; it becomes a frame of the recording at least each
+    /// second.
     pub(super) async fn all(
         &mut self,
         done: &mut mpsc::Receiver<engine::Done<Pending>>,
         skipped: &mut mpsc::Receiver<Row>,
+        ledger: &Ledger,
     ) -> Result<(), RunError> {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+        let (mut answered, mut others) = (Vec::new(), Vec::new());
         let (mut sending, mut reading) = (true, true);
         while sending || reading {
             tokio::select! {
-                next = done.recv(), if sending => match next {
-                    Some(done) => {
-                        Progress::count(&self.progress.done);
-                        self.row(done.payload.into_row(Some(done.request.head), Some(done.client), done.outcome))?;
-                    }
-                    None => sending = false,
-                },
-                next = skipped.recv(), if reading => match next {
-                    Some(row) => self.row(row)?,
-                    None => reading = false,
-                },
+                count = done.recv_many(&mut answered, BATCH), if sending => sending = count > 0,
+                count = skipped.recv_many(&mut others, BATCH), if reading => reading = count > 0,
                 _ = tick.tick() => self.flush()?,
             }
+            let (mut rows, mut slots) = (Vec::new(), Vec::new());
+            for engine::Done { request, client, outcome, payload, slot, .. } in answered.drain(..) {
+                Progress::count(&self.progress.done);
+                rows.push(payload.into_row(Some(request.head), Some(client), outcome));
+                slots.push(slot);
+            }
+            rows.append(&mut others);
+            self.keep(&mut rows)?;
+            ledger.recorded(&rows);
+            drop(slots);
+            rows.iter().try_for_each(|row| self.judge(row))?;
         }
         Ok(())
     }
 
+    /// Takes one row.
+    pub(super) fn row(&mut self, row: Row) -> Result<(), RunError> {
+        let mut rows = vec![row];
+        self.keep(&mut rows)?;
+        rows.iter().try_for_each(|row| self.judge(row))
+    }
+
+    /// What is recorded is on its way to disk.
+    pub(super) fn flush(&mut self) -> Result<(), RunError> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.is_in_place()?;
+        Ok(writer.flush()?)
+    }
+
+    /// Records rows, with their secrets taken out, so that the death of the process loses none of them.
+    fn keep(&mut self, rows: &mut Vec<Row>) -> Result<(), RunError> {
+        self.rows += rows.len() as u64;
+        // A repetition that was not begun is nothing that was captured.
+        rows.retain(|row| row.lap == 0 || !matches!(row.outcome, Outcome::Skipped(SkipReason::TimeOver)));
+        for row in rows.iter_mut() {
+            match row.outcome {
+                Outcome::Skipped(_) => (row.sent_head, row.client) = (None, None),
+                Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
+            }
+            // Where nothing of a row goes further, nothing has to be taken out of it.
+            if let Some(redactor) = self.redactor.as_ref().filter(|_| self.diff || self.writer.is_some()) {
+                redactor.row(row);
+            }
+            if let Some(writer) = &mut self.writer {
+                writer.row(row)?;
+            }
+        }
+        Ok(self.writer.as_mut().map_or(Ok(()), Writer::keep)?)
+    }
+
     /// The recording's last line.
-    pub(super) fn account(&mut self, read: &Read, interrupted: bool, clock: Clock) -> Finished {
+    pub(super) fn account(
+        &mut self,
+        read: &Read,
+        interrupted: bool,
+        gave_up: Option<String>,
+        clock: Clock,
+    ) -> Finished {
         self.anomalies.merge(&read.anomalies());
         Finished {
             finished: clock.now(),
@@ -108,6 +181,8 @@ impl Judging {
             anomalies: Finished::anomalies_of(&self.anomalies),
             without_row: BTreeMap::new(),
             broken_off: read.broken_off(self.rows),
+            shares: read.shares.clone(),
+            gave_up,
         }
     }
 
@@ -126,7 +201,7 @@ impl Judging {
 
     /// How many rows got which verdict so far.
     #[cfg(feature = "live")]
-    pub(super) fn verdicts(&self) -> Verdicts {
+    pub(super) fn verdicts(&self) -> crate::report::Verdicts {
         self.reporter.verdicts()
     }
 
@@ -137,13 +212,17 @@ impl Judging {
     }
 
     pub(super) fn finish(self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
-        self.writer.finish(finished)?;
+        if let Some(writer) = self.writer {
+            writer.finish(finished)?;
+        }
         Ok(self.reporter.finish(Some(finished), &[], gate)?)
     }
 
     /// Takes everything away again that the run has made.
     pub(super) fn forget(self, made: &[PathBuf]) {
-        self.writer.discard();
+        if let Some(writer) = self.writer {
+            writer.discard();
+        }
         drop(self.reporter);
         for folder in made {
             // What is not empty is not ours alone.
@@ -151,28 +230,33 @@ impl Judging {
         }
     }
 
-    pub(super) fn row(&mut self, mut row: Row) -> Result<(), RunError> {
-        self.rows += 1;
-        match row.outcome {
-            Outcome::Skipped(_) => (row.sent_head, row.client) = (None, None),
-            Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
-        }
-        if let Some(redactor) = &self.redactor {
-            redactor.row(&mut row);
-        }
-        let exchange = &row.exchange;
-        self.anomalies.count_set(exchange.anomalies);
-        self.anomalies.count_set(exchange.request.anomalies);
-        exchange.response.iter().for_each(|response| self.anomalies.count_set(response.anomalies));
-        self.writer.row(&row)?;
-        let judged = judged(&row);
-        log(&row, judged.as_ref().map(|judged| judged.verdict));
-        match judged.as_ref().map(|judged| judged.verdict) {
+    /// Judges a row that is recorded.
+    fn judge(&mut self, row: &Row) -> Result<(), RunError> {
+        count_anomalies(&mut self.anomalies, row);
+        let judged = if self.diff { judged(row) } else { failed(row) };
+        let verdict = judged.as_ref().map(|judged| judged.verdict);
+        log(row, verdict);
+        match verdict {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
             Some(Verdict::Different) => Progress::count(&self.progress.different),
             _ => {}
         }
-        Ok(self.reporter.add(&row, judged.as_ref())?)
+        Ok(self.reporter.add(row, judged.as_ref())?)
+    }
+}
+
+pub(super) fn count_anomalies(counts: &mut AnomalyCounts, row: &Row) {
+    let exchange = &row.exchange;
+    counts.count_set(exchange.anomalies);
+    counts.count_set(exchange.request.anomalies);
+    exchange.response.iter().for_each(|response| counts.count_set(response.anomalies));
+}
+
+/// What is said of a row whose answers are not compared: whether v2 failed, and nothing of an answer.
+fn failed(row: &Row) -> Option<Judged> {
+    match &row.outcome {
+        Outcome::Failed { .. } => judged(row),
+        Outcome::Answered { .. } | Outcome::Skipped(_) => None,
     }
 }
 
@@ -182,15 +266,18 @@ fn log(row: &Row, verdict: Option<Verdict>) {
         return;
     }
     let head = &row.exchange.request.head;
-    let text = |bytes| visible(&String::from_utf8_lossy(bytes)).into_owned();
-    let (id, method, target) = (row.exchange.id, text(head.method()), text(head.target()));
+    let text = |bytes| without_commands(&visible(&String::from_utf8_lossy(bytes))).into_owned();
+    let (id, method, target) = (row.request_name(), text(head.method()), text(head.target()));
     match (&row.outcome, verdict) {
         (Outcome::Skipped(reason), _) if reason.is_of_pairing() => {
             tracing::info!("{id} {method} {target}: not compared, {reason}");
         }
         (Outcome::Skipped(reason), _) => tracing::info!("{id} {method} {target}: not sent, {reason}"),
         (Outcome::Failed { failure, detail, .. }, _) => {
-            tracing::info!("{id} {method} {target}: failed, {failure}: {}", visible(detail));
+            tracing::info!(
+                "{id} {method} {target}: failed, {failure}: {}",
+                without_commands(&visible(detail))
+            );
         }
         (Outcome::Answered { response, timing, .. }, verdict) => {
             let verdict = verdict.map_or("not judged", Verdict::name);

@@ -4,7 +4,7 @@
 //! `run` is a whole replay: reading in a thread of its own, sending on the runtime, judging as
 //! outcomes come. `compare` does without sending: it pairs the two sides of what a mesh has mirrored.
 //! `live` is a replay of what is captured at the moment.
-//! `report` judges the rows of a recording again, through the same code. These need the
+//! `Rendering` judges the rows of recordings again, through the same code. These need the
 //! feature `cli`; reading does not.
 
 #[cfg(feature = "cli")]
@@ -17,8 +17,16 @@ mod feed;
 mod judging;
 #[cfg(feature = "cli")]
 mod keeping;
+#[cfg(feature = "cli")]
+mod ledger;
 #[cfg(all(feature = "cli", feature = "live"))]
 pub mod live;
+#[cfg(feature = "cli")]
+mod planning;
+#[cfg(feature = "cli")]
+mod preview;
+#[cfg(feature = "cli")]
+mod progress;
 #[cfg(feature = "cli")]
 mod reader;
 mod reading;
@@ -34,13 +42,21 @@ pub use compare::{Comparison, compare};
 #[cfg(feature = "cli")]
 pub use error::RunError;
 #[cfg(feature = "cli")]
-pub use feed::Progress;
-#[cfg(feature = "cli")]
 pub use judging::judged;
+#[cfg(feature = "cli")]
+pub use keeping::Keep;
+#[cfg(feature = "cli")]
+pub use planning::Planning;
+#[cfg(feature = "cli")]
+pub use preview::{Previewed, preview};
+#[cfg(feature = "cli")]
+pub use progress::Progress;
+#[cfg(feature = "cli")]
+pub use reader::Repeat;
 pub use reading::{Account, Except, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
-pub use report::{RECORDING, report};
+pub use report::{RECORDING, Rendering};
 #[cfg(feature = "cli")]
-pub use run::{Job, RunOutcome, run};
+pub use run::{Job, Resumption, RunOutcome, run};
 #[cfg(feature = "cli")]
 pub use sides::{ShadowServer, ShadowServerError, Sides};

@@ -52,9 +52,7 @@ impl fmt::Debug for Except {
 /// [`Listener`] of each exchange.
 pub struct Reading<S, L: Listener> {
     source: S,
-    filter: Option<PacketFilter>,
-    ports: Vec<u16>,
-    except: Except,
+    options: ReadingOptions,
     decoder: Decoder,
     table: ConnectionTable<ExchangeReader<L>>,
     exchanges: ExchangeReader<L>,
@@ -106,13 +104,11 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     pub fn new(source: S, options: ReadingOptions, listener: L) -> Self {
         Self {
             source,
-            filter: options.filter,
-            ports: options.ports,
-            except: options.except,
             decoder: Decoder::new(),
             table: ConnectionTable::new(options.limits),
             exchanges: ExchangeReader::new(options.bodies, listener),
             packets: PacketAccount::default(),
+            options,
         }
     }
 
@@ -123,12 +119,14 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     #[inline]
     pub fn step(&mut self) -> Result<bool, S::Error> {
         let Some(packet) = self.source.next_packet()? else { return Ok(false) };
-        if self.filter.as_mut().is_some_and(|filter| !filter.admits(&packet)) {
+        if self.options.filter.as_mut().is_some_and(|filter| !filter.admits(&packet)) {
             self.packets.count(PacketClass::Filtered);
             return Ok(true);
         }
         let class = match self.decoder.decode(&packet) {
-            Decoded::Segment(segment) if wanted(&self.ports, &segment) && !self.except.holds(&segment) => {
+            Decoded::Segment(segment)
+                if wanted(&self.options.ports, &segment) && !self.options.except.holds(&segment) =>
+            {
                 self.table.push(&segment, &mut self.exchanges);
                 PacketClass::Used
             }
@@ -185,6 +183,11 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     /// The same, for sources that have to be waited for.
     pub fn source_mut(&mut self) -> &mut S {
         &mut self.source
+    }
+
+    /// What was read from, and how, to read it once more.
+    pub fn into_parts(self) -> (S, ReadingOptions) {
+        (self.source, self.options)
     }
 
     /// Who is told of the exchanges.

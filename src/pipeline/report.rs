@@ -1,28 +1,82 @@
-//! The reports of a recording, made again.
+//! The reports of recordings, made again.
 
-use std::path::Path;
-
-use super::judging::judged;
-use super::run::make_folder;
-use crate::record::Reader;
-use crate::report::{Gate, Reporter, Summary};
+use std::path::{Path, PathBuf};
 
 use super::RunError;
+use super::judging::judged;
+use super::run::make_folder;
+use crate::record::{Recordings, Redactor, Row};
+use crate::report::{Earlier, Gate, Judged, Reporter, Summary, Tally};
 
 /// The folder of a run in which its recording lies.
 pub const RECORDING: &str = "recording";
 
-/// Reads the recording of `run` and writes its reports to `out`, which is made where it is missing.
-/// Nothing is sent.
-///
-/// # Errors
-/// When there is no recording, or the reports cannot be written.
-pub fn report(run: &Path, out: &Path, gate: &Gate) -> Result<Summary, RunError> {
-    let mut reader = Reader::open(&run.join(RECORDING))?;
-    make_folder(out)?;
-    let mut reporter = Reporter::create(out, reader.run().clone())?;
-    while let Some(row) = reader.next_row()? {
-        reporter.add(&row, judged(&row).as_ref())?;
+/// What is rendered again, and how.
+pub struct Rendering {
+    /// The folders of the runs; several are shards of one capture.
+    pub runs: Vec<PathBuf>,
+    /// The folder of an earlier run, to say what is new, known and gone.
+    pub against: Option<PathBuf>,
+    /// Takes out further secrets; `None` where the recording is shown as it is.
+    pub redactor: Option<Redactor>,
+    /// What the verdict demands.
+    pub gate: Gate,
+}
+
+impl Rendering {
+    /// Reads the recordings and writes their reports to `out`, which is made where it is missing. Nothing is
+    /// sent.
+    ///
+    /// # Errors
+    /// When there is no recording, or the reports cannot be written.
+    pub fn report(&self, out: &Path) -> Result<Summary, RunError> {
+        let earlier = self.against.as_deref().map(|run| earlier(run, self.gate)).transpose()?;
+        let mut recordings = open(&self.runs)?;
+        make_folder(out)?;
+        let mut reporter = Reporter::create(out, recordings.run().clone())?.noting(recordings.notes());
+        if let Some(earlier) = earlier {
+            reporter = reporter.against(earlier);
+        }
+        while let Some((row, judged)) = self.next(&mut recordings)? {
+            reporter.add(&row, judged.as_ref())?;
+        }
+        Ok(reporter.finish(recordings.finished().as_ref(), recordings.losses(), self.gate)?)
     }
-    Ok(reporter.finish(reader.finished(), reader.losses(), *gate)?)
+
+    /// Opens the recordings, for [`next`](Self::next).
+    ///
+    /// # Errors
+    /// When there is none, or one cannot be read.
+    pub fn open(&self) -> Result<Recordings, RunError> {
+        open(&self.runs)
+    }
+
+    /// The next row of the recordings, and what is found in it.
+    ///
+    /// # Errors
+    /// When a recording cannot be read.
+    pub fn next(&self, recordings: &mut Recordings) -> Result<Option<(Row, Option<Judged>)>, RunError> {
+        let Some(mut row) = recordings.next_row()? else { return Ok(None) };
+        if let Some(redactor) = &self.redactor {
+            redactor.row(&mut row);
+        }
+        let judged = judged(&row);
+        Ok(Some((row, judged)))
+    }
+}
+
+fn open(runs: &[PathBuf]) -> Result<Recordings, RunError> {
+    let folders: Vec<_> = runs.iter().map(|run| run.join(RECORDING)).collect();
+    Ok(Recordings::open(&folders)?)
+}
+
+/// What an earlier run's recording shows, judged as this version judges.
+fn earlier(run: &Path, gate: Gate) -> Result<Earlier, RunError> {
+    let mut recordings = open(&[run.to_owned()])?;
+    let mut tally = Tally::new(recordings.run().clone());
+    while let Some(row) = recordings.next_row()? {
+        tally.add(&row, judged(&row).as_ref());
+    }
+    let summary = tally.finish(recordings.finished().as_ref(), recordings.losses(), gate);
+    Ok(Earlier::new(&run.to_string_lossy(), summary))
 }

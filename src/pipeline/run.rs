@@ -16,19 +16,22 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::RunError;
-use super::feed::{Feed, Halt, Progress};
-use super::keeping::Judging;
-use super::reader::spawn_reader;
+use super::feed::{Feed, Halt, Past};
+use super::judging::judged;
+use super::keeping::{Judging, Keep, count_anomalies};
+use super::ledger::Ledger;
+use super::planning::{Lap, Planning};
+use super::progress::Progress;
+use super::reader::{Repeat, Source, spawn_reader};
 use super::reading::ReadingOptions;
+use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
-use crate::record::{Redactor, Run};
-use crate::replay::Planner;
+use crate::record::{Intents, RecordError, Redactor, Resuming, RowName, Run};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
-use crate::replay::guard::Guard;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
-use crate::report::{Gate, Summary};
-use crate::route::{RouteTable, Sampling};
+use crate::replay::{Failure, Outcome};
+use crate::report::{Gate, Reporter, Summary};
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
 pub(super) const WAITING: usize = 256;
@@ -41,24 +44,33 @@ pub struct Job {
     pub source: CaptureSet,
     /// Which are read, and what is kept.
     pub reading: ReadingOptions,
-    /// Which requests are sent where; its endpoints are the settings' clients.
-    pub table: RouteTable,
-    /// How its percentages draw.
-    pub sampling: Sampling,
-    /// What is sent.
-    pub planner: Planner,
-    /// Watches for traffic that was captured on its way to the target; `None` where any is allowed.
-    pub guard: Option<Guard>,
+    /// How often.
+    pub repeat: Repeat,
+    /// Which requests are sent, and what.
+    pub planning: Planning,
     /// How it is sent.
     pub settings: Settings,
     /// The clock of the run.
     pub clock: Clock,
     /// Takes secrets out of what is kept; `None` where they are kept.
     pub redactor: Option<Redactor>,
+    /// What is made of the rows besides counting them.
+    pub keep: Keep,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The run that is gone on with; `None` where this is a new one.
+    pub resumption: Option<Resumption>,
     /// What the verdict demands.
     pub gate: Gate,
+}
+
+/// A run that is gone on with.
+pub struct Resumption {
+    /// Its recording.
+    pub recording: Resuming,
+    /// Whether the requests that were on their way when it was killed are sent again, although they may
+    /// have reached the target.
+    pub resend: bool,
 }
 
 /// What came of it.
@@ -70,6 +82,11 @@ pub struct RunOutcome {
     pub broken_off: Option<String>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
+    /// The rows whose requests were on their way when an earlier part of this run was killed, and were not
+    /// sent again.
+    pub in_flight: Vec<RowName>,
+    /// Why nothing more was sent from some time on, where the target could not be reached any more.
+    pub gave_up: Option<String>,
 }
 
 /// Makes a folder and those above it, and says which it made, the innermost first.
@@ -91,17 +108,20 @@ pub async fn run(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     let made = make_folder(&job.folder)?;
-    let mut judging = Judging::begin(&job.folder, &job.run, job.redactor, Arc::clone(&progress))?;
+    let Begun { mut judging, intents, past, in_flight } =
+        begin(&job.folder, job.run, job.resumption, job.keep)?;
+    judging.redactor = job.redactor;
+    judging.diff = job.keep.diff;
+    judging.progress = Arc::clone(&progress);
+    let ledger = Arc::new(Ledger::new(intents, Arc::clone(&progress), Arc::clone(&stop)));
 
     let (work_in, work) = mpsc::channel(WAITING);
     let (done_in, mut done) = mpsc::channel(WAITING);
     let (skipped_in, mut skipped) = mpsc::channel(WAITING);
     let feed = Feed {
-        table: job.table,
-        sampling: job.sampling,
-        seed: job.run.seed,
-        planner: job.planner,
-        guard: job.guard,
+        planning: job.planning,
+        past,
+        lap: Lap::default(),
         work: work_in,
         skipped: skipped_in,
         progress,
@@ -109,10 +129,12 @@ pub async fn run(
         halt: None,
     };
     let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
-    let reader = spawn_reader(job.source, job.reading, feed, signal.clone(), Arc::clone(&stop))?;
-    let engine = tokio::spawn(engine::run(job.settings, work, done_in, signal.clone()));
+    let source = Source { captures: job.source, options: job.reading, repeat: job.repeat };
+    let reader = spawn_reader(source, feed, signal.clone(), Arc::clone(&stop))?;
+    let watch = Arc::clone(&ledger);
+    let engine = tokio::spawn(engine::run_watched(job.settings, work, done_in, signal.clone(), watch));
 
-    let judged = judging.all(&mut done, &mut skipped).await;
+    let judged = judging.all(&mut done, &mut skipped, &ledger).await;
     if judged.is_err() {
         // Nothing more can be kept: nothing more is sent.
         stop.raise();
@@ -122,12 +144,13 @@ pub async fn run(
     let sending = engine.await;
     let reading = tokio::task::spawn_blocking(move || reader.join()).await;
     giving_up.abort();
-    judged.map_err(|source| RunError::Unkept { source: Box::new(source), folder: job.folder.clone() })?;
-    sending.map_err(|_| RunError::Defect { stage: "sending" })?;
+    let unnoted = ledger.take_error().map_or(Ok(()), |error| Err(RunError::from(error)));
+    judged.and(unnoted).map_err(|error| unkept(error, &job.folder))?;
+    let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
     let Ok(Ok(read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
     let refused = match &read.halt {
-        Some(Halt::Refused(refused)) if judging.sent == 0 => {
+        Some(Halt::Refused(refused)) if judging.sent == 0 && judging.is_new => {
             judging.forget(&made);
             return Err(refused.clone().into());
         }
@@ -136,13 +159,63 @@ pub async fn run(
     };
     let interrupted = signal.state() != Stop::Run;
     let sent = judging.sent;
-    let finished = judging.account(&read, interrupted, job.clock);
+    let finished = judging.account(&read, interrupted, ended.gave_up.clone(), job.clock);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate)?;
+    let summary = judging.finish(&finished, job.gate).map_err(|error| unkept(error, &job.folder))?;
     match refused {
         Some(refused) => Err(RunError::CapturedServerMet { refused, sent, folder: job.folder }),
-        None => Ok(RunOutcome { summary, broken_off, interrupted }),
+        None => Ok(RunOutcome { summary, broken_off, interrupted, in_flight, gave_up: ended.gave_up }),
     }
+}
+
+/// What it means for a run that something could not be kept any more.
+pub(super) fn unkept(error: RunError, folder: &Path) -> RunError {
+    match error {
+        vanished @ RunError::Record(RecordError::Vanished(_)) => vanished,
+        error => RunError::Unkept { source: Box::new(error), folder: folder.to_owned() },
+    }
+}
+
+/// A run at its beginning, or where it goes on.
+struct Begun {
+    judging: Judging,
+    intents: Option<Intents>,
+    past: Past,
+    in_flight: Vec<RowName>,
+}
+
+fn begin(folder: &Path, run: Run, resumption: Option<Resumption>, keep: Keep) -> Result<Begun, RunError> {
+    match resumption {
+        Some(resumption) => go_on(folder, resumption),
+        None => {
+            let (judging, intents) = Judging::begin(folder, run, keep)?;
+            Ok(Begun { judging, intents, past: Past::default(), in_flight: Vec::new() })
+        }
+    }
+}
+
+/// The recording behind its last row, and the reports with the rows that it holds.
+fn go_on(folder: &Path, resumption: Resumption) -> Result<Begun, RunError> {
+    let Resumption { mut recording, resend } = resumption;
+    let mut reporter = Reporter::create(folder, recording.run().clone())?;
+    let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
+    let mut killed = Vec::new();
+    while let Some(row) = recording.next_row()? {
+        reporter.add(&row, judged(&row).as_ref())?;
+        count_anomalies(&mut anomalies, &row);
+        past.recorded.insert(row.name().digest());
+        if matches!(row.outcome, Outcome::Failed { failure: Failure::Killed, .. }) {
+            killed.push(row.name());
+        }
+    }
+    let resumed = recording.go_on()?;
+    let in_flight = if resend { Vec::new() } else { resumed.in_flight };
+    past.in_flight = in_flight.iter().map(RowName::digest).collect();
+    // With those of an earlier resumption, which may have been killed before it could name them.
+    let in_flight = [killed, in_flight].concat();
+    let mut judging = Judging::new(Some(resumed.writer), reporter, false);
+    judging.anomalies = anomalies;
+    Ok(Begun { judging, intents: Some(resumed.intents), past, in_flight })
 }
 
 /// Gives the reading of the capture up as soon as the run is told to stop.

@@ -31,6 +31,8 @@ pub(super) enum Line {
     Row(Box<RowLine>),
     /// The last.
     Finished(Finished),
+    /// The run goes on: an end before it was none.
+    Resumed {},
 }
 
 /// The version of the form that this module writes.
@@ -38,9 +40,13 @@ pub(super) const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct RowLine {
-    pub(super) id: ExchangeId,
-    pub(super) role: Role,
-    pub(super) destination: String,
+    id: ExchangeId,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    lap: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    copy: u32,
+    role: Role,
+    destination: String,
     route: String,
     /// Absent where an earlier version wrote the line, as is `reason`.
     #[serde(default)]
@@ -57,6 +63,11 @@ pub(super) struct RowLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client: Option<ClientKind>,
     outcome: OutcomeLine,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -124,6 +135,8 @@ impl From<&Row> for RowLine {
         let ConnectionId { client, server, instance } = exchange.connection;
         Self {
             id: exchange.id,
+            lap: row.lap,
+            copy: row.copy,
             role: row.role,
             destination: row.destination.clone(),
             route: row.route.clone(),
@@ -157,6 +170,8 @@ impl RowLine {
         };
         Ok(Row {
             exchange,
+            lap: self.lap,
+            copy: self.copy,
             role: self.role,
             destination: self.destination,
             route: self.route,

@@ -5,10 +5,20 @@
 //! and a crash loses at most the frame that was being written. Its first line is the [`Run`], then one
 //! line for each [`Row`], then, after an orderly end, the [`Finished`] line. A report made again from
 //! these lines alone is the same report.
+//!
+//! While a run goes on, two more files lie beside the segments, so that a process that is killed at any
+//! moment neither loses an answer that it has taken nor forgets what it was sending: `journal.ndjson`
+//! with the rows that no frame holds yet, and `intents` with the names of the rows that were begun and
+//! have none. Both outlive the process, not the machine: they are handed to the system, not synced.
 
+mod intents;
+mod journal;
 mod line;
+mod name;
 mod reader;
+mod recordings;
 pub mod redact;
+mod resume;
 mod run;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -17,11 +27,15 @@ mod writer;
 
 use std::path::PathBuf;
 
+pub use intents::Intents;
+pub use name::{RequestName, RowName, RowNameError};
 pub use reader::{Loss, Reader};
-pub use redact::Redactor;
-pub use run::{CaptureTotals, Finished, Mode, Run};
+pub use recordings::Recordings;
+pub use redact::{Also, AlsoError, Redactor};
+pub use resume::{Resumed, Resuming};
+pub use run::{CAPTURE, CaptureTotals, Finished, Mode, OPTIONS, ROUTES, Run};
 pub use text::Text;
-pub use writer::{RowKey, Writer};
+pub use writer::Writer;
 
 use crate::exchange::Exchange;
 use crate::replay::Outcome;
@@ -34,6 +48,10 @@ use crate::route::Role;
 pub struct Row {
     /// What was captured.
     pub exchange: Exchange,
+    /// How often the capture had been read before, in a run that reads it again and again.
+    pub lap: u32,
+    /// Its place, from 0, among the rows of one request: there is one for each destination.
+    pub copy: u32,
     /// The part that the destination plays.
     pub role: Role,
     /// The destination's name.
@@ -50,6 +68,26 @@ pub struct Row {
     pub client: Option<ClientKind>,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl Row {
+    /// What reports call its request.
+    #[must_use]
+    pub fn request_name(&self) -> RequestName {
+        RequestName { id: self.exchange.id, lap: self.lap }
+    }
+
+    /// What names it among all rows of the run.
+    #[must_use]
+    pub fn name(&self) -> RowName {
+        RowName { request: self.request_name(), role: self.role, destination: self.destination.clone() }
+    }
+
+    /// Whether a run that is resumed sends its request after all, so that this row is void.
+    #[must_use]
+    pub fn is_put_off(&self) -> bool {
+        matches!(&self.outcome, Outcome::Skipped(reason) if reason.is_put_off())
+    }
 }
 
 /// Why a recording could not be written or read.
@@ -75,6 +113,16 @@ pub enum RecordError {
         .0.display()
     )]
     NotARecording(PathBuf),
+    /// Another process writes it.
+    #[error("{} is being written by another shadowcap: wait for its end, or stop it", .0.display())]
+    Busy(PathBuf),
+    /// The folder, or a file in it, has been removed or replaced under the run that writes it.
+    #[error(
+        "{} was removed or replaced while the run was writing it. Nothing more was sent; what had been sent is recorded \
+         there, if anywhere",
+        .0.display()
+    )]
+    Vanished(PathBuf),
     /// A line is whole, and yet not what this version writes.
     #[error("{}, frame at byte {offset}: {reason}; was it written by another version?", path.display())]
     Line {

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use zstd::stream::read::Decoder;
 
+use super::journal::Place;
 use super::line::{FORMAT, Line, RowLine};
-use super::writer::{RowKey, segment_path};
-use super::{Finished, RecordError, Row, Run};
+use super::writer::segment_path;
+use super::{Finished, RecordError, Row, Run, journal, resume};
 
 /// Decompressed bytes of one frame; the writer stays far below, save for single bodies of that size.
 const MAX_FRAME: u64 = 1 << 30;
@@ -41,6 +42,10 @@ pub struct Reader {
     losses: Vec<Loss>,
     segment: Segment,
     lines: VecDeque<Line>,
+    /// Where the run was resumed last: what had been put off before is void.
+    resumed: Option<Place>,
+    /// The rows of the journal, once the segments are read.
+    journalled: Option<Vec<u8>>,
 }
 
 impl Reader {
@@ -58,7 +63,16 @@ impl Reader {
             let reason = format!("the recording has format {format}, and this version reads {FORMAT}");
             return Err(RecordError::Line { path: segment.path, offset: 0, reason });
         }
-        Ok(Self { folder: folder.to_owned(), run, finished: None, losses: Vec::new(), segment, lines })
+        Ok(Self {
+            folder: folder.to_owned(),
+            run,
+            finished: None,
+            losses: Vec::new(),
+            segment,
+            lines,
+            resumed: resume::marked(folder)?,
+            journalled: None,
+        })
     }
 
     /// The facts that were known when the run began.
@@ -85,18 +99,25 @@ impl Reader {
     /// When a file cannot be read or a whole line is not what shadowcap writes. A torn frame is no
     /// error: see [`losses`](Self::losses).
     pub fn next_row(&mut self) -> Result<Option<Row>, RecordError> {
-        let Some(line) = self.next_line()? else { return Ok(None) };
-        line.into_row().map(Some).map_err(|reason| self.segment.bad_line(reason))
+        while let Some(line) = self.next_line()? {
+            let row = line.into_row().map_err(|reason| self.segment.bad_line(reason))?;
+            let before = |resumed| self.journalled.is_none() && self.end() <= resumed;
+            let void = row.is_put_off() && self.resumed.is_some_and(before);
+            if !void {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
     }
 
-    /// What names the next row, without building it.
-    pub(super) fn next_key(&mut self) -> Result<Option<RowKey>, RecordError> {
-        Ok(self.next_line()?.map(|line| (line.id, line.role, line.destination)))
+    /// The end of the frame that was read last.
+    pub(super) fn end(&self) -> Place {
+        Place { segment: self.segment.number, offset: self.segment.good }
     }
 
-    /// The last segment's number and the end of its last whole frame.
-    pub(super) fn end(&self) -> (u32, u64) {
-        (self.segment.number, self.segment.good)
+    /// What the journal held that no frame does; behind the last row.
+    pub(super) fn journalled(&self) -> Vec<u8> {
+        self.journalled.clone().unwrap_or_default()
     }
 
     fn next_line(&mut self) -> Result<Option<Box<RowLine>>, RecordError> {
@@ -110,6 +131,7 @@ impl Reader {
             match line {
                 Line::Row(row) => return Ok(Some(row)),
                 Line::Finished(finished) => self.finished = Some(finished),
+                Line::Resumed {} => self.finished = None,
                 // A second first line adds nothing: the run is that which began.
                 Line::Run { .. } => {}
             }
@@ -127,9 +149,30 @@ impl Reader {
             Frame::End => {}
         }
         let number = self.segment.number + 1;
-        let Some(next) = Segment::open(segment_path(&self.folder, number), number)? else { return Ok(false) };
-        self.segment = next;
-        Ok(true)
+        match Segment::open(segment_path(&self.folder, number), number)? {
+            Some(next) => {
+                self.segment = next;
+                Ok(true)
+            }
+            None => self.read_journal(),
+        }
+    }
+
+    /// Behind the last segment: the rows that the run had taken and not yet written as a frame.
+    fn read_journal(&mut self) -> Result<bool, RecordError> {
+        if self.journalled.is_some() {
+            return Ok(false);
+        }
+        let text = journal::left(&self.folder, self.end())?;
+        let lines = lines(&text).map_err(|error| self.segment.bad_line(error.to_string()))?;
+        if !lines.is_empty() {
+            // What was torn is the frame of these very rows.
+            let torn = (&self.segment.path, self.segment.good);
+            self.losses.retain(|loss| (&loss.path, loss.offset) != torn);
+        }
+        self.lines = lines.into();
+        self.journalled = Some(text);
+        Ok(!self.lines.is_empty())
     }
 }
 
@@ -169,9 +212,7 @@ impl Segment {
         if self.decode(&mut text).is_err() || text.len() as u64 > MAX_FRAME {
             return self.tear().map(Frame::Torn);
         }
-        let lines: Result<Vec<Line>, _> =
-            text.split(|&b| b == b'\n').filter(|l| !l.is_empty()).map(serde_json::from_slice).collect();
-        let lines = lines.map_err(|error| self.bad_line(error.to_string()))?;
+        let lines = lines(&text).map_err(|error| self.bad_line(error.to_string()))?;
         self.good = self.file.read;
         Ok(Frame::Whole(lines))
     }
@@ -192,6 +233,11 @@ impl Segment {
     fn bad_line(&self, reason: String) -> RecordError {
         RecordError::Line { path: self.path.clone(), offset: self.good, reason }
     }
+}
+
+/// The lines of a frame's text.
+fn lines(text: &[u8]) -> serde_json::Result<Vec<Line>> {
+    text.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
 }
 
 /// Counts the bytes that were taken from a buffered reader.

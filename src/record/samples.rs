@@ -62,6 +62,8 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
             interim: vec![],
             anomalies: AnomalySet::EMPTY,
         },
+        lap: 0,
+        copy: 0,
         role: Role::Shadow,
         destination: "v2".to_owned(),
         route: "all".to_owned(),

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::anomaly::Anomaly;
 use crate::http::{Completeness, Framing};
+use crate::replay::Outcome;
 use crate::replay::{Failure, SkipReason};
 use crate::time::Timestamp;
 
@@ -21,6 +22,7 @@ fn run() -> Run {
         captures: vec!["a.pcap".to_owned()],
         targets: [("v2".to_owned(), "http://127.0.0.1:1".to_owned())].into(),
         options: vec!["--speed".to_owned(), "max".to_owned()],
+        digests: [("capture".to_owned(), "1".to_owned())].into(),
     }
 }
 
@@ -42,6 +44,15 @@ fn read(folder: &Path) -> (Vec<Row>, Vec<Loss>, Option<Finished>) {
     (rows, reader.losses().to_vec(), reader.finished().cloned())
 }
 
+/// Goes on with a recording; also gives the ids of its rows that hold.
+fn resume(folder: &Path) -> (Writer, Vec<u64>) {
+    let mut resuming = Resuming::open(folder).unwrap();
+    assert_eq!(resuming.run(), &run());
+    let rows = std::iter::from_fn(|| resuming.next_row().unwrap());
+    let rows = rows.map(|row| row.exchange.id.0).collect();
+    (resuming.go_on().unwrap().writer, rows)
+}
+
 fn same(left: &Row, right: &Row) -> bool {
     // `Debug` shows every field of every type within a row.
     format!("{left:?}") == format!("{right:?}")
@@ -51,7 +62,7 @@ fn same(left: &Row, right: &Row) -> bool {
 fn what_was_written_is_read_back_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let recording = folder.path().join("run/recording");
-    let mut writer = Writer::create(&recording, &run()).unwrap();
+    let (mut writer, _) = Writer::create(&recording, &run()).unwrap();
     let rows: Vec<Row> = (0..10).map(row).collect();
     for r in &rows {
         writer.row(r).unwrap();
@@ -77,7 +88,7 @@ fn what_was_written_is_read_back_and_private() {
 #[test]
 fn a_tear_at_any_byte_of_the_last_frame_loses_that_frame_alone_and_resume_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path(), &run()).unwrap();
+    let (mut writer, _) = Writer::create(folder.path(), &run()).unwrap();
     let path = writer::segment_path(folder.path(), 1);
     writer.row(&row(1)).unwrap();
     writer.flush().unwrap();
@@ -96,9 +107,8 @@ fn a_tear_at_any_byte_of_the_last_frame_loses_that_frame_alone_and_resume_goes_o
         let expected = Loss { path: path.clone(), offset: good, bytes };
         assert_eq!(losses, if bytes == 0 { vec![] } else { vec![expected] }, "cut at {cut}");
 
-        let (mut writer, begun, recorded) = Writer::resume(folder.path()).unwrap();
-        assert_eq!(begun, run());
-        assert_eq!(recorded, [(row(1).exchange.id, Role::Shadow, "v2".to_owned())].into());
+        let (mut writer, recorded) = resume(folder.path());
+        assert_eq!(recorded, [1]);
         writer.row(&row(4)).unwrap();
         writer.finish(&Finished::default()).unwrap();
         let (rows, losses, end) = read(folder.path());
@@ -108,9 +118,92 @@ fn a_tear_at_any_byte_of_the_last_frame_loses_that_frame_alone_and_resume_goes_o
 }
 
 #[test]
+fn a_kill_loses_no_row_that_was_kept_and_a_torn_frame_of_kept_rows_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, _) = Writer::create(folder.path(), &run()).unwrap();
+    let path = writer::segment_path(folder.path(), 1);
+    let good = fs::metadata(&path).unwrap().len();
+    let copy = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    let ids = || {
+        let (rows, losses, _) = read(folder.path());
+        assert!(losses.is_empty(), "{losses:?}");
+        rows.iter().map(|row| row.exchange.id.0).collect::<Vec<_>>()
+    };
+    for n in 1..=3 {
+        writer.row(&row(n)).unwrap();
+        if n < 3 {
+            writer.keep().unwrap();
+        }
+    }
+    assert_eq!(ids(), [1, 2], "the third was not kept");
+    writer.keep().unwrap();
+    let journal = copy("journal.ndjson");
+    writer.flush().unwrap();
+    let whole = fs::read(&path).unwrap();
+    // Killed before the journal was emptied: its rows are in the frame, and count once.
+    fs::write(folder.path().join("journal.ndjson"), &journal).unwrap();
+    assert_eq!(ids(), [1, 2, 3]);
+    drop(writer);
+    // Killed within the frame: its rows are in the journal. Half a line of that is none.
+    for (cut, kept, expected) in [
+        (good + 1, journal.len(), &[1, 2, 3][..]),
+        (whole.len() as u64 - 1, journal.len(), &[1, 2, 3]),
+        (good + 1, journal.len() - 1, &[1, 2]),
+    ] {
+        fs::write(&path, &whole[..usize::try_from(cut).unwrap()]).unwrap();
+        fs::write(folder.path().join("journal.ndjson"), &journal[..kept]).unwrap();
+        assert_eq!(ids(), expected, "cut at {cut}");
+    }
+    let (writer, recorded) = resume(folder.path());
+    assert_eq!(recorded, [1, 2]);
+    assert_eq!(ids(), [1, 2], "in a frame now");
+    writer.finish(&Finished::default()).unwrap();
+    assert_eq!((ids(), folder.path().join("journal.ndjson").exists()), (vec![1, 2], false));
+}
+
+#[test]
+fn what_was_put_off_is_void_once_the_run_goes_on_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let put_off = |n, reason| {
+        let mut row = row(n);
+        (row.outcome, row.sent_head) = (Outcome::Skipped(reason), None);
+        row
+    };
+    let (mut writer, _) = Writer::create(folder.path(), &run()).unwrap();
+    writer.row(&row(1)).unwrap();
+    writer.row(&put_off(2, SkipReason::Interrupted)).unwrap();
+    writer.row(&put_off(3, SkipReason::TargetGone)).unwrap();
+    writer.row(&put_off(4, SkipReason::Filtered)).unwrap();
+    writer.finish(&Finished { interrupted: true, ..Finished::default() }).unwrap();
+    let ids = || read(folder.path()).0.iter().map(|row| row.exchange.id.0).collect::<Vec<_>>();
+    assert_eq!(ids(), [1, 2, 3, 4]);
+
+    let (mut writer, recorded) = resume(folder.path());
+    assert_eq!(recorded, [1, 4]);
+    assert_eq!((ids(), read(folder.path()).2), (vec![1, 4], None), "it has no end any more");
+    writer.row(&row(2)).unwrap();
+    writer.row(&put_off(3, SkipReason::Interrupted)).unwrap();
+    writer.keep().unwrap();
+    assert_eq!(ids(), [1, 4, 2, 3], "what is put off again holds until the run goes on again");
+    writer.finish(&Finished::default()).unwrap();
+    assert_eq!(ids(), [1, 4, 2, 3]);
+    assert_eq!(resume(folder.path()).1, [1, 4, 2]);
+}
+
+#[test]
+fn a_recording_is_written_by_one_process_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (writer, _) = Writer::create(folder.path(), &run()).unwrap();
+    assert!(matches!(Resuming::open(folder.path()).err(), Some(RecordError::Busy(_))));
+    assert!(writer.is_in_place().is_ok());
+    fs::remove_file(folder.path().join("journal.ndjson")).unwrap();
+    assert!(matches!(writer.is_in_place(), Err(RecordError::Vanished(_))));
+}
+
+#[test]
 fn damage_within_a_segment_is_reported_and_the_next_segment_still_read() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path(), &run()).unwrap();
+    let (mut writer, _) = Writer::create(folder.path(), &run()).unwrap();
     writer.row(&row(1)).unwrap();
     writer.flush().unwrap();
     let path = writer::segment_path(folder.path(), 1);

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
+use super::journal::{Journal, Place};
 use super::line::{FORMAT, Line, RowLine};
-use super::{Finished, Reader, RecordError, Row, Run};
-use crate::exchange::ExchangeId;
-use crate::route::Role;
+use super::{Finished, Intents, RecordError, Row, Run, intents, resume};
 
 /// Uncompressed bytes after which a frame is written without being asked for.
 const FRAME_BYTES: usize = 1 << 20;
@@ -22,20 +21,17 @@ const SEGMENT_BYTES: u64 = 256 << 20;
 /// zstd's fastest regular level; the recording must not slow the replay.
 const LEVEL: i32 = 1;
 
-/// Appends to a recording. Whatever was flushed survives a crash of the process.
+/// Appends to a recording. Whatever was kept or flushed survives the death of the process.
 pub struct Writer {
     folder: PathBuf,
     path: PathBuf,
     file: File,
-    number: u32,
-    written: u64,
+    place: Place,
     pending: Vec<u8>,
     pending_rows: usize,
     compressor: Compressor<'static>,
+    journal: Journal,
 }
-
-/// What names a row among all rows of a run: the request, the part, and the destination.
-pub type RowKey = (ExchangeId, Role, String);
 
 impl Writer {
     /// Begins a recording in `folder`, which is made (mode 0700) where it is missing. The first line is
@@ -43,45 +39,56 @@ impl Writer {
     ///
     /// # Errors
     /// When the folder cannot be written, or holds a recording already.
-    pub fn create(folder: &Path, run: &Run) -> Result<Self, RecordError> {
+    pub fn create(folder: &Path, run: &Run) -> Result<(Self, Intents), RecordError> {
         make_private_folder(folder)?;
         let (path, file) = create_segment(folder, 1)?;
-        let mut writer = Self::at(folder, path, file, 1, 0)?;
-        writer.line(&Line::Run { format: FORMAT, run: run.clone() })?;
+        let mut writer =
+            Self::at(folder, path, file, Place { segment: 1, offset: 0 }, Journal::open(folder)?)?;
+        writer.line(&Line::Run { format: FORMAT, run: run.clone().without_secrets() })?;
+        writer.flush()?;
+        Ok((writer, Intents::create(folder, HashSet::default())?))
+    }
+
+    /// Goes on behind `place`, where the last whole frame ends: what lies behind it is cut off, and the
+    /// rows that the journal held become the next frame.
+    pub(super) fn behind(
+        folder: &Path,
+        place: Place,
+        journalled: &[u8],
+        journal: Journal,
+    ) -> Result<Self, RecordError> {
+        let path = segment_path(folder, place.segment);
+        let file =
+            OpenOptions::new().append(true).open(&path).map_err(RecordError::io("go on writing", &path))?;
+        file.set_len(place.offset).map_err(RecordError::io("cut the torn end of", &path))?;
+        let mut writer = Self::at(folder, path, file, place, journal)?;
+        writer.pending.extend_from_slice(journalled);
+        writer.line(&Line::Resumed {})?;
         writer.flush()?;
         Ok(writer)
     }
 
-    /// Goes on with a recording: a torn last frame is cut off, and new frames follow the last whole one.
-    /// Returns the run as it began and the rows that are on disk.
-    ///
-    /// # Errors
-    /// When the recording cannot be read or written, or holds a line of another version.
-    pub fn resume(folder: &Path) -> Result<(Self, Run, HashSet<RowKey>), RecordError> {
-        let mut reader = Reader::open(folder)?;
-        let mut rows = HashSet::new();
-        while let Some(key) = reader.next_key()? {
-            rows.insert(key);
-        }
-        let (number, end) = reader.end();
-        let path = segment_path(folder, number);
-        let file =
-            OpenOptions::new().append(true).open(&path).map_err(RecordError::io("go on writing", &path))?;
-        file.set_len(end).map_err(RecordError::io("cut the torn end of", &path))?;
-        let writer = Self::at(folder, path, file, number, end)?;
-        Ok((writer, reader.run().clone(), rows))
-    }
-
-    fn at(folder: &Path, path: PathBuf, file: File, number: u32, written: u64) -> Result<Self, RecordError> {
+    fn at(
+        folder: &Path,
+        path: PathBuf,
+        file: File,
+        place: Place,
+        journal: Journal,
+    ) -> Result<Self, RecordError> {
         let compressor = Compressor::new(LEVEL)
             .and_then(|mut c| c.set_parameter(CParameter::ChecksumFlag(true)).map(|()| c))
             .map_err(RecordError::io("compress", &path))?;
         let folder = folder.to_owned();
-        Ok(Self { folder, path, file, number, written, pending: Vec::new(), pending_rows: 0, compressor })
+        Ok(Self { folder, path, file, place, pending: Vec::new(), pending_rows: 0, compressor, journal })
     }
 
-    /// Appends a row. It reaches the disk with its frame: when enough has gathered, or at
-    /// [`flush`](Self::flush).
+    /// Where the next frame will stand.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Appends a row. It is safe after the next [`keep`](Self::keep) or [`flush`](Self::flush), and in any
+    /// case when so much has gathered that a frame is due.
     ///
     /// # Errors
     /// When a frame was due and could not be written.
@@ -94,6 +101,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Hands to the system, uncompressed, what has gathered since the last frame: the death of the
+    /// process loses none of it.
+    ///
+    /// # Errors
+    /// When it cannot be written, as on a full disk.
+    pub fn keep(&mut self) -> Result<(), RecordError> {
+        self.journal.keep(&self.pending, self.place)
+    }
+
     /// Writes what has gathered as one frame and hands it to the system.
     ///
     /// # Errors
@@ -103,29 +119,48 @@ impl Writer {
         if self.pending.is_empty() {
             return Ok(());
         }
-        if self.written >= SEGMENT_BYTES {
-            (self.path, self.file) = create_segment(&self.folder, self.number + 1)?;
-            (self.number, self.written) = (self.number + 1, 0);
-        }
         let frame =
             self.compressor.compress(&self.pending).map_err(RecordError::io("compress for", &self.path))?;
         if let Err(source) = self.file.write_all(&frame) {
             // Half a frame would hide all that follows it. If even this fails, the reader reports the tear.
-            let _ = self.file.set_len(self.written);
+            let _ = self.file.set_len(self.place.offset);
             return Err(RecordError::io("write", &self.path)(source));
         }
-        self.written += frame.len() as u64;
+        self.place.offset += frame.len() as u64;
         self.pending.clear();
         self.pending_rows = 0;
+        self.journal.empty()?;
+        self.begin_segment()
+    }
+
+    /// Whether what is written still goes to where it was begun.
+    ///
+    /// # Errors
+    /// When the folder was removed or replaced: nothing more can be recorded.
+    pub fn is_in_place(&self) -> Result<(), RecordError> {
+        self.journal.is_in_place()
+    }
+
+    /// Begins another segment where this one is large, with the frame that is written next.
+    fn begin_segment(&mut self) -> Result<(), RecordError> {
+        if self.place.offset < SEGMENT_BYTES {
+            return Ok(());
+        }
+        let segment = self.place.segment + 1;
+        (self.path, self.file) = create_segment(&self.folder, segment)?;
+        self.place = Place { segment, offset: 0 };
         Ok(())
     }
 
     /// Takes the recording away again, as if it had never been begun. What else lies in its folder stays.
     pub fn discard(self) {
-        for number in 1..=self.number {
+        for number in 1..=self.place.segment {
             // What cannot be removed stays, and does no harm.
             let _ = fs::remove_file(segment_path(&self.folder, number));
         }
+        self.journal.remove();
+        intents::remove(&self.folder);
+        resume::remove(&self.folder);
         let _ = fs::remove_dir(&self.folder);
     }
 
@@ -134,9 +169,13 @@ impl Writer {
     /// # Errors
     /// When it cannot be written.
     pub fn finish(mut self, finished: &Finished) -> Result<(), RecordError> {
-        self.line(&Line::Finished(finished.clone()))?;
+        self.is_in_place()?;
+        self.line(&Line::Finished(finished.clone().without_secrets()))?;
         self.flush()?;
-        self.file.sync_all().map_err(RecordError::io("write", &self.path))
+        self.file.sync_all().map_err(RecordError::io("write", &self.path))?;
+        self.journal.remove();
+        intents::remove(&self.folder);
+        Ok(())
     }
 
     fn line(&mut self, line: &Line) -> Result<(), RecordError> {

@@ -121,6 +121,18 @@ impl Client {
         self.clock
     }
 
+    /// Makes a connection and closes it at once; `None` where the client keeps its connections to itself,
+    /// so that only a request can tell.
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub async fn reach(&self) -> Option<Result<(), String>> {
+        match &self.way {
+            Way::Exact(client) => Some(client.reach().await),
+            Way::Reqwest(_) => None,
+        }
+    }
+
     /// Sends one request and waits for what becomes of it.
     ///
     /// The exact client sends it over the connection in `slot` if there is one and v2 has not closed it,

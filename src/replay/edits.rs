@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::credentials::{self, Credentials};
 use crate::http::RequestHead;
 use crate::route::host::effective_host;
 use crate::route::{Decision, Field, FieldEdits, HostEdit, RequestEdits, Target};
@@ -23,6 +24,8 @@ pub struct HeadEdits {
     pub as_envoy: bool,
     /// What becomes of other fields.
     pub fields: FieldEdits,
+    /// What becomes of credentials that no edit names.
+    pub credentials: Credentials,
 }
 
 /// What the rules change in one request.
@@ -130,11 +133,13 @@ fn envoys_own(rule: RuleEdits<'_>, head: &RequestHead) -> FieldEdits {
     let mut fields = FieldEdits::default();
     let mut set = |name: &str, value: Vec<u8>| {
         let field = name.parse().ok().and_then(|name| Field::new(name, value).ok());
-        field.into_iter().for_each(|field| fields.set(field));
+        if let Some(field) = field {
+            fields.set(field);
+        }
     };
     if rule.target.is_some() {
         let captured = Target::new(head.target());
-        set(ORIGINAL_PATH, [captured.matched_path(), captured.rest].concat());
+        set(ORIGINAL_PATH, [&captured.matched_path(), captured.rest].concat());
     }
     if rule.edits.authority.is_some() {
         let field = head.headers.get("host").unwrap_or_default();
@@ -195,6 +200,11 @@ impl<'a> Editor<'a> {
     fn fate(&mut self, index: usize, name: &[u8], value: &[u8]) -> Fate {
         if let Some(place) = self.fields.position(name) {
             return self.edited(place);
+        }
+        match self.edits.credentials.fate(name) {
+            Some(credentials::Fate::LeftOut) => return Fate::Drop,
+            Some(credentials::Fate::Replaced(field)) => return Fate::Value(field.value().clone()),
+            None => {}
         }
         if name.eq_ignore_ascii_case(b"host") {
             return self.host(value);
@@ -348,9 +358,36 @@ mod tests {
 
     fn edits(set: &[&str], remove: &[&str], as_envoy: bool) -> HeadEdits {
         let mut fields = FieldEdits::default();
-        remove.iter().for_each(|name| fields.remove(name.parse().unwrap()));
-        set.iter().for_each(|field| fields.set(field.parse().unwrap()));
-        HeadEdits { host: HostEdit::None, as_envoy, fields }
+        for name in remove {
+            fields.remove(name.parse().unwrap());
+        }
+        for field in set {
+            fields.set(field.parse().unwrap());
+        }
+        HeadEdits { host: HostEdit::None, as_envoy, fields, credentials: Credentials::Pass }
+    }
+
+    #[test]
+    fn credentials_leave_or_change_and_an_edit_of_the_same_name_wins() {
+        let raw = "GET / HTTP/1.1\r\nCookie: a=1\r\nHost: a\r\nauthorization: Bearer v1\r\nX: 1\r\n\r\n";
+        let with =
+            |credentials, set: &[&str]| edited(&HeadEdits { credentials, ..edits(set, &[], false) }, raw);
+        let replace = || Credentials::replacing("Authorization: Bearer v2").unwrap();
+        for (credentials, set, sent) in [
+            (Credentials::Pass, &[][..], raw),
+            (Credentials::Strip, &[], "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"),
+            (replace(), &[], "GET / HTTP/1.1\r\nHost: a\r\nauthorization: Bearer v2\r\nX: 1\r\n\r\n"),
+            (
+                Credentials::Strip,
+                &["Cookie: b=2"],
+                "GET / HTTP/1.1\r\nCookie: b=2\r\nHost: a\r\nX: 1\r\n\r\n",
+            ),
+        ] {
+            assert_eq!(with(credentials, set), sent);
+        }
+        let anonymous = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let edits = HeadEdits { credentials: replace(), ..edits(&[], &[], false) };
+        assert_eq!(edited(&edits, anonymous), anonymous, "who had no credentials gets none");
     }
 
     #[test]

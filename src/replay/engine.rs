@@ -12,18 +12,24 @@
 //! comes back and the replay always moves on, however unevenly requests fall to connections. Whoever
 //! starts a run has to take the outcomes while handing in work.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::client::{Client, ClientKind, Connection};
 use super::clock::Clock;
+use super::connections::Connections;
 use super::lanes::{LaneKey, Lanes};
+use super::order::{Lanewise, Order};
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
-use super::pace::{Rate, RateCap, Schedule, Speed};
+use super::pace::{Arrivals, Rate, Schedule, Speed};
+use super::pacer::Pacer;
 use super::plan::ShadowRequest;
+use super::reach::Reach;
 use super::stop::{Stop, StopSignal};
 use crate::stream::ConnectionId;
 use crate::time::Timestamp;
@@ -37,19 +43,39 @@ pub struct Settings {
     pub concurrency: usize,
     /// How many connections may be kept open between requests, besides those in use.
     pub max_parked: usize,
+    /// Which connections those are. Where they are pooled, no more requests are on their way than the pool has.
+    pub connections: Connections,
     /// How many bytes of requests, and of what comes with them, may wait at once.
     pub budget: u32,
     /// How fast.
     pub speed: Speed,
-    /// At most so many requests per second.
+    /// So many requests per second are due at most. A run that has fallen behind catches up at no more
+    /// than [`Rate::catching_up`].
     pub rate: Option<Rate>,
+    /// Which requests wait for each other's answers.
+    pub order: Order,
+    /// After so many attempts in a row that came to no connection, nothing more is sent.
+    pub abort_after: Option<NonZeroU32>,
+    /// So long after the first request nothing more is sent.
+    pub time_limit: Option<Duration>,
 }
 
 impl Settings {
     /// What the program does when it is told nothing else, with these senders.
     #[must_use]
     pub fn new(clients: Vec<Client>) -> Self {
-        Self { clients, concurrency: 32, max_parked: 1024, budget: 32 << 20, speed: Speed::Max, rate: None }
+        Self {
+            clients,
+            concurrency: 32,
+            max_parked: 1024,
+            connections: Connections::Captured,
+            budget: 32 << 20,
+            speed: Speed::Max,
+            rate: None,
+            order: Order::Connection,
+            abort_after: None,
+            time_limit: None,
+        }
     }
 }
 
@@ -91,7 +117,44 @@ pub struct Done<T> {
     pub outcome: Outcome,
     /// What came with the job.
     pub payload: T,
+    /// Its place among those on their way, which is free when this is dropped: whoever keeps outcomes holds
+    /// it until this one is kept, so that no more than so many are ever unknown.
+    pub slot: Slot,
 }
+
+/// A place among the requests that may be on their way at once; empty where nothing was sent.
+#[derive(Debug, Default)]
+pub struct Slot(#[allow(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
+
+/// Sees what leaves.
+pub trait Watch<T>: Send + Sync + 'static {
+    /// A request is about to be sent: not one byte of it has left. Whether it may be.
+    fn begins(&self, payload: &T) -> bool;
+    /// This became of it.
+    fn ended(&self, payload: &T, outcome: &Outcome);
+}
+
+/// Nobody watches.
+#[derive(Clone, Copy, Debug)]
+pub struct Unwatched;
+
+impl<T> Watch<T> for Unwatched {
+    fn begins(&self, _: &T) -> bool {
+        true
+    }
+
+    fn ended(&self, _: &T, _: &Outcome) {}
+}
+
+/// How a replay ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Why nothing more was sent from some time on, where the target could not be reached any more.
+    pub gave_up: Option<String>,
+}
+
+/// How much work is taken in at once. It is bounded by the budget in any case.
+const BATCH: usize = 64;
 
 /// What a waiting job costs besides its bytes.
 const JOB_OVERHEAD: usize = 1024;
@@ -100,33 +163,55 @@ const JOB_OVERHEAD: usize = 1024;
 /// what still waits, and what still comes in, with [`SkipReason::Interrupted`].
 pub async fn run<T: Send + 'static>(
     settings: Settings,
+    work: mpsc::Receiver<Work<T>>,
+    done: mpsc::Sender<Done<T>>,
+    stop: StopSignal,
+) -> Ended {
+    run_watched(settings, work, done, stop, Arc::new(Unwatched)).await
+}
+
+/// The same with somebody who sees each request before it leaves.
+pub async fn run_watched<T: Send + 'static>(
+    settings: Settings,
     mut work: mpsc::Receiver<Work<T>>,
     done: mpsc::Sender<Done<T>>,
     stop: StopSignal,
-) {
-    let mut schedule = Schedule::new(settings.speed);
-    let mut start = None;
-    let replay = Arc::new(Replay::new(&settings, done, stop));
+    watch: Arc<dyn Watch<T>>,
+) -> Ended {
+    let mut schedule = Schedule::new(settings.speed, settings.rate);
+    let mut lanewise = Lanewise::new(settings.order);
+    let replay = Arc::new(Replay::new(&settings, done, stop, watch));
     let budget = Arc::new(Semaphore::new(settings.budget.max(1) as usize));
     let mut workers = JoinSet::new();
-    while let Some(work) = work.recv().await {
-        match work {
-            Work::Send(job) => {
-                let Ok(share) = budget.clone().acquire_many_owned(job.cost(settings.budget)).await else {
-                    break;
-                };
-                let start = *start.get_or_insert_with(|| replay.begin());
-                let due = schedule.due(job.request.captured).map(|due| later(start, due));
-                let key = LaneKey { connection: job.connection, destination: job.destination };
-                if replay.lanes().push(key, Waiting { job, due, share }) {
-                    workers.spawn(Arc::clone(&replay).serve(key));
+    // Many at a time, so that whoever hands them in is woken once for all of them.
+    let mut batch = Vec::with_capacity(BATCH);
+    while work.recv_many(&mut batch, BATCH).await > 0 {
+        for work in batch.drain(..) {
+            match work {
+                Work::Send(job) => {
+                    let Ok(share) = budget.clone().acquire_many_owned(job.cost(settings.budget)).await else {
+                        return Ended::default();
+                    };
+                    let start = replay.begin();
+                    let due = schedule.due(job.request.captured).map(|due| later(start, due));
+                    let lane = lanewise.lane(job.connection);
+                    let key = LaneKey { connection: lane, destination: job.destination };
+                    if replay.lanes().push(key, Waiting { job, due, share }) {
+                        workers.spawn(Arc::clone(&replay).serve(key));
+                    }
+                    if lanewise.is_single() {
+                        replay.end(lane);
+                    }
+                }
+                Work::ConnectionEnded(connection) => {
+                    lanewise.ended(connection).into_iter().for_each(|lane| replay.end(lane));
                 }
             }
-            Work::ConnectionEnded(connection) => replay.end(connection),
         }
         while workers.try_join_next().is_some() {}
     }
     while workers.join_next().await.is_some() {}
+    Ended { gave_up: replay.reach.gave_up().map(str::to_owned) }
 }
 
 /// A job in its lane.
@@ -141,11 +226,17 @@ struct Waiting<T> {
 struct Replay<T> {
     clients: Vec<Client>,
     clock: Clock,
+    pacer: Pacer,
     lanes: Mutex<Lanes<Waiting<T>, Connection>>,
-    slots: Semaphore,
-    rate: Option<Mutex<(RateCap, Instant)>>,
+    slots: Arc<Semaphore>,
+    throttle: Option<Mutex<Arrivals>>,
+    /// When the first request came: times count from here.
+    start: OnceLock<Instant>,
+    time_limit: Option<Duration>,
+    reach: Reach,
     done: mpsc::Sender<Done<T>>,
     stop: StopSignal,
+    watch: Arc<dyn Watch<T>>,
 }
 
 impl<T> Job<T> {
@@ -157,26 +248,34 @@ impl<T> Job<T> {
 }
 
 impl<T: Send + 'static> Replay<T> {
-    fn new(settings: &Settings, done: mpsc::Sender<Done<T>>, stop: StopSignal) -> Self {
-        let clock = settings.clients.first().map_or_else(Clock::start, Client::clock);
+    fn new(
+        settings: &Settings,
+        done: mpsc::Sender<Done<T>>,
+        stop: StopSignal,
+        watch: Arc<dyn Watch<T>>,
+    ) -> Self {
+        let (lanes, concurrency) = match settings.connections {
+            Connections::Captured => (Lanes::new(settings.max_parked), settings.concurrency),
+            Connections::Pooled(count) => (Lanes::pooled(count.get()), settings.concurrency.min(count.get())),
+        };
         Self {
             clients: settings.clients.clone(),
-            clock,
-            lanes: Mutex::new(Lanes::new(settings.max_parked)),
-            slots: Semaphore::new(settings.concurrency.max(1)),
-            rate: settings.rate.map(|rate| Mutex::new((RateCap::new(rate), Instant::now()))),
+            clock: settings.clients.first().map_or_else(Clock::start, Client::clock),
+            pacer: Pacer::start(),
+            lanes: Mutex::new(lanes),
+            slots: Arc::new(Semaphore::new(concurrency.max(1))),
+            throttle: settings.rate.map(|rate| Mutex::new(Arrivals::new(rate.catching_up()))),
+            start: OnceLock::new(),
+            time_limit: settings.time_limit,
+            reach: Reach::new(settings.abort_after, settings.clients.len()),
             done,
             stop,
+            watch,
         }
     }
 
-    /// The first request has come: times count from here.
     fn begin(&self) -> Instant {
-        let now = Instant::now();
-        if let Some(rate) = &self.rate {
-            rate.lock().unwrap_or_else(PoisonError::into_inner).1 = now;
-        }
-        now
+        *self.start.get_or_init(Instant::now)
     }
 
     fn lanes(&self) -> std::sync::MutexGuard<'_, Lanes<Waiting<T>, Connection>> {
@@ -201,52 +300,72 @@ impl<T: Send + 'static> Replay<T> {
             let Job { destination, request, payload, .. } = *waiting.job;
             let client = self.clients.get(destination).map(Client::kind).unwrap_or_default();
             let (outcome, slot) = match self.turn(waiting.due, &mut stop).await {
-                Some((due, slot)) => (self.send(key, &request, due, &mut stop).await, Some(slot)),
-                None => (Outcome::Skipped(SkipReason::Interrupted), None),
+                Ok((due, slot)) if self.watch.begins(&payload) => {
+                    let outcome = self.send(key, &request, due, &mut stop).await;
+                    self.reach.note(destination, &outcome);
+                    self.watch.ended(&payload, &outcome);
+                    (outcome, Some(slot))
+                }
+                Ok(_) => (Outcome::Skipped(SkipReason::Interrupted), None),
+                Err(reason) => (Outcome::Skipped(reason), None),
             };
+            let slot = Slot(slot);
             // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
-            self.done.send(Done { destination, request, client, outcome, payload }).await.ok();
+            self.done.send(Done { destination, request, client, outcome, payload, slot }).await.ok();
             // Held until here, so that answers that nobody has taken yet stay few.
-            drop((slot, waiting.share));
+            drop(waiting.share);
         }
     }
 
-    /// Waits for a request's turn, and says when it was due; `None` when the run is told to stop first.
+    /// Waits for a request's turn, and says when it was due.
+    ///
+    /// # Errors
+    /// Why it must not be sent any more.
     async fn turn(
         &self,
         due: Option<Instant>,
         stop: &mut StopSignal,
-    ) -> Option<(Timestamp, SemaphorePermit<'_>)> {
-        if stop.state() >= Stop::Finish {
-            return None;
-        }
+    ) -> Result<(Timestamp, OwnedSemaphorePermit), SkipReason> {
         let turn = async {
             if let Some(due) = due {
-                sleep_until(due).await;
+                self.pacer.until(due).await;
             }
-            let slot = self.slots.acquire().await.ok()?;
-            let ready = due.unwrap_or_else(Instant::now);
-            let due = self.rate_slot(ready);
-            if due > ready {
-                sleep_until(due).await;
+            let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| SkipReason::Interrupted)?;
+            let due = due.unwrap_or_else(Instant::now);
+            if let Some(free) = self.throttled() {
+                self.pacer.until(free).await;
             }
-            Some((self.clock.at(due), slot))
+            Ok((self.clock.at(due), slot))
         };
-        tokio::select! {
-            biased;
-            () = stop.reached(Stop::Finish) => None,
-            turn = turn => turn,
+        if let Some(reason) = self.closed(due) {
+            return Err(reason);
         }
+        let turn = tokio::select! {
+            biased;
+            () = stop.reached(Stop::Finish) => Err(SkipReason::Interrupted),
+            () = self.reach.given_up() => Err(SkipReason::TargetGone),
+            turn = turn => turn,
+        };
+        self.closed(None).map_or(turn, Err)
     }
 
-    /// When the rate lets a request go that is ready at this instant.
-    fn rate_slot(&self, ready: Instant) -> Instant {
-        let Some(rate) = &self.rate else { return ready };
-        let (cap, start) = &mut *rate.lock().unwrap_or_else(PoisonError::into_inner);
-        // A late request takes a slot that is still to come, not one in the past.
-        let from = ready.max(Instant::now());
-        let slot = cap.slot(from.saturating_duration_since(*start));
-        if slot > from.saturating_duration_since(*start) { later(*start, slot) } else { ready }
+    /// When a request may go that is ready now, where a rate says so.
+    fn throttled(&self) -> Option<Instant> {
+        let mut throttle = self.throttle.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = self.begin();
+        Some(later(start, throttle.slot(start.elapsed())))
+    }
+
+    /// Why a request that is due then, or now, is not sent any more, where the run itself says so.
+    fn closed(&self, due: Option<Instant>) -> Option<SkipReason> {
+        let over = || {
+            let at = due.unwrap_or_else(Instant::now).max(Instant::now());
+            self.time_limit.is_some_and(|limit| at.saturating_duration_since(self.begin()) >= limit)
+        };
+        match self.reach.gave_up() {
+            Some(_) => Some(SkipReason::TargetGone),
+            None => over().then_some(SkipReason::TimeOver),
+        }
     }
 
     async fn send(
@@ -272,7 +391,7 @@ impl<T: Send + 'static> Replay<T> {
 }
 
 /// An instant so much later; one that cannot be told is a century away.
-fn later(start: Instant, by: std::time::Duration) -> Instant {
-    const CENTURY: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 24 * 3600);
+fn later(start: Instant, by: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     start.checked_add(by.min(CENTURY)).unwrap_or(start)
 }

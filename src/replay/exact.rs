@@ -41,6 +41,12 @@ impl Exact {
         Self { endpoint: self.endpoint.registering(own), ..self }
     }
 
+    /// Makes a connection and closes it.
+    pub(super) async fn reach(&self) -> Result<(), String> {
+        let connected = self.endpoint.connect(self.limits.connect).await;
+        connected.map(drop).map_err(|Unconnected { detail, .. }| detail)
+    }
+
     pub(super) async fn send(
         &self,
         slot: &mut Option<Connection>,

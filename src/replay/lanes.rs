@@ -28,6 +28,8 @@ pub(super) struct Lanes<J, C> {
     parked: BTreeMap<u64, LaneKey>,
     parkings: u64,
     max_parked: usize,
+    /// Where lanes share their connections, the idle ones of each destination. No lane has a parked one then.
+    pool: Option<HashMap<usize, Vec<C>, RandomState>>,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,12 @@ struct Lane<J, C> {
 
 impl<J, C> Lanes<J, C> {
     pub(super) fn new(max_parked: usize) -> Self {
-        Self { by_key: HashMap::default(), parked: BTreeMap::new(), parkings: 0, max_parked }
+        Self { by_key: HashMap::default(), parked: BTreeMap::new(), parkings: 0, max_parked, pool: None }
+    }
+
+    /// Lanes that share their connections: whoever parks one leaves it to the next.
+    pub(super) fn pooled(max_parked: usize) -> Self {
+        Self { pool: Some(HashMap::default()), ..Self::new(max_parked) }
     }
 
     /// Adds a request at the end of its lane. Whether the lane now needs a worker.
@@ -70,8 +77,12 @@ impl<J, C> Lanes<J, C> {
         (None, unneeded)
     }
 
-    /// The parked connection of a lane.
+    /// The parked connection of a lane; where they are shared, the one that was used last, which v2 has most
+    /// likely not closed yet.
     pub(super) fn take_parked(&mut self, key: LaneKey) -> Option<C> {
+        if let Some(pool) = &mut self.pool {
+            return pool.get_mut(&key.destination)?.pop();
+        }
         let (place, connection) = self.by_key.get_mut(&key)?.parked.take()?;
         self.parked.remove(&place);
         Some(connection)
@@ -80,6 +91,11 @@ impl<J, C> Lanes<J, C> {
     /// Parks the connection of a busy lane. Returns one that has to be given up for it, if any.
     #[must_use]
     pub(super) fn park(&mut self, key: LaneKey, connection: C) -> Option<C> {
+        if let Some(pool) = &mut self.pool {
+            let idle = pool.entry(key.destination).or_default();
+            idle.push(connection);
+            return (idle.len() > self.max_parked).then(|| idle.remove(0));
+        }
         let Some(lane) = self.by_key.get_mut(&key) else { return Some(connection) };
         self.parkings += 1;
         lane.parked = Some((self.parkings, connection));
@@ -177,6 +193,20 @@ mod tests {
         assert_eq!(lanes.next(key(2)), (None, None));
         assert_eq!(lanes.end(key(2)), Some("b"));
         assert!(lanes.by_key.is_empty() && lanes.parked.is_empty());
+    }
+
+    #[test]
+    fn pooled_connections_go_from_lane_to_lane_and_outlive_them() {
+        let mut lanes = Lanes::<(), u32>::pooled(2);
+        assert_eq!(lanes.park(key(1), 1), None);
+        assert_eq!(lanes.park(key(2), 2), None);
+        assert_eq!(lanes.park(key(3), 3), Some(1), "one too many");
+        assert_eq!(lanes.end(key(2)), None);
+        assert_eq!((lanes.take_parked(key(7)), lanes.take_parked(key(8))), (Some(3), Some(2)));
+        let other = LaneKey { destination: 1, ..key(1) };
+        assert_eq!(lanes.park(other, 4), None);
+        assert_eq!(lanes.take_parked(key(1)), None, "another destination is another server");
+        assert_eq!(lanes.take_parked(other), Some(4));
     }
 
     #[test]

@@ -5,9 +5,14 @@
 //! each in its own order.
 
 #[cfg(feature = "cli")]
+pub mod choice;
+#[cfg(feature = "cli")]
 pub mod client;
 #[cfg(feature = "cli")]
 pub mod clock;
+#[cfg(feature = "cli")]
+pub mod connections;
+pub mod credentials;
 #[cfg(feature = "cli")]
 mod dialogue;
 pub mod edits;
@@ -18,14 +23,25 @@ pub mod engine;
 #[cfg(feature = "cli")]
 mod exact;
 #[cfg(feature = "cli")]
+pub mod filter;
+#[cfg(feature = "cli")]
 pub mod guard;
 #[cfg(feature = "cli")]
 mod lanes;
+pub mod methods;
+#[cfg(feature = "cli")]
+pub mod order;
 pub mod outcome;
 #[cfg(feature = "cli")]
 pub mod own;
 pub mod pace;
+#[cfg(feature = "cli")]
+mod pacer;
 pub mod plan;
+#[cfg(feature = "cli")]
+mod reach;
+#[cfg(feature = "cli")]
+pub mod ready;
 #[cfg(feature = "cli")]
 pub mod reqwest_client;
 #[cfg(feature = "cli")]
@@ -35,7 +51,10 @@ mod stream;
 #[cfg(feature = "cli")]
 pub mod tls;
 
+pub use credentials::Credentials;
 pub use edits::{HeadEdits, RuleEdits};
+#[cfg(feature = "cli")]
+pub use order::Order;
 pub use outcome::{Failure, Outcome, SkipReason, Timing};
 pub use pace::Speed;
 pub use plan::{Plan, Planner, ShadowRequest};

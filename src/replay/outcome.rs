@@ -107,6 +107,8 @@ named! {
         Garbage = "garbage" ("answered by something that is not HTTP"),
         /// The run was told to stop at once while the request was on its way.
         Interrupted = "interrupted" ("cut off by the user's stop"),
+        /// The process was killed while the request was on its way: whether it reached v2 is unknown.
+        Killed = "killed" ("on the way when the run was killed"),
     }
 }
 
@@ -176,10 +178,32 @@ named! {
         NoShadowAnswer = "no-shadow-answer" ("without an answer to the shadow in the capture"),
         /// The capture lacks bytes of the answer to its copy.
         IncompleteShadowAnswer = "incomplete-shadow-answer" ("without the shadow's whole answer in the capture"),
+        /// Captured outside of the times that were asked for.
+        OutsideTime = "outside-time" ("captured outside of --from and --to-time"),
+        /// Its method is not among those that were asked for.
+        Method = "method" ("left out by --methods"),
+        /// The filter left it out.
+        Filtered = "filtered" ("left out by --filter"),
+        /// The filter has no answer for it.
+        FilterFailed = "filter-failed" ("that --filter could not judge"),
+        /// The sample left it out.
+        NotInSample = "not-in-sample" ("left out by --sample"),
+        /// So many were sent already as were asked for.
+        BeyondLimit = "beyond-limit" ("beyond --limit"),
+        /// The target could not be reached so often in a row that the run gave up.
+        TargetGone = "target-gone" ("not sent since the target could not be reached any more"),
+        /// The time that the run was given was over.
+        TimeOver = "time-over" ("not yet sent when the time of --loop was over"),
     }
 }
 
 impl SkipReason {
+    /// Whether the request was put off rather than left out: a run that is resumed sends it.
+    #[must_use]
+    pub const fn is_put_off(self) -> bool {
+        matches!(self, Self::Interrupted | Self::TargetGone)
+    }
+
     /// Whether it is about the two sides of what a mesh has mirrored, of which nothing is sent.
     #[must_use]
     pub const fn is_of_pairing(self) -> bool {

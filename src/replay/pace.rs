@@ -69,61 +69,107 @@ impl fmt::Display for Speed {
 pub struct Schedule {
     speed: Speed,
     first: Option<Timestamp>,
+    arrivals: Option<Arrivals>,
 }
 
 impl Schedule {
-    /// A schedule whose first request is due at once.
+    /// A schedule whose first request is due at once, and in which no more are due than `rate` allows.
     #[must_use]
-    pub fn new(speed: Speed) -> Self {
-        Self { speed, first: None }
+    pub fn new(speed: Speed, rate: Option<Rate>) -> Self {
+        Self { speed, first: None, arrivals: rate.map(Arrivals::new) }
     }
 
-    /// When a request that was captured at this time is due; `None` where it is due as soon as its turn
-    /// comes. One that was captured before the first is due at once.
+    /// When the next request is due, one that was captured at this time; `None` where it is due as soon
+    /// as its turn comes. One that was captured before the first is due at once.
     pub fn due(&mut self, captured: Timestamp) -> Option<Duration> {
-        let Speed::Times(Factor(factor)) = self.speed else { return None };
-        let first = *self.first.get_or_insert(captured);
-        let seconds = captured.since(first).as_secs_f64() / factor;
-        // Beyond what a duration holds lies a due time that nobody will see.
-        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+        let paced = match self.speed {
+            Speed::Max => None,
+            Speed::Times(Factor(factor)) => {
+                let first = *self.first.get_or_insert(captured);
+                let seconds = captured.since(first).as_secs_f64() / factor;
+                // Beyond what a duration holds lies a due time that nobody will see.
+                Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+            }
+        };
+        match &mut self.arrivals {
+            Some(arrivals) => Some(arrivals.slot(paced.unwrap_or_default())),
+            None => paced,
+        }
     }
 }
 
-/// A cap on requests per second.
+/// A number of requests per second, reached at once or by and by.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate(Factor);
+pub struct Rate {
+    per_second: Factor,
+    ramp: Duration,
+}
 
-/// Reads a number of requests per second.
+impl Rate {
+    /// The same rate, reached evenly from nothing within this time.
+    #[must_use]
+    pub const fn reached_after(self, ramp: Duration) -> Self {
+        Self { ramp, ..self }
+    }
+
+    /// At what rate a run catches up that has fallen behind this one: a tenth more.
+    #[must_use]
+    pub const fn catching_up(self) -> Self {
+        Self { per_second: Factor(self.per_second.0 * 1.1), ..self }
+    }
+
+    /// How many requests are due within the first `seconds`: the area below the rate.
+    fn count(self, seconds: f64) -> f64 {
+        let (rate, ramp) = (self.per_second.0, self.ramp.as_secs_f64());
+        if seconds < ramp { rate * seconds * seconds / (2.0 * ramp) } else { rate * (seconds - ramp / 2.0) }
+    }
+
+    /// When so many are due: the inverse of [`count`](Self::count).
+    fn seconds(self, count: f64) -> f64 {
+        let (rate, ramp) = (self.per_second.0, self.ramp.as_secs_f64());
+        if count < rate * ramp / 2.0 { (2.0 * ramp * count / rate).sqrt() } else { count / rate + ramp / 2.0 }
+    }
+}
+
+/// Reads a number of requests per second, such as `100` or `0.5/s`.
 impl FromStr for Rate {
     type Err = PaceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = text.strip_suffix("/s").unwrap_or(text);
         let factor = number.parse().ok().and_then(Factor::new);
-        factor.map(Self).ok_or_else(|| PaceError::Rate(text.to_owned()))
+        factor
+            .map(|per_second| Self { per_second, ramp: Duration::ZERO })
+            .ok_or_else(|| PaceError::Rate(text.to_owned()))
     }
 }
 
 /// Hands out slots so that never more than the rate allows begin within a second. A slot that nobody
 /// used is gone: there are no bursts to catch up.
 #[derive(Clone, Debug)]
-pub struct RateCap {
-    interval: Duration,
-    next: Duration,
+pub struct Arrivals {
+    rate: Rate,
+    /// How many are due before the next slot. Slots follow from it and not from each other, so that
+    /// rounding does not add up.
+    count: f64,
 }
 
-impl RateCap {
-    /// A cap of this rate.
+impl Arrivals {
+    /// Slots of this rate.
     #[must_use]
-    pub fn new(rate: Rate) -> Self {
-        let interval = Duration::try_from_secs_f64(1.0 / rate.0.0).unwrap_or(Duration::MAX);
-        Self { interval, next: Duration::ZERO }
+    pub const fn new(rate: Rate) -> Self {
+        Self { rate, count: 0.0 }
     }
 
     /// The earliest slot, as an offset from the run's start, for a request that could go `at` this one.
     pub fn slot(&mut self, at: Duration) -> Duration {
-        let slot = at.max(self.next);
-        self.next = slot.saturating_add(self.interval);
+        // A slot that cannot be told never comes.
+        let next = Duration::try_from_secs_f64(self.rate.seconds(self.count)).unwrap_or(Duration::MAX);
+        let slot = at.max(next);
+        if at > next {
+            self.count = self.rate.count(at.as_secs_f64());
+        }
+        self.count += 1.0;
         slot
     }
 }
@@ -135,7 +181,7 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     fn dues(speed: &str, captured: &[i64]) -> Vec<Option<Duration>> {
-        let mut schedule = Schedule::new(speed.parse().unwrap());
+        let mut schedule = Schedule::new(speed.parse().unwrap(), None);
         captured.iter().map(|&at| schedule.due(Timestamp::from_nanos(at))).collect()
     }
 
@@ -175,11 +221,59 @@ mod tests {
         assert_eq!("10".parse::<Speed>().unwrap().to_string(), "10");
     }
 
+    fn slots(rate: Rate, at: &[u64]) -> Vec<f64> {
+        let mut arrivals = Arrivals::new(rate);
+        at.iter().map(|at| arrivals.slot(Duration::from_millis(*at)).as_secs_f64()).collect()
+    }
+
+    #[track_caller]
+    fn near(slots: &[f64], expected: &[f64]) {
+        let right = slots.iter().zip(expected).all(|(slot, expected)| (slot - expected).abs() < 1e-6);
+        assert!(right && slots.len() == expected.len(), "{slots:?}\n{expected:?}");
+    }
+
     #[test]
     fn a_rate_spaces_requests_and_saves_up_nothing() {
-        let mut cap = RateCap::new("4/s".parse().unwrap());
-        let slots: Vec<_> =
-            [0, 0, 0, 2000, 2000, 2100].map(|at| cap.slot(Duration::from_millis(at)).as_millis()).to_vec();
-        assert_eq!(slots, [0, 250, 500, 2000, 2250, 2500]);
+        let rate: Rate = "4/s".parse().unwrap();
+        near(&slots(rate, &[0, 0, 0, 2000, 2000, 2100]), &[0.0, 0.25, 0.5, 2.0, 2.25, 2.5]);
+    }
+
+    #[test]
+    fn a_ramp_begins_with_nothing_and_reaches_the_rate_in_time() {
+        let rate = "8".parse::<Rate>().unwrap().reached_after(Duration::from_secs(4));
+        // Below a rate that grows by 2 each second lie t² requests; from the 16th on there are 8 each second.
+        let expected: Vec<f64> = (0..=40_u32)
+            .map(f64::from)
+            .map(|n| if n < 16.0 { n.sqrt() } else { 4.0 + (n - 16.0) / 8.0 })
+            .collect();
+        near(&slots(rate, &[0; 41]), &expected);
+    }
+
+    #[test]
+    fn a_rate_does_not_drift() {
+        let mut arrivals = Arrivals::new("3000".parse().unwrap());
+        let last = (0..=3000 * 3600).map(|_| arrivals.slot(Duration::ZERO)).last().unwrap();
+        let error = last.abs_diff(Duration::from_secs(3600));
+        assert!(error < Duration::from_micros(100), "{error:?} after an hour");
+    }
+
+    #[test]
+    fn with_a_speed_and_a_rate_a_request_is_due_when_both_allow_it() {
+        let mut schedule = Schedule::new("1".parse().unwrap(), Some("10/s".parse().unwrap()));
+        let mut due =
+            |millis: i64| schedule.due(Timestamp::from_nanos(millis * 1_000_000)).unwrap().as_millis();
+        assert_eq!([0, 10, 20, 500].map(&mut due), [0, 100, 200, 500]);
+        let mut schedule = Schedule::new(Speed::Max, Some("10/s".parse().unwrap()));
+        assert_eq!(schedule.due(Timestamp::from_nanos(7)), Some(Duration::ZERO));
+        assert_eq!(schedule.due(Timestamp::from_nanos(7)), Some(Duration::from_millis(100)));
+    }
+
+    #[test]
+    fn rates_that_never_come_or_never_end_do_no_harm() {
+        for text in ["1e-300", "1e300"] {
+            let mut arrivals = Arrivals::new(text.parse().unwrap());
+            let slots: Vec<_> = (0..10).map(|_| arrivals.slot(Duration::ZERO)).collect();
+            assert!(slots.is_sorted(), "{slots:?}");
+        }
     }
 }

@@ -14,9 +14,14 @@
 //! | `top_difference` | the first that counts, else the first: `class layer path kind` |
 //! | `v1_ms`, `v2_ms` | latency; empty without a whole answer |
 //! | `v1_bytes`, `v2_bytes` | entity bytes of the answer, after de-chunking and before content-decoding |
+//! | `late_ms` | how late the request left, which is ours and not v2's; empty where nothing left |
+//! | `first_byte_ms` | from the first byte sent to the first of the answer |
+//! | `rule`, `match`, `reason` | the rule that applied, its match, and why the request went there or nowhere |
 //!
 //! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
-//! exchanges' ids separated by spaces.
+//! exchanges' ids separated by spaces, and `standing` empty without `--against`.
+//!
+//! [`EXCHANGE_SCHEMA`](super::EXCHANGE_SCHEMA) says the same in a form that programs check.
 //!
 //! A cell that a spreadsheet would take for a formula gets an apostrophe in front.
 
@@ -25,14 +30,14 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::route::route_of;
-use super::summary::Summary;
-use super::tally::{Judged, v1_latency, v2_latency, v2_response};
+use super::summary::{Standing, Summary};
+use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
 use crate::diff::Difference;
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
 
-const EXCHANGE_COLUMNS: [&str; 18] = [
+const EXCHANGE_COLUMNS: [&str; 23] = [
     "id",
     "role",
     "destination",
@@ -51,9 +56,14 @@ const EXCHANGE_COLUMNS: [&str; 18] = [
     "v2_ms",
     "v1_bytes",
     "v2_bytes",
+    "late_ms",
+    "first_byte_ms",
+    "rule",
+    "match",
+    "reason",
 ];
 
-const DIFFERENCE_COLUMNS: [&str; 12] = [
+const DIFFERENCE_COLUMNS: [&str; 13] = [
     "fingerprint",
     "class",
     "host",
@@ -66,6 +76,7 @@ const DIFFERENCE_COLUMNS: [&str; 12] = [
     "v1_example",
     "v2_example",
     "exchanges",
+    "standing",
 ];
 
 /// Writes rows as they come.
@@ -89,8 +100,8 @@ impl<W: Write> ExchangesCsv<W> {
             (_, None) => crate::diff::Verdict::NotComparable.name().to_owned(),
         };
         let cells = [
-            row.exchange.id.to_string(),
-            super::role_name(row.role).to_owned(),
+            row.request_name().to_string(),
+            row.role.name().to_owned(),
             row.destination.clone(),
             request.first_byte.to_string(),
             row.exchange.connection.client.to_string(),
@@ -107,6 +118,11 @@ impl<W: Write> ExchangesCsv<W> {
             millis(v2_latency(row)),
             bytes(v1),
             bytes(v2),
+            millis(lateness(row)),
+            millis(timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)))),
+            row.route.clone(),
+            row.matched.clone(),
+            row.reason.clone(),
         ];
         self.0.write_record(cells.iter().map(|cell| inert(cell).into_owned()))
     }
@@ -134,6 +150,7 @@ pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()>
             d.v1_example.clone().unwrap_or_default(),
             d.v2_example.clone().unwrap_or_default(),
             d.exchanges.join(" "),
+            d.standing.map(Standing::name).unwrap_or_default().to_owned(),
         ];
         csv.write_record(cells.iter().map(|cell| inert(cell).into_owned()))?;
     }

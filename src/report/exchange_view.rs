@@ -1,27 +1,26 @@
 //! The exchanges that the HTML report shows in full, chosen within a budget.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use similar::{Algorithm, ChangeTag, TextDiff};
 
-use super::pretty;
-use super::role_name;
 use super::route::route_of;
 use super::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use super::visible::{excerpt, visible};
-use crate::diff::{Class, Difference, Kind, Layer, Verdict, general_path};
+use super::{curl, pretty, raw_body};
+use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict, general_path, template};
 use crate::http::Response;
-use crate::record::Row;
+use crate::record::{RequestName, Row};
 use crate::replay::Outcome;
 use crate::replay::client::ClientKind;
 
-/// Bytes of JSON for exchanges that count against v2.
-const COUNTED_BYTES: usize = 9 << 20;
+/// Bytes of the page for exchanges that count against v2.
+const COUNTED_BYTES: usize = 8 << 20;
 /// Further bytes for exchanges that are the first to show a difference, once that is spent.
-const NOVEL_BYTES: usize = 4 << 20;
-/// Bytes of JSON for all others.
-const OTHER_BYTES: usize = 3 << 20;
+const NOVEL_BYTES: usize = 3 << 20;
+/// Bytes of the page for all others.
+const OTHER_BYTES: usize = 5 << 19;
 /// Exchanges of each uncounted verdict that are shown though they show nothing new.
 const SAMPLES: u64 = 40;
 /// Exchanges for each distinct difference that are novel.
@@ -30,20 +29,46 @@ const NOVEL: u32 = 3;
 const MOST_DIFFERENCES: usize = 100;
 /// Bytes of a head that are shown.
 const MOST_HEAD: usize = 8 * 1024;
+/// Characters of a target in the list of exchanges.
+const MOST_TARGET: usize = 240;
 
-/// Exchanges as JSON, in the order of their rows.
-#[derive(Default)]
+/// Exchanges in the order of their rows.
 pub(super) struct Selection {
-    chosen: Vec<String>,
+    targets: BTreeMap<String, String>,
+    chosen: Vec<Chosen>,
     counted: usize,
     novel: usize,
     other: usize,
     samples: HashMap<&'static str, u64>,
     seen: HashMap<(String, Layer, String, Kind, Class), u32>,
+    /// How many rows of an exchange were chosen, for those with one.
+    keys: HashMap<RequestName, u32>,
     offered: u64,
 }
 
+/// An exchange for the page: its line in the list, and all that is shown of it. Both are JSON in which no
+/// `<` stands.
+pub(super) struct Chosen {
+    pub(super) entry: String,
+    pub(super) detail: String,
+}
+
 impl Selection {
+    /// Nothing chosen yet; `targets` are the addresses of destinations by their names.
+    pub(super) fn new(targets: &BTreeMap<String, String>) -> Self {
+        Self {
+            targets: targets.clone(),
+            chosen: Vec::new(),
+            counted: 0,
+            novel: 0,
+            other: 0,
+            samples: HashMap::new(),
+            seen: HashMap::new(),
+            keys: HashMap::new(),
+            offered: 0,
+        }
+    }
+
     /// Keeps the row if it is worth its place.
     pub(super) fn offer(&mut self, row: &Row, judged: Option<&Judged>) {
         self.offered += 1;
@@ -61,20 +86,16 @@ impl Selection {
         if *spent >= budget {
             return;
         }
-        // Serializing strings and numbers into memory does not fail.
-        let Ok(json) = serde_json::to_string(&View::of(row, judged, verdict)) else { return };
-        *spent += json.len();
-        self.chosen.push(json);
+        let base = self.targets.get(&row.destination).map(String::as_str);
+        let times = self.keys.entry(row.request_name()).or_default();
+        *times += 1;
+        let chosen = Chosen::of(row, judged, verdict, base, *times);
+        *spent += chosen.entry.len() + chosen.detail.len();
+        self.chosen.push(chosen);
     }
 
-    /// The chosen ones as a JSON array.
-    pub(super) fn json(&self) -> String {
-        format!("[{}]", self.chosen.join(",\n"))
-    }
-
-    /// How many were chosen.
-    pub(super) fn len(&self) -> usize {
-        self.chosen.len()
+    pub(super) fn chosen(&self) -> &[Chosen] {
+        &self.chosen
     }
 
     /// How many rows were offered and not chosen.
@@ -99,6 +120,35 @@ impl Selection {
     }
 }
 
+impl Chosen {
+    /// `times` is how many rows of this exchange there are so far, this one included.
+    fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str, base: Option<&str>, times: u32) -> Self {
+        let name = row.request_name();
+        let key = if times == 1 { name.to_string() } else { format!("{name}~{times}") };
+        // Serializing strings and numbers into memory does not fail.
+        let json = |text: serde_json::Result<String>| inert(&text.unwrap_or_default());
+        Self {
+            entry: json(serde_json::to_string(&Entry::of(row, judged, verdict, key))),
+            detail: json(serde_json::to_string(&Detail::of(row, judged, base))),
+        }
+    }
+}
+
+/// JSON in which nothing can end a script element or begin a comment (HTML, section 4.12.1.3). Within
+/// strings, where alone these characters occur, the escapes mean the same.
+fn inert(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + json.len() / 16);
+    for c in json.chars() {
+        match c {
+            '<' => out.push_str("\\u003c"),
+            '>' => out.push_str("\\u003e"),
+            '&' => out.push_str("\\u0026"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 fn verdict(row: &Row, judged: Option<&Judged>) -> &'static str {
     match (&row.outcome, judged) {
         (Outcome::Skipped(_), _) => "skipped",
@@ -107,33 +157,49 @@ fn verdict(row: &Row, judged: Option<&Judged>) -> &'static str {
     }
 }
 
-/// What the page's script shows of an exchange. All of it is text that was made visible.
+/// An exchange in the list. All of it is text that was made visible, as in [`Detail`].
 #[derive(Serialize)]
-struct View {
-    id: String,
+struct Entry {
+    key: String,
     verdict: &'static str,
-    role: &'static str,
+    method: String,
+    target: String,
+    host: String,
+    route: String,
     destination: String,
+    v1_status: Option<u16>,
+    v2_status: Option<u16>,
+    v1_ms: Option<f64>,
+    v2_ms: Option<f64>,
+    /// Fingerprint and class of each difference, as the cards are called.
+    differences: Vec<String>,
+}
+
+/// What the page's script shows of an exchange.
+#[derive(Serialize)]
+struct Detail {
+    id: String,
+    role: &'static str,
     rule: String,
+    matched: String,
+    reason: String,
     /// By which client it was sent, where that is not the exact one.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
     time: String,
     client: String,
-    host: String,
-    method: String,
     target: String,
-    route: String,
     why: Option<String>,
-    v1_status: Option<u16>,
-    v2_status: Option<u16>,
-    v1_ms: Option<f64>,
-    v2_ms: Option<f64>,
+    anomalies: Vec<&'static str>,
     late_ms: Option<f64>,
     request: Vec<String>,
+    curl: Option<String>,
+    no_curl: Option<&'static str>,
     differences: Vec<Shown>,
     heads: Vec<Pair>,
     bodies: Vec<Pair>,
+    raw: Option<Vec<Pair>>,
+    notes: [String; 2],
 }
 
 #[derive(Serialize)]
@@ -141,7 +207,7 @@ struct Shown {
     class: Class,
     layer: Layer,
     path: String,
-    kind: Kind,
+    kind: &'static str,
     v1: Option<String>,
     v2: Option<String>,
 }
@@ -154,41 +220,100 @@ enum Pair {
     Differ([Option<String>; 2]),
 }
 
-impl View {
-    fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str) -> Self {
+impl Entry {
+    fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str, key: String) -> Self {
         let head = &row.exchange.request.head;
-        let text = |bytes: &[u8]| excerpt(&String::from_utf8_lossy(bytes), 4096);
-        let (v1, v2) = (row.exchange.response.as_ref(), v2_response(row));
-        let millis = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-        let late = timing(row).and_then(|t| Some(t.sent?.since(t.due)));
+        let text = |bytes: &[u8]| excerpt(&String::from_utf8_lossy(bytes), MOST_TARGET);
+        let status = |response: &Response| response.head.status;
+        let differences = judged.map(|j| j.differences.as_slice()).unwrap_or_default();
+        let (host, place) = (head.host().unwrap_or_default(), template(head.target()));
+        let named = |d: &Difference| {
+            let fingerprint = Fingerprint::of(head.method(), host, &place, d);
+            format!("{fingerprint}-{}", d.class.name())
+        };
+        let mut differences: Vec<_> = differences.iter().take(MOST_DIFFERENCES).map(named).collect();
+        differences.sort_unstable();
+        differences.dedup();
         Self {
-            id: row.exchange.id.to_string(),
+            key,
             verdict,
-            role: role_name(row.role),
-            destination: visible(&row.destination).into_owned(),
-            rule: visible(&row.route).into_owned(),
-            by: row.client.filter(|client| *client != ClientKind::Exact).map(ClientKind::name),
-            time: row.exchange.request.first_byte.to_string(),
-            client: row.exchange.connection.client.to_string(),
-            host: text(head.host().unwrap_or_default()),
             method: text(head.method()),
             target: text(head.target()),
+            host: text(host),
             route: visible(&route_of(head)).into_owned(),
-            why: why(row),
-            v1_status: v1.map(|r| r.head.status),
-            v2_status: v2.map(|r| r.head.status),
+            destination: excerpt(&row.destination, MOST_TARGET),
+            v1_status: row.exchange.response.as_ref().map(status),
+            v2_status: v2_response(row).map(status),
             v1_ms: v1_latency(row).map(millis),
             v2_ms: v2_latency(row).map(millis),
-            late_ms: late.map(millis),
-            request: request(row),
-            differences: shown(judged.map(|j| j.differences.as_slice()).unwrap_or_default()),
-            heads: beside(&head_lines(v1), &head_lines(v2)),
-            bodies: beside(&body_lines(v1), &body_lines(v2)),
+            differences,
         }
     }
 }
 
-fn why(row: &Row) -> Option<String> {
+fn millis(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+impl Detail {
+    fn of(row: &Row, judged: Option<&Judged>, base: Option<&str>) -> Self {
+        let exchange = &row.exchange;
+        let (v1, v2) = (exchange.response.as_ref(), v2_response(row));
+        let late = timing(row).and_then(|t| Some(t.sent?.since(t.due)));
+        let bodies = beside(&body_lines(v1), &body_lines(v2));
+        let raw = beside(&raw_lines_of(v1), &raw_lines_of(v2));
+        let curl = base.map(|base| curl::line(row, base));
+        Self {
+            id: row.request_name().to_string(),
+            role: row.role.name(),
+            rule: excerpt(&row.route, MOST_TARGET),
+            matched: excerpt(&row.matched, MOST_TARGET),
+            reason: excerpt(&row.reason, MOST_TARGET),
+            by: row.client.filter(|client| *client != ClientKind::Exact).map(ClientKind::name),
+            time: exchange.request.first_byte.to_string(),
+            client: exchange.connection.client.to_string(),
+            target: excerpt(&String::from_utf8_lossy(exchange.request.head.target()), 4096),
+            why: why(row),
+            anomalies: anomalies(row),
+            late_ms: late.map(millis),
+            request: request_lines(row),
+            no_curl: curl.as_ref().and_then(|curl| curl.as_ref().err().copied()),
+            curl: curl.and_then(Result::ok),
+            differences: shown(judged.map(|j| j.differences.as_slice()).unwrap_or_default()),
+            heads: beside(&head_lines(v1), &head_lines(v2)),
+            raw: Some(raw).filter(|raw| *raw != bodies),
+            bodies,
+            notes: [note(v1), note(v2)],
+        }
+    }
+}
+
+/// What was odd about the request, v1's answer and their pairing.
+fn anomalies(row: &Row) -> Vec<&'static str> {
+    let exchange = &row.exchange;
+    let mut all = exchange.anomalies;
+    all.extend(exchange.request.anomalies);
+    exchange.response.iter().for_each(|response| all.extend(response.anomalies));
+    all.iter().map(crate::anomaly::Anomaly::name).collect()
+}
+
+/// How long a body is, in which coding, and whether all of it is there.
+fn note(response: Option<&Response>) -> String {
+    let Some(response) = response else { return "no answer".to_owned() };
+    let mut note = format!("{} bytes", super::grouped(response.body.len));
+    for coding in response.head.headers.all("content-encoding") {
+        note.extend([", ", &excerpt(&String::from_utf8_lossy(coding), 40)]);
+    }
+    if let Some(kind) = response.head.headers.get("content-type") {
+        note.extend([", ", &excerpt(&String::from_utf8_lossy(kind), 80)]);
+    }
+    if !response.completeness.is_complete() {
+        note += ", not whole";
+    }
+    note
+}
+
+pub(super) fn why(row: &Row) -> Option<String> {
     match &row.outcome {
         Outcome::Skipped(reason) if reason.is_of_pairing() => {
             Some(format!("not compared: {}", reason.words()))
@@ -202,7 +327,7 @@ fn why(row: &Row) -> Option<String> {
 }
 
 /// The request as it was sent, or as it was captured where it was not.
-fn request(row: &Row) -> Vec<String> {
+pub(super) fn request_lines(row: &Row) -> Vec<String> {
     let request = &row.exchange.request;
     let mut lines = raw_lines(row.sent_head.as_ref().unwrap_or(request.head.raw()));
     let body = request.body.entity.as_deref().unwrap_or_default();
@@ -222,7 +347,7 @@ fn shown(differences: &[Difference]) -> Vec<Shown> {
             class: d.class,
             layer: d.layer,
             path: excerpt(&d.path, 1000),
-            kind: d.kind,
+            kind: d.kind.words(),
             v1: value(&d.v1),
             v2: value(&d.v2),
         })
@@ -234,11 +359,11 @@ fn raw_lines(head: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(cut).trim_end().lines().map(|line| visible(line).into_owned()).collect()
 }
 
-fn head_lines(response: Option<&Response>) -> Vec<String> {
+pub(super) fn head_lines(response: Option<&Response>) -> Vec<String> {
     response.map(|r| raw_lines(r.head.raw())).unwrap_or_default()
 }
 
-fn body_lines(response: Option<&Response>) -> Vec<String> {
+pub(super) fn body_lines(response: Option<&Response>) -> Vec<String> {
     let Some(response) = response else { return Vec::new() };
     match crate::record::redact::decoded(&response.head.headers, &response.body) {
         Some(text) => pretty::lines(&text),
@@ -247,6 +372,11 @@ fn body_lines(response: Option<&Response>) -> Vec<String> {
             None => vec![format!("({} bytes, not kept)", response.body.len)],
         },
     }
+}
+
+fn raw_lines_of(response: Option<&Response>) -> Vec<String> {
+    let entity = response.and_then(|response| response.body.entity.as_deref());
+    entity.map(raw_body::lines).unwrap_or_default()
 }
 
 /// Lines side by side: equal ones once, runs of removed and added ones next to each other.

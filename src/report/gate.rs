@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::summary::{Exchanges, Judgement, Verdicts};
-use super::words::{INTERRUPTED, Reasons};
+use super::words::{INTERRUPTED, KILLED, Reasons};
 use crate::record::{CaptureTotals, Mode};
 use crate::replay::{Failure, SkipReason};
 
@@ -36,6 +36,8 @@ pub(super) struct Evidence<'a> {
     pub(super) end: End,
     /// What broke the capture off.
     pub(super) broken_off: Option<&'a str>,
+    /// Why the run gave up.
+    pub(super) gave_up: Option<&'a str>,
     /// A part of the recording could not be read.
     pub(super) unreadable: bool,
 }
@@ -57,6 +59,13 @@ impl Gate {
     /// The judgement and its reasons. Evidence against v2 counts even where other evidence is missing.
     pub(super) fn judge(self, evidence: &Evidence<'_>) -> (Judgement, Vec<String>) {
         let mut against = against(evidence);
+        if let Some(why) = evidence.gave_up {
+            // A target that went away is judged when it is back, whatever it had answered.
+            let mut reasons = vec![format!("the run {why}")];
+            reasons.append(&mut against);
+            reasons.extend(cut_short(evidence));
+            return (Judgement::Inconclusive, reasons);
+        }
         if !against.is_empty() {
             against.extend(cut_short(evidence));
             return (Judgement::Fail, against);
@@ -133,7 +142,7 @@ fn cut_short(evidence: &Evidence<'_>) -> Vec<String> {
 
 /// That there was nothing to lay side by side, and why.
 fn nothing_compared(evidence: &Evidence<'_>) -> String {
-    let Exchanges { captured, replayed, skipped } = evidence.exchanges;
+    let Exchanges { captured, replayed, skipped, .. } = evidence.exchanges;
     let why = match (captured, replayed, evidence.capture) {
         (0, _, None) => return "nothing was compared".to_owned(),
         (0, _, Some(capture)) => format!(
@@ -171,7 +180,8 @@ fn unreachable(evidence: &Evidence<'_>) -> bool {
 #[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
 fn loss(evidence: &Evidence<'_>) -> (u64, f64) {
     let skipped = |reason: SkipReason| evidence.exchanges.skipped.get(reason.name()).copied().unwrap_or(0);
-    let cut_off = evidence.not_comparable.get(INTERRUPTED).copied().unwrap_or(0);
+    let of = |name: &str| evidence.not_comparable.get(name).copied().unwrap_or(0);
+    let cut_off = of(INTERRUPTED) + of(KILLED);
     let not_comparable = evidence.verdicts.not_comparable.saturating_sub(cut_off);
     let lacking =
         [SkipReason::IncompleteRequest, SkipReason::NoShadowAnswer, SkipReason::IncompleteShadowAnswer];
@@ -201,7 +211,7 @@ mod tests {
         let captured = replayed + skipped.values().sum::<u64>();
         let (judgement, reasons) = Gate::default().judge(&Evidence {
             mode: Mode::Replay,
-            exchanges: &Exchanges { captured, replayed, skipped },
+            exchanges: &Exchanges { captured, replayed, replayed_unsafe: 0, skipped },
             verdicts: &verdicts,
             failures: &failures.iter().map(|(f, n)| (f.name().to_owned(), *n)).collect(),
             not_comparable: &BTreeMap::new(),
@@ -209,6 +219,7 @@ mod tests {
             capture: None,
             end: End::InOrder,
             broken_off: None,
+            gave_up: None,
             unreadable: false,
         });
         (judgement.exit_status(), reasons.join("; "))
@@ -261,7 +272,7 @@ mod tests {
         let not_comparable = BTreeMap::from([(INTERRUPTED.to_owned(), cut_off)]);
         let mut evidence = Evidence {
             mode: Mode::Replay,
-            exchanges: &Exchanges { captured: 9, replayed: 9, skipped: BTreeMap::new() },
+            exchanges: &Exchanges { captured: 9, replayed: 9, ..Exchanges::default() },
             verdicts: &verdicts,
             failures: &BTreeMap::new(),
             not_comparable: &not_comparable,
@@ -269,11 +280,22 @@ mod tests {
             capture: None,
             end: End::InOrder,
             broken_off: None,
+            gave_up: None,
             unreadable: false,
         };
         change(&mut evidence);
         let (judgement, reasons) = Gate::default().judge(&evidence);
         (judgement.exit_status(), reasons.join("; "))
+    }
+
+    #[test]
+    fn a_run_that_gave_up_is_inconclusive_whatever_was_found_before() {
+        for different in [0, 1] {
+            let (status, reasons) =
+                judge_changed(different, 0, |e| e.gave_up = Some("gave up after 3 attempts"));
+            assert!(status == 3 && reasons.starts_with("the run gave up after 3 attempts"), "{reasons}");
+            assert_eq!(reasons.contains("differ in a way that counts"), different > 0, "{reasons}");
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `report.html`: one file that loads nothing, for a browser or a CI artifact.
 //!
 //! Markup comes from templates that escape what they are given. Exchanges travel as inert JSON in which
-//! no `<` stands, and the page's script makes text nodes of them. The content security policy names the
+//! no `<` stands, one script element for each, so that a browser parses what is looked at; the page's script
+//! makes text nodes of them. The content security policy names the
 //! digests of the one style sheet and the one script, so that a browser would run nothing else.
 
-mod plot;
+mod coverage;
+mod plots;
 
 use std::collections::BTreeMap;
 
@@ -12,97 +14,142 @@ use askama::Template;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use super::exchange_view::Selection;
-use super::summary::{DistinctDifference, Judgement, RouteSummary, StatusPair, Summary};
+use super::exchange_view::{Chosen, Selection};
+use super::ignore_rule::ignore_rule;
+use super::summary::{
+    Against, DistinctDifference, Judgement, RouteSummary, ShareSummary, Standing, StatusPair, Summary,
+};
+use super::terminal::why_not;
 use super::visible::{excerpt, visible};
-use super::words::{Reasons, not_sent};
-use super::{Quantiles, ms, percent};
-use crate::diff::Verdict;
+use super::{Quantiles, exact_percent, grouped, ms, percent};
+use crate::diff::Class;
+use coverage::Level;
 
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
-/// Distinct differences shown as cards, of those that count and of the others each.
+/// Distinct differences shown as cards on a tab.
 const MOST_CARDS: usize = 300;
+/// Bytes of the texts of a tab's cards.
+const MOST_CARD_BYTES: usize = 1 << 20;
 /// Routes in the table.
 const MOST_ROUTES: usize = 200;
+/// Routes with a plot of their own.
+const MOST_PLOTS: usize = 24;
 /// Pairs of statuses shown for a route.
 const MOST_PAIRS: usize = 6;
 
 #[derive(Template)]
 #[template(path = "report.html", config = "src/report/askama.toml")]
-struct Page {
+struct Page<'a> {
     csp: String,
     style: &'static str,
     script: &'static str,
     verdict: &'static str,
     headline: &'static str,
     reasons: Vec<String>,
+    notes: Vec<String>,
+    warning: Option<&'static str>,
     mode: &'static str,
     started: String,
     tool_version: String,
-    compared: u64,
-    differ: u64,
+    compared: String,
+    differ: String,
     differ_any: bool,
     p99: String,
-    captured: u64,
-    requests: u64,
-    bar_label: String,
-    parts: Vec<Part>,
-    counted: Vec<Card>,
-    counted_beyond: usize,
-    explained: Vec<Card>,
-    explained_beyond: usize,
-    chosen: usize,
+    captured: String,
+    requests: String,
+    reading: String,
+    levels: Vec<Level>,
+    against: Option<Comparison>,
+    differences: Cards,
+    noise: Cards,
+    ruled_out: Cards,
+    gone: Cards,
+    chosen: &'a [Chosen],
     left_out: u64,
     routes: Vec<RouteRow>,
     routes_beyond: usize,
     plot: String,
     latency_rows: Vec<LatencyRow>,
+    route_plots: Vec<RoutePlot>,
+    axis: String,
+    timeline: String,
+    slot: String,
+    lateness: String,
     facts: Vec<Fact>,
     anomalies: Vec<Fact>,
-    data: String,
+    shares: Vec<ShareRow>,
 }
 
-/// A part of the coverage bar, in thousandths of its width.
-struct Part {
-    class: &'static str,
-    label: &'static str,
-    count: u64,
-    causes: String,
-    x: String,
-    width: String,
+struct ShareRow {
+    rule: String,
+    standing: &'static str,
+    destination: String,
+    requests: u64,
+    picked: u64,
+    expected: String,
+    observed: String,
+    interval: String,
+    within: bool,
+}
+
+/// The distinct differences of a tab.
+struct Cards {
+    shown: Vec<Card>,
+    beyond: usize,
 }
 
 struct Card {
     anchor: String,
     class: &'static str,
+    why: &'static str,
+    standing: Option<&'static str>,
     host: String,
     route: String,
     layer: &'static str,
     path: String,
     kind: &'static str,
-    count: u64,
+    count: String,
     share: String,
+    width: String,
     v1: Option<String>,
     v2: Option<String>,
+    rule: Option<String>,
     exchanges: Vec<String>,
+}
+
+/// How this run stands to an earlier one.
+struct Comparison {
+    run: String,
+    started: String,
+    new: u64,
+    known: u64,
+    gone: usize,
 }
 
 struct RouteRow {
     route: String,
     host: String,
-    captured: u64,
+    captured: String,
     bad: String,
     bad_width: String,
     statuses: Vec<Status>,
     quantiles: Vec<Both>,
 }
 
+struct RoutePlot {
+    route: String,
+    host: String,
+    plot: String,
+    p50: Both,
+    p99: Both,
+}
+
 struct Status {
     text: String,
     changed: bool,
-    count: u64,
+    count: String,
 }
 
 struct Both {
@@ -125,9 +172,11 @@ pub(super) fn render(summary: &Summary, selection: &Selection) -> Result<String,
     page(summary, selection).render()
 }
 
-fn page(summary: &Summary, selection: &Selection) -> Page {
-    let (counted, explained): (Vec<_>, Vec<_>) = summary.differences.iter().partition(|d| d.class.counts());
+fn page<'a>(summary: &Summary, selection: &'a Selection) -> Page<'a> {
+    let of = |which: fn(Class) -> bool| cards(summary.differences.iter().filter(|d| which(d.class)));
     let differ = summary.verdicts.different + summary.verdicts.failed;
+    let (route_plots, axis) = route_plots(summary);
+    let gone = summary.against.iter().flat_map(|against| &against.gone);
     Page {
         csp: policy(),
         style: STYLE,
@@ -135,32 +184,44 @@ fn page(summary: &Summary, selection: &Selection) -> Page {
         verdict: summary.verdict.name(),
         headline: headline(summary.verdict),
         reasons: summary.reasons.iter().map(|reason| visible(reason).into_owned()).collect(),
+        notes: summary.notes.iter().map(|note| visible(note).into_owned()).collect(),
+        warning: summary.keeps_secrets().then_some(SECRETS),
         mode: summary.mode.name(),
         started: to_the_second(summary.started),
         tool_version: visible(&summary.tool_version).into_owned(),
-        compared: summary.verdicts.compared(),
-        differ,
+        compared: grouped(summary.verdicts.compared()),
+        differ: grouped(differ),
         differ_any: differ > 0,
         p99: p99(summary),
-        captured: summary.exchanges.captured,
-        requests: summary.requests,
-        bar_label: bar_label(summary),
-        parts: parts(summary),
-        counted: counted.iter().take(MOST_CARDS).map(|d| card(d)).collect(),
-        counted_beyond: counted.len().saturating_sub(MOST_CARDS),
-        explained: explained.iter().take(MOST_CARDS).map(|d| card(d)).collect(),
-        explained_beyond: explained.len().saturating_sub(MOST_CARDS),
-        chosen: selection.len(),
+        captured: grouped(summary.exchanges.captured),
+        requests: grouped(summary.requests),
+        reading: coverage::reading(summary),
+        levels: coverage::levels(summary),
+        against: summary.against.as_ref().map(comparison),
+        differences: of(Class::counts),
+        noise: of(|class| !class.counts() && class != Class::RuledOut),
+        ruled_out: of(|class| class == Class::RuledOut),
+        gone: cards(gone),
+        chosen: selection.chosen(),
         left_out: selection.left_out(),
         routes: summary.routes.iter().take(MOST_ROUTES).map(route).collect(),
         routes_beyond: summary.routes.len().saturating_sub(MOST_ROUTES),
-        plot: plot::svg(&summary.latency),
+        plot: plots::distribution(&summary.latency),
         latency_rows: latency_rows(summary),
+        route_plots,
+        axis,
+        timeline: plots::timeline(&summary.timeline),
+        slot: ms(summary.timeline.slot_ms),
+        lateness: summary.lateness.as_ref().map(plots::lateness).unwrap_or_default(),
         facts: facts(summary),
         anomalies: named(&summary.anomalies),
-        data: inert(&selection.json()),
+        shares: summary.shares.iter().take(MOST_ROUTES).map(share).collect(),
     }
 }
+
+/// What stands above a report that was made with `--no-redact`.
+const SECRETS: &str =
+    "This report was made with --no-redact: credentials, cookies and tokens stand in it as they were.";
 
 const fn headline(verdict: Judgement) -> &'static str {
     match verdict {
@@ -186,61 +247,20 @@ fn policy() -> String {
     )
 }
 
-/// JSON in which nothing can end a script element or begin a comment (HTML, section 4.12.1.3). Within
-/// strings, where alone these characters occur, the escapes mean the same.
-fn inert(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() + json.len() / 16);
-    for c in json.chars() {
-        match c {
-            '<' => out.push_str("\\u003c"),
-            '>' => out.push_str("\\u003e"),
-            '&' => out.push_str("\\u0026"),
-            c => out.push(c),
+/// Cards as far as they fit.
+fn cards<'d>(differences: impl Iterator<Item = &'d DistinctDifference>) -> Cards {
+    let (mut shown, mut bytes, mut all) = (Vec::new(), 0, 0);
+    for d in differences {
+        all += 1;
+        if shown.len() < MOST_CARDS && bytes < MOST_CARD_BYTES {
+            let card = card(d);
+            let rule = card.rule.as_ref().map_or(0, String::len);
+            let values = [&card.v1, &card.v2].map(|value| value.as_ref().map_or(0, String::len));
+            bytes += values[0] + values[1] + card.path.len() + card.route.len() + card.host.len() + rule;
+            shown.push(card);
         }
     }
-    out
-}
-
-fn causes(reasons: Reasons, counts: &BTreeMap<String, u64>) -> String {
-    excerpt(&reasons.list(counts), 600)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
-fn parts(summary: &Summary) -> Vec<Part> {
-    let verdicts = &summary.verdicts;
-    let none = String::new;
-    let all = [
-        ("match", "match", verdicts.of(Verdict::Match), none()),
-        ("noise", "noise alone", verdicts.of(Verdict::Noise), none()),
-        ("different", "different", verdicts.of(Verdict::Different), none()),
-        ("failed", "failed", verdicts.of(Verdict::Failed), causes(Reasons::Failed, &summary.failures)),
-        (
-            "not_comparable",
-            "not comparable",
-            verdicts.of(Verdict::NotComparable),
-            causes(Reasons::NotComparable, &summary.not_comparable),
-        ),
-        (
-            "skipped",
-            not_sent(summary.mode),
-            summary.exchanges.skipped_in_all(),
-            causes(Reasons::Skipped, &summary.exchanges.skipped),
-        ),
-    ];
-    let whole = summary.exchanges.captured.max(1) as f64;
-    let mut before = 0;
-    let mut parts = Vec::new();
-    for (class, label, count, causes) in all.into_iter().filter(|(.., count, _)| *count > 0) {
-        let (x, width) = (before as f64 * 1000.0 / whole, count as f64 * 1000.0 / whole);
-        before += count;
-        parts.push(Part { class, label, count, causes, x: format!("{x:.2}"), width: format!("{width:.2}") });
-    }
-    parts
-}
-
-fn bar_label(summary: &Summary) -> String {
-    let list: Vec<_> = parts(summary).iter().map(|part| format!("{} {}", part.count, part.label)).collect();
-    format!("Of {} rows: {}", summary.exchanges.captured, list.join(", "))
+    Cards { beyond: all - shown.len(), shown }
 }
 
 fn card(d: &DistinctDifference) -> Card {
@@ -248,42 +268,91 @@ fn card(d: &DistinctDifference) -> Card {
     Card {
         anchor: format!("{}-{}", d.fingerprint, d.class.name()),
         class: d.class.name(),
+        why: if d.class.counts() { "" } else { why_not(d.class) },
+        standing: d.standing.map(Standing::name),
         host: visible(&d.host).into_owned(),
         route: visible(&d.route).into_owned(),
         layer: d.layer.name(),
         path: excerpt(&d.path, 400),
         kind: d.kind.words(),
-        count: d.count,
+        count: grouped(d.count),
         share: percent(d.share),
+        width: format!("{:.1}", (d.share * 100.0).clamp(1.0, 100.0)),
         v1: value(&d.v1_example),
         v2: value(&d.v2_example),
+        rule: ignore_rule(d),
         exchanges: d.exchanges.clone(),
     }
+}
+
+fn comparison(against: &Against) -> Comparison {
+    Comparison {
+        run: excerpt(&against.run, 400),
+        started: to_the_second(against.started),
+        new: against.new,
+        known: against.known,
+        gone: against.gone.len(),
+    }
+}
+
+/// The plots of the busiest routes on an axis that they share, and what the axis is.
+fn route_plots(summary: &Summary) -> (Vec<RoutePlot>, String) {
+    let steps = || summary.latency.distribution.iter().filter(|step| step.v1 + step.v2 > 0);
+    let (Some(first), Some(last)) = (steps().next(), steps().next_back()) else {
+        return (Vec::new(), String::new());
+    };
+    let (from, to) = (first.up_to_ms.max(0.001), last.up_to_ms.max(0.001));
+    let routes = summary.routes.iter().filter(|route| !route.latency.distribution.is_empty());
+    let plots = routes.take(MOST_PLOTS).map(|route| RoutePlot {
+        route: visible(&route.route).into_owned(),
+        host: visible(&route.host).into_owned(),
+        plot: plots::small(&route.latency, from, to),
+        p50: both(route, |q| q.p50),
+        p99: both(route, |q| q.p99),
+    });
+    (plots.collect(), format!("{} to {}", ms(from), ms(to)))
+}
+
+fn both(route: &RouteSummary, of: fn(Quantiles) -> f64) -> Both {
+    let shown = |quantiles: Option<Quantiles>| quantiles.map_or("–".to_owned(), |q| ms(of(q)));
+    Both { v1: shown(route.latency.v1), v2: shown(route.latency.v2) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
 fn route(route: &RouteSummary) -> RouteRow {
     let bad = route.verdicts.different + route.verdicts.failed;
     let share = bad as f64 / route.replayed.max(1) as f64;
-    let both = |of: fn(Quantiles) -> f64| {
-        let shown = |quantiles: Option<Quantiles>| quantiles.map_or("–".to_owned(), |q| ms(of(q)));
-        Both { v1: shown(route.latency.v1), v2: shown(route.latency.v2) }
-    };
     RouteRow {
         route: visible(&route.route).into_owned(),
         host: visible(&route.host).into_owned(),
-        captured: route.captured,
-        bad: if bad == 0 { "0".to_owned() } else { format!("{bad} ({})", percent(share)) },
+        captured: grouped(route.captured),
+        bad: if bad == 0 { "0".to_owned() } else { format!("{} ({})", grouped(bad), percent(share)) },
         bad_width: format!("{:.1}", share * 100.0),
         statuses: route.statuses.iter().take(MOST_PAIRS).map(status).collect(),
-        quantiles: vec![both(|q| q.p50), both(|q| q.p95), both(|q| q.p99)],
+        quantiles: vec![both(route, |q| q.p50), both(route, |q| q.p95), both(route, |q| q.p99)],
+    }
+}
+
+fn share(share: &ShareSummary) -> ShareRow {
+    let count = &share.count;
+    let [low, high] = share.interval.map(exact_percent);
+    ShareRow {
+        rule: visible(&count.rule).into_owned(),
+        standing: count.standing.name(),
+        destination: visible(&count.destination).into_owned(),
+        requests: count.requests,
+        picked: count.picked,
+        expected: exact_percent(count.expected),
+        observed: exact_percent(share.observed),
+        interval: format!("{low} to {high}"),
+        within: share.within,
     }
 }
 
 fn status(pair: &StatusPair) -> Status {
     let shown = |status: Option<u16>| status.map_or("–".to_owned(), |status| status.to_string());
     let text = format!("{} → {}", shown(pair.v1), shown(pair.v2));
-    Status { text, changed: pair.v1.is_some() && pair.v1 != pair.v2, count: pair.count }
+    Status { text, changed: pair.v1.is_some() && pair.v1 != pair.v2, count: grouped(pair.count) }
 }
 
 fn p99(summary: &Summary) -> String {
@@ -292,7 +361,8 @@ fn p99(summary: &Summary) -> String {
 }
 
 fn latency_rows(summary: &Summary) -> Vec<LatencyRow> {
-    [("v1", summary.latency.v1), ("v2", summary.latency.v2), ("sent late", summary.lateness)]
+    let lateness = summary.lateness.as_ref().map(|lateness| lateness.quantiles);
+    [("v1", summary.latency.v1), ("v2", summary.latency.v2), ("sent late", lateness)]
         .into_iter()
         .filter_map(|(name, quantiles)| Some((name, quantiles?)))
         .filter(|_| summary.latency.count > 0)
@@ -301,7 +371,7 @@ fn latency_rows(summary: &Summary) -> Vec<LatencyRow> {
 }
 
 fn named(counts: &BTreeMap<String, u64>) -> Vec<Fact> {
-    counts.iter().map(|(name, n)| Fact { name: visible(name).into_owned(), value: n.to_string() }).collect()
+    counts.iter().map(|(name, n)| Fact { name: visible(name).into_owned(), value: grouped(*n) }).collect()
 }
 
 fn facts(summary: &Summary) -> Vec<Fact> {
@@ -318,10 +388,11 @@ fn facts(summary: &Summary) -> Vec<Fact> {
         ("ended", time(summary.finished)),
         ("first packet", time(capture.first_packet)),
         ("last packet", time(capture.last_packet)),
-        ("packets", capture.packets.to_string()),
-        ("captured bytes", capture.bytes.to_string()),
-        ("connections", capture.connections.to_string()),
-        ("lost bytes", capture.lost_bytes.to_string()),
+        ("packets", grouped(capture.packets)),
+        ("captured bytes", grouped(capture.bytes)),
+        ("connections", grouped(capture.connections)),
+        ("lost bytes", grouped(capture.lost_bytes)),
+        ("requests' digest", summary.requests_digest.to_string()),
         ("broken off", summary.broken_off.clone().unwrap_or_default()),
         ("unreadable", summary.losses.join("; ")),
     ]

@@ -1,4 +1,5 @@
-//! `junit.xml`: a suite for each host, a case for each route.
+//! `junit.xml`: a suite for each host, a case for each route, in the form that Jenkins, GitLab and GitHub's
+//! actions read.
 //!
 //! A run that could not be judged has a suite of its own, whose case is in error.
 //!
@@ -8,62 +9,84 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-
 use super::one_line;
 use super::summary::{Judgement, RouteSummary, Summary};
 use super::visible::{excerpt, visible};
+use super::xml::Xml;
 
 /// Differences listed for a failing case.
 const MOST_LISTED: usize = 20;
 
-/// The document. Characters that XML 1.0 has no place for are written as escapes.
-///
-/// # Errors
-/// None that are known of; the serializer's type has them.
-pub(super) fn render(summary: &Summary) -> Result<String, quick_junit::SerializeError> {
-    let mut report = Report::new("shadowcap");
-    let mut hosts = BTreeMap::<&str, Vec<&RouteSummary>>::new();
-    for route in &summary.routes {
-        hosts.entry(&route.host).or_default().push(route);
-    }
-    if summary.verdict == Judgement::Inconclusive {
-        // A pipeline that looks at this file alone must not take what was not judged for passed.
-        let mut suite = TestSuite::new("shadowcap");
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_type("inconclusive").set_message(visible(&summary.reasons.join("; ")).as_ref());
-        suite.add_test_case(TestCase::new("the run can be judged", status));
-        report.add_test_suite(suite);
-    }
-    for (host, routes) in hosts {
-        let name = if host.is_empty() { "(no host)".into() } else { visible(host) };
-        let mut suite = TestSuite::new(name.as_ref());
-        suite.add_test_cases(routes.into_iter().map(|route| case(summary, route)));
-        report.add_test_suite(suite);
-    }
-    report.to_string()
+/// A suite: its name and cases.
+struct Suite {
+    name: String,
+    cases: Vec<Case>,
 }
 
-fn case(summary: &Summary, route: &RouteSummary) -> TestCase {
-    let v = &route.verdicts;
-    let status = if v.different + v.failed > 0 {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        let compared = v.compared();
-        status
-            .set_type("difference")
-            .set_message(format!("{} of {compared} compared differ, {} failed", v.different, v.failed))
-            .set_description(details(summary, route));
-        status
-    } else if v.compared() == 0 {
-        let mut status = TestCaseStatus::skipped();
-        status.set_message("nothing on this route could be compared");
-        status
-    } else {
-        TestCaseStatus::success()
+struct Case {
+    class: String,
+    name: String,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Passed,
+    Skipped(String),
+    Failed { message: String, details: String },
+    Error(String),
+}
+
+/// The document. Characters that XML 1.0 has no place for are written as escapes.
+pub(super) fn render(summary: &Summary) -> String {
+    let suites = suites(summary);
+    let count = |which: fn(&Outcome) -> bool| {
+        suites.iter().flat_map(|suite| &suite.cases).filter(|case| which(&case.outcome)).count().to_string()
     };
-    let mut case = TestCase::new(visible(&route.route).as_ref(), status);
-    case.set_classname(visible(&route.host).as_ref());
-    case
+    let mut xml = Xml::new();
+    xml.open(
+        "testsuites",
+        &[
+            ("name", "shadowcap"),
+            ("tests", &count(|_| true)),
+            ("failures", &count(Outcome::is_failure)),
+            ("errors", &count(Outcome::is_error)),
+        ],
+    );
+    for suite in &suites {
+        suite.write(&mut xml);
+    }
+    xml.finish()
+}
+
+fn suites(summary: &Summary) -> Vec<Suite> {
+    let mut suites = Vec::new();
+    if summary.verdict == Judgement::Inconclusive {
+        // A pipeline that looks at this file alone must not take what was not judged for passed.
+        let outcome = Outcome::Error(summary.reasons.join("; "));
+        let case = Case { class: "shadowcap".to_owned(), name: "the run can be judged".to_owned(), outcome };
+        suites.push(Suite { name: "shadowcap".to_owned(), cases: vec![case] });
+    }
+    let mut hosts = BTreeMap::<&str, Vec<Case>>::new();
+    for route in &summary.routes {
+        hosts.entry(&route.host).or_default().push(case(summary, route));
+    }
+    let named = |host: &str| if host.is_empty() { "(no host)".to_owned() } else { host.to_owned() };
+    suites.extend(hosts.into_iter().map(|(host, cases)| Suite { name: named(host), cases }));
+    suites
+}
+
+fn case(summary: &Summary, route: &RouteSummary) -> Case {
+    let v = &route.verdicts;
+    let compared = v.compared();
+    let outcome = if v.different + v.failed > 0 {
+        let message = format!("{} of {compared} compared differ, {} failed", v.different, v.failed);
+        Outcome::Failed { message, details: details(summary, route) }
+    } else if compared == 0 {
+        Outcome::Skipped("nothing on this route could be compared".to_owned())
+    } else {
+        Outcome::Passed
+    };
+    Case { class: route.host.clone(), name: route.route.clone(), outcome }
 }
 
 fn details(summary: &Summary, route: &RouteSummary) -> String {
@@ -86,4 +109,57 @@ fn details(summary: &Summary, route: &RouteSummary) -> String {
         );
     }
     out
+}
+
+impl Suite {
+    fn write(&self, xml: &mut Xml) {
+        let count = |which: fn(&Outcome) -> bool| {
+            self.cases.iter().filter(|case| which(&case.outcome)).count().to_string()
+        };
+        xml.open(
+            "testsuite",
+            &[
+                ("name", &self.name),
+                ("tests", &self.cases.len().to_string()),
+                ("failures", &count(Outcome::is_failure)),
+                ("errors", &count(Outcome::is_error)),
+                ("skipped", &count(|outcome| matches!(outcome, Outcome::Skipped(_)))),
+            ],
+        );
+        for case in &self.cases {
+            case.write(xml);
+        }
+        xml.close();
+    }
+}
+
+impl Case {
+    fn write(&self, xml: &mut Xml) {
+        let attributes = [("name", self.name.as_str()), ("classname", self.class.as_str())];
+        if matches!(self.outcome, Outcome::Passed) {
+            return xml.leaf("testcase", &attributes, "");
+        }
+        xml.open("testcase", &attributes);
+        match &self.outcome {
+            Outcome::Passed => {}
+            Outcome::Skipped(message) => xml.leaf("skipped", &[("message", message)], ""),
+            Outcome::Failed { message, details } => {
+                xml.leaf("failure", &[("type", "difference"), ("message", message)], details);
+            }
+            Outcome::Error(message) => {
+                xml.leaf("error", &[("type", "inconclusive"), ("message", message)], "");
+            }
+        }
+        xml.close();
+    }
+}
+
+impl Outcome {
+    const fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+
+    const fn is_error(&self) -> bool {
+        matches!(self, Self::Error(_))
+    }
 }

@@ -36,6 +36,26 @@ pub struct Step {
     pub v2: u64,
 }
 
+/// How late requests were sent, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lateness {
+    /// The few numbers.
+    #[serde(flatten)]
+    pub quantiles: Quantiles,
+    /// How often which lateness was met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distribution: Vec<LateStep>,
+}
+
+/// How often lateness up to a bound, and above the bound before it, was met.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LateStep {
+    /// The bound, in milliseconds; steps are even on a logarithmic scale.
+    pub up_to_ms: f64,
+    /// Requests.
+    pub count: u64,
+}
+
 /// Latencies of v1, as captured, beside those of v2, as measured, for rows that both answered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
@@ -68,6 +88,22 @@ impl Gathered {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).clamp(1, LONGEST_MICROS);
         // A count that would overflow 32 bits stays: the quantiles are right by then.
         let _ = self.0.record(micros);
+    }
+
+    /// The numbers and the distribution, where anything was gathered.
+    pub(super) fn lateness(&self) -> Option<Lateness> {
+        let mut steps = Steps::new();
+        self.count_into(&mut steps, |step| &mut step.0);
+        let step = |(up_to_ms, (count, _)): (f64, (u64, u64))| LateStep { up_to_ms, count };
+        let distribution = evenly(&steps).map(step).collect();
+        self.quantiles().map(|quantiles| Lateness { quantiles, distribution })
+    }
+
+    fn count_into(&self, steps: &mut Steps, side: fn(&mut (u64, u64)) -> &mut u64) {
+        for value in self.0.iter_recorded() {
+            *side(steps.entry(step(value.value_iterated_to())).or_default()) +=
+                u64::from(value.count_at_value());
+        }
     }
 
     pub(super) fn quantiles(&self) -> Option<Quantiles> {
@@ -113,29 +149,26 @@ impl Pair {
 
     /// The numbers, with the distribution.
     pub(super) fn latency_with_distribution(&self) -> Latency {
-        let mut steps = std::collections::BTreeMap::<u32, (u64, u64)>::new();
-        for value in self.v1.0.iter_recorded() {
-            steps.entry(step(value.value_iterated_to())).or_default().0 += u64::from(value.count_at_value());
-        }
-        for value in self.v2.0.iter_recorded() {
-            steps.entry(step(value.value_iterated_to())).or_default().1 += u64::from(value.count_at_value());
-        }
-        let (first, last) = match (steps.first_key_value(), steps.last_key_value()) {
-            (Some((first, _)), Some((last, _))) => (*first, *last),
-            _ => return self.latency(),
-        };
-        let distribution = (first..=last)
-            .map(|n| {
-                let (v1, v2) = steps.get(&n).copied().unwrap_or_default();
-                Step {
-                    up_to_ms: rounded(10_f64.powf(f64::from(n) / f64::from(STEPS_PER_DECADE)) / 1000.0),
-                    v1,
-                    v2,
-                }
-            })
-            .collect();
+        let mut steps = Steps::new();
+        self.v1.count_into(&mut steps, |step| &mut step.0);
+        self.v2.count_into(&mut steps, |step| &mut step.1);
+        let step = |(up_to_ms, (v1, v2)): (f64, (u64, u64))| Step { up_to_ms, v1, v2 };
+        let distribution = evenly(&steps).map(step).collect();
         Latency { distribution, ..self.latency() }
     }
+}
+
+/// Counts of two sides by the step of the logarithmic scale.
+type Steps = std::collections::BTreeMap<u32, (u64, u64)>;
+
+/// Every step from the first to the last that was met, by its upper bound in milliseconds.
+fn evenly(steps: &Steps) -> impl Iterator<Item = (f64, (u64, u64))> + '_ {
+    let ends = steps.first_key_value().zip(steps.last_key_value());
+    let all = ends.map(|((first, _), (last, _))| *first..=*last).into_iter().flatten();
+    all.map(|n| {
+        let bound = rounded(10_f64.powf(f64::from(n) / f64::from(STEPS_PER_DECADE)) / 1000.0);
+        (bound, steps.get(&n).copied().unwrap_or_default())
+    })
 }
 
 /// The step on the logarithmic scale that a number of microseconds belongs to.

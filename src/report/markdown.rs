@@ -35,6 +35,16 @@ fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
     for reason in &summary.reasons {
         writeln!(out, "- {}", sentence(summary, reason))?;
     }
+    if summary.keeps_secrets() {
+        writeln!(out, "- **Secrets are kept in the recording and the reports (`--no-redact`).**")?;
+    }
+    for note in &summary.notes {
+        writeln!(out, "- {}", code_of(note, 1000))?;
+    }
+    if let Some(a) = &summary.against {
+        let (run, gone) = (code_of(&a.run, 200), a.gone.len());
+        writeln!(out, "- Against {run}: {} new, {} known, {gone} gone", a.new, a.known)?;
+    }
     coverage(out, summary)?;
     differences(out, "Differences that count", summary, |d| d.class.counts())?;
     differences(out, "Explained differences", summary, |d| !d.class.counts())?;

@@ -7,45 +7,55 @@
 //! What comes from the wire is never trusted: each renderer writes it so that its format cannot take it
 //! for anything but text.
 
+mod annotations;
 mod csv;
+mod curl;
+mod earlier;
 mod exchange_view;
+mod export;
 mod files;
 mod gate;
 mod html;
+mod ignore_rule;
 mod junit;
 mod latency;
 mod markdown;
 mod pretty;
+mod raw_body;
 mod reporter;
 mod route;
+mod show;
 mod summary;
 mod tally;
 mod terminal;
+mod timeline;
 mod visible;
 mod words;
+mod xml;
 
+pub use annotations::github_annotations;
+pub use earlier::Earlier;
+pub use export::{Export, Format};
 pub use files::ReportError;
 pub use gate::Gate;
-pub use latency::{Latency, Quantiles, Step};
+pub use latency::{LateStep, Latency, Lateness, Quantiles, Step};
 pub use reporter::Reporter;
 pub use route::route_of;
+pub use show::show;
 pub use summary::*;
 pub use tally::{Judged, Tally};
 pub use terminal::{Screen, terminal};
-pub(crate) use visible::visible;
+pub use timeline::{Slot, Timeline};
+pub(crate) use visible::{visible, without_commands};
 
 use crate::diff::{Class, Kind, Layer};
-use crate::route::Role;
 
 /// The JSON Schema (draft 2020-12) that every `summary.json` of this version is valid against.
 pub const SUMMARY_SCHEMA: &str = include_str!("summary.schema.json");
 
-const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Shadow => "shadow",
-        Role::Canary => "canary",
-    }
-}
+/// The JSON Schema (draft 2020-12) of the lines of `report --export ndjson`, and in its `$defs` that of the rows of
+/// `exchanges.csv` and `differences.csv`.
+pub const EXCHANGE_SCHEMA: &str = include_str!("exchange.schema.json");
 
 /// A difference in one line, without its values.
 fn one_line(class: Class, layer: Layer, path: &str, kind: Kind) -> String {
@@ -63,6 +73,19 @@ fn ms(value: f64) -> String {
     }
 }
 
+/// A count for a person: digits in groups of three.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// A share from 0 to 1 as a percentage that never rounds something to nothing, nor nearly all to all.
 fn percent(share: f64) -> String {
     match share * 100.0 {
@@ -71,6 +94,12 @@ fn percent(share: f64) -> String {
         p if p >= 10.0 || p <= 0.0 => format!("{p:.0} %"),
         p => format!("{p:.1} %"),
     }
+}
+
+/// A share from 0 to 1 as a percentage with as many decimals as rules give it.
+fn exact_percent(share: f64) -> String {
+    let text = format!("{:.4}", share * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]

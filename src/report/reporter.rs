@@ -5,20 +5,22 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use super::csv::{ExchangesCsv, differences, io_error};
+use super::earlier::Earlier;
 use super::exchange_view::Selection;
 use super::files::{Pending, write};
 use super::{Gate, Judged, ReportError, Summary, Tally, Verdicts, html, junit, markdown};
 use crate::record::{Finished, Loss, Row, Run};
 
 /// Gathers the rows of a run and writes its folder: `report.html`, `summary.json`, `summary.md`,
-/// `exchanges.csv`, `differences.csv`, `junit.xml`. Memory does not grow with the number of rows beyond
-/// eight bytes for each distinct request.
+/// `exchanges.csv`, `differences.csv`, `junit.xml`. Memory does not grow with the number of rows.
 pub struct Reporter {
     folder: PathBuf,
     tally: Tally,
     selection: Selection,
-    pending: Pending,
-    exchanges: ExchangesCsv<BufWriter<File>>,
+    earlier: Option<Earlier>,
+    notes: Vec<String>,
+    /// `exchanges.csv`, where rows are kept.
+    exchanges: Option<(Pending, ExchangesCsv<BufWriter<File>>)>,
 }
 
 impl Reporter {
@@ -29,8 +31,30 @@ impl Reporter {
     pub fn create(folder: &Path, run: Run) -> Result<Self, ReportError> {
         let (pending, out) = Pending::create(folder, "exchanges.csv")?;
         let exchanges = ExchangesCsv::new(out).map_err(|error| pending.error(io_error(error)))?;
+        Ok(Self { exchanges: Some((pending, exchanges)), ..Self::counting(folder, run) })
+    }
+
+    /// Reports that count rows and show none: no `exchanges.csv`, and no exchange in `report.html`.
+    #[must_use]
+    pub fn counting(folder: &Path, run: Run) -> Self {
+        let run = run.without_secrets();
+        let selection = Selection::new(&run.targets);
         let (folder, tally) = (folder.to_owned(), Tally::new(run));
-        Ok(Self { folder, tally, selection: Selection::default(), pending, exchanges })
+        Self { folder, tally, selection, earlier: None, notes: Vec::new(), exchanges: None }
+    }
+
+    /// Says which differences an earlier run showed as well.
+    #[must_use]
+    pub fn against(mut self, earlier: Earlier) -> Self {
+        self.earlier = Some(earlier);
+        self
+    }
+
+    /// Says something about how the rows came together, in sentences.
+    #[must_use]
+    pub fn noting(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
     }
 
     /// Takes a row, redacted already, and what was found in it; `None` for one that was not sent.
@@ -39,8 +63,9 @@ impl Reporter {
     /// When `exchanges.csv` cannot be written.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) -> Result<(), ReportError> {
         self.tally.add(row, judged);
+        let Some((pending, exchanges)) = &mut self.exchanges else { return Ok(()) };
         self.selection.offer(row, judged);
-        self.exchanges.add(row, judged).map_err(|error| self.pending.error(io_error(error)))
+        exchanges.add(row, judged).map_err(|error| pending.error(io_error(error)))
     }
 
     /// Writes the files of what was taken so far, as if the run had ended with `finished`, and returns the
@@ -49,7 +74,8 @@ impl Reporter {
     /// # Errors
     /// When a file cannot be written.
     pub fn interim(&self, finished: &Finished, gate: Gate) -> Result<Summary, ReportError> {
-        let summary = self.tally.clone().finish(Some(finished), &[], gate);
+        let finished = finished.clone().without_secrets();
+        let summary = self.tally.clone().finish(Some(&finished), &[], gate);
         render(&self.folder, &summary, &self.selection)?;
         Ok(summary)
     }
@@ -78,10 +104,17 @@ impl Reporter {
         losses: &[Loss],
         gate: Gate,
     ) -> Result<Summary, ReportError> {
-        let Self { folder, tally, selection, pending, exchanges } = self;
-        let out = exchanges.finish().map_err(|source| pending.error(source))?;
-        pending.publish(out)?;
-        let summary = tally.finish(finished, losses, gate);
+        let Self { folder, tally, selection, earlier, notes, exchanges } = self;
+        if let Some((pending, exchanges)) = exchanges {
+            let out = exchanges.finish().map_err(|source| pending.error(source))?;
+            pending.publish(out)?;
+        }
+        let finished = finished.map(|finished| finished.clone().without_secrets());
+        let mut summary = tally.finish(finished.as_ref(), losses, gate);
+        summary.notes = notes;
+        if let Some(earlier) = earlier {
+            earlier.compare(&mut summary);
+        }
         render(&folder, &summary, &selection)?;
         Ok(summary)
     }
@@ -94,8 +127,7 @@ fn render(folder: &Path, summary: &Summary, selection: &Selection) -> Result<(),
     let (pending, mut out) = Pending::create(folder, "differences.csv")?;
     differences(summary, &mut out).map_err(|error| pending.error(io_error(error)))?;
     pending.publish(out)?;
-    let xml = junit::render(summary).map_err(|error| rendering("junit.xml", &error))?;
-    write(folder, "junit.xml", xml.as_bytes())?;
+    write(folder, "junit.xml", junit::render(summary).as_bytes())?;
     let page = html::render(summary, selection).map_err(|error| rendering("report.html", &error))?;
     write(folder, "report.html", page.as_bytes())
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::latency::{Latency, Quantiles};
+use super::latency::{Latency, Lateness, Quantiles};
+use super::timeline::Timeline;
 use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
 use crate::record::{CaptureTotals, Mode};
+use crate::route::ShareCount;
 use crate::time::Timestamp;
 
 /// The form of `summary.json`; it changes when a field is removed or changes its meaning.
@@ -43,6 +45,9 @@ pub struct Summary {
     pub broken_off: Option<String>,
     /// Distinct requests among the rows.
     pub requests: u64,
+    /// A digest of those requests' ids, whatever their order: runs over the same requests have the same.
+    #[serde(default)]
+    pub requests_digest: Fingerprint,
     /// Rows: a request at a destination.
     pub exchanges: Exchanges,
     /// What was said of the replayed rows.
@@ -59,16 +64,102 @@ pub struct Summary {
     pub routes: Vec<RouteSummary>,
     /// How long both took.
     pub latency: Latency,
-    /// How late requests were sent against their due time, which is ours and not v2's; in milliseconds.
-    pub lateness: Option<Quantiles>,
+    /// How late requests were sent against their due time, which is ours and not v2's.
+    pub lateness: Option<Lateness>,
+    /// From the due time to the answer's last byte: what a client that keeps to the schedule would have
+    /// waited. Where it is far above v2's latency, requests queued before they could leave, and the latency
+    /// alone flatters v2; in milliseconds.
+    #[serde(default)]
+    pub since_due: Option<Quantiles>,
+    /// What became of rows over the time of the capture.
+    #[serde(default)]
+    pub timeline: Timeline,
+    /// What another run is compared with, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Against>,
     /// The judgement.
     pub verdict: Judgement,
     /// Why, in sentences.
     pub reasons: Vec<String>,
     /// How often each anomaly was met, by name.
     pub anomalies: BTreeMap<String, u64>,
+    /// How often the destinations of each rule were picked, beside how often they should have been; of the
+    /// requests that the rule forwarded and that could be sent again.
+    #[serde(default)]
+    pub shares: Vec<ShareSummary>,
     /// What of the recording could not be read, in sentences; empty in a run of its own.
     pub losses: Vec<String>,
+    /// What is to be said of runs that were put together, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Summary {
+    /// Whether the user had secrets kept in the recording.
+    #[must_use]
+    pub fn keeps_secrets(&self) -> bool {
+        self.options.iter().any(|option| option == "--no-redact")
+    }
+}
+
+/// An earlier run, and what of its distinct differences has gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Against {
+    /// The run's folder as the user named it.
+    pub run: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// Distinct differences that count in this run and did not in the earlier one.
+    pub new: u64,
+    /// Those that count in both.
+    pub known: u64,
+    /// Those that counted in the earlier run and do not in this one.
+    pub gone: Vec<DistinctDifference>,
+}
+
+/// Whether an earlier run showed a difference as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// It did not.
+    New,
+    /// It did.
+    Known,
+}
+
+impl Standing {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Known => "known",
+        }
+    }
+}
+
+/// One destination's share of the requests of a rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShareSummary {
+    /// The counts.
+    #[serde(flatten)]
+    pub count: ShareCount,
+    /// The share that was met, from 0 to 1.
+    pub observed: f64,
+    /// Where the share lies that the picks were drawn with, at 99.9 % confidence.
+    pub interval: [f64; 2],
+    /// Whether the expected share lies there, too.
+    pub within: bool,
+}
+
+impl ShareSummary {
+    /// The share that was counted; `None` without requests.
+    #[must_use]
+    pub fn new(count: ShareCount) -> Option<Self> {
+        let (observed, (low, high)) = count.observed().zip(count.interval())?;
+        let within = (low..=high).contains(&count.expected);
+        Some(Self { count, observed, interval: [low, high], within })
+    }
 }
 
 /// Rows, by whether they were sent.
@@ -78,6 +169,9 @@ pub struct Exchanges {
     pub captured: u64,
     /// Rows that were sent, or whose sending was tried.
     pub replayed: u64,
+    /// Of those, the ones with a method that may change state (RFC 9110, section 9.2.1).
+    #[serde(default)]
+    pub replayed_unsafe: u64,
     /// Rows that were not sent, by the reason's name.
     pub skipped: BTreeMap<String, u64>,
 }
@@ -129,6 +223,14 @@ impl Verdicts {
         }
     }
 
+    pub(super) const fn merge(&mut self, other: &Self) {
+        self.matching += other.matching;
+        self.noise += other.noise;
+        self.different += other.different;
+        self.failed += other.failed;
+        self.not_comparable += other.not_comparable;
+    }
+
     /// All of them together.
     #[must_use]
     pub fn in_all(&self) -> u64 {
@@ -169,6 +271,9 @@ pub struct DistinctDifference {
     pub v2_example: Option<String>,
     /// The first rows that show it, by the exchange's id.
     pub exchanges: Vec<String>,
+    /// Whether the run that this one is compared with shows it as well; `None` without such a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
 }
 
 /// What happened on one route.

@@ -1,17 +1,20 @@
 //! Counts rows as they come, in memory that does not grow with their number.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
 use super::route::route_of;
-use super::summary::{DistinctDifference, Exchanges, RouteSummary, SCHEMA, StatusPair, Summary, Verdicts};
-use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, NO_ANSWER, NOT_JUDGED};
+use super::summary::{
+    DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
+};
+use super::timeline::Counting;
+use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
-use crate::exchange::ExchangeId;
 use crate::http::Response;
-use crate::record::{Finished, Loss, Mode, Row, Run};
+use crate::record::{Finished, Loss, Mode, RequestName, Row, Run};
+use crate::replay::methods::is_safe;
 use crate::replay::{Failure, Outcome, Timing};
 
 /// Distinct differences that are told apart; more are counted together.
@@ -22,6 +25,10 @@ const EXAMPLES: usize = 5;
 const MOST_ROUTES: usize = 500;
 /// Pairs of statuses told apart for each route.
 const MOST_STATUS_PAIRS: usize = 64;
+/// Destinations of rules whose shares are told.
+const MOST_SHARES: usize = 2000;
+/// Routes, the busiest first, whose distribution of latencies is kept.
+const MOST_DISTRIBUTIONS: usize = 48;
 /// The name of the routes that are not told apart.
 const OTHER_ROUTES: &str = "(other routes)";
 
@@ -38,7 +45,9 @@ pub struct Judged {
 #[derive(Clone)]
 pub struct Tally {
     run: Run,
-    requests: HashSet<ExchangeId, foldhash::fast::RandomState>,
+    requests: u64,
+    /// The sum of the hashes of their ids: the same for the same requests in any order.
+    requests_digest: u64,
     /// Requests beside those.
     requests_without_row: u64,
     exchanges: Exchanges,
@@ -50,6 +59,8 @@ pub struct Tally {
     routes: HashMap<(String, String), Route>,
     latency: Pair,
     lateness: Gathered,
+    timeline: Counting,
+    since_due: Gathered,
     /// What the first attempt said that came to no connection.
     unreached: Option<String>,
 }
@@ -63,7 +74,7 @@ struct Counted {
     count: u64,
     /// The last row that showed it, by its number: a row is counted once, however often it shows it.
     last_row: u64,
-    exchanges: Vec<ExchangeId>,
+    exchanges: Vec<RequestName>,
 }
 
 /// A route while it is counted.
@@ -82,7 +93,8 @@ impl Tally {
     pub fn new(run: Run) -> Self {
         Self {
             run,
-            requests: HashSet::default(),
+            requests: 0,
+            requests_digest: 0,
             requests_without_row: 0,
             exchanges: Exchanges::default(),
             verdicts: Verdicts::default(),
@@ -92,7 +104,9 @@ impl Tally {
             differences_beyond: 0,
             routes: HashMap::new(),
             latency: Pair::new(3),
-            lateness: Gathered::new(3),
+            lateness: Gathered::new(2),
+            since_due: Gathered::new(3),
+            timeline: Counting::default(),
             unreached: None,
         }
     }
@@ -100,18 +114,26 @@ impl Tally {
     /// Counts a row. What was skipped counts as skipped whatever `judged` says; what was replayed and not
     /// judged counts as not comparable.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) {
-        self.requests.insert(row.exchange.id);
+        if row.copy == 0 && row.lap == 0 {
+            self.requests += 1;
+            let hash = xxhash_rust::xxh3::xxh3_64(&row.exchange.id.0.to_le_bytes());
+            self.requests_digest = self.requests_digest.wrapping_add(hash);
+        }
         self.exchanges.captured += 1;
         let route_name = route_of(&row.exchange.request.head);
         let route = route_entry(&mut self.routes, row, &route_name);
         route.captured += 1;
+        let at = row.exchange.request.first_byte;
         if let Outcome::Skipped(reason) = &row.outcome {
+            self.timeline.add(at, None);
             *self.exchanges.skipped.entry(reason.name().to_owned()).or_default() += 1;
             return;
         }
         let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
         self.exchanges.replayed += 1;
+        self.exchanges.replayed_unsafe += u64::from(!is_safe(row.exchange.request.head.method()));
         self.verdicts.count(verdict);
+        self.timeline.add(at, Some(verdict));
         route.verdicts.count(verdict);
         route.count_statuses(row);
         if let Some((v1, v2)) = both_latencies(row) {
@@ -119,9 +141,11 @@ impl Tally {
             self.latency.add(v1, v2);
         }
         // What a mesh sent was due when it was sent.
-        let sent_by_us = timing(row).filter(|_| self.run.mode != Mode::Compare);
-        if let Some(late) = sent_by_us.and_then(|timing| Some(timing.sent?.since(timing.due))) {
+        if let Some(late) = lateness(row).filter(|_| self.run.mode != Mode::Compare) {
             self.lateness.add(late);
+        }
+        if let Some(took) = since_due(row) {
+            self.since_due.add(took);
         }
         self.count_causes(row, verdict);
         for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
@@ -168,7 +192,7 @@ impl Tally {
         counted.last_row = self.exchanges.captured;
         counted.count += 1;
         if counted.exchanges.len() < EXAMPLES {
-            counted.exchanges.push(row.exchange.id);
+            counted.exchanges.push(row.request_name());
         }
     }
 
@@ -219,6 +243,7 @@ impl Tally {
                 Some(_) => End::InOrder,
             },
             broken_off: finished.and_then(|f| f.broken_off.as_deref()),
+            gave_up: finished.and_then(|f| f.gave_up.as_deref()),
             unreadable: !losses.is_empty(),
         });
         debug_assert_eq!(self.exchanges.captured, self.exchanges.replayed + self.exchanges.skipped_in_all());
@@ -236,7 +261,8 @@ impl Tally {
             options: self.run.options,
             capture: finished.map(|f| f.capture.clone()).unwrap_or_default(),
             broken_off: finished.and_then(|f| f.broken_off.clone()),
-            requests: self.requests.len() as u64 + self.requests_without_row,
+            requests: self.requests + self.requests_without_row,
+            requests_digest: Fingerprint(self.requests_digest),
             differences: ranked(self.differences, self.verdicts.compared()),
             exchanges: self.exchanges,
             verdicts: self.verdicts,
@@ -245,13 +271,23 @@ impl Tally {
             differences_beyond: self.differences_beyond,
             routes: by_size(self.routes),
             latency: self.latency.latency_with_distribution(),
-            lateness: self.lateness.quantiles(),
+            lateness: self.lateness.lateness(),
+            since_due: self.since_due.quantiles(),
+            timeline: self.timeline.timeline(),
+            against: None,
             verdict,
             reasons,
             anomalies: finished.map(|f| f.anomalies.clone()).unwrap_or_default(),
+            shares: finished.map(shares).unwrap_or_default(),
             losses: losses.iter().map(ToString::to_string).collect(),
+            notes: Vec::new(),
         }
     }
+}
+
+/// The shares of the rules that are told; more rules than that had requests in no run that a person reads.
+fn shares(finished: &Finished) -> Vec<ShareSummary> {
+    finished.shares.iter().take(MOST_SHARES).cloned().filter_map(ShareSummary::new).collect()
 }
 
 /// A host as the reports name it; no name in use is longer than the limit (RFC 1035, section 2.3.4).
@@ -297,6 +333,20 @@ pub(super) fn v2_response(row: &Row) -> Option<&Response> {
     }
 }
 
+/// How late the request left, which is ours and never v2's; `None` where nothing left.
+pub(super) fn lateness(row: &Row) -> Option<Duration> {
+    timing(row).and_then(|timing| Some(timing.sent?.since(timing.due)))
+}
+
+/// From the due time to the answer's last byte: what a client that keeps the schedule would have waited,
+/// its own lateness and that of the requests before it included; `None` without a whole answer.
+fn since_due(row: &Row) -> Option<Duration> {
+    match &row.outcome {
+        Outcome::Answered { timing, .. } => Some(timing.last_byte?.since(timing.due)),
+        Outcome::Failed { .. } | Outcome::Skipped(_) => None,
+    }
+}
+
 /// When things happened to the shadow request; `None` where none was sent.
 pub(super) const fn timing(row: &Row) -> Option<&Timing> {
     match &row.outcome {
@@ -323,14 +373,20 @@ fn both_latencies(row: &Row) -> Option<(Duration, Duration)> {
     v1_latency(row).zip(v2_latency(row))
 }
 
-/// Whether the user's stop, and not v2, ended the exchange.
-fn was_cut_off(row: &Row) -> bool {
-    matches!(row.outcome, Outcome::Failed { failure: Failure::Interrupted, .. })
+/// What ended the exchange, where it was neither v2 nor time.
+fn cut_off(row: &Row) -> Option<&'static str> {
+    match row.outcome {
+        Outcome::Failed { failure: Failure::Interrupted, .. } => Some(INTERRUPTED),
+        Outcome::Failed { failure: Failure::Killed, .. } => Some(KILLED),
+        _ => None,
+    }
 }
 
 fn why_not_comparable(row: &Row) -> &'static str {
+    if let Some(cut_off) = cut_off(row) {
+        return cut_off;
+    }
     match &row.exchange.response {
-        _ if was_cut_off(row) => INTERRUPTED,
         None => NO_ANSWER,
         Some(response) if !response.completeness.is_complete() => INCOMPLETE_ANSWER,
         Some(response) if response.body.entity.is_none() => BODY_NOT_KEPT,
@@ -355,6 +411,7 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
             v1_example: counted.first.v1,
             v2_example: counted.first.v2,
             exchanges: counted.exchanges.iter().map(ToString::to_string).collect(),
+            standing: None,
         })
         .collect();
     ranked.sort_by(|a, b| {
@@ -368,9 +425,15 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
 }
 
 fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
-    let mut routes: Vec<_> = routes
+    let mut routes: Vec<_> = routes.into_iter().collect();
+    routes.sort_by(|(a_name, a), (b_name, b)| b.captured.cmp(&a.captured).then_with(|| a_name.cmp(b_name)));
+    let latency = |n: usize, pair: &Pair| {
+        if n < MOST_DISTRIBUTIONS { pair.latency_with_distribution() } else { pair.latency() }
+    };
+    routes
         .into_iter()
-        .map(|((host, name), route)| RouteSummary {
+        .enumerate()
+        .map(|(n, ((host, name), route))| RouteSummary {
             host,
             route: name,
             rule: route.rule,
@@ -378,13 +441,9 @@ fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
             replayed: route.verdicts.in_all(),
             verdicts: route.verdicts,
             statuses: statuses(&route.statuses),
-            latency: route.latency.latency(),
+            latency: latency(n, &route.latency),
         })
-        .collect();
-    routes.sort_by(|a, b| {
-        b.captured.cmp(&a.captured).then_with(|| (&a.host, &a.route).cmp(&(&b.host, &b.route)))
-    });
-    routes
+        .collect()
 }
 
 fn statuses(counts: &HashMap<(Option<u16>, Option<u16>), u64>) -> Vec<StatusPair> {

@@ -8,13 +8,13 @@ use anstyle::{AnsiColor, Style};
 use crate::diff::Class;
 use crate::record::Mode;
 
-use super::summary::{DistinctDifference, Judgement, Summary};
-use super::visible::{excerpt, visible};
+use super::summary::{Against, DistinctDifference, Judgement, Standing, Summary};
+use super::visible::{excerpt, visible, without_commands};
 use super::words::{Reasons, replayed};
-use super::{ms, percent};
+use super::{exact_percent, ms, percent};
 
 /// Distinct differences that are shown; the others are counted.
-const MOST_LISTED: usize = 8;
+const MOST_LISTED: usize = 5;
 
 /// How to write for the terminal at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn terminal(summary: &Summary, report: &str, screen: Screen) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = write(&mut out, summary, report, screen);
-    out
+    without_commands(&out).into_owned()
 }
 
 fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> fmt::Result {
@@ -53,7 +53,15 @@ fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> f
         Judgement::Inconclusive => ("INCONCLUSIVE", UNSURE),
     };
     writeln!(out, "{}  {}", screen.paint(style, word), reasons(summary))?;
+    if summary.keeps_secrets() {
+        let line = "SECRETS ARE KEPT in the recording and the reports (--no-redact)";
+        writeln!(out, "{}", screen.paint(BAD, line))?;
+    }
+    for note in &summary.notes {
+        writeln!(out, "{}", screen.paint(FAINT, &excerpt(note, 400)))?;
+    }
     coverage(out, summary, screen)?;
+    shares(out, summary, screen)?;
     differences(out, summary, screen)?;
     latency(out, summary)?;
     writeln!(out, "\nreport    {}", excerpt(report, 1000))
@@ -66,7 +74,7 @@ fn reasons(summary: &Summary) -> String {
 }
 
 impl Screen {
-    fn paint(self, style: Style, text: &str) -> String {
+    pub(super) fn paint(self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
@@ -93,7 +101,32 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
         part(v.different, BAD, "different"),
         part(v.failed, BAD, "failed"),
         part(v.not_comparable, UNSURE, "not comparable"),
-    )
+    )?;
+    if e.replayed_unsafe > 0 {
+        let line = format!("{} of them with a method that may change state", e.replayed_unsafe);
+        writeln!(out, "          {}", screen.paint(FAINT, &line))?;
+    }
+    Ok(())
+}
+
+/// What each rule gives to whom, beside what it gave; nothing where there was no choice.
+fn shares(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
+    if summary.shares.iter().all(|share| share.count.rule == "--to" && share.count.expected >= 1.0) {
+        return Ok(());
+    }
+    writeln!(out, "\n{:>8}  {:>9}  {:>9}  destinations of the rules", "picked", "share", "expected")?;
+    for share in summary.shares.iter().take(MOST_LISTED) {
+        let count = &share.count;
+        let room = usize::from(screen.width.max(40)).saturating_sub(32);
+        let what = format!("{} {}  {}", count.standing.name(), count.destination, count.rule);
+        let (observed, expected) = (exact_percent(share.observed), exact_percent(count.expected));
+        let off = if share.within { String::new() } else { screen.paint(UNSURE, "  outside of 99.9 %") };
+        writeln!(out, "{:>8}  {observed:>9}  {expected:>9}  {}{off}", count.picked, excerpt(&what, room))?;
+    }
+    if summary.shares.len() > MOST_LISTED {
+        writeln!(out, "{:>8}  more in the report", summary.shares.len() - MOST_LISTED)?;
+    }
+    Ok(())
 }
 
 /// Two lines for each of the first distinct differences: where and what, then the values.
@@ -104,6 +137,15 @@ fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Resu
     }
     for d in counted.iter().take(MOST_LISTED) {
         difference(out, d, screen)?;
+    }
+    if let Some(against) = &summary.against {
+        let Against { run, new, known, gone, .. } = against;
+        writeln!(
+            out,
+            "          against {}: {new} new, {known} known, {} gone",
+            excerpt(run, 200),
+            gone.len()
+        )?;
     }
     if counted.len() > MOST_LISTED {
         writeln!(out, "{:>8}  more in the report", counted.len() - MOST_LISTED)?;
@@ -127,7 +169,7 @@ fn not_counted(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Resu
     Ok(())
 }
 
-const fn why_not(class: Class) -> &'static str {
+pub(super) const fn why_not(class: Class) -> &'static str {
     match class {
         Class::Confirmed | Class::Unverified => "counts",
         Class::Drift => "v1, asked now, answers like v2",
@@ -141,7 +183,8 @@ const fn why_not(class: Class) -> &'static str {
 fn difference(out: &mut String, d: &DistinctDifference, screen: Screen) -> fmt::Result {
     let room = usize::from(screen.width.max(40)).saturating_sub(20);
     let path = if d.path.is_empty() { String::new() } else { format!(" {}", d.path) };
-    let what = format!("{}  {}{path}", d.route, d.layer.name());
+    let new = if d.standing == Some(Standing::New) { "NEW  " } else { "" };
+    let what = format!("{new}{}  {}{path}", d.route, d.layer.name());
     let count = screen.paint(BAD, &format!("{:>8}", d.count));
     writeln!(out, "{count}  {:>7}  {}", percent(d.share), excerpt(&what, room))?;
     let half = room.saturating_sub(24) / 2;
@@ -169,5 +212,26 @@ fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
         ms(v2.p90),
         ms(v1.p99),
         ms(v2.p99)
-    )
+    )?;
+    let is_paced = |option: &String| option.starts_with("--rate") || is_slowed(option);
+    match (summary.lateness.as_ref().map(|lateness| lateness.quantiles), summary.since_due) {
+        // Without a schedule nothing is late.
+        (Some(late), Some(due)) if summary.options.iter().any(is_paced) => writeln!(
+            out,
+            "lateness  p50 {}   p99 {}   max {}: ours, not v2's\nfrom due  p50 {}   p90 {}   p99 {}: what clients on schedule \
+             would have waited",
+            ms(late.p50),
+            ms(late.p99),
+            ms(late.max),
+            ms(due.p50),
+            ms(due.p90),
+            ms(due.p99)
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether an option sets a speed other than that of v2's answers.
+fn is_slowed(option: &str) -> bool {
+    option.strip_prefix("--speed ").is_some_and(|speed| speed != "max")
 }

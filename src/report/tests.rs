@@ -12,6 +12,7 @@ use crate::exchange::ExchangeId;
 use crate::http::RequestHead;
 use crate::record::{CaptureTotals, Finished, Mode, Reader, Redactor, Row, Run, Writer, samples};
 use crate::replay::{Failure, Outcome, SkipReason};
+use crate::route::{ShareCount, Standing};
 
 const FILES: [&str; 6] =
     ["report.html", "summary.json", "summary.md", "exchanges.csv", "differences.csv", "junit.xml"];
@@ -25,6 +26,7 @@ fn run() -> Run {
         captures: vec!["httpbin-v1.pcap".to_owned()],
         targets: BTreeMap::from([("v2".to_owned(), "http://127.0.0.1:9000".to_owned())]),
         options: vec!["--speed".to_owned(), "max".to_owned()],
+        digests: BTreeMap::new(),
     }
 }
 
@@ -44,6 +46,15 @@ fn finished() -> Finished {
         without_row: std::collections::BTreeMap::new(),
         anomalies: BTreeMap::from([("obs-fold".to_owned(), 2), ("mid-connection".to_owned(), 1)]),
         broken_off: None,
+        shares: vec![ShareCount {
+            rule: "shop http[0]".to_owned(),
+            standing: Standing::Shadow,
+            destination: "shop/v2".to_owned(),
+            expected: 0.25,
+            requests: 120,
+            picked: 31,
+        }],
+        gave_up: None,
     }
 }
 
@@ -173,7 +184,7 @@ fn exchanges_csv_has_the_documented_columns_and_a_line_for_each_row() {
     report(folder.path(), &shop());
     let text = file(folder.path(), "exchanges.csv");
     let columns = "id,role,destination,time,client,method,host,target,route,v1_status,v2_status,verdict,\
-                   differences,top_difference,v1_ms,v2_ms,v1_bytes,v2_bytes";
+                   differences,top_difference,v1_ms,v2_ms,v1_bytes,v2_bytes,late_ms,first_byte_ms";
     assert_eq!(text.lines().next(), Some(columns));
     let mut csv = ::csv::Reader::from_reader(text.as_bytes());
     assert_eq!(csv.records().map(Result::unwrap).count(), 120);
@@ -184,7 +195,7 @@ fn the_same_recording_gives_the_same_bytes() {
     let (live, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let rows = shop();
     report(live.path(), &rows);
-    let mut writer = Writer::create(&live.path().join("recording"), &run()).unwrap();
+    let (mut writer, _) = Writer::create(&live.path().join("recording"), &run()).unwrap();
     for row in &rows {
         writer.row(row).unwrap();
     }
@@ -280,15 +291,25 @@ fn nothing_from_the_wire_becomes_markup_in_the_html() {
     report(own.path(), &benign);
     let clean = file(own.path(), "report.html");
     let count = |text: &str, tag: &str| text.to_ascii_lowercase().matches(tag).count();
-    for tag in ["<script", "</script", "<!--", "<img", "<svg/", "<a href=\"http", "<style", "<textarea"] {
+    // Each exchange has an element of its own for its data.
+    let elements = |text: &str| text.matches("<script type=\"application/json\" class=\"x\">").count();
+    for tag in ["<script", "</script"] {
+        assert_eq!(count(&html, tag) - elements(&html), count(&clean, tag) - elements(&clean), "{tag}");
+    }
+    for tag in ["<!--", "<img", "<svg/", "<a href=\"http", "<style", "<textarea"] {
         assert_eq!(count(&html, tag), count(&clean, tag), "{tag}");
     }
     assert!(!html.contains("\u{202e}") && !html.contains('\u{1b}'));
-    let markup = html.split("id=\"data\">").next().unwrap();
-    assert!(!markup.contains("' onmouseover='"));
-    let data = html.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
-    assert!(!data.contains(['<', '>', '&', '\u{2028}']));
-    assert!(serde_json::from_str::<serde_json::Value>(data).is_ok());
+    let mut elements = html.split("<script type=\"application/json\"");
+    assert!(!elements.next().unwrap().contains("' onmouseover='"));
+    let data: Vec<_> = elements
+        .map(|element| element.split_once('>').unwrap().1.split_once("</script>").unwrap().0)
+        .collect();
+    assert!(data.len() > PAYLOADS.len());
+    for data in data {
+        assert!(!data.contains(['<', '>', '&', '\u{2028}']));
+        assert!(serde_json::from_str::<serde_json::Value>(data).is_ok());
+    }
 }
 
 #[test]
@@ -408,7 +429,7 @@ fn seeded_secrets_are_in_no_file() {
     for row in &mut rows {
         redactor.row(row);
     }
-    let mut writer = Writer::create(&folder.path().join("recording"), &run()).unwrap();
+    let (mut writer, _) = Writer::create(&folder.path().join("recording"), &run()).unwrap();
     for row in &rows {
         writer.row(row).unwrap();
     }
@@ -441,7 +462,8 @@ proptest! {
             let answer = "HTTP/1.1 200 OK\r\n\r\n";
             let mut row = samples::row(&format!("GET /{kind} HTTP/1.1\r\nHost: h\r\n\r\n"), answer, answer);
             row.exchange.id = ExchangeId(u64::from(*id));
-            ids.insert(*id);
+            // Where a request has several rows, each has its place among them.
+            row.copy = u32::from(!ids.insert(*id));
             if *kind >= 6 {
                 row.outcome = Outcome::Skipped(SkipReason::ALL[n % SkipReason::ALL.len()]);
                 skipped += 1;

@@ -18,6 +18,18 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The text in which no runner of a pipeline finds a command: those of Azure, GitHub's older ones and
+/// `TeamCity`'s are obeyed wherever in a line they stand. (GitHub's `::` counts at a line's start alone, where
+/// nothing from the wire stands.)
+pub(crate) fn without_commands(text: &str) -> Cow<'_, str> {
+    let marks = ["##[", "##vso[", "##teamcity["];
+    if !marks.iter().any(|mark| text.contains(mark)) {
+        return Cow::Borrowed(text);
+    }
+    let apart = |text: String, mark: &str| text.replace(mark, &mark.replacen("##", "# #", 1));
+    Cow::Owned(marks.into_iter().fold(text.to_owned(), apart))
+}
+
 /// At most `most` characters of [`visible`] text, the last an ellipsis where some are left out.
 pub(super) fn excerpt(text: &str, most: usize) -> String {
     // Text far beyond the limit is not looked at.
@@ -30,7 +42,7 @@ pub(super) fn excerpt(text: &str, most: usize) -> String {
 }
 
 /// Whether a character acts on how others are shown instead of being shown itself.
-fn is_deceptive(c: char) -> bool {
+pub(super) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -52,6 +64,12 @@ mod tests {
         ] {
             assert_eq!(visible(text), shown);
         }
+    }
+
+    #[test]
+    fn no_command_of_a_pipeline_is_left() {
+        assert_eq!(without_commands("a ##[error]x ##vso[task]"), "a # #[error]x # #vso[task]");
+        assert_eq!(without_commands("## heading ##"), "## heading ##");
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) const fn not_sent(mode: Mode) -> &'static str {
 
 /// The name of a row whose exchange was cut off by the user's stop.
 pub(super) const INTERRUPTED: &str = Failure::Interrupted.name();
+/// The name of a row whose request was on its way when the run was killed.
+pub(super) const KILLED: &str = Failure::Killed.name();
 /// The name of a row that the capture has no answer for.
 pub(super) const NO_ANSWER: &str = "no-captured-answer";
 /// The name of a row whose captured answer is not whole.
@@ -64,6 +66,7 @@ pub(super) const NOT_JUDGED: &str = "not-judged";
 fn not_comparable(name: &str) -> Option<&'static str> {
     Some(match name {
         INTERRUPTED => Failure::Interrupted.words(),
+        KILLED => Failure::Killed.words(),
         NO_ANSWER => "without an answer of v1 in the capture",
         INCOMPLETE_ANSWER => "without v1's whole answer in the capture",
         BODY_NOT_KEPT => "with an answer of v1 above --max-body",
@@ -81,7 +84,7 @@ mod tests {
         let plain = |words: &str| words.contains(' ');
         assert!(SkipReason::ALL.iter().all(|reason| plain(Reasons::Skipped.words(reason.name()))));
         assert!(Failure::ALL.iter().all(|failure| plain(Reasons::Failed.words(failure.name()))));
-        for name in [INTERRUPTED, NO_ANSWER, INCOMPLETE_ANSWER, BODY_NOT_KEPT, NOT_JUDGED] {
+        for name in [INTERRUPTED, KILLED, NO_ANSWER, INCOMPLETE_ANSWER, BODY_NOT_KEPT, NOT_JUDGED] {
             assert!(plain(Reasons::NotComparable.words(name)), "{name}");
         }
         assert_eq!(Reasons::Skipped.words("of-a-later-version"), "of-a-later-version");

@@ -54,9 +54,10 @@ pub(super) enum Whole {
 pub(super) fn compile(source: &str, whole: Whole) -> Result<regex::bytes::Regex, String> {
     let mut text = String::with_capacity(source.len());
     for byte in source.bytes() {
-        match byte.is_ascii() {
-            true => text.push(char::from(byte)),
-            false => text += &format!("\\x{byte:02x}"),
+        if byte.is_ascii() {
+            text.push(char::from(byte));
+        } else {
+            text.extend(["\\x", &format!("{byte:02x}")]);
         }
     }
     let build = |text: &str| {
@@ -216,7 +217,7 @@ impl Condition {
     #[must_use]
     pub fn holds(&self, request: &RequestFacts<'_>, vantage: &Vantage, gateway: &str) -> bool {
         match self {
-            Self::Path(path) => path.matched(request.target.matched_path()).is_some(),
+            Self::Path(path) => path.matched(&request.target.matched_path()).is_some(),
             Self::Scheme(text) => text.meets(request.scheme),
             Self::Method(text) => text.meets(request.head.method()),
             Self::Authority(text) => text.meets(request.authority),
@@ -242,12 +243,12 @@ impl Condition {
     #[must_use]
     pub fn observed(&self, request: &RequestFacts<'_>, vantage: &Vantage, gateway: &str) -> String {
         let text = |value: &[u8]| format!("{:?}", String::from_utf8_lossy(value));
-        let all = |values: Vec<Cow<'_, [u8]>>| match values.is_empty() {
-            true => "absent".to_owned(),
-            false => values.iter().map(|value| text(value)).collect::<Vec<_>>().join(" and "),
+        let all = |values: Vec<Cow<'_, [u8]>>| match &values[..] {
+            [] => "absent".to_owned(),
+            values => values.iter().map(|value| text(value)).collect::<Vec<_>>().join(" and "),
         };
         match self {
-            Self::Path(_) => text(request.target.matched_path()),
+            Self::Path(_) => text(&request.target.matched_path()),
             Self::Scheme(_) => text(request.scheme),
             Self::Method(_) => text(request.head.method()),
             Self::Authority(_) => text(request.authority),
@@ -339,7 +340,7 @@ fn header<'r>(request: &RequestFacts<'r>, name: &str) -> Vec<Cow<'r, [u8]>> {
         ":method" => return vec![request.head.method().into()],
         ":scheme" => return vec![request.scheme.into()],
         ":authority" | "host" => return vec![request.authority.into()],
-        ":path" => return vec![[request.target.matched_path(), request.target.rest].concat().into()],
+        ":path" => return vec![[&request.target.matched_path(), request.target.rest].concat().into()],
         _ => {}
     }
     let fields = request.head.headers.iter();

@@ -19,6 +19,20 @@ pub enum Role {
     Canary,
 }
 
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Shadow, Self::Canary];
+
+    /// The name in recordings and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Canary => "canary",
+        }
+    }
+}
+
 /// One place that a request is sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
@@ -33,7 +47,7 @@ pub struct Destination {
 }
 
 /// What the rules say about one request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decision {
     /// The rule that matched, as the report names it; where none did, the document, or nothing.
     pub rule: Arc<str>,

@@ -69,6 +69,12 @@ pub struct Field {
 }
 
 impl Field {
+    /// Its value.
+    #[must_use]
+    pub const fn value(&self) -> &Bytes {
+        &self.value
+    }
+
     /// A field of that name and value.
     ///
     /// # Errors
@@ -238,14 +244,13 @@ impl PathRewrite {
     /// The target with its path rewritten, after a match on `path`.
     #[must_use]
     pub fn apply(&self, target: &Target<'_>, path: Option<&PathMatch>) -> Bytes {
-        let old = target.matched_path();
+        let old = &target.matched_path()[..];
         let matched = path.and_then(|path| path.matched(old)).unwrap_or(old.len()).min(old.len());
         let after = &old[matched..];
         let new = match self {
-            Self::Matched(text) => [text.as_bytes(), after].concat(),
             Self::Full(text) => text.as_bytes().to_vec(),
             Self::Elements(text) if text.is_empty() && after.is_empty() => b"/".to_vec(),
-            Self::Elements(text) => [text.as_bytes(), after].concat(),
+            Self::Matched(text) | Self::Elements(text) => [text.as_bytes(), after].concat(),
             Self::Regex(regex, substitution) => substitution.replace_all(regex, old),
         };
         // A request line needs a target.

@@ -1,14 +1,14 @@
 //! What rules look at in a request, and from where.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::host::split_port;
+use super::path::normalised;
 use crate::http::RequestHead;
 use crate::http::head::absolute_authority;
 
 /// A request as rules see it: the parts of its head as they were captured.
-///
-/// Envoy may normalise a path before it matches; here it is matched as captured.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'r> {
     /// The head.
@@ -48,11 +48,12 @@ impl<'r> Target<'r> {
         Self { origin, path, rest }
     }
 
-    /// The path as rules see it: that of an absolute-form target that ends with its authority is `/` (RFC
-    /// 9112, section 3.2.1). Where a query follows at once, Envoy sees no path, and neither do rules here.
+    /// The path as rules see it: normalised, and that of an absolute-form target that ends with its authority
+    /// is `/` (RFC 9112, section 3.2.1). Where a query follows at once, Envoy sees no path, and neither do
+    /// rules here.
     #[must_use]
-    pub const fn matched_path(&self) -> &'r [u8] {
-        if self.path.is_empty() && self.rest.is_empty() { b"/" } else { self.path }
+    pub fn matched_path(&self) -> Cow<'r, [u8]> {
+        if self.path.is_empty() && self.rest.is_empty() { Cow::Borrowed(b"/") } else { normalised(self.path) }
     }
 
     /// The query without its question mark; `None` without one.

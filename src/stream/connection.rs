@@ -1,7 +1,7 @@
 //! One connection that carries payload: who is who, both directions, and how it ends.
 
 use super::handshake::Handshake;
-use super::reassembler::{Arrival, Other, Output, PROOF, Reassembler};
+use super::reassembler::{Arrival, Onlooker, Other, Output, PROOF, Reassembler};
 use super::slots::{Endpoints, Side};
 use super::{
     Application, ByteAccount, Chunk, ConnectionId, ConnectionInfo, Direction, End, Roles, StreamAccount,
@@ -239,6 +239,9 @@ impl Connection {
         side: Side,
         listener: &mut Listener<'_, A>,
     ) {
+        if arrival.carries_nothing() && !self.sides.iter().any(Reassembler::holds) {
+            return;
+        }
         if self.reset.is_some() && !arrival.payload.is_empty() {
             self.contradict_reset(arrival, side, listener);
         }
@@ -276,6 +279,12 @@ impl Connection {
             idle = if own.next_seq() == before { idle + 1 } else { 0 };
             side = side.other();
         }
+    }
+
+    /// Each side as the other's waits see it.
+    #[inline]
+    fn onlookers(&self) -> [Onlooker; 2] {
+        [0, 1].map(|side: usize| Onlooker { seen: self.seen[side], holds: self.sides[side].holds() })
     }
 
     /// Whether each side's next bytes wait for those of the other.
@@ -325,6 +334,12 @@ impl Connection {
         None
     }
 
+    /// Whether nothing is held, missing or waited for, as nearly always.
+    #[inline]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.reset.is_none() && self.knot.is_none() && self.sides.iter().all(Reassembler::is_at_rest)
+    }
+
     /// Goes on waiting, or gives up what was waited for long enough, `now`.
     #[inline]
     pub(super) fn keep_waiting<A: Application>(
@@ -332,7 +347,10 @@ impl Connection {
         now: Timestamp,
         listener: &mut Listener<'_, A>,
     ) -> Option<Timestamp> {
-        let [low, high] = self.seen;
+        if self.is_at_rest() {
+            return None;
+        }
+        let [low, high] = self.onlookers();
         let overdue = [self.sides[0].is_overdue(now, high), self.sides[1].is_overdue(now, low)];
         if overdue != [false, false] {
             self.give_up_waiting(overdue, listener);
@@ -345,6 +363,7 @@ impl Connection {
             }
         }
         let knot = self.keep_knot(now, listener);
+        let [low, high] = self.onlookers();
         let waits = [self.sides[0].keep_waiting(now, high), self.sides[1].keep_waiting(now, low)];
         let reset = self.reset.map(|reset| reset.since + PROOF.time);
         waits.into_iter().chain([reset, knot]).flatten().min()
@@ -364,7 +383,8 @@ impl Connection {
         }
         for side in sides {
             let stuck = self.next_numbers() == before;
-            if stuck && !self.sides[side.other().index()].waits_by_itself(self.seen[side.index()]) {
+            let own = self.onlookers()[side.index()];
+            if stuck && !self.sides[side.other().index()].waits_by_itself(own) {
                 let other = self.other_of(side);
                 let (own, mut outlet) = self.outlet(side, listener);
                 own.stop_waiting_for_other(other, &mut outlet);

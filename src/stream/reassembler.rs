@@ -24,8 +24,8 @@ mod belief;
 mod waiting;
 
 use self::belief::Row;
-pub(super) use self::waiting::PROOF;
 use self::waiting::Wait;
+pub(super) use self::waiting::{Onlooker, PROOF};
 use super::held::{Held, Inserted, Run};
 use super::recent::Recent;
 use super::{ByteAccount, Chunk, End};
@@ -67,7 +67,8 @@ pub(super) struct Arrival<'p> {
 }
 
 impl Arrival<'_> {
-    fn carries_nothing(&self) -> bool {
+    #[inline]
+    pub(super) fn carries_nothing(&self) -> bool {
         self.payload.is_empty() && self.cut == 0 && !self.fin
     }
 }
@@ -564,3 +565,6 @@ impl Reassembler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,8 +61,9 @@ struct Open<S> {
     state: S,
     /// Its memory as it stands in the table's sum, beside the fixed part.
     memory: u64,
-    /// Whether it stands in the table's queue of deadlines.
-    timed: bool,
+    /// With which deadline it stands in the table's queue. (One that stands there with another was that of a
+    /// connection which had the slot before.)
+    timed: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -109,6 +110,12 @@ impl<A: Application> ConnectionTable<A> {
     #[must_use]
     pub fn open_connections(&self) -> usize {
         self.slots.len(Line::Open)
+    }
+
+    /// How many deadlines are waited for.
+    #[cfg(test)]
+    pub(super) fn deadlines(&self) -> usize {
+        self.deadlines.len()
     }
 
     /// Bytes of memory in use, as the budget counts them.
@@ -159,10 +166,14 @@ impl<A: Application> ConnectionTable<A> {
         if rare && open.connection.is_succeeded_by(segment, side) {
             return false;
         }
+        // A mere acknowledgement changes nothing, unless it shows that something is missing.
+        let idle = segment.is_mere_ack() && open.connection.is_at_rest();
         let mut listener = Listener { app, state: &mut open.state, account: &mut self.account };
         let deadline = open.connection.push(segment, side, &mut listener);
         self.slots.touch(id);
-        self.settle_up(id, deadline, app);
+        if !idle || deadline.is_some() {
+            self.settle_up(id, deadline, app);
+        }
         true
     }
 
@@ -174,9 +185,9 @@ impl<A: Application> ConnectionTable<A> {
         self.memory = self.memory + memory - open.memory;
         open.memory = memory;
         if let Some(deadline) = deadline
-            && !open.timed
+            && open.timed.is_none()
         {
-            open.timed = true;
+            open.timed = Some(deadline);
             self.deadlines.push(Reverse((deadline, id)));
         }
         if open.connection.is_over() {
@@ -259,7 +270,7 @@ impl<A: Application> ConnectionTable<A> {
         self.memory += Self::OPEN_COST;
         let mut listener = Listener { app, state: &mut state, account: &mut self.account };
         connection.begin(&handshake, &mut listener);
-        let open = Open { connection, state, memory: 0, timed: false };
+        let open = Open { connection, state, memory: 0, timed: None };
         self.slots.replace(id, Line::Open, Slot::Open(Box::new(open)));
         self.push_open(id, segment, side, app);
     }
@@ -319,8 +330,10 @@ impl<A: Application> ConnectionTable<A> {
             && deadline <= now
         {
             self.deadlines.pop();
-            if let Some(Slot::Open(open)) = self.slots.get_mut(id) {
-                open.timed = false;
+            if let Some(Slot::Open(open)) = self.slots.get_mut(id)
+                && open.timed == Some(deadline)
+            {
+                open.timed = None;
                 let mut listener = Listener { app, state: &mut open.state, account: &mut self.account };
                 let deadline = open.connection.keep_waiting(now, &mut listener);
                 self.settle_up(id, deadline, app);

@@ -135,7 +135,8 @@ impl State {
         Arrival::Nowhere(PacketClass::Undecodable(Undecodable::NestedTooDeep))
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a segment is large, and is moved through memory otherwise")]
+    #[inline(always)]
     fn arrive<'b>(&mut self, packet: &Packet<'_>, datagram: Datagram<'b>) -> Decoded<'b> {
         match tcp::segment(packet, datagram.ip, datagram.payload) {
             Err(class) => Decoded::Other(class),

@@ -89,6 +89,16 @@ pub struct Segment<'p> {
     pub cut: u32,
 }
 
+impl Segment<'_> {
+    /// Whether it carries nothing of the stream, neither bytes nor its beginning or end.
+    #[inline]
+    #[must_use]
+    pub const fn is_mere_ack(&self) -> bool {
+        const MARKS: u8 = Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0;
+        self.payload.is_empty() && self.cut == 0 && self.flags.0 & MARKS == 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -180,7 +180,9 @@ fn a_folder_that_vanishes_under_a_run_is_noticed() {
     release.send(()).unwrap();
     let finished = running.wait();
     ends(&finished, 3);
-    finished.stderr_has("error: cannot write run/");
+    finished
+        .stderr_has("error: run/recording/")
+        .stderr_has("was removed or replaced while the run was writing it");
 }
 
 #[test]

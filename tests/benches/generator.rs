@@ -246,7 +246,7 @@ fn conversation(client: SocketAddr, exchanges: usize, answer: usize) -> Vec<Fram
 }
 
 /// `start`, letters, `end`: `length` bytes in all.
-fn message(start: &str, end: &str, length: usize) -> Vec<u8> {
+pub fn message(start: &str, end: &str, length: usize) -> Vec<u8> {
     let mut bytes = start.as_bytes().to_vec();
     // A linear congruential generator (Numerical Recipes): text that looks like nothing, and is always the same.
     let mut state = 1_u32;

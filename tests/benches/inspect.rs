@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a tool that says what broke by panicking")]
 
+mod bare;
 mod generator;
 mod measure;
 mod stages;
@@ -52,6 +53,13 @@ fn compare(shape: Shape, size: u64) -> Result<(), Box<dyn Error>> {
     for (name, cpu) in stages::measure(&file, RUNS)? {
         row("", &format!("  {name}"), &written, &Cost { cpu, peak: 0 }, &ours);
     }
+    let bare = least(RUNS, || {
+        let before = measure::cpu();
+        let exchanges = bare::exchanges(&file)?;
+        assert_eq!(exchanges, written.exchanges, "exchanges counted in {}", file.display());
+        Ok(Cost { cpu: measure::cpu().saturating_sub(before), peak: 0 })
+    })?;
+    row("", "the least (bare.rs)", &written, &bare, &ours);
     let flows = tempfile::tempdir_in(FOLDER)?;
     for (name, command) in [("tcpflow", tcpflow(&file, flows.path())), ("tshark", tshark(&file))] {
         match measure::run(command) {

@@ -14,13 +14,34 @@ pub struct Cost {
 }
 
 /// Runs a command to its end, which must be a good one.
-pub fn run(mut command: Command) -> io::Result<Cost> {
+pub fn run(command: Command) -> io::Result<Cost> {
+    run_to_any_of(command, &[0])
+}
+
+/// Runs a command to its end, which must be one of these.
+pub fn run_to_any_of(mut command: Command, ends: &[i32]) -> io::Result<Cost> {
     let child = command.spawn()?;
-    let (status, usage) = wait(child.id())?;
-    if status != 0 {
-        return Err(Error::other(format!("{command:?} ended with {status:#x}")));
+    ended(&command, child.id(), ends)
+}
+
+/// Runs a command to its good end, and gives what it wrote to its output, which is little.
+pub fn run_and_read(mut command: Command) -> io::Result<(Cost, String)> {
+    let mut child = command.spawn()?;
+    let mut output = String::new();
+    if let Some(mut stdout) = child.stdout.take() {
+        io::Read::read_to_string(&mut stdout, &mut output)?;
     }
-    Ok(cost(&usage))
+    Ok((ended(&command, child.id(), &[0])?, output))
+}
+
+fn ended(command: &Command, child: u32, ends: &[i32]) -> io::Result<Cost> {
+    let (status, usage) = wait(child)?;
+    let exited = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
+    if exited.is_some_and(|code| ends.contains(&code)) {
+        Ok(cost(&usage))
+    } else {
+        Err(Error::other(format!("{command:?} ended with {status:#x}")))
+    }
 }
 
 /// The CPU time of this process so far.

@@ -31,6 +31,35 @@ pub(crate) enum Kept {
     AlreadyShadow,
 }
 
+impl Kept {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::OfEveryRequest,
+        Self::Target,
+        Self::HopByHop,
+        Self::Joined,
+        Self::Trailers,
+        Self::Framing,
+        Self::Steering,
+        Self::Refused,
+        Self::AlreadyShadow,
+    ];
+
+    /// The name in the README.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::OfEveryRequest => "of every request",
+            Self::Target => "target",
+            Self::HopByHop => "hop by hop",
+            Self::Joined => "joined",
+            Self::Trailers => "trailers",
+            Self::Framing => "framing",
+            Self::Steering => "steering",
+            Self::Refused => "refused",
+            Self::AlreadyShadow => "already a shadow",
+        }
+    }
+}
+
 /// One fact in which the two differ, as `Arrived::differences` writes it, and why.
 #[derive(Clone, Debug)]
 pub(crate) struct Deviation {
@@ -296,6 +325,7 @@ fn rewrites() -> Vec<Case> {
         uri("a prefix rewritten to something long", "{prefix: /a}", "uri: /x/y/z", "/a"),
         uri("a prefix taken away from all of the path", "{prefix: /a}", "uri: /", "/a?x"),
         uri("a slash doubled by a rewrite", "{prefix: /a}", "uri: /", "/a/b"),
+        uri("a prefix rewritten behind dots", "{prefix: /a}", "uri: /b", "/x/../a/%63?y=/../%63"),
         uri("an exact path rewritten", "{exact: /a}", "uri: /b", "/a?z=/a"),
         uri("the path of a pattern rewritten", "{regex: '/a/[0-9]+.*'}", "uri: /b", "/a/17/c?z=1"),
         uri("escapes in what is not rewritten", "{prefix: /a}", "uri: /b", "/a/x%2Fy%20z?%2F"),

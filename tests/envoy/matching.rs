@@ -1,79 +1,58 @@
-//! Which rule a request meets: Envoy's choice and the program's.
+//! Which rule a request finds: the tables of `tests/routes`, put to Envoy.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use crate::client::{Answer, ask};
-use crate::matchings::{MATCHINGS, Matching};
 use crate::pilot::{Version, bootstrap, listener};
+use crate::route_cases::{Case, Group, Service};
 use crate::support::Envoy;
 
-impl Matching {
-    /// The rules, each of which mirrors.
-    fn yaml(&self) -> String {
-        let mut yaml = format!(
-            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: shop\nspec:\n  hosts: [{}]\n  http:\n",
-            self.hosts
-        );
-        for (number, matches) in self.rules.iter().enumerate() {
-            let _ = writeln!(yaml, "  - name: '{number}'");
-            if !matches.is_empty() {
-                let _ = writeln!(yaml, "    match: [{matches}]");
-            }
-            yaml += "    route: [{destination: {host: shop, subset: v1}}]\n    mirror: {host: shop, subset: v2}\n";
-        }
-        yaml
-    }
-
-    /// The same for Envoy: each rule answers with its number.
-    fn answering(&self) -> Value {
-        let mut service: Value =
-            serde_saphyr::from_str(&self.yaml()).unwrap_or_else(|e| panic!("{e}: {}", self.name));
-        for rule in service["spec"]["http"].as_array_mut().unwrap() {
-            let body = json!({ "string": rule["name"] });
-            let matched = rule["match"].take();
-            *rule = json!({ "match": matched, "directResponse": { "status": 200, "body": body } });
-        }
-        service
-    }
-
-    fn request(&self) -> Vec<u8> {
-        let mut lines = self.request.split('|');
-        let mut request = format!("{} HTTP/1.1\r\n", lines.next().unwrap());
-        for line in lines {
-            let _ = write!(request, "{line}\r\n");
-        }
-        format!("{request}\r\n").into_bytes()
-    }
+/// The service with rules that answer by their names.
+fn answering(service: &Service) -> Value {
+    let rule = |rule: &Value| {
+        let body = json!({ "string": rule["name"] });
+        json!({ "match": rule["match"], "directResponse": { "status": 200, "body": body } })
+    };
+    let http: Vec<_> = service.http.iter().map(rule).collect();
+    json!({ "metadata": {}, "spec": { "hosts": service.hosts, "http": http } })
 }
 
-/// The number in the body of a 200; `None` for a 404.
-fn taken(answer: &Answer) -> Result<Option<usize>, String> {
-    match answer.status {
-        200 => answer.body.parse().map(Some).map_err(|_| answer.body.clone()),
-        404 => Ok(None),
-        status => Err(format!("status {status}")),
+/// The name of the rule; `404` where there is none, for whatever reason.
+fn found(answer: &Answer) -> String {
+    if answer.status == 200 { answer.body.clone() } else { answer.status.to_string() }
+}
+
+/// What the table has, as far as Envoy tells it.
+fn expected(case: &Case) -> String {
+    match case.finds().as_str() {
+        "no host" => "404".to_owned(),
+        name => name.to_owned(),
     }
 }
 
 #[test]
-fn envoy_takes_the_rule_that_the_table_names() {
-    assert!(MATCHINGS.len() >= 60, "{}", MATCHINGS.len());
-    let name = |number: usize| format!("case {number}");
+fn envoy_finds_the_rules_that_the_tables_have() {
+    let groups: Vec<_> = Group::all().into_iter().filter(|group| group.envoy).collect();
+    let name = |number: usize| format!("group {number}");
+    let services = |group: &Group| group.services().iter().map(answering).collect::<Vec<_>>();
     let listeners: Vec<_> = (0..)
-        .zip(MATCHINGS)
-        .map(|(number, matching)| listener(&name(number), Version::WithSuffix, &[matching.answering()]))
+        .zip(&groups)
+        .map(|(number, group)| listener(&name(number), Version::WithSuffix, &services(group)))
         .collect();
     let envoy = or_skip!(Envoy::start(&bootstrap(&listeners, &BTreeMap::new())));
     let addresses = envoy.listeners();
-    let mut wrong = Vec::new();
-    for (number, matching) in MATCHINGS.iter().enumerate() {
-        let taken = taken(&ask(addresses[&name(number)], &matching.request()));
-        if taken != Ok(matching.taken) {
-            wrong.push(format!("{}: {taken:?} by Envoy, {:?} in the table", matching.name, matching.taken));
+    let (mut cases, mut wrong) = (0, Vec::new());
+    for (number, group) in groups.iter().enumerate() {
+        for case in &group.requests {
+            cases += 1;
+            let found = found(&ask(addresses[&name(number)], case.bytes().as_bytes()));
+            if found != expected(case) {
+                wrong.push(format!("{}: {case:?} finds {found}", group.about));
+            }
         }
     }
-    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), MATCHINGS.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {cases}\n{}", wrong.len(), wrong.join("\n"));
+    assert!(cases >= 120, "{cases}");
 }

@@ -174,7 +174,7 @@ fn the_shadows_that_leave_are_those_of_envoy() {
 fn judge(case: &Case, name: &str, theirs: &[Arrived], ours: &[Arrived]) -> Vec<String> {
     let count = |mirrors: &[&str]| usize::from(mirrors.contains(&name));
     let mut wrong = Vec::new();
-    if theirs.len() != count(&case.envoy_mirrors()) {
+    if theirs.len() != count(case.envoy_mirrors()) {
         wrong.push(format!("{} shadows by Envoy", theirs.len()));
     }
     if ours.len() != count(case.mirrors) {
@@ -189,4 +189,24 @@ fn judge(case: &Case, name: &str, theirs: &[Arrived], ours: &[Arrived]) -> Vec<S
         }
     }
     wrong
+}
+
+/// A row of the README's table.
+fn row(case: &str, what: &str, why: Kept) -> String {
+    format!("| {case} | `{what}` | {} |", why.name())
+}
+
+#[test]
+fn the_readme_lists_all_that_is_kept_by_design_and_nothing_else() {
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/envoy/README.md")).unwrap();
+    let rows: Vec<String> = cases()
+        .iter()
+        .flat_map(|case| case.kept.iter().map(|kept| row(case.name, kept.what, kept.why)).collect::<Vec<_>>())
+        .collect();
+    let listed: Vec<&str> = readme.lines().filter(|line| line.contains(" | `")).collect();
+    assert_eq!(listed, rows, "\n{}", rows.join("\n"));
+    for why in Kept::ALL {
+        assert!(readme.contains(&format!("- **{}**: ", why.name())), "{why:?} has no reason");
+    }
 }

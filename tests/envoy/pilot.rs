@@ -154,7 +154,7 @@ fn forward(version: Version, rule: &Value) -> Value {
         [only] => action["cluster"] = json!(cluster_name(&only["destination"])),
         several => {
             action["weighted_clusters"] =
-                json!({ "clusters": several.iter().map(weighted).collect::<Vec<_>>() })
+                json!({ "clusters": several.iter().map(weighted).collect::<Vec<_>>() });
         }
     }
     let rewrite = &rule["rewrite"];

@@ -1,9 +1,12 @@
 //! Servers that fail, each in its own way, and those that answer in ways that are rare but right.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use shadowcap::http::{Completeness, Framing};
 use shadowcap::replay::client::Limits;
+use shadowcap::replay::endpoint::{Endpoint, Place};
 use shadowcap::replay::stop::stop_channel;
 use shadowcap::replay::{Failure, Outcome};
 use tokio::net::TcpListener;
@@ -36,6 +39,66 @@ async fn a_server_that_refuses() {
     assert_eq!(kind, Failure::Connect);
     assert!(detail.contains(&address.to_string()) && detail.contains("refused"), "{detail}");
     assert!(matches!(outcome, Outcome::Failed { timing, .. } if timing.sent.is_none()));
+}
+
+/// An address at which connections are begun and never made, as behind a firewall that drops: bound, listening, and
+/// with no room left.
+fn swallowing_address() -> (SocketAddr, socket2::Socket, Vec<std::net::TcpStream>) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let connect = |_: usize| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+    let held = (0..8).map_while(connect).collect();
+    (address, socket, held)
+}
+
+#[tokio::test]
+async fn a_server_that_is_behind_a_wall() {
+    let (address, _socket, _held) = swallowing_address();
+    let limits = Limits { connect: Duration::from_millis(150), ..LIMITS };
+    let (kind, detail) = failure(&Sender::with(address, limits).send(GET).await);
+    assert_eq!(kind, Failure::ConnectTimeout);
+    assert!(kind.is_unconnected() && detail.contains("within 150ms"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_name_with_several_addresses_is_reached_at_the_one_that_answers() {
+    let (refusing, _bound) = crate::harness::refusing_address();
+    let (swallowing, _socket, _held) = swallowing_address();
+    let server = says(OK).await;
+    let addresses = Arc::from([refusing, swallowing, server.address]);
+    let limits = Limits { connect: Duration::from_secs(1), ..LIMITS };
+    let mut sender = Sender::with(Endpoint::new(Place::Tcp(addresses), None), limits);
+    assert_eq!(answer(&sender.send(GET).await).1, "ok");
+    let began = std::time::Instant::now();
+    sender.slot = None;
+    assert_eq!(answer(&sender.send(GET).await).1, "ok");
+    assert!(began.elapsed() < Duration::from_millis(400), "the good one is tried first now");
+    let (kind, detail) = failure(
+        &Sender::with(Endpoint::new(Place::Tcp(Arc::from([refusing, refusing])), None), limits)
+            .send(GET)
+            .await,
+    );
+    assert_eq!(kind, Failure::Connect, "{detail}");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_begin_in_time_is_told_from_one_that_does_not_end() {
+    let limits = Limits { first_byte: Some(Duration::from_millis(80)), ..impatient(400) };
+    let silent = Server::start(|_, mut peer: Peer| async move { drop(peer.rest().await) }).await;
+    let (kind, detail) = failure(&Sender::with(silent.address, limits).send(GET).await);
+    assert_eq!(kind, Failure::FirstByteTimeout);
+    assert!(detail.contains("got no answer within 80ms"), "{detail}");
+    let slow = Server::start(|_, mut peer: Peer| async move {
+        peer.head().await;
+        peer.say(b"HTTP/1.1 200 OK\r\n").await;
+        peer.rest().await;
+    })
+    .await;
+    let (kind, detail) = failure(&Sender::with(slow.address, limits).send(GET).await);
+    assert_eq!(kind, Failure::Timeout);
+    assert!(detail.contains("within 400ms"), "{detail}");
 }
 
 #[tokio::test]

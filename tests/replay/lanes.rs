@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shadowcap::replay::client::Client;
 use shadowcap::replay::clock::Clock;
-use shadowcap::replay::engine::{Done, Job, Settings, Work, run};
+use shadowcap::replay::engine::{Done, Job, Settings, Slot, Work, run};
 use shadowcap::replay::stop::{StopHandle, stop_channel};
 use shadowcap::replay::{Outcome, SkipReason, Speed};
 use shadowcap::time::Timestamp;
@@ -46,7 +46,8 @@ impl Replay {
             }
         });
         let mut all = Vec::new();
-        while let Some(one) = done.recv().await {
+        while let Some(mut one) = done.recv().await {
+            one.slot = Slot::default();
             all.push(one);
         }
         all
@@ -261,6 +262,23 @@ async fn beyond_the_limit_the_connection_idle_longest_is_given_up() {
     }
     let numbers: Vec<_> = seen.take().into_iter().map(|(number, _)| number).collect();
     assert_eq!(numbers, [0, 0, 1, 2, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pooled_connections_are_few_and_requests_of_a_captured_one_keep_their_order() {
+    let (server, seen) = noting().await;
+    let replay = Replay::start(&server, |settings| settings.connections = "pooled:3".parse().unwrap());
+    let jobs =
+        (0..300_u16).map(|n| job(n % 20, &format!("{}-{:02}", n % 20, n / 20), Duration::ZERO)).collect();
+    let done = replay.through(jobs).await;
+    assert!(done.iter().all(|done| answer(&done.outcome).0 == 200));
+    assert!(server.accepted() <= 3, "{}", server.accepted());
+    let served: Vec<String> = seen.take().into_iter().map(|(_, name)| name).collect();
+    for lane in 0..20 {
+        let of_lane = |name: &&String| name.starts_with(&format!("{lane}-"));
+        let names: Vec<_> = served.iter().filter(of_lane).cloned().collect();
+        assert_eq!(names, (0..15).map(|n| format!("{lane}-{n:02}")).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test]

@@ -119,6 +119,32 @@ fn nginx_that_asks_for_a_certificate_gets_it() {
 }
 
 #[test]
+fn sending_alone_counts_statuses_and_times_and_proves_nothing() {
+    let nginx = or_skip!(Nginx::start(&format!("server {{ listen {{listen}}; {ECHO} }}")));
+    let finished = replay(&nginx.url(), &["--record", "none", "--diff", "none"]).run();
+    finished.exits(3).stdout_has("nothing was compared");
+    let files = ["differences.csv", "junit.xml", "report.html", "summary.json", "summary.md"];
+    let expected: Vec<_> = files.iter().map(|file| std::path::Path::new("run").join(file)).collect();
+    assert_eq!(finished.files(), expected);
+    let summary = summary(&finished);
+    assert_eq!((&summary["verdict"], replayed(&finished)), (&"inconclusive".into(), REQUESTS));
+    assert_eq!(count(&summary["verdicts"]["not_comparable"]), REQUESTS, "{finished}");
+    assert_eq!(count(&summary["latency"]["count"]), REQUESTS, "{finished}");
+    let statuses =
+        summary["routes"].as_array().unwrap().iter().flat_map(|route| route["statuses"].as_array().unwrap());
+    let of_v2 =
+        statuses.filter(|status| status["v2"] == 200).map(|status| count(&status["count"])).sum::<usize>();
+    assert_eq!(of_v2, REQUESTS, "{finished}");
+
+    // Each of the two for itself: what is recorded can be compared later.
+    let finished = replay(&nginx.url(), &["--diff", "none"]).run();
+    assert_eq!(rows(&finished).len(), REQUESTS);
+    let finished = replay(&nginx.url(), &["--record", "none"]).run();
+    assert!(!finished.folder().join("run/recording").exists());
+    finished.exits(1);
+}
+
+#[test]
 fn a_unix_socket_is_a_target_for_both_clients() {
     let folder = tempfile::TempDir::new().unwrap();
     let socket = folder.path().join("v2.sock");

@@ -1,4 +1,4 @@
-//! `cases.yaml`: requests and the rules that they find.
+//! `cases.yaml` and `measured.yaml`: requests and the rules that they find.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -84,7 +84,11 @@ impl Case {
 impl Group {
     /// All groups of the table.
     pub(crate) fn all() -> Vec<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/routes/cases.yaml");
+        ["cases.yaml", "measured.yaml"].into_iter().flat_map(Self::read).collect()
+    }
+
+    fn read(file: &str) -> Vec<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/routes").join(file);
         serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 

@@ -8,4 +8,8 @@
 mod support;
 
 mod cases;
+mod edits;
+mod files;
+mod istio_task;
 mod matching;
+mod shares;

@@ -157,7 +157,11 @@ pub struct RawServer {
 
 impl RawServer {
     pub fn start(script: Script) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(), script)
+    }
+
+    /// The same on a socket that listens already.
+    pub fn on(listener: TcpListener, script: Script) -> Self {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { script, state: Mutex::default(), changed: Condvar::new() });
         let acceptor = Arc::clone(&shared);

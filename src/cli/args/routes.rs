@@ -47,6 +47,48 @@ pub(in crate::cli) struct SetupArgs {
     pub(in crate::cli) service_port: Option<u16>,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Route {
+    /// Rules files: Istio's VirtualService and DestinationRule, Gateway API's HTTPRoute; - for stdin.
+    #[arg(required = true, value_name = "FILE")]
+    pub(in crate::cli) files: Vec<PathBuf>,
+    /// Explain what becomes of a request for this URL.
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) url: Option<String>,
+    /// The method of that request.
+    #[arg(long, value_name = "METHOD", default_value = "GET", requires = "url")]
+    pub(in crate::cli) method: String,
+    /// A header field of that request; may be given several times.
+    #[arg(long, value_name = "NAME: VALUE", requires = "url")]
+    pub(in crate::cli) header: Vec<String>,
+    /// Tell what becomes of each request of this capture; may be given several times.
+    #[arg(long, value_name = "CAPTURE", conflicts_with = "url")]
+    pub(in crate::cli) capture: Vec<String>,
+    /// Chooses which requests of a capture a percentage contains, as in a replay.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(in crate::cli) seed: u64,
+    /// For a person, or one JSON document.
+    #[arg(long, value_enum, default_value_t = RouteFormat::Text)]
+    pub(in crate::cli) format: RouteFormat,
+    #[command(flatten)]
+    pub(in crate::cli) setup: SetupArgs,
+    #[command(flatten)]
+    pub(in crate::cli) edits: super::Edits,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  shadowcap route routes.yaml --url http://httpbin:8000/headers
+  shadowcap route routes.yaml --capture yesterday.pcap
+  kubectl get virtualservice,destinationrule -o yaml | shadowcap route -";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum RouteFormat {
+    Text,
+    Json,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Sampling {
     Envoy,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::parse_duration;
-use crate::config::{ConfigError, Connecting};
+use crate::config::{self, ConfigError, Connecting};
 use crate::replay::client::{ClientKind, Limits};
+use crate::replay::connections::Connections;
 use crate::replay::reqwest_client::Via;
 use crate::replay::tls::{Identity, TlsOptions};
 
@@ -41,6 +42,10 @@ pub(crate) struct TargetArgs {
     /// Take any certificate: whoever is on the way can read and answer the requests.
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// `captured`: a connection for each captured one, kept and closed as that one was; `pooled:N`: at most N, for
+    /// whichever request comes next.
+    #[arg(long, value_name = "WHICH", default_value = "captured")]
+    pub(crate) connections: String,
     /// How long v2 may take to accept a connection, a TLS handshake included [default: 5s, at most --timeout].
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) timeout_connect: Option<Duration>,
@@ -84,10 +89,17 @@ impl TargetArgs {
         })
     }
 
+    /// Which connections are kept.
+    pub(crate) fn connections(&self) -> Result<Connections, ConfigError> {
+        config::parse("--connections", &self.connections)
+    }
+
     /// What of it shapes the run, for the report; files and proxies are named without what is secret.
     pub(crate) fn options(&self) -> Vec<String> {
         let mut options = Vec::new();
         options.extend((self.client == ClientArg::Reqwest).then(|| "--client reqwest".to_owned()));
+        options
+            .extend((self.connections != "captured").then(|| format!("--connections {}", self.connections)));
         options.extend(self.proxy.as_ref().map(|_| "--proxy ...".to_owned()));
         options.extend(self.proxy_from_env.then(|| "--proxy-from-env".to_owned()));
         options.extend(self.ca.as_ref().map(|file| format!("--ca {}", file.display())));

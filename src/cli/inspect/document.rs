@@ -85,7 +85,11 @@ impl Document {
         let mut anomalies = account.anomalies();
         anomalies.merge(&capture.anomalies());
         let protocols = Protocol::ALL.iter().map(|&p| (p.name(), exchanges.of(p).connections));
-        let empty = ("empty", account.streams.empty_connections);
+        let others = [
+            ("empty", account.streams.empty_connections),
+            ("behind-socks", exchanges.socks_connections),
+            ("behind-proxy-preface", exchanges.proxy_connections),
+        ];
         Self {
             capture: Capture::new(capture),
             packets: account.packets.iter().map(|(class, n)| (class.name(), n)).collect(),
@@ -100,7 +104,7 @@ impl Document {
                 out_of_window: streams.out_of_window,
                 lost: streams.lost,
             },
-            connections: protocols.chain([empty]).filter(|&(_, n)| n > 0).collect(),
+            connections: protocols.chain(others).filter(|&(_, n)| n > 0).collect(),
             http: Http {
                 exchanges: exchanges.exchanges,
                 unanswered: exchanges.unanswered,

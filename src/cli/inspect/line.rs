@@ -178,7 +178,9 @@ fn pair(byte: u8) -> [u8; 2] {
 
 fn hex(out: &mut Vec<u8>, digest: &[u8; 32]) {
     out.push(b'"');
-    digest.iter().for_each(|byte| out.extend_from_slice(&pair(*byte)));
+    for byte in digest {
+        out.extend_from_slice(&pair(*byte));
+    }
     out.push(b'"');
 }
 
@@ -207,9 +209,8 @@ fn three(value: u32) -> [u8; 3] {
 fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
     number(out, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
     let nanos = duration.subsec_nanos();
-    let [a, b, c] = three(nanos / 1000);
-    let [d, e, f] = three(nanos);
-    let digits = [a, b, c, d, e, f];
+    let halves = [nanos / 1000, nanos].map(three);
+    let digits = halves.as_flattened();
     let used = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0) + 1;
     out.push(b'.');
     out.extend_from_slice(digits.get(..used).unwrap_or_default());
@@ -263,7 +264,10 @@ fn plain(out: &mut Vec<u8>, text: &[u8]) {
 /// Text from the wire, lossy where that is not UTF-8. Most of it is ASCII that holds nothing to escape
 /// (RFC 8259, section 7).
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    // Without branches the compiler looks at many bytes at once.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "without branches the compiler looks at many bytes at once"
+    )]
     let is_plain = |byte: u8| (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\');
     if bytes.iter().fold(true, |all, &byte| all & is_plain(byte)) {
         plain(out, bytes);

@@ -114,7 +114,18 @@ pub struct Parser<H> {
     account: Account,
     /// What was odd since the last message.
     odd: AnomalySet,
+    /// While lost: the beginning of a packet that may be that of a start line.
+    cut_line: Option<Box<CutLine>>,
 }
+
+/// What stood at the beginning of a packet, up to its end.
+struct CutLine {
+    at: Timestamp,
+    bytes: Vec<u8>,
+}
+
+/// The longest beginning of a start line that is kept while the parser is lost.
+const CUT_LINE: usize = 4096;
 
 enum State<H> {
     /// The next byte begins a message.
@@ -141,8 +152,29 @@ struct Reading<H> {
     anomalies: AnomalySet,
     /// Part of the head is missing.
     cut_head: bool,
-    /// What asked for it is not known, and no byte of the body was seen.
-    perhaps_bodiless: bool,
+    /// Whether its body comes is not known, and no byte of it was seen.
+    doubt: Option<Doubt>,
+    /// A byte of the body was seen.
+    has_body: bool,
+}
+
+/// Why a body that the head announces may not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// It is an answer, perhaps to HEAD.
+    Unasked,
+    /// It is a request that was refused before its body was sent.
+    Refused,
+}
+
+impl Doubt {
+    /// What a message is in whose body's place another one begins.
+    const fn outcome(self) -> Completeness {
+        match self {
+            Self::Unasked => Completeness::Complete,
+            Self::Refused => Completeness::Aborted,
+        }
+    }
 }
 
 /// What is known of a message when its head is complete.
@@ -181,7 +213,8 @@ impl<H: Head> Parser<H> {
     /// A parser that stands between messages.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, state: State::Between, account: Account::default(), odd: AnomalySet::EMPTY }
+        let (account, odd) = (Account::default(), AnomalySet::EMPTY);
+        Self { options, state: State::Between, account, odd, cut_line: None }
     }
 
     /// A parser that was put before the middle of a stream: it looks for the next start line.
@@ -200,9 +233,12 @@ impl<H: Head> Parser<H> {
     #[must_use]
     pub fn memory(&self) -> usize {
         match &self.state {
+            State::Lost => {
+                self.cut_line.as_ref().map_or(0, |cut| size_of::<CutLine>() + cut.bytes.capacity())
+            }
             State::Head(partial) => size_of::<Partial>() + partial.kept.capacity(),
             State::Body(reading) => size_of::<Reading<H>>() + reading.body.memory(),
-            State::Between | State::Lost | State::Tunnel | State::Headless => 0,
+            State::Between | State::Tunnel | State::Headless => 0,
         }
     }
 
@@ -236,6 +272,18 @@ impl<H: Head> Parser<H> {
         self.state = State::Tunnel;
     }
 
+    /// The other side gave its final answer to the message that is being read. Where that waited for a go-ahead
+    /// ("Expect: 100-continue"), and nothing of its body was seen, the sender may leave the body out (RFC 9110,
+    /// section 10.1.1) and begin another message in its place.
+    pub fn refuse_body(&mut self) {
+        if let State::Body(reading) = &mut self.state
+            && !reading.has_body
+            && reading.head.awaits_go_ahead()
+        {
+            reading.doubt = Some(Doubt::Refused);
+        }
+    }
+
     /// The next bytes, seen at `at`.
     pub fn push<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
         let mut rest = bytes;
@@ -262,6 +310,7 @@ impl<H: Head> Parser<H> {
     /// `len` bytes are missing.
     pub fn gap<S: Sink<H>>(&mut self, len: u64, sink: &mut S) {
         self.account.gap = self.account.gap.saturating_add(len);
+        self.cut_line = None;
         match &mut self.state {
             State::Between => self.lose(len, sink),
             State::Head(_) => {
@@ -269,7 +318,7 @@ impl<H: Head> Parser<H> {
                 self.lose(0, sink);
             }
             // Whether the hole is in a body is not known.
-            State::Body(reading) if reading.perhaps_bodiless => {
+            State::Body(reading) if reading.doubt.is_some() => {
                 self.finish_body(Completeness::Gap, sink);
                 self.lose(len, sink);
             }
@@ -412,13 +461,15 @@ impl<H: Head> Parser<H> {
             last_byte: begun.last_byte,
             anomalies,
             cut_head: begun.cut,
-            perhaps_bodiless: asked == Asked::Unknown,
+            doubt: (asked == Asked::Unknown).then_some(Doubt::Unasked),
+            has_body: false,
         };
         // Whether there is a body, or how its framing is broken, is found out when it is read by itself.
         let used = match reading.decoder {
-            Decoder::Length(_) if !reading.perhaps_bodiless => reading.take(begun.last_byte, rest),
+            Decoder::Length(_) if reading.doubt.is_none() => reading.take(begun.last_byte, rest),
             _ => 0,
         };
+        reading.has_body = used > 0;
         self.account.body += used as u64;
         if framing == Framing::Tunnel {
             self.state = State::Tunnel;
@@ -433,8 +484,11 @@ impl<H: Head> Parser<H> {
 
     fn read_body<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
         let State::Body(reading) = &mut self.state else { return bytes.len() };
-        if std::mem::take(&mut reading.perhaps_bodiless) && begins_surely::<H>(bytes) {
-            self.finish_body(Completeness::Complete, sink);
+        reading.has_body = true;
+        if let Some(doubt) = reading.doubt.take()
+            && begins_surely::<H>(bytes)
+        {
+            self.finish_body(doubt.outcome(), sink);
             return self.read_between(at, bytes, sink);
         }
         let used = reading.take(at, bytes);
@@ -504,7 +558,8 @@ impl<H: Head> Parser<H> {
             last_byte: partial.last_byte,
             anomalies,
             cut_head: true,
-            perhaps_bodiless: false,
+            doubt: None,
+            has_body: true,
         };
         finish(reading, completeness, sink);
     }
@@ -515,13 +570,37 @@ impl<H: Head> Parser<H> {
     }
 
     /// Looks for a start line where one is most likely and nothing else is likely to look like one: at
-    /// the very beginning of what was pushed, which is the beginning of a packet.
+    /// the very beginning of what was pushed, which is the beginning of a packet. The line may go on in the
+    /// packets behind it.
     ///
     /// [`Parser::push`] does this; who hands the bytes of a packet to [`Parser::read`] does it first.
     #[inline]
     pub fn seek<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
-        if self.is_lost() && begins_surely::<H>(bytes) {
-            self.begin(at, sink);
+        if self.is_lost() {
+            self.find(at, bytes, sink);
+        }
+    }
+
+    fn find<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
+        let cut = self.cut_line.take();
+        if begins_surely::<H>(bytes) {
+            return self.begin(at, sink);
+        }
+        let whole = memchr::memchr(b'\n', bytes).is_some();
+        let Some(mut cut) = cut.filter(|cut| cut.bytes.len() + bytes.len() <= CUT_LINE) else {
+            if !whole && bytes.len() <= CUT_LINE && H::plausible(prefix(bytes)) != Plausible::No {
+                self.cut_line = Some(Box::new(CutLine { at, bytes: bytes.to_vec() }));
+            }
+            return;
+        };
+        let before = cut.bytes.len();
+        cut.bytes.extend_from_slice(bytes);
+        if whole && begins_surely::<H>(&cut.bytes) {
+            self.account.torn -= before as u64;
+            self.begin(cut.at, sink);
+            self.read_head(cut.at, cut.bytes.get(..before).unwrap_or_default(), sink);
+        } else if !whole {
+            self.cut_line = Some(cut);
         }
     }
 }

@@ -81,6 +81,8 @@ pub(super) mod sealed {
         }
         /// Whether another, final message follows for the same request (1xx save 101).
         fn is_interim(&self) -> bool;
+        /// Whether the sender waits for an interim response before it sends the body (RFC 9110, section 10.1.1).
+        fn awaits_go_ahead(&self) -> bool;
         /// How the body's end is found.
         fn framing(&self, asked: Asked, anomalies: &mut AnomalySet) -> Framing;
     }
@@ -132,6 +134,10 @@ impl sealed::Sealed for RequestHead {
         false
     }
 
+    fn awaits_go_ahead(&self) -> bool {
+        self.headers.all("expect").any(|value| value.eq_ignore_ascii_case(b"100-continue"))
+    }
+
     fn framing(&self, _: Asked, anomalies: &mut AnomalySet) -> Framing {
         framing::of_request(self, anomalies)
     }
@@ -179,6 +185,10 @@ impl sealed::Sealed for ResponseHead {
 
     fn is_interim(&self) -> bool {
         !self.is_final()
+    }
+
+    fn awaits_go_ahead(&self) -> bool {
+        false
     }
 
     fn framing(&self, asked: Asked, anomalies: &mut AnomalySet) -> Framing {

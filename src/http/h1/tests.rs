@@ -303,6 +303,25 @@ fn a_hole_costs_only_what_it_covers() {
 }
 
 #[test]
+fn after_a_hole_a_start_line_may_be_cut_in_several_packets() {
+    let rest = "\r\nHost: h\r\n\r\n";
+    for (pieces, targets) in [
+        (&["GE", "T /a HTT", "P/1.1", rest][..], &["/a"][..]),
+        (&["GET /a HTTP/1.1\r", "\nHost: h\r\n\r\n"], &["/a"]),
+        // The packet before was the end of something else.
+        (&["GET", "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"], &["/a"]),
+        (&["a body that no one", " HTTP/1.1", rest], &[]),
+        (&["xGE", "T /a HTTP/1.1", rest], &[]),
+    ] {
+        let (mut parser, mut log) = (Parser::<RequestHead>::midstream(KEEP), Log::default());
+        pieces.iter().for_each(|piece| parser.push(NOW, piece.as_bytes(), &mut log));
+        let found: Vec<_> = log.messages.iter().map(|message| message.head.target()).collect();
+        assert_eq!(found, targets.iter().map(|target| target.as_bytes()).collect::<Vec<_>>(), "{pieces:?}");
+        assert_eq!(parser.account().total(), pieces.concat().len() as u64, "{pieces:?}");
+    }
+}
+
+#[test]
 fn after_a_hole_between_messages_only_a_sure_start_line_begins_one() {
     let (mut parser, mut log) = (Parser::<RequestHead>::new(KEEP), Log::default());
     parser.gap(100, &mut log);

@@ -8,12 +8,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::watch::Watch;
 use crate::exchange::{Exchange, Told};
-use crate::pipeline::Progress;
-use crate::pipeline::feed::{Pending, pending};
+use crate::pipeline::feed::Pending;
+use crate::pipeline::planning::Planned;
+use crate::pipeline::{Planning, Progress};
 use crate::record::Row;
 use crate::replay::engine::{Job, Work};
-use crate::replay::{Outcome, Plan, Planner, ShadowRequest, SkipReason};
-use crate::route::{Draws, Role, RouteTable, Sampling};
+use crate::replay::{Outcome, ShadowRequest, SkipReason};
+use crate::route::ShareCount;
 
 /// What a waiting request costs besides its bytes, as the engine counts it.
 const OVERHEAD: usize = 1024;
@@ -25,15 +26,12 @@ type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 pub(super) struct Queued {
     pub(super) pending: Pending,
     /// Given back when the row has been judged.
-    _room: Room,
+    pub(super) room: Room,
 }
 
 /// Takes exchanges as they complete, from the thread that reads.
 pub(super) struct LiveFeed {
-    pub(super) table: RouteTable,
-    pub(super) sampling: Sampling,
-    pub(super) seed: u64,
-    pub(super) planner: Planner,
+    pub(super) planning: Planning,
     /// Places in the queue.
     pub(super) room: Arc<Semaphore>,
     /// Bytes that what waits may hold.
@@ -46,34 +44,41 @@ pub(super) struct LiveFeed {
 impl LiveFeed {
     pub(super) fn take(&mut self, told: Told) {
         match told {
-            Told::Exchange(exchange) => self.exchange(&exchange),
+            Told::Exchange(exchange) => self.exchange(exchange),
             // Where there is no room for the news, the engine keeps a connection for longer than it must.
             Told::Closed(connection) => drop(self.work.try_send(Work::ConnectionEnded(connection))),
         }
     }
 
-    fn exchange(&mut self, exchange: &Exchange) {
+    /// How often the destinations of the rules were picked so far.
+    pub(super) fn shares(&self) -> Vec<ShareCount> {
+        self.planning.shares.told(&self.planning.table)
+    }
+
+    fn exchange(&mut self, exchange: Exchange) {
         Progress::count(&self.watch.progress.requests);
-        let draws = Draws::new(self.seed, exchange.id, self.sampling);
-        let decision = self.table.decide(&exchange.request.head, &draws);
-        match self.planner.plan(exchange, &decision) {
-            Plan::Skip(reason) => {
-                let why = decision.why_nothing.filter(|why| SkipReason::from(*why) == reason);
-                let why = why.map_or_else(|| reason.words().to_owned(), |why| why.to_string());
-                let (role, name) = self.table.meant(&decision).unwrap_or((Role::Shadow, ""));
-                self.skip(pending(exchange, &decision, role, name.to_owned(), why), reason);
-            }
-            Plan::Send(requests) => {
-                for (to, request) in requests {
-                    let (name, why) = (to.name.to_string(), to.why.to_string());
-                    let pending = pending(exchange, &decision, to.role, name, why);
-                    match (request, to.place) {
-                        (Ok(request), Some(place)) => self.send(pending, place, request),
-                        (Err(reason), _) => self.skip(pending, reason),
-                        (Ok(_), None) => self.skip(pending, SkipReason::NoEndpoint),
-                    }
-                }
-            }
+        let Ok(mut planned) = self.planning.plan(&exchange) else {
+            // A capture that goes on has more to tell than this: where it is guarded, what went to the
+            // target is left out.
+            return self.watch.count_without_row(SkipReason::ToTarget);
+        };
+        let last = planned.pop();
+        let copies = u32::try_from(planned.len()).unwrap_or(u32::MAX);
+        for (copy, one) in (0..copies).zip(planned) {
+            self.row(exchange.clone(), copy, one);
+        }
+        if let Some(last) = last {
+            self.row(exchange, copies, last);
+        }
+    }
+
+    /// What becomes of the exchange at one of its destinations.
+    fn row(&mut self, exchange: Exchange, copy: u32, planned: Planned) {
+        let Planned { role, destination, rule, matched, reason, request } = planned;
+        let pending = Pending { exchange, lap: 0, copy, role, destination, route: rule, matched, reason };
+        match request {
+            Ok((place, request)) => self.send(pending, place, request),
+            Err(reason) => self.skip(pending, reason),
         }
     }
 
@@ -83,7 +88,7 @@ impl LiveFeed {
             Err(reason) => return self.watch.count_without_row(reason),
         };
         let (connection, weight) = (pending.exchange.connection, pending.weight());
-        let payload = Queued { pending, _room: room };
+        let payload = Queued { pending, room };
         let job = Job { connection, destination, request, weight, payload };
         match self.work.try_send(Work::Send(Box::new(job))) {
             Ok(()) => self.watch.count_sent(),

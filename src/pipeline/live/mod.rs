@@ -29,18 +29,17 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use self::feed::{LiveFeed, Queued};
 use self::reader::{LiveReader, spawn};
 pub use self::watch::{View, Watch};
-use super::keeping::Judging;
-use super::run::{WAITING, make_folder};
-use super::{Progress, ReadingOptions, RunError, RunOutcome};
+use super::keeping::{Judging, Keep};
+use super::run::{WAITING, make_folder, unkept};
+use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
 use crate::capture::recorder::Recorder;
 use crate::record::{Redactor, Row, Run};
+use crate::replay::Outcome;
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
-use crate::replay::{Outcome, Planner};
 use crate::report::{Gate, Summary};
-use crate::route::{RouteTable, Sampling};
 
 /// What waiting requests and what came with them may hold, in bytes.
 const QUEUE_MEMORY: u32 = 256 << 20;
@@ -61,12 +60,8 @@ pub struct LiveJob {
     pub recorder: Option<Recorder>,
     /// Which are read, and what is kept.
     pub reading: ReadingOptions,
-    /// Which requests are sent where; its endpoints are the settings' clients.
-    pub table: RouteTable,
-    /// How its percentages draw.
-    pub sampling: Sampling,
-    /// What is sent.
-    pub planner: Planner,
+    /// Which requests are sent, and what. A guard ends nothing here: it leaves out what it refuses.
+    pub planning: Planning,
     /// How it is sent.
     pub settings: Settings,
     /// How many requests may wait for v2, or be on their way to it.
@@ -108,17 +103,17 @@ pub async fn run(
     told: impl Fn(&Summary),
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
-    let judging = Judging::begin(&job.folder, &job.run, job.redactor, Arc::clone(&watch.progress))?;
+    // Nobody can go on with a run of what was captured at the time, so what is on its way is not noted.
+    let (mut judging, _) = Judging::begin(&job.folder, job.run, Keep::default())?;
+    judging.redactor = job.redactor;
+    judging.progress = Arc::clone(&watch.progress);
     let stopper = job.capture.stopper();
 
     let (work_in, work) = mpsc::channel(job.queue + WAITING);
     let (done_in, done) = mpsc::channel(WAITING);
     let (skipped_in, skipped) = mpsc::channel(WAITING);
     let feed = LiveFeed {
-        table: job.table,
-        sampling: job.sampling,
-        seed: job.run.seed,
-        planner: job.planner,
+        planning: job.planning,
         room: Arc::new(Semaphore::new(job.queue)),
         memory: Arc::new(Semaphore::new(QUEUE_MEMORY as usize)),
         work: work_in,
@@ -159,8 +154,8 @@ pub async fn run(
     drop((done, skipped));
     let sending = engine.await;
     let reading = tokio::task::spawn_blocking(move || reader.join()).await;
-    kept.map_err(|source| RunError::Unkept { source: Box::new(source), folder: job.folder.clone() })?;
-    sending.map_err(|_| RunError::Defect { stage: "sending" })?;
+    kept.map_err(|error| unkept(error, &job.folder))?;
+    let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
     let Ok(Ok(())) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
     let interrupted = signal.state() != Stop::Run && !watch.drained_out();
@@ -170,9 +165,10 @@ pub async fn run(
         finished.broken_off =
             Some(finished.broken_off.map_or(defect.clone(), |what| format!("{what}; {defect}")));
     }
+    finished.gave_up.clone_from(&ended.gave_up);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate)?;
-    Ok(RunOutcome { summary, broken_off, interrupted })
+    let summary = judging.finish(&finished, job.gate).map_err(|error| unkept(error, &job.folder))?;
+    Ok(RunOutcome { summary, broken_off, interrupted, in_flight: Vec::new(), gave_up: ended.gave_up })
 }
 
 #[derive(Clone, Copy)]
@@ -251,16 +247,20 @@ impl Keeper {
     }
 
     /// What became of a request; it was due when v1 had answered it.
-    fn outcome(&mut self, mut done: engine::Done<Queued>) -> Result<(), RunError> {
+    fn outcome(&mut self, done: engine::Done<Queued>) -> Result<(), RunError> {
+        let engine::Done { request, client, mut outcome, payload, slot, .. } = done;
         Progress::count(&self.watch.progress.done);
-        let pending = done.payload.pending;
-        if let Outcome::Answered { timing, .. } | Outcome::Failed { timing, .. } = &mut done.outcome
+        let Queued { pending, room } = payload;
+        if let Outcome::Answered { timing, .. } | Outcome::Failed { timing, .. } = &mut outcome
             && let Some(response) = &pending.exchange.response
         {
             timing.due = response.last_byte;
             self.watch.departed(timing);
         }
-        self.judging.row(pending.into_row(Some(done.request.head), Some(done.client), done.outcome))
+        let kept = self.judging.row(pending.into_row(Some(request.head), Some(client), outcome));
+        // Both places are free again, now that nothing of the outcome can be lost.
+        drop((slot, room));
+        kept
     }
 
     fn report(&mut self, told: &impl Fn(&Summary)) -> Result<(), RunError> {

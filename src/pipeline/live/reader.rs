@@ -1,5 +1,6 @@
 //! The thread that reads: from the captured packets to exchanges, and to the file beside them.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -52,10 +53,11 @@ pub(super) fn spawn(
 }
 
 impl LiveReader {
-    fn run(self, mut feed: LiveFeed) {
+    fn run(self, feed: LiveFeed) {
         let Self { capture, recorder, options, watch } = self;
         let tee = Tee { capture, recorder, watch: Arc::clone(&watch), read: ReadSoFar::default() };
-        let sequencer = Sequencer::new(AT_ONCE, |told: Told| feed.take(told));
+        let feed = RefCell::new(feed);
+        let sequencer = Sequencer::new(AT_ONCE, |told: Told| feed.borrow_mut().take(told));
         let mut reading = Reading::new(tee, options, sequencer);
         let mut told = Instant::now();
         loop {
@@ -66,13 +68,13 @@ impl LiveReader {
             }
             reading.source_mut().tick();
             if told.elapsed() >= TELLING {
-                watch.read(reading.source().read.clone(), reading.account());
+                watch.read(reading.source().read.clone(), reading.account(), feed.borrow().shares());
                 told = Instant::now();
             }
         }
         reading.finish();
         reading.listener_mut().finish();
-        watch.read(reading.source().read.clone(), reading.account());
+        watch.read(reading.source().read.clone(), reading.account(), feed.borrow().shares());
         reading.source_mut().complete();
     }
 }

@@ -16,6 +16,7 @@ use crate::pipeline::{Account, Progress};
 use crate::record::{CaptureTotals, Finished};
 use crate::replay::{SkipReason, Timing};
 use crate::report::Verdicts;
+use crate::route::ShareCount;
 use crate::time::Timestamp;
 
 /// How many packets were read, and when they were captured.
@@ -53,6 +54,7 @@ pub struct Watch {
 struct Inner {
     read: ReadSoFar,
     account: Account,
+    shares: Vec<ShareCount>,
     without_row: BTreeMap<SkipReason, u64>,
     delay: Histogram<u32>,
     verdicts: Verdicts,
@@ -109,6 +111,7 @@ impl Watch {
             inner: Mutex::new(Inner {
                 read: ReadSoFar::default(),
                 account: Account::default(),
+                shares: Vec::new(),
                 without_row: BTreeMap::new(),
                 delay: histogram(),
                 verdicts: Verdicts::default(),
@@ -185,6 +188,8 @@ impl Watch {
                 .map(|(reason, &count)| (reason.name().to_owned(), count))
                 .collect(),
             broken_off: (!gone.is_empty()).then(|| gone.join("; ")),
+            shares: inner.shares.clone(),
+            gave_up: None,
         }
     }
 
@@ -219,9 +224,9 @@ impl Watch {
         }
     }
 
-    pub(super) fn read(&self, read: ReadSoFar, account: Account) {
+    pub(super) fn read(&self, read: ReadSoFar, account: Account, shares: Vec<ShareCount>) {
         let mut inner = self.lock();
-        (inner.read, inner.account) = (read, account);
+        (inner.read, inner.account, inner.shares) = (read, account, shares);
     }
 
     pub(super) fn renew(&self, verdicts: Verdicts, top: Vec<(String, u64)>) {

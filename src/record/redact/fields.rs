@@ -5,11 +5,12 @@
 
 use std::ops::Range;
 
-use super::names::is_secret;
+use super::names::Names;
 use super::scan;
 
 /// Calls `found` with the span of each credential in a header field's value.
-pub(super) fn secrets(head: &[u8], mut found: impl FnMut(Range<usize>)) {
+pub(super) fn secrets(head: &[u8], names: &Names, mut found: impl FnMut(Range<usize>)) {
+    authority(head, &mut found);
     let mut start = 0;
     // Whether the field that a folded line goes on with (RFC 9112, section 5.2) is a secret's.
     let mut folded = false;
@@ -19,12 +20,29 @@ pub(super) fn secrets(head: &[u8], mut found: impl FnMut(Range<usize>)) {
             trimmed(line, start, 0).map(&mut found);
         } else if let Some(colon) = memchr::memchr(b':', line).filter(|_| start > 0 && !continues) {
             let name = line.get(..colon).unwrap_or_default().trim_ascii();
-            folded = is_secret(name);
+            folded = names.is_secret(name);
+            if name.len() >= 4 && name[name.len() - 4..].eq_ignore_ascii_case(b"host") {
+                // Userinfo has no place in a host (RFC 9110, section 4.2.4), and clients put it there.
+                let span = trimmed(line, start, colon + 1).unwrap_or_default();
+                let at = head.get(span.clone()).and_then(|host| memchr::memrchr(b'@', host));
+                if let Some(at) = at.filter(|at| *at > 0) {
+                    found(span.start..span.start + at);
+                }
+            }
             if let Some(span) = trimmed(line, start, colon + 1).filter(|_| folded) {
                 value(name, head, span, &mut found);
             }
         }
         start += line.len();
+    }
+}
+
+/// The userinfo of a target in authority form, which has no scheme before it (RFC 9112, section 3.2.3).
+fn authority(head: &[u8], found: &mut impl FnMut(Range<usize>)) {
+    let Some(rest) = head.strip_prefix(b"CONNECT ") else { return };
+    let target = rest.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    if let Some(at) = memchr::memrchr(b'@', target).filter(|at| *at > 0) {
+        found(8..8 + at);
     }
 }
 
@@ -76,9 +94,22 @@ mod tests {
                     X-Api-Key:k \r\nSet-Cookie: s=v; Path=/\nproxy-authorization: raw\r\n\tfolded \r\n \
                     more\r\nX: y\r\n z\r\n\r\n";
         let mut out = Vec::new();
-        secrets(head.as_bytes(), |span| out.push(&head[span]));
+        secrets(head.as_bytes(), &Names::default(), |span| out.push(&head[span]));
         assert_eq!(out, ["abc def", "1", "2", "k", "v", "raw", "folded", "more"]);
     }
+
+    #[test]
+    fn userinfo_is_found_where_an_authority_stands_alone() {
+        for (head, expected) in [
+            ("CONNECT u:p@h:443 HTTP/1.1\r\nHost: u:p@h:443\r\n\r\n", vec!["u:p", "u:p"]),
+            ("GET / HTTP/1.1\r\nX-Forwarded-Host: a@b\r\nHost: @b\r\nHost:\r\n\r\n", vec!["a"]),
+        ] {
+            let mut out = Vec::new();
+            secrets(head.as_bytes(), &Names::default(), |span| out.push(&head[span]));
+            assert_eq!(out, expected, "{head}");
+        }
+    }
+
     #[test]
     fn the_frame_of_a_start_line_is_known() {
         for (head, parts) in [

@@ -1,9 +1,11 @@
 //! Secrets leave the row before it is written, compared or shown.
 //!
 //! What is found by a name (credentials headers, cookies, parameters, form fields, JSON members), by a
-//! place (userinfo of a URL) or by its form (JSON Web Tokens, private keys) is replaced by `redacted:`
-//! and twelve hexadecimal digits of a keyed digest. Equal secrets get equal digits, so that the diff of
-//! two answers still sees whether they agree. What was found in one message of a row is also replaced
+//! place (userinfo of a URL) or by its form (JSON Web Tokens, private keys, keys of cloud services, numbers
+//! of payment cards, the user's own patterns) is replaced by `redacted:`, twelve hexadecimal digits of a
+//! keyed digest, and the secret's shape: `redacted:0123456789ab:hex32`. Equal secrets get equal digits, so
+//! that the diff of two answers still sees whether they agree, and the shape says how they differ. Of
+//! secrets below sixteen characters the shape tells neither length nor letters, which would help to guess. What was found in one message of a row is also replaced
 //! where another message of that row repeats it, as an echo of the request in an error page does.
 //!
 //! The key is random, lives in memory, and is written nowhere: whoever holds a recording cannot try
@@ -12,15 +14,21 @@
 //! A body in a content coding is decoded, redacted, and coded again with the same codings when something
 //! was found, so that the head still describes it. `Body::len` stays that of the capture.
 
+mod also;
 mod edits;
 mod fields;
 mod names;
+mod nested;
+mod patterns;
 mod recode;
 mod scan;
+mod shape;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+pub use also::{Also, AlsoError};
 use base64::Engine as _;
 use bytes::Bytes;
 use edits::Edits;
@@ -43,13 +51,14 @@ const MOST_ECHOES: usize = 64;
 /// Replaces secrets by digests of them.
 pub struct Redactor {
     key: [u8; 32],
+    also: Also,
 }
 
 impl Redactor {
     /// With a key for the tests, or shared by runs whose digits are to be comparable.
     #[must_use]
-    pub const fn with_key(key: [u8; 32]) -> Self {
-        Self { key }
+    pub fn with_key(key: [u8; 32]) -> Self {
+        Self { key, also: Also::default() }
     }
 
     /// With a new random key. `None` when the system has no randomness to give.
@@ -57,12 +66,18 @@ impl Redactor {
     pub fn random() -> Option<Self> {
         let mut key = [0; 32];
         rustls::crypto::ring::default_provider().secure_random.fill(&mut key).ok()?;
-        Some(Self { key })
+        Some(Self { key, also: Also::default() })
+    }
+
+    /// The same, which also redacts what the user names.
+    #[must_use]
+    pub fn also(self, also: Also) -> Self {
+        Self { also, ..self }
     }
 
     /// Redacts a row in place.
     pub fn row(&self, row: &mut Row) {
-        let secrets = Secrets::of(row);
+        let secrets = Secrets::of(row, &self.also);
         self.request(&mut row.exchange.request, &secrets);
         if let Some(response) = &mut row.exchange.response {
             self.response(response, &secrets);
@@ -128,7 +143,7 @@ impl Redactor {
     /// The bytes with their secrets and the echoes of others replaced; `None` when they hold none.
     fn redacted(&self, bytes: &[u8], part: Part, secrets: &Secrets) -> Option<Bytes> {
         let mut edits = Edits::default();
-        part.spans(bytes, |span, form| {
+        part.spans(bytes, &self.also, |span, form| {
             let value = bytes.get(span.clone()).unwrap_or_default();
             if !is_redacted(value) {
                 edits.push(span, self.replacement(value, form));
@@ -151,7 +166,8 @@ impl Redactor {
         // `12` and `"12"` stay different.
         hasher.update(if form == Form::JsonNumber { b"n" } else { b"t" }).update(value);
         let digest = hasher.finalize().to_hex();
-        let text = format!("{MARK}{}", digest.get(..DIGITS).unwrap_or_default());
+        let shape = if form == Form::JsonNumber { "number".into() } else { shape::shape(value) };
+        let text = format!("{MARK}{}:{shape}", digest.get(..DIGITS).unwrap_or_default());
         if form == Form::JsonNumber { format!("\"{text}\"").into_bytes() } else { text.into_bytes() }
     }
 }
@@ -194,7 +210,9 @@ impl Part {
     }
 
     /// Calls `found` with the span of each secret.
-    fn spans(self, bytes: &[u8], mut found: impl FnMut(Range<usize>, Form)) {
+    fn spans(self, bytes: &[u8], also: &Also, mut found: impl FnMut(Range<usize>, Form)) {
+        let names = &also.names;
+        let json = matches!(self, Self::Body) && scan::looks_like_json(bytes);
         let fixed = self.fixed(bytes);
         let mut found = |span: Range<usize>, form| {
             if is_free(&span, &fixed) {
@@ -202,8 +220,8 @@ impl Part {
             }
         };
         match self {
-            Self::Head => fields::secrets(bytes, |span| found(span, Form::Bare)),
-            Self::Body if scan::looks_like_json(bytes) => scan::json(bytes, |secret| {
+            Self::Head => fields::secrets(bytes, names, |span| found(span, Form::Bare)),
+            Self::Body if json => scan::json(bytes, names, |secret| {
                 if secret.string {
                     let span = inside_quotes(bytes, secret.span);
                     let scheme = scan::scheme_len(bytes.get(span.clone()).unwrap_or_default());
@@ -212,17 +230,53 @@ impl Part {
                     found(secret.span, Form::JsonNumber);
                 }
             }),
-            Self::Body => scan::multipart(bytes, |span| found(span, Form::Bare)),
+            Self::Body => {
+                scan::multipart(bytes, names, |span| found(span, Form::Bare));
+                nested::elements(bytes, names, |span| found(span, Form::Bare));
+                nested::lines(bytes, names, |span| found(span, Form::Bare));
+            }
         }
-        scan::pairs(bytes, |span| found(span, Form::Bare));
+        if matches!(self, Self::Body) {
+            nested::members(bytes, names, json, |span| found(span, Form::Bare));
+        }
+        scan::pairs(bytes, names, |span| found(span, Form::Bare));
+        nested::encoded_pairs(bytes, names, |span| found(span, Form::Bare));
         scan::userinfo(bytes, |span| found(span, Form::Bare));
         scan::forms(bytes, |span| found(span, Form::Bare));
+        patterns::keys(bytes, |span| found(span, Form::Bare));
+        let mut by_form = |span: Range<usize>| {
+            let form = if json && is_json_number(bytes, &span) { Form::JsonNumber } else { Form::Bare };
+            found(span, form);
+        };
+        patterns::cards(bytes, &mut by_form);
+        also.matches(bytes, &mut by_form);
     }
 }
 
 /// Whether a span touches nothing that is fixed.
 fn is_free(span: &Range<usize>, fixed: &[Range<usize>]) -> bool {
     fixed.iter().all(|part| span.end <= part.start || span.start >= part.end)
+}
+
+/// Whether a span of a JSON text is a number of it, rather than a part of a string.
+fn is_json_number(text: &[u8], span: &Range<usize>) -> bool {
+    let before = text.get(..span.start).unwrap_or_default().trim_ascii_end().last();
+    let after = text.get(span.end..).unwrap_or_default().trim_ascii_start().first();
+    let number = text.get(span.clone()).is_some_and(|span| span.iter().all(u8::is_ascii_digit));
+    number && before.is_some_and(|b| b":[,".contains(b)) && after.is_none_or(|b| b",]}".contains(b))
+}
+
+/// Text of our own or of the user's that may hold a secret, as the address of a capture does, with `redacted`
+/// in its place. It has no key: nothing is compared with it.
+pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
+    let mut edits = Edits::default();
+    Part::Body.spans(text.as_bytes(), &Also::default(), |span, _| {
+        if !text.get(span.clone()).is_some_and(|value| is_redacted(value.as_bytes())) {
+            edits.push(span, b"redacted".to_vec());
+        }
+    });
+    let redacted = edits.apply(text.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
+    redacted.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 fn inside_quotes(text: &[u8], span: Range<usize>) -> Range<usize> {
@@ -233,9 +287,10 @@ fn inside_quotes(text: &[u8], span: Range<usize>) -> Range<usize> {
 /// Whether a value is a replacement already, so that redacting again changes nothing.
 fn is_redacted(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
-    value.strip_prefix(MARK.as_bytes()).is_some_and(|digits| {
-        digits.len() == DIGITS && digits.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
-    })
+    let digest = |b: &u8| b.is_ascii_digit() || (b'a'..=b'f').contains(b);
+    value.strip_prefix(MARK.as_bytes()).and_then(|rest| rest.split_at_checked(DIGITS)).is_some_and(
+        |(digits, shape)| digits.iter().all(digest) && shape.strip_prefix(b":").is_some_and(shape::is_shape),
+    )
 }
 
 /// The secrets of one row, for finding their echoes.
@@ -243,32 +298,39 @@ fn is_redacted(value: &[u8]) -> bool {
 struct Secrets(BTreeSet<Vec<u8>>);
 
 impl Secrets {
-    fn of(row: &Row) -> Self {
+    fn of(row: &Row, also: &Also) -> Self {
         let mut secrets = Self::default();
-        secrets.of_message(&row.exchange.request, row.exchange.request.head.raw(), |head| &head.headers);
+        secrets
+            .of_message(&row.exchange.request, row.exchange.request.head.raw(), also, |head| &head.headers);
         let answer = match &row.outcome {
             Outcome::Answered { response, .. } => Some(response),
             Outcome::Failed { partial, .. } => partial.as_ref(),
             Outcome::Skipped(_) => None,
         };
         for response in row.exchange.response.iter().chain(answer) {
-            secrets.of_message(response, response.head.raw(), |head| &head.headers);
+            secrets.of_message(response, response.head.raw(), also, |head| &head.headers);
         }
         if let Some(sent) = &row.sent_head {
-            secrets.of_bytes(sent, Part::Head);
+            secrets.of_bytes(sent, Part::Head, also);
         }
         secrets
     }
 
-    fn of_message<H>(&mut self, message: &Message<H>, raw: &[u8], headers: impl Fn(&H) -> &Headers) {
-        self.of_bytes(raw, Part::Head);
+    fn of_message<H>(
+        &mut self,
+        message: &Message<H>,
+        raw: &[u8],
+        also: &Also,
+        headers: impl Fn(&H) -> &Headers,
+    ) {
+        self.of_bytes(raw, Part::Head, also);
         if let Some(text) = recode::decoded(headers(&message.head), &message.body) {
-            self.of_bytes(&text, Part::Body);
+            self.of_bytes(&text, Part::Body, also);
         }
     }
 
-    fn of_bytes(&mut self, bytes: &[u8], part: Part) {
-        part.spans(bytes, |span, _| {
+    fn of_bytes(&mut self, bytes: &[u8], part: Part, also: &Also) {
+        part.spans(bytes, also, |span, _| {
             let value = bytes.get(span).unwrap_or_default();
             self.add(value);
             // Basic credentials (RFC 7617) are echoed decoded: `user:password`.

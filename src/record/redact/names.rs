@@ -7,15 +7,16 @@ const EXACT: &[&str] = &[
     "bearer",
     "cookie",
     "cookies",
-    "credential",
-    "credentials",
     "csrf",
     "cvc",
     "cvv",
+    "iban",
     "jwt",
     "otp",
+    "passcode",
     "passphrase",
     "passwd",
+    "pin",
     "pwd",
     "session",
     "sessionid",
@@ -30,39 +31,66 @@ const EXACT: &[&str] = &[
 /// Endings that make a name secret: `x-access-token`, `clientSecret`, `X-Api-Key`.
 const ENDINGS: &[&str] = &[
     "accesskey",
+    "accountkey",
     "apikey",
+    "authkey",
     "authorization",
     "cardnumber",
+    "credential",
+    "credentials",
+    "encryptionkey",
     "password",
     "privatekey",
     "secret",
     "secretkey",
     "sessionid",
     "signature",
+    "signingkey",
+    "subscriptionkey",
     "token",
 ];
 
 /// No secret's name is longer; what is longer is not looked at.
 const LONGEST: usize = 128;
 
-/// Whether a header field, parameter, cookie or JSON member of that name holds a secret. Case and the
-/// joints of words (`-`, `_`, `.`) do not matter. Names that only contain a secret's name inside, as
-/// `token_count`, do not.
-pub(super) fn is_secret(name: &[u8]) -> bool {
-    if name.is_empty() || name.len() > LONGEST {
-        return false;
+/// The names that announce a secret: those that are known to, and those that the user adds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    also: Vec<Vec<u8>>,
+}
+
+impl Names {
+    /// Adds a name of the user's.
+    pub(super) fn add(&mut self, name: &str) {
+        self.also.push(plain(name.as_bytes()));
     }
-    let plain: Vec<u8> = name.iter().filter(|b| !b"-_.[]".contains(b)).map(u8::to_ascii_lowercase).collect();
-    EXACT.iter().any(|exact| plain == exact.as_bytes())
-        || ENDINGS.iter().any(|ending| plain.ends_with(ending.as_bytes()))
+
+    /// Whether a header field, parameter, cookie or JSON member of that name holds a secret. Case and the
+    /// joints of words (`-`, `_`, `.`) do not matter. Names that only contain a secret's name inside, as
+    /// `token_count`, do not.
+    pub(super) fn is_secret(&self, name: &[u8]) -> bool {
+        if name.is_empty() || name.len() > LONGEST {
+            return false;
+        }
+        let plain = plain(name);
+        EXACT.iter().any(|exact| plain == exact.as_bytes())
+            || ENDINGS.iter().any(|ending| plain.ends_with(ending.as_bytes()))
+            || self.also.contains(&plain)
+    }
+}
+
+/// A name in lower case, without the joints of words.
+fn plain(name: &[u8]) -> Vec<u8> {
+    name.iter().filter(|b| !b"-_.[]".contains(b)).map(u8::to_ascii_lowercase).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_secret;
+    use super::Names;
 
     #[test]
     fn names_of_secrets_are_known_in_every_spelling() {
+        let mut names = Names::default();
         for name in [
             "password",
             "Passwd",
@@ -81,11 +109,13 @@ mod tests {
             "X-CSRF-Token",
             "aws_secret_access_key",
         ] {
-            assert!(is_secret(name.as_bytes()), "{name}");
+            assert!(names.is_secret(name.as_bytes()), "{name}");
         }
         for name in ["", "id", "token_count", "passengers", "author", "keys", "cookiecutter", "secretary"] {
-            assert!(!is_secret(name.as_bytes()), "{name}");
+            assert!(!names.is_secret(name.as_bytes()), "{name}");
         }
-        assert!(!is_secret(&[b'x'; 4096]));
+        assert!(!names.is_secret(&[b'x'; 4096]));
+        names.add("X-Customer");
+        assert!(names.is_secret(b"xCustomer") && !names.is_secret(b"customers"));
     }
 }

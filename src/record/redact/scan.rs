@@ -5,11 +5,11 @@
 
 use std::ops::Range;
 
-use super::names::is_secret;
+use super::names::Names;
 
 /// Calls `found` with the span of each value of `name=value` whose name is a secret's, as in queries,
 /// forms and cookies, wherever in a text they stand.
-pub(super) fn pairs(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+pub(super) fn pairs(text: &[u8], names: &Names, mut found: impl FnMut(Range<usize>)) {
     let mut floor = 0;
     for equals in memchr::memchr_iter(b'=', text) {
         if equals < floor {
@@ -19,7 +19,7 @@ pub(super) fn pairs(text: &[u8], mut found: impl FnMut(Range<usize>)) {
         let name_len = before.iter().rev().take(129).take_while(|b| is_name_byte(**b)).count();
         let name = before.get(before.len() - name_len..).unwrap_or_default();
         let after = text.get(equals + 1..).unwrap_or_default();
-        if is_secret(&percent_decoded(name)) {
+        if names.is_secret(&percent_decoded(name)) {
             let quote = usize::from(after.first() == Some(&b'"'));
             let value = after.get(quote..).unwrap_or_default();
             let len = match quote {
@@ -99,7 +99,7 @@ pub(super) fn scheme_len(credentials: &[u8]) -> usize {
 }
 
 /// Calls `found` with the span of each field of a multipart form whose name is a secret's (RFC 7578).
-pub(super) fn multipart(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+pub(super) fn multipart(text: &[u8], names: &Names, mut found: impl FnMut(Range<usize>)) {
     let mut floor = 0;
     for at in memchr::memmem::find_iter(text, b" name=\"") {
         let start = at + b" name=\"".len();
@@ -108,7 +108,7 @@ pub(super) fn multipart(text: &[u8], mut found: impl FnMut(Range<usize>)) {
         let head = rest.get(..rest.len().min(1024)).unwrap_or_default();
         let blank = memchr::memmem::find(head, b"\r\n\r\n");
         let (true, Some(blank)) =
-            (start >= floor && is_secret(head.get(..name_len).unwrap_or_default()), blank)
+            (start >= floor && names.is_secret(head.get(..name_len).unwrap_or_default()), blank)
         else {
             continue;
         };
@@ -122,8 +122,7 @@ pub(super) fn multipart(text: &[u8], mut found: impl FnMut(Range<usize>)) {
 }
 
 /// Calls `found` with the span of each thing that is a secret by its form, whatever its name: a JSON Web
-/// Token (RFC 7519), credentials behind `Bearer` or `Basic`, a private key in PEM (RFC 7468), an access
-/// key of AWS.
+/// Token (RFC 7519), credentials behind `Bearer` or `Basic`, a private key in PEM (RFC 7468).
 pub(super) fn forms(text: &[u8], mut found: impl FnMut(Range<usize>)) {
     let run = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();
@@ -166,12 +165,6 @@ pub(super) fn forms(text: &[u8], mut found: impl FnMut(Range<usize>)) {
             found(start..floor);
         }
     }
-    for at in memchr::memmem::find_iter(text, b"AKIA") {
-        let key = text.get(at + 4..at + 20).unwrap_or_default();
-        if key.len() == 16 && key.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
-            found(at..at + 20);
-        }
-    }
 }
 
 /// A scalar in a JSON text that a secret's name announces.
@@ -190,8 +183,8 @@ pub(super) fn looks_like_json(bytes: &[u8]) -> bool {
 
 /// Calls `found` with each string and number beneath a member whose name is a secret's. `null`, `true`,
 /// `false` and the empty string are no secrets, and worth seeing in a report.
-pub(super) fn json(text: &[u8], mut found: impl FnMut(JsonSecret)) {
-    let mut scan = JsonScan { stack: vec![Level { object: false, secret: false }], pending: false };
+pub(super) fn json(text: &[u8], names: &Names, mut found: impl FnMut(JsonSecret)) {
+    let mut scan = JsonScan { names, stack: vec![Level { object: false, secret: false }], pending: false };
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
         let end = token_end(text, at);
@@ -206,7 +199,8 @@ struct Level {
 }
 
 /// Invariant: `stack` is never empty; `pending` says that the name before the next value is a secret's.
-struct JsonScan {
+struct JsonScan<'n> {
+    names: &'n Names,
     stack: Vec<Level>,
     pending: bool,
 }
@@ -214,7 +208,7 @@ struct JsonScan {
 /// Levels of nesting that are told apart; deeper ones count as the deepest.
 const MAX_DEPTH: usize = 4096;
 
-impl JsonScan {
+impl JsonScan<'_> {
     fn token(&mut self, text: &[u8], byte: u8, span: Range<usize>, found: &mut impl FnMut(JsonSecret)) {
         let inherited = self.stack.last().is_some_and(|level| level.secret);
         match byte {
@@ -245,7 +239,7 @@ impl JsonScan {
         found: &mut impl FnMut(JsonSecret),
     ) {
         if self.stack.last().is_some_and(|level| level.object) && colon_follows(text, span.end) {
-            self.pending = is_secret(&unescaped(text.get(span).unwrap_or_default()));
+            self.pending = self.names.is_secret(&unescaped(text.get(span).unwrap_or_default()));
         } else if (inherited || self.pending) && span.len() > 2 {
             found(JsonSecret { span, string: true });
         }
@@ -310,7 +304,7 @@ mod tests {
             ("tokens=1&token_count=2&token=", &[]),
             ("token==a=b&c=d", &["=a=b"]),
         ] {
-            assert_eq!(spans(text, |t, f| pairs(t, f)), expected, "{text}");
+            assert_eq!(spans(text, |t, f| pairs(t, &Names::default(), f)), expected, "{text}");
         }
     }
 
@@ -336,8 +330,8 @@ mod tests {
     fn fields_of_multipart_forms() {
         let form = "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nhunter2\r\n--b\r\n\
                     Content-Disposition: form-data; name=\"note\"\r\n\r\nx\r\n--b--\r\n";
-        assert_eq!(spans(form, |t, f| multipart(t, f)), ["hunter2"]);
-        assert_eq!(spans(&form[..60], |t, f| multipart(t, f)), ["hunt"]);
+        assert_eq!(spans(form, |t, f| multipart(t, &Names::default(), f)), ["hunter2"]);
+        assert_eq!(spans(&form[..60], |t, f| multipart(t, &Names::default(), f)), ["hunt"]);
     }
 
     #[test]
@@ -347,7 +341,6 @@ mod tests {
             (format!("a {jwt}, b"), vec![jwt]),
             ("x Bearer abcdefgh12 y".to_owned(), vec!["abcdefgh12"]),
             ("eyJ is short; Bearer up".to_owned(), vec![]),
-            ("id AKIAIOSFODNN7EXAMPLE.".to_owned(), vec!["AKIAIOSFODNN7EXAMPLE"]),
             ("-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----".to_owned(), vec!["\nMII\n"]),
         ] {
             assert_eq!(spans(&text, |t, f| forms(t, f)), expected, "{text}");
@@ -366,7 +359,7 @@ mod tests {
             (r#"}}]{"token":"odd"}"#, &["\"odd\""]),
             (r#"["token","x"]"#, &[]),
         ] {
-            let found = spans(text, |t, f| json(t, |secret| f(secret.span)));
+            let found = spans(text, |t, f| json(t, &Names::default(), |secret| f(secret.span)));
             assert_eq!(found, expected, "{text}");
         }
     }

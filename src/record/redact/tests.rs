@@ -87,6 +87,34 @@ fn a_row_without_secrets_is_left_alone() {
 }
 
 #[test]
+fn secrets_of_every_form_leave_json_that_is_json() {
+    let redactor =
+        Redactor::with_key(KEY).also(Also::parse(["customer", r"acct-(\d+)", "77[0-9]{4}"]).unwrap());
+    let text =
+        br#"{"pan":4242424242424242,"text":"card 4242 4242 4242 4242","Customer":"Ada","a":"acct-123456",
+        "n":770001,"nested":"{\"password\":\"hunter22\"}","url":"/x?next=%2Fy%3Ftoken%3Dtok12345"}"#;
+    let redacted = redactor.redacted(text, Part::Body, &Secrets::default()).unwrap();
+    let value: serde_json::Value = serde_json::from_slice(&redacted).unwrap();
+    let all = value.to_string();
+    for secret in ["4242424242", "4242 4242", "Ada", "123456\"", "770001", "hunter22", "tok12345"] {
+        assert!(!all.contains(secret), "{secret} in {all}");
+    }
+    assert!(value["pan"].as_str().unwrap().ends_with(":number"));
+    assert!(value["a"].as_str().unwrap().starts_with("acct-redacted:"));
+    assert!(redactor.redacted(&redacted, Part::Body, &Secrets::default()).is_none(), "{all}");
+}
+
+#[test]
+fn the_users_own_words_lose_their_secrets_too() {
+    for (text, shown) in [
+        ("http://me:pw@host/a.pcap?token=abc&x=1", "http://redacted@host/a.pcap?token=redacted&x=1"),
+        ("captures/day.pcap", "captures/day.pcap"),
+    ] {
+        assert_eq!(without_secrets(text), shown);
+    }
+}
+
+#[test]
 fn keys_are_random() {
     let (one, two) = (Redactor::random().unwrap(), Redactor::random().unwrap());
     assert_ne!(one.replacement(b"x", Form::Bare), two.replacement(b"x", Form::Bare));

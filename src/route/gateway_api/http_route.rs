@@ -95,7 +95,7 @@ fn parents(reader: &mut Reader, spec: &mut Fields<'_>, namespace: &str) -> Resul
             fields.end(reader, PARENT);
             match kind {
                 "Gateway" => {
-                    parents.gateways.push(home.map_or(name.to_owned(), |home| format!("{home}/{name}")))
+                    parents.gateways.push(home.map_or(name.to_owned(), |home| format!("{home}/{name}")));
                 }
                 "Service" => {
                     parents.gateways.push(MESH.to_owned());

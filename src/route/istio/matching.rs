@@ -74,17 +74,16 @@ fn source(
     let labels = fields.take("sourceLabels").map(|node| reader.text_map("sourceLabels", node)).transpose()?;
     let namespace =
         fields.take("sourceNamespace").map(|node| reader.text("sourceNamespace", node)).transpose()?;
-    match gateways.filter(|names| !names.is_empty()) {
-        Some(names) => conditions.push(Condition::Gateways(names)),
-        None => {
-            if let Some(labels) = labels.filter(|labels| !labels.is_empty()) {
-                let labels = labels.into_iter().map(|(name, value, _)| (name.to_owned(), value.to_owned()));
-                conditions.push(Condition::SourceLabels(labels.collect()));
-            }
-            let namespace = namespace.filter(|name| !name.is_empty());
-            conditions.extend(namespace.map(|name| Condition::SourceNamespace(name.to_owned())));
-        }
+    if let Some(names) = gateways.filter(|names| !names.is_empty()) {
+        conditions.push(Condition::Gateways(names));
+        return Ok(());
     }
+    if let Some(labels) = labels.filter(|labels| !labels.is_empty()) {
+        let labels = labels.into_iter().map(|(name, value, _)| (name.to_owned(), value.to_owned()));
+        conditions.push(Condition::SourceLabels(labels.collect()));
+    }
+    let namespace = namespace.filter(|name| !name.is_empty());
+    conditions.extend(namespace.map(|name| Condition::SourceNamespace(name.to_owned())));
     Ok(())
 }
 

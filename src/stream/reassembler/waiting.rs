@@ -1,7 +1,9 @@
 //! How long a reassembler waits for bytes that may yet come.
 //!
 //! A hole is lost when the other side's acknowledgement covers it and [`PROOF`] has passed since: not at
-//! once, since a capture of several queues or interfaces may show an acknowledgement ahead of the data.
+//! once, since a capture of several queues or interfaces may show an acknowledgement ahead of the data. As
+//! long as nothing waits behind the hole, in either direction, it costs nothing to wait on: an acknowledgement
+//! alone may be forged, and then its bytes are yet to be sent.
 //! Without any sign of the other side a hole is lost after [`SILENCE`], the time in which a sender would
 //! have repeated it.
 
@@ -31,6 +33,15 @@ impl Patience {
     }
 }
 
+/// The other direction, as far as a wait depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::stream) struct Onlooker {
+    /// Any segment of it was captured.
+    pub(in crate::stream) seen: bool,
+    /// Bytes of it are held back.
+    pub(in crate::stream) holds: bool,
+}
+
 /// A wait that is going on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait {
@@ -45,27 +56,38 @@ pub(super) struct Wait {
 impl Reassembler {
     /// What has to be waited for, if anything.
     #[inline]
-    fn pending(&self, other_seen: bool) -> Option<Patience> {
+    fn pending(&self, other: Onlooker) -> Option<Patience> {
         match self.phase {
             Phase::Settling => Some(PROOF),
-            Phase::Running if self.acked > self.next + u64::from(self.presumed_fin) => Some(PROOF),
-            Phase::Running if !other_seen && !self.held.is_empty() => Some(SILENCE),
+            Phase::Running if self.acked > self.next + u64::from(self.presumed_fin) => {
+                (other.holds || !self.held.is_empty()).then_some(PROOF)
+            }
+            Phase::Running if !other.seen && !self.held.is_empty() => Some(SILENCE),
             _ => None,
         }
     }
 
+    /// Whether nothing is held, missing or waited for. Then [`Self::keep_waiting`] has nothing to do.
+    #[inline]
+    pub(in crate::stream) fn is_at_rest(&self) -> bool {
+        self.wait.is_none()
+            && self.held.is_empty()
+            && self.acked <= self.next
+            && self.phase != Phase::Settling
+    }
+
     /// Whether a wait of its own will let this direction go on, whatever the other one does.
-    pub(in crate::stream) fn waits_by_itself(&self, other_seen: bool) -> bool {
+    pub(in crate::stream) fn waits_by_itself(&self, other: Onlooker) -> bool {
         let stands_at_piece =
             self.phase == Phase::Running && self.held.first().is_some_and(|(offset, _)| offset <= self.next);
-        !stands_at_piece && self.pending(other_seen).is_some()
+        !stands_at_piece && self.pending(other).is_some()
     }
 
     /// Starts, goes on with, or ends a wait, at a segment of either direction captured `now`. Returns
     /// until when something is waited for.
     #[inline]
-    pub(in crate::stream) fn keep_waiting(&mut self, now: Timestamp, other_seen: bool) -> Option<Timestamp> {
-        let Some(patience) = self.pending(other_seen) else {
+    pub(in crate::stream) fn keep_waiting(&mut self, now: Timestamp, other: Onlooker) -> Option<Timestamp> {
+        let Some(patience) = self.pending(other) else {
             self.wait = None;
             return None;
         };
@@ -78,9 +100,9 @@ impl Reassembler {
 
     /// Whether the wait has been long enough.
     #[inline]
-    pub(in crate::stream) fn is_overdue(&self, now: Timestamp, other_seen: bool) -> bool {
+    pub(in crate::stream) fn is_overdue(&self, now: Timestamp, other: Onlooker) -> bool {
         let Some(wait) = self.wait else { return false };
-        self.pending(other_seen).is_some_and(|patience| patience.is_over(now, wait.since, wait.segments))
+        self.pending(other).is_some_and(|patience| patience.is_over(now, wait.since, wait.segments))
     }
 
     /// The wait is over: what was waited for is lost.

@@ -53,6 +53,18 @@ fn the_longest_silent_connection_is_given_up_first_and_counted() {
 }
 
 #[test]
+fn connections_that_are_given_up_leave_nothing_behind() {
+    let (mut table, mut scribe) = (ConnectionTable::new(Limits { memory: 1 << 20 }), Scribe::default());
+    // Each waits for segments before its first, and is given up long before it has waited enough.
+    for number in 0..20_000 {
+        let data = packet(u64::from(number) * 100, 7, Flags::ACK, b"ten bytes.");
+        table.push(&from_client(&data, number), &mut scribe);
+        // Those of the last 100 ms.
+        assert!(table.deadlines() <= 1001, "{}", table.deadlines());
+    }
+}
+
+#[test]
 fn a_hole_that_never_fills_holds_no_more_than_its_share() {
     let (mut table, mut scribe) = (ConnectionTable::new(Limits::default()), Scribe::default());
     table.push(&packet(0, 0, Flags::SYN, b"").segment(), &mut scribe);

@@ -30,6 +30,36 @@ fn a_repeat_that_joins_two_requests_keeps_the_response_between_them() {
 }
 
 #[test]
+fn repeats_that_join_two_turns_of_both_sides_wait_for_the_first_copies() {
+    let mut dialogue = Dialogue::begun();
+    let (client, server) = (dialogue.next(ToServer), dialogue.next(ToClient));
+    dialogue.ask("a").lose().answer("b").lose().ask("c").lose().answer("d").lose();
+    // Each side repeats both of its turns in one segment, before the first copies are seen.
+    dialogue.put(ToServer, client, server + 1, Flags::ACK, b"ac");
+    dialogue.put(ToClient, server, client + 2, Flags::ACK, b"bd");
+    dialogue.put(ToClient, server, client + 1, Flags::ACK, b"b");
+    dialogue.put(ToServer, client, server, Flags::ACK, b"a");
+    assert_eq!(dialogue.heard(), [">a <b >c <d >.Idle <.Idle"]);
+}
+
+#[test]
+fn a_near_acknowledgement_of_what_was_never_sent_loses_nothing() {
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").answer("b");
+    let (seq, ahead) = (dialogue.next(ToServer), dialogue.next(ToClient) + 5000);
+    dialogue.put(ToServer, seq, ahead, Flags::ACK, b"").pause(5000).answer("c").ask("d");
+    assert_eq!(dialogue.heard()[0].split(' ').take(4).collect::<Vec<_>>(), [">a", "<b", "<c", ">d"]);
+}
+
+#[test]
+fn a_side_whose_syn_is_lost_begins_where_it_was_first_acknowledged() {
+    let mut dialogue = Dialogue::new(1000, 5000);
+    dialogue.send(ToServer, Flags::SYN, b"").send(ToClient, Flags::SYN | Flags::ACK, b"").lose();
+    dialogue.ask("").ask("a").answer("lost").lose().ask("b").answer("c").pause(200).ask("d").close();
+    assert_eq!(dialogue.heard(), [">a >b <~4 <c >d >.Fin <.Fin"]);
+}
+
+#[test]
 fn acknowledged_bytes_that_never_come_are_a_gap_after_a_while() {
     let mut dialogue = Dialogue::begun();
     dialogue.ask("lost").lose().answer("one").pause(200).ask("two").answer("three");

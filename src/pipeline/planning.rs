@@ -1,0 +1,130 @@
+//! From an exchange to what becomes of it: the user's choice, the rules, and the plan.
+
+use std::time::Duration;
+
+use crate::exchange::Exchange;
+use crate::replay::choice::Choice;
+use crate::replay::guard::{CapturedServer, Guard};
+use crate::replay::{Plan, Planner, ShadowRequest, SkipReason};
+use crate::route::{Decision, Destination, Draws, Role, RouteTable, Sampling, Shares};
+use crate::stream::ConnectionId;
+
+/// How far apart the connections of two readings of a capture are numbered. A capture with more
+/// connections between the same ports would have some of the next reading wait for those of this one.
+const LAP: u32 = 1 << 20;
+
+/// Says of each exchange what is sent where, or why nothing is.
+#[derive(Debug)]
+pub struct Planning {
+    /// Which requests the user wants sent.
+    pub choice: Choice,
+    /// Which are sent where; its endpoints are the settings' clients.
+    pub table: RouteTable,
+    /// How often its destinations were picked.
+    pub shares: Shares,
+    /// How its percentages draw.
+    pub sampling: Sampling,
+    /// Chooses what a percentage contains.
+    pub seed: u64,
+    /// What is sent.
+    pub planner: Planner,
+    /// Watches for traffic that was captured on its way to the target; `None` where any is allowed.
+    pub guard: Option<Guard>,
+}
+
+/// What becomes of an exchange at one destination.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) role: Role,
+    pub(super) destination: String,
+    /// The rule that decided.
+    pub(super) rule: String,
+    /// What of it the request met.
+    pub(super) matched: String,
+    /// Why it is sent there, or why not.
+    pub(super) reason: String,
+    /// What is sent to which of the endpoints, or why nothing is.
+    pub(super) request: Result<(usize, ShadowRequest), SkipReason>,
+}
+
+impl Planning {
+    /// What becomes of an exchange: at each of its destinations, or one thing where it has none.
+    ///
+    /// # Errors
+    /// When it was captured on its way to the target: the run must not go on.
+    pub(super) fn plan(&mut self, exchange: &Exchange) -> Result<Vec<Planned>, CapturedServer> {
+        let obstacle = self.planner.obstacle(exchange);
+        if let Some(guard) = &mut self.guard {
+            guard.admit(exchange, obstacle)?;
+        }
+        let draws = Draws::new(self.seed, exchange.id, self.sampling);
+        let decision = self.table.decide(&exchange.request.head, &draws);
+        // Asked of every exchange, since it counts from the first.
+        let left_out = self.choice.leaves_out(exchange);
+        let plan = match obstacle.or(left_out) {
+            Some(reason) => Plan::Skip(reason),
+            None => self.planner.plan(exchange, &decision),
+        };
+        // A share is of what the rules decide about, and not of what could not or should not be sent at all.
+        if obstacle.or(left_out).is_none() {
+            self.shares.count(&decision);
+        }
+        Ok(match plan {
+            Plan::Send(requests) => {
+                let planned: Vec<_> =
+                    requests.into_iter().map(|(to, request)| planned(&decision, &to, request)).collect();
+                if planned.iter().any(|one| one.request.is_ok()) && !self.choice.has_room() {
+                    return Ok(vec![self.skipped(&decision, SkipReason::BeyondLimit)]);
+                }
+                planned
+            }
+            Plan::Skip(reason) => vec![self.skipped(&decision, reason)],
+        })
+    }
+
+    fn skipped(&self, decision: &Decision, skipped: SkipReason) -> Planned {
+        let why = decision.why_nothing.filter(|why| SkipReason::from(*why) == skipped);
+        let reason = why.map_or_else(|| skipped.words().to_owned(), |why| why.to_string());
+        let (role, name) = self.table.meant(decision).unwrap_or((Role::Shadow, ""));
+        Planned {
+            role,
+            destination: name.to_owned(),
+            rule: decision.rule.to_string(),
+            matched: decision.matched.to_string(),
+            reason,
+            request: Err(skipped),
+        }
+    }
+}
+
+fn planned(decision: &Decision, to: &Destination, request: Result<ShadowRequest, SkipReason>) -> Planned {
+    let place = to.place.ok_or(SkipReason::NoEndpoint);
+    Planned {
+        role: to.role,
+        destination: to.name.to_string(),
+        rule: decision.rule.to_string(),
+        matched: decision.matched.to_string(),
+        reason: to.why.to_string(),
+        request: request.and_then(|request| Ok((place?, request))),
+    }
+}
+
+/// How often the capture has been read before, and how much later everything is for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lap {
+    pub(super) number: u32,
+    pub(super) shift: Duration,
+}
+
+impl Lap {
+    /// The next reading of a capture that lasted so long.
+    pub(super) fn next(self, lasted: Duration) -> Self {
+        Self { number: self.number.saturating_add(1), shift: self.shift.saturating_add(lasted) }
+    }
+
+    /// A captured connection as that of this reading.
+    pub(super) fn connection(self, connection: ConnectionId) -> ConnectionId {
+        let instance = connection.instance.wrapping_add(self.number.wrapping_mul(LAP));
+        ConnectionId { instance, ..connection }
+    }
+}

@@ -1,0 +1,107 @@
+//! What names a row among all rows of a run.
+
+use std::fmt;
+use std::str::FromStr;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::exchange::ExchangeId;
+use crate::route::Role;
+
+/// The exchange, and which reading of the capture it comes from: how reports name the request of a row.
+/// Printed as the exchange's id; from the second reading on with its number behind a dot, as in
+/// `0123456789abcdef.2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestName {
+    /// The exchange.
+    pub id: ExchangeId,
+    /// How often the capture had been read before, in a run that reads it again and again.
+    pub lap: u32,
+}
+
+/// What names a row: the request, the part that its destination plays, and the destination. Printed as
+/// these words with blanks between them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowName {
+    /// The request.
+    pub request: RequestName,
+    /// The part that the destination plays.
+    pub role: Role,
+    /// The destination's name.
+    pub destination: String,
+}
+
+/// The text names no row.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names no row: an exchange's id, a role and a destination")]
+pub struct RowNameError(String);
+
+impl RowName {
+    /// A number that stands for the name in sets of millions of them.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        xxh3_64(self.to_string().as_bytes())
+    }
+}
+
+impl fmt::Display for RequestName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.lap {
+            0 => self.id.fmt(f),
+            lap => write!(f, "{}.{}", self.id, u64::from(lap) + 1),
+        }
+    }
+}
+
+impl FromStr for RequestName {
+    type Err = RowNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || RowNameError(text.to_owned());
+        let (id, reading) = text.split_once('.').unwrap_or((text, "1"));
+        let lap = reading.parse::<u32>().ok().and_then(|reading| reading.checked_sub(1));
+        Ok(Self { id: id.parse().map_err(|_| error())?, lap: lap.ok_or_else(error)? })
+    }
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.request, self.role.name(), self.destination)
+    }
+}
+
+impl FromStr for RowName {
+    type Err = RowNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || RowNameError(text.to_owned());
+        let mut words = text.splitn(3, ' ');
+        let mut word = || words.next().ok_or_else(error);
+        let (request, role, destination) = (word()?, word()?, word()?);
+        let role = Role::ALL.into_iter().find(|known| known.name() == role).ok_or_else(error)?;
+        Ok(Self { request: request.parse()?, role, destination: destination.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_was_written() {
+        let id = ExchangeId(0x0123_4567_89ab_cdef);
+        for (lap, text) in [(0, "0123456789abcdef canary the v2"), (1, "0123456789abcdef.2 canary the v2")] {
+            let request = RequestName { id, lap };
+            let name = RowName { request, role: Role::Canary, destination: "the v2".to_owned() };
+            assert_eq!((name.to_string().as_str(), text.parse()), (text, Ok(name)));
+        }
+        for text in
+            ["", "0123456789abcdef", "0123456789abcdef shadow", "x shadow v2", "0123456789abcdef x v2"]
+        {
+            assert!(text.parse::<RowName>().is_err(), "{text}");
+        }
+        for text in ["0123456789abcdef.0", "0123456789abcdef.", "0123456789abcdef.-1"] {
+            assert!(text.parse::<RequestName>().is_err(), "{text}");
+        }
+    }
+}

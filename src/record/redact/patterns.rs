@@ -1,0 +1,189 @@
+//! Secrets known by their own form, wherever they stand: keys of cloud services, numbers of payment cards,
+//! and what the user's patterns match.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+/// Keys that begin with their issuer's mark: AWS, GitHub, GitLab, Slack, Google, Stripe, npm, `PyPI`, `SendGrid`,
+/// `DigitalOcean`, Vault, Anthropic and `OpenAI`.
+static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?x-u) \b(?:
+            A(?:KI|SI)A[A-Z0-9]{16}
+          | gh[pousr]_[A-Za-z0-9]{36,}
+          | github_pat_[A-Za-z0-9_]{22,}
+          | glpat-[A-Za-z0-9_-]{20,}
+          | xox[abeoprs]-[A-Za-z0-9-]{10,}
+          | AIza[A-Za-z0-9_-]{35}
+          | ya29\.[A-Za-z0-9_-]{20,}
+          | [rs]k_(?:live|test)_[A-Za-z0-9]{16,}
+          | npm_[A-Za-z0-9]{36}
+          | pypi-[A-Za-z0-9_-]{50,}
+          | SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}
+          | do[opr]_v1_[a-f0-9]{64}
+          | hvs\.[A-Za-z0-9_-]{20,}
+          | sk-(?:ant|proj)-[A-Za-z0-9_-]{20,}
+        )",
+    )
+    .ok()
+});
+
+/// Calls `found` with the span of each key of a cloud service.
+pub(super) fn keys(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    let keys = KEYS.iter().flat_map(|pattern| pattern.find_iter(text));
+    keys.for_each(|key| found(key.range()));
+}
+
+/// Calls `found` with the span of each number of a payment card: digits, in groups or not, of a length and
+/// beginning that issuers use, whose check digit is right (ISO/IEC 7812-1, annex B).
+pub(super) fn cards(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    let mut at = 0;
+    while let Some(start) = text.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
+        let start = at + start;
+        let run = run_of_digits(text, start);
+        at = start + run.len;
+        let before = start.checked_sub(1).and_then(|before| text.get(before));
+        let after = text.get(at);
+        // Part of a word or of a fraction: no card.
+        let bound = |b: Option<&u8>| b.is_none_or(|b| !(b.is_ascii_alphanumeric() || b"_.".contains(b)));
+        let ends_sentence = after == Some(&b'.') && !text.get(at + 1).is_some_and(u8::is_ascii_digit);
+        if bound(before) && (bound(after) || ends_sentence) && is_card(run.digits()) {
+            found(start..at);
+        }
+    }
+}
+
+/// The most digits that a card's number has.
+const LONGEST: usize = 19;
+
+/// Digits with single spaces or dashes between them.
+struct Run {
+    digits: [u8; LONGEST + 1],
+    count: usize,
+    /// Bytes from the first digit to behind the last.
+    len: usize,
+}
+
+impl Run {
+    fn digits(&self) -> &[u8] {
+        self.digits.get(..self.count).unwrap_or_default()
+    }
+}
+
+/// The run that begins at `start`. Of a longer one, all digits belong to it, and no more are kept than tell
+/// that it is too long.
+fn run_of_digits(text: &[u8], start: usize) -> Run {
+    let mut run = Run { digits: [0; LONGEST + 1], count: 0, len: 0 };
+    let mut joint = None;
+    for (at, &b) in text.get(start..).unwrap_or_default().iter().enumerate() {
+        let digit_follows = text.get(start + at + 1).is_some_and(u8::is_ascii_digit);
+        match b {
+            b'0'..=b'9' => {
+                if let Some(place) = run.digits.get_mut(run.count) {
+                    *place = b - b'0';
+                    run.count += 1;
+                }
+                run.len = at + 1;
+            }
+            b' ' | b'-' if digit_follows && joint.is_none_or(|joint| joint == b) => joint = Some(b),
+            _ => break,
+        }
+    }
+    run
+}
+
+/// Whether issuers use numbers of this length and beginning, and the check digit is right.
+fn is_card(digits: &[u8]) -> bool {
+    let lead = |n: usize| {
+        digits.get(..n).unwrap_or_default().iter().fold(0_u32, |value, digit| value * 10 + u32::from(*digit))
+    };
+    let issued = match digits.len() {
+        14 => matches!(lead(2), 36 | 38 | 39) || matches!(lead(3), 300..=305),
+        15 => matches!(lead(2), 34 | 37),
+        16 => {
+            lead(1) == 4
+                || matches!(lead(2), 51..=55 | 62 | 65)
+                || matches!(lead(4), 2221..=2720 | 3528..=3589 | 6011)
+                || matches!(lead(3), 644..=649)
+        }
+        17..=19 => lead(2) == 62 || (digits.len() == LONGEST && lead(1) == 4),
+        _ => false,
+    };
+    issued && luhn(digits)
+}
+
+fn luhn(digits: &[u8]) -> bool {
+    let weighed = digits.iter().rev().enumerate().map(|(place, &digit)| {
+        let doubled = u32::from(digit) * if place % 2 == 1 { 2 } else { 1 };
+        doubled / 10 + doubled % 10
+    });
+    weighed.sum::<u32>() % 10 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(text: &str, scan: impl Fn(&[u8], &mut dyn FnMut(Range<usize>))) -> Vec<String> {
+        let mut out = Vec::new();
+        scan(text.as_bytes(), &mut |span| out.push(text[span].to_owned()));
+        out
+    }
+
+    #[test]
+    fn numbers_of_cards_are_told_from_other_numbers() {
+        // The issuers' own numbers for tests.
+        for card in [
+            "4242424242424242",
+            "4111 1111 1111 1111",
+            "5555-5555-5555-4444",
+            "378282246310005",
+            "3782 822463 10005",
+            "6011111111111117",
+            "2223003122003222",
+            "30569309025904",
+            "3530111333300000",
+        ] {
+            for text in
+                [card.to_owned(), format!("\"{card}\""), format!("pan={card}&x"), format!("is {card}.")]
+            {
+                assert_eq!(spans(&text, |t, f| cards(t, f)), [card], "{text}");
+            }
+        }
+        for other in [
+            "4242424242424241",
+            "1795348800000000000",
+            "0.4242424242424242",
+            "x4242424242424242",
+            "42424242424242424242424242424242",
+            "4242 4242-4242 4242",
+            "2026-11-22 12:07:50",
+            "",
+        ] {
+            assert!(spans(other, |t, f| cards(t, f)).is_empty(), "{other}");
+        }
+    }
+
+    #[test]
+    fn keys_of_cloud_services_are_known_by_their_marks() {
+        let tail = "0123456789abcdefghijABCDEFGHIJ0123456789";
+        for key in [
+            "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            "ASIAIOSFODNN7EXAMPLE".to_owned(),
+            format!("ghp_{tail}"),
+            format!("github_pat_{tail}"),
+            format!("glpat-{tail}"),
+            format!("xoxb-{tail}"),
+            format!("AIza{}", &tail[..35]),
+            format!("sk_live_{tail}"),
+            format!("SG.{tail}.{tail}"),
+        ] {
+            assert_eq!(spans(&format!("id={key}, x"), |t, f| keys(t, f)), [key.as_str()]);
+        }
+        for other in ["AKIA", "xAKIAIOSFODNN7EXAMPLE", "ghp_short", "AIzaNo", "sk_livestock"] {
+            assert!(spans(other, |t, f| keys(t, f)).is_empty(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Rows for other tools: HAR, newline-delimited JSON, CSV. Rows are written as they come, in memory that does
+//! not grow with their number.
+
+mod har;
+mod ndjson;
+
+use std::io::{self, Write};
+
+use super::csv::{ExchangesCsv, io_error};
+use super::tally::Judged;
+use crate::record::{Row, Run};
+
+/// A form in which rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// HTTP Archive 1.2: an entry for v1's answer and one for v2's.
+    Har,
+    /// A JSON object on each line, as [`EXCHANGE_SCHEMA`](super::EXCHANGE_SCHEMA) describes it.
+    Ndjson,
+    /// The columns of `exchanges.csv`.
+    Csv,
+}
+
+/// Rows on their way into one of the forms.
+pub struct Export<W: Write>(Form<W>);
+
+enum Form<W: Write> {
+    Har(har::Har<W>),
+    Ndjson(W),
+    Csv(Box<ExchangesCsv<W>>),
+}
+
+impl<W: Write> Export<W> {
+    /// Begins.
+    ///
+    /// # Errors
+    /// When nothing can be written.
+    pub fn new(format: Format, run: &Run, out: W) -> io::Result<Self> {
+        Ok(Self(match format {
+            Format::Har => Form::Har(har::Har::new(run, out)?),
+            Format::Ndjson => Form::Ndjson(out),
+            Format::Csv => Form::Csv(Box::new(ExchangesCsv::new(out).map_err(io_error)?)),
+        }))
+    }
+
+    /// Writes a row and what was found in it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&mut self, row: &Row, judged: Option<&Judged>) -> io::Result<()> {
+        match &mut self.0 {
+            Form::Har(har) => har.add(row, judged),
+            Form::Ndjson(out) => ndjson::write(out, row, judged),
+            Form::Csv(csv) => csv.add(row, judged).map_err(io_error),
+        }
+    }
+
+    /// Writes what stands behind the last row.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(self) -> io::Result<()> {
+        match self.0 {
+            Form::Har(har) => har.finish(),
+            Form::Ndjson(mut out) => out.flush(),
+            Form::Csv(csv) => csv.finish()?.flush(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What sending costs: `shadowcap replay --speed max` beside wrk, for the same load on the same servers, one after the
+//! other. `make bench` runs it; `cargo bench --bench replay -- --size 500M` with another size of the capture.
+//! README.md beside this file says what the columns mean.
+
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    dead_code,
+    reason = "a tool that says what broke by panicking"
+)]
+
+mod generator;
+mod measure;
+mod responder;
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use generator::Shape;
+use measure::Cost;
+use responder::{Nginx, Responder};
+
+const SHADOWCAP: &str = env!("CARGO_BIN_EXE_shadowcap");
+const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
+
+/// Rounds, in each of which every program takes its turn: what else the machine does falls on all alike. Of each
+/// program the round is told in which it cost least.
+const ROUNDS: usize = 3;
+const CONNECTIONS: &str = "128";
+
+/// One run of a program.
+#[derive(Clone, Copy)]
+struct Ran {
+    requests: u64,
+    cost: Cost,
+    wall: Duration,
+}
+
+impl Ran {
+    #[allow(clippy::cast_precision_loss, reason = "figures of a table")]
+    fn micros(&self) -> f64 {
+        self.cost.cpu.as_secs_f64() * 1e6 / self.requests as f64
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "figures of a table")]
+    fn rate(&self) -> f64 {
+        self.requests as f64 / self.wall.as_secs_f64()
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // cargo bench adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let size = match &arguments[..] {
+        [] => 200_000_000,
+        [option, size] if option == "--size" => generator::parse_size(size)?,
+        _ => return Err("usage: cargo bench --bench replay -- [--size BYTES]".into()),
+    };
+    let capture = PathBuf::from(FOLDER).join("bench-replay.pcap");
+    let written = generator::write(Shape::Messages, size, &mut File::create(&capture)?)?;
+    println!(
+        "{:<10} {:<34} {:>10} {:>10} {:>12} {:>9} {:>7}",
+        "server", "", "requests", "CPU us", "requests/s", "peak MiB", "times"
+    );
+    let responder = Responder::start()?;
+    measured("our own", responder.address(), &capture, written.exchanges)?;
+    match Nginx::start() {
+        Ok(nginx) => measured("nginx", nginx.address(), &capture, written.exchanges)?,
+        Err(error) => println!("nginx: {error}"),
+    }
+    fs::remove_file(capture)?;
+    Ok(())
+}
+
+fn measured(name: &str, server: SocketAddr, capture: &Path, exchanges: u64) -> Result<(), Box<dyn Error>> {
+    let alone: &[&str] = &["--record", "none", "--diff", "none"];
+    let mut best: [Option<Ran>; 3] = [None; 3];
+    for _ in 0..ROUNDS {
+        let ran = [wrk(server)?, replay(server, capture, alone)?, replay(server, capture, &[])?];
+        for (best, ran) in best.iter_mut().zip(ran) {
+            *best = Some(best.filter(|best| best.micros() <= ran.micros()).unwrap_or(ran));
+        }
+    }
+    let [Some(wrk), Some(alone), Some(full)] = best else { return Err("nothing was measured".into()) };
+    assert_eq!([alone.requests, full.requests], [exchanges; 2], "requests sent, of those in the capture");
+    for (what, ran) in [("wrk", wrk), ("replay, sending alone", alone), ("replay, recording and diff", full)]
+    {
+        println!(
+            "{name:<10} {what:<34} {:>10} {:>10.2} {:>12.0} {:>9.0} {:>7.2}",
+            ran.requests,
+            ran.micros(),
+            ran.rate(),
+            mebibytes(ran.cost.peak),
+            ran.micros() / wrk.micros(),
+        );
+    }
+    Ok(())
+}
+
+/// As many connections, and requests of the same length; it reads no capture and keeps nothing.
+fn wrk(server: SocketAddr) -> Result<Ran, Box<dyn Error>> {
+    let padding = "x".repeat(500 - 44 - server.to_string().len() - 12);
+    let mut command = Command::new("wrk");
+    command.args(["-t", "2", "-c", CONNECTIONS, "-d", "3s", "-H", &format!("Cookie: {padding}")]);
+    command.arg(format!("http://{server}/api/v1/items/1/0001")).stdout(Stdio::piped());
+    let (cost, output) = measure::run_and_read(command)?;
+    let count = output.split_whitespace().zip(output.split_whitespace().skip(1));
+    let requests = count.filter(|(_, next)| *next == "requests").find_map(|(count, _)| count.parse().ok());
+    Ok(Ran { requests: requests.ok_or("wrk counted nothing")?, cost, wall: Duration::from_secs(3) })
+}
+
+fn replay(server: SocketAddr, capture: &Path, more: &[&str]) -> Result<Ran, Box<dyn Error>> {
+    let folder = tempfile::tempdir_in(FOLDER)?;
+    let out = folder.path().join("run");
+    let mut command = Command::new(SHADOWCAP);
+    command.args(["replay", "--quiet", "--speed", "max", "--concurrency", CONNECTIONS]);
+    command.arg("--to").arg(format!("http://{server}")).arg("--out").arg(&out).args(more).arg(capture);
+    command.stdout(Stdio::null());
+    let began = Instant::now();
+    // It ends as the answers deserve: with 0, 1 or 3.
+    let cost = measure::run_to_any_of(command, &[0, 1, 3])?;
+    let wall = began.elapsed();
+    let summary: serde_json::Value = serde_json::from_reader(File::open(out.join("summary.json"))?)?;
+    assert_eq!(summary["failures"], serde_json::json!({}), "every request is answered");
+    Ok(Ran { requests: summary["exchanges"]["replayed"].as_u64().ok_or("no summary")?, cost, wall })
+}
+
+#[allow(clippy::cast_precision_loss, reason = "figures of a table")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
+}

@@ -1,0 +1,109 @@
+//! Servers that answer as fast as a server can.
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+
+/// How long an answer is, its head included.
+const ANSWER: usize = 500;
+
+/// Our own: it looks for the end of a head and says always the same.
+pub struct Responder {
+    address: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl Responder {
+    pub fn start() -> io::Result<Self> {
+        let runtime = Runtime::new()?;
+        let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        let address = listener.local_addr()?;
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream));
+            }
+        });
+        Ok(Self { address, _runtime: runtime })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+async fn serve(mut stream: TcpStream) -> io::Result<()> {
+    let answer = answer();
+    let mut bytes = Vec::with_capacity(4096);
+    stream.set_nodelay(true)?;
+    while stream.read_buf(&mut bytes).await? > 0 {
+        if bytes.ends_with(b"\r\n\r\n") {
+            stream.write_all(&answer).await?;
+            bytes.clear();
+        }
+    }
+    Ok(())
+}
+
+/// As v1's in the captures of the benchmark, but for the id of the request.
+fn answer() -> Vec<u8> {
+    let head = |length: usize| {
+        format!(
+            "HTTP/1.1 200 OK\r\nServer: nginx/1.26.0\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n\
+             Content-Type: application/json; charset=utf-8\r\nCache-Control: no-cache\r\n\
+             X-Request-Id: 7f4c00000000\r\nContent-Length: {length:>7}\r\n\r\n"
+        )
+    };
+    super::generator::message(&head(ANSWER - head(0).len()), "", ANSWER)
+}
+
+/// nginx with one worker and no log.
+pub struct Nginx {
+    child: Child,
+    address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Nginx {
+    pub fn start() -> Result<Self, Box<dyn Error>> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let folder = tempfile::tempdir()?;
+        let body = String::from_utf8(answer().split_off(ANSWER - 290))?;
+        let config = format!(
+            "daemon off; pid nginx.pid; worker_processes 1; events {{ worker_connections 4096; }}\n\
+             http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; \
+             uwsgi_temp_path uwsgi; scgi_temp_path scgi; keepalive_requests 1000000000; default_type application/json; \
+             server {{ listen {address}; location / {{ return 200 '{body}'; }} }} }}\n"
+        );
+        fs::write(folder.path().join("nginx.conf"), config)?;
+        let found =
+            ["/usr/sbin/nginx", "/sbin/nginx"].into_iter().find(|path| fs::exists(path).unwrap_or(false));
+        let mut command = Command::new(found.unwrap_or("nginx"));
+        command.env("NGINX", "0;").stdin(Stdio::from(OwnedFd::from(listener)));
+        command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "stderr"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        Ok(Self { child, address, _folder: folder })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // QUIT lets it end its worker, which KILL would leave behind.
+        let ended = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).status();
+        if ended.is_ok_and(|status| status.success()) {
+            let _ = self.child.wait();
+        }
+    }
+}

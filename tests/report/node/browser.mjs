@@ -1,0 +1,258 @@
+// Opens a report in Chromium as a reader would, and says what is wrong:
+//   node browser.mjs target/node CHROMIUM PAGE real|hostile|large [SCREENSHOTS]
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+
+const [place, executablePath, file, kind, screenshots] = process.argv.slice(2);
+const require = createRequire(resolve(place, "browser.js"));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const address = "file://" + resolve(file);
+
+const faults = [];
+const expect = (right, what) => { if (!right) faults.push(what); };
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+
+const open = async (options = {}, hash = "") => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, permissions: ["clipboard-read", "clipboard-write"], ...options });
+  const page = await context.newPage();
+  page.on("console", message => { if (["error", "warning"].includes(message.type())) faults.push("console: " + message.text()); });
+  page.on("pageerror", error => faults.push("error: " + error.message));
+  page.on("dialog", dialog => { faults.push("dialog: " + dialog.message()); dialog.dismiss(); });
+  page.on("request", request => { if (!request.url().startsWith(address)) faults.push("request: " + request.url()); });
+  page.on("framenavigated", frame => { if (!frame.url().startsWith(address)) faults.push("went to " + frame.url()); });
+  page.on("popup", () => faults.push("opened a window"));
+  await page.goto(address + hash);
+  return page;
+};
+const shown = page => page.$$eval(".panel", panels => panels.filter(p => !p.hidden).map(p => p.id).join());
+const hash = page => page.evaluate(() => location.hash);
+const text = (page, selector) => page.$eval(selector, node => node.textContent);
+const clip = page => page.evaluate(() => navigator.clipboard.readText());
+
+const judge = async (page, where) => {
+  // axe is run from outside the page's own policy.
+  await page.evaluate(axe + "; undefined");
+  const { violations } = await page.evaluate(() => axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+  for (const v of violations) if (["serious", "critical", "moderate"].includes(v.impact)) faults.push("axe, " + where + ": " + v.id + " at " + v.nodes.slice(0, 3).map(n => n.target.join(" ")).join("; "));
+};
+
+const TABS = ["differences", "exchanges", "routes", "latency", "noise", "ruled-out", "anomalies", "run"];
+
+const everyTab = async options => {
+  const page = await open(options);
+  for (const [n, tab] of TABS.entries()) {
+    await page.click(`.tabs a[href="#${tab}"]`);
+    expect(await shown(page) === tab && await hash(page) === "#" + tab, "the tab " + tab);
+    expect(await page.$eval(`.tabs a[href="#${tab}"]`, a => a.getAttribute("aria-current")) === "true", tab + " is not marked");
+    await judge(page, tab + " " + JSON.stringify(options));
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(wide <= 0, `${tab} is ${wide} pixels too wide in ${JSON.stringify(options)}`);
+    await page.keyboard.press(String(((n + 1) % TABS.length) + 1));
+    expect(await shown(page) === TABS[(n + 1) % TABS.length], "the key " + (n + 2));
+  }
+  await page.context().close();
+};
+
+const filters = async () => {
+  const page = await open({}, "#exchanges");
+  const count = () => page.$$eval("#items button", all => all.length);
+  const whole = await count();
+  await page.selectOption("#v", "different");
+  const different = await count();
+  expect(different > 0 && different < whole, "the verdict filters");
+  expect((await hash(page)).includes("v=different"), "the verdict is in the address");
+  const status = await page.$eval("#s", s => s.options[1].value);
+  await page.selectOption("#s", status);
+  expect((await hash(page)).includes("s="), "the status is in the address");
+  await page.fill("#q", "no such text anywhere");
+  await page.waitForFunction(() => document.querySelectorAll("#items button").length === 0);
+  expect((await text(page, "#detail")).includes("No exchange fits"), "nothing fits, and it is said");
+  await page.fill("#q", "");
+  await page.waitForFunction(() => document.querySelectorAll("#items button").length > 0);
+  const kept = await hash(page);
+  // A view can be linked: another reader sees the same.
+  const other = await open({}, kept);
+  expect(await other.$eval("#v", v => v.value) === "different" && await other.$eval("#s", s => s.value) === status, "the filters come back from " + kept);
+  expect(await other.$$eval("#items button", all => all.length) === await count(), "the list comes back");
+  const key = await other.$eval("#items li:last-child button", b => b.dataset.key);
+  await other.click("#items li:last-child button");
+  const linked = await open({}, await hash(other));
+  expect(await linked.$eval("#items [aria-current]", b => b.dataset.key) === key, "the exchange comes back");
+  expect((await text(linked, "#detail")).includes(key.split(".")[0]), "the exchange is shown");
+  for (const p of [page, other, linked]) await p.context().close();
+};
+
+const differences = async () => {
+  const page = await open();
+  const cards = () => page.$$eval("#cards > .card", all => all.filter(card => !card.hidden).length);
+  const whole = await cards();
+  expect(whole > 1, "there are cards");
+  await page.selectOption("#d-layer", "status");
+  expect(await cards() < whole && (await hash(page)).includes("layer=status"), "the part filters");
+  await page.selectOption("#d-layer", "");
+  await page.fill("#d-q", "price");
+  await page.waitForFunction(n => [...document.querySelectorAll("#cards > .card")].filter(card => !card.hidden).length < n, whole);
+  expect((await hash(page)).includes("q=price"), "the search is in the address");
+  const again = await open({}, await hash(page));
+  expect(await again.$eval("#d-q", q => q.value) === "price", "the search comes back");
+  await again.click("#cards > .card:not([hidden]) summary");
+  await again.click("#cards > .card:not([hidden]) button.copy");
+  await again.waitForFunction(() => document.querySelector("#said").textContent.includes("copied"));
+  const rule = await clip(again);
+  expect(rule.startsWith("[[rule]]\n") && rule.includes("path = ") && rule.includes("ignore = "), "the rule is copied: " + rule);
+  // From the difference to all exchanges that show it.
+  await again.click("#cards > .card:not([hidden]) a.all");
+  expect(await shown(again) === "exchanges" && (await hash(again)).includes("d="), "all of a difference");
+  const only = await again.$$eval("#items button", all => all.length);
+  await again.click("#all");
+  expect(await again.$$eval("#items button", all => all.length) > only, "and all again");
+  const id = await page.$eval("#cards > .card:not([hidden])", card => card.id.slice(2));
+  const linked = await open({}, "#differences&d=" + id);
+  expect(await linked.evaluate(() => document.activeElement.id) === "d-" + id, "a difference can be linked");
+  for (const p of [page, again, linked]) await p.context().close();
+};
+
+const keyboard = async () => {
+  const page = await open();
+  const active = () => page.evaluate(() => document.activeElement.id || document.activeElement.className || document.activeElement.tagName);
+  await page.keyboard.press("Tab");
+  expect(await active() === "skip", "the first stop is the skip link, not " + await active());
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("j");
+  const first = await active();
+  await page.keyboard.press("j");
+  expect(first.startsWith("d-") && await active() !== first, "j goes on");
+  await page.keyboard.press("k");
+  expect(await active() === first, "k goes back");
+  await page.keyboard.press("Enter");
+  expect(await shown(page) === "exchanges" && (await hash(page)).includes("x="), "Enter opens the exchange");
+  const before = await hash(page);
+  await page.keyboard.press("j");
+  expect(await hash(page) !== before, "j takes the next exchange");
+  await page.keyboard.press("c");
+  await page.waitForFunction(() => document.querySelector("#said").textContent.includes("copied"));
+  expect((await clip(page)).startsWith("curl "), "c copies the curl line");
+  await page.keyboard.press("/");
+  expect(await active() === "q", "/ searches");
+  await page.keyboard.type("2j");
+  expect(await shown(page) === "exchanges" && await page.$eval("#q", q => q.value) === "2j", "keys are text in a field");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  expect(await page.$eval("#keys", d => d.open), "? lists the keys");
+  await judge(page, "the list of keys");
+  await page.uncheck("#keys-on");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("3");
+  expect(await shown(page) === "exchanges", "keys can be switched off");
+  await page.evaluate(() => { location.hash = "#exchanges"; });
+  await page.focus("#items button");
+  await page.keyboard.press("ArrowDown");
+  await page.context().close();
+};
+
+const themes = async () => {
+  const ground = page => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await open({ colorScheme: "light" }), dark = await open({ colorScheme: "dark" });
+  const [bright, dim] = [await ground(light), await ground(dark)];
+  expect(bright !== dim, "the system's theme is followed");
+  await light.click("#theme");
+  expect(await ground(light) === dim, "the button turns it dark");
+  await light.reload();
+  expect(await ground(light) === dim, "and it stays so");
+  await dark.keyboard.press("t");
+  expect(await ground(dark) === bright, "t turns it light");
+  for (const p of [light, dark]) await p.context().close();
+};
+
+const bodies = async () => {
+  const page = await open({}, "#exchanges&v=different&q=price");
+  expect(await page.$$eval("#detail mark", all => all.length) > 0, "words are marked");
+  const raw = await page.$("#detail button[aria-pressed=false]");
+  expect(raw, "there is a raw view");
+  if (raw) {
+    await raw.click();
+    expect(await page.$eval("#detail button[aria-pressed=true]", b => b.textContent) === "Raw", "the raw view is shown");
+    await judge(page, "raw bodies");
+  }
+  await page.emulateMedia({ media: "print" });
+  const visible = await page.$$eval(".panel", panels => panels.filter(p => p.offsetHeight > 0).length);
+  expect(visible === TABS.length, "all parts are printed");
+  await page.context().close();
+};
+
+const noScript = async () => {
+  const page = await open({ javaScriptEnabled: false });
+  const visible = await page.$$(".panel");
+  expect(visible.length === TABS.length && await visible[2].isVisible(), "without the script all parts are there");
+  await page.context().close();
+};
+
+const photographs = async () => {
+  const photograph = async (name, options, hash, scroll) => {
+    const page = await open(options, hash);
+    if (scroll) await page.evaluate(id => document.getElementById(id).scrollIntoView(), scroll);
+    await page.screenshot({ path: resolve(screenshots, name + ".png") });
+    await page.context().close();
+  };
+  const desktop = { viewport: { width: 1180, height: 860 }, colorScheme: "light" };
+  const phone = { viewport: { width: 390, height: 844 }, colorScheme: "dark", isMobile: true, hasTouch: true };
+  await photograph("report", desktop, "");
+  await photograph("exchange", desktop, "#exchanges&v=different&q=price", "exchanges");
+  await photograph("latency", { ...desktop, colorScheme: "dark" }, "#latency", "latency");
+  await photograph("phone", phone, "");
+  await photograph("phone-exchange", phone, "#exchanges&v=different&q=price", "detail");
+};
+
+const large = async () => {
+  const started = Date.now();
+  const page = await open({}, "#exchanges");
+  const opened = Date.now() - started;
+  const filtered = await page.evaluate(async () => {
+    const at = performance.now();
+    for (const hash of ["#exchanges&q=zzz", "#exchanges&q=a", "#exchanges&v=different", "#differences", "#exchanges"]) {
+      location.hash = hash;
+      await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+    }
+    return performance.now() - at;
+  });
+  const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
+  expect(nodes < 40000, "the page has " + nodes + " nodes");
+  console.error(`opened in ${opened} ms, five views in ${filtered.toFixed(0)} ms, ${nodes} nodes`);
+  await page.context().close();
+};
+
+// Every exchange of a hostile report is looked at, in every form, and nothing of it runs.
+const hostile = async () => {
+  const page = await open({}, "#exchanges");
+  await page.evaluate(() => { window.pwned = 0; window.alert = () => { window.pwned++; }; });
+  const keys = await page.$$eval("#items button", all => all.map(b => b.dataset.key));
+  expect(keys.length >= 60, "only " + keys.length + " exchanges");
+  for (const key of keys) {
+    await page.evaluate(key => { location.hash = "#exchanges&x=" + key; }, key);
+    const raw = await page.$("#detail button[aria-pressed=false]");
+    if (raw) await raw.click();
+    const foreign = await page.$$eval("#detail script, #detail img, #detail a, #detail iframe, #detail svg, #detail [onclick], #detail form, #detail style", all => all.length);
+    expect(foreign === 0, key + " has become markup");
+  }
+  for (const tab of TABS) await page.click(`.tabs a[href="#${tab}"]`);
+  expect(await page.evaluate(() => window.pwned) === 0, "a script ran");
+  const outside = await page.$$eval("main img, main iframe, main object, main embed, main [onclick], main [onerror], main a:not([href^='#'])", all => all.length);
+  expect(outside === 0, outside + " foreign elements in the page");
+  await judge(page, "hostile");
+  await page.context().close();
+};
+
+if (kind === "hostile") await hostile();
+else if (kind === "large") await large();
+else {
+  await everyTab({ colorScheme: "light" });
+  await everyTab({ colorScheme: "dark", viewport: { width: 390, height: 844 } });
+  for (const part of [filters, differences, keyboard, themes, bodies, noScript]) {
+    try { await part(); } catch (error) { faults.push(part.name + ": " + error.message); }
+  }
+  if (screenshots) await photographs();
+}
+await browser.close();
+console.log(JSON.stringify(faults));

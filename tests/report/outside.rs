@@ -1,0 +1,60 @@
+//! Parsers from outside, and what they say.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::{Skip, require_tool};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder of npm's packages, where `make setup-test` put them.
+fn packages() -> Result<PathBuf, Skip> {
+    require_tool("node", "--version")?;
+    let place = root().join("target/node");
+    if place.join("node_modules/playwright-core").exists() {
+        Ok(place)
+    } else {
+        Err(Skip::NotSetUp("there is no target/node; `make setup-test` makes it".into()))
+    }
+}
+
+/// A Chromium, by the names that distributions give it.
+pub(crate) fn chromium() -> Result<String, Skip> {
+    require_tool("chromium", "--version").map(|()| "/usr/bin/chromium".to_owned()).or_else(|skip| {
+        let found = |name: &&str| Command::new(name).arg("--version").stderr(Stdio::null()).output().is_ok();
+        let other = ["chromium-browser", "google-chrome"].into_iter().find(found);
+        other.map(|name| format!("/usr/bin/{name}")).ok_or(skip)
+    })
+}
+
+/// Runs one of the scripts beside this file, which print the faults that they find as a list.
+pub(crate) fn faults(script: &str, arguments: &[&str]) -> Result<Vec<String>, Skip> {
+    let place = packages()?;
+    let script = root().join("tests/report/node").join(script);
+    let output =
+        Command::new("node").arg(script).arg(place).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let list = said.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    print!("{}", String::from_utf8_lossy(&output.stderr));
+    Ok(list.unwrap_or_else(|| panic!("{arguments:?}: {output:?}")))
+}
+
+/// What an independent parser finds wrong in a file; `schema` is a file of `src/report`.
+pub(crate) fn invalid(kind: &str, file: &Path, schema: Option<&str>) -> Result<Vec<String>, Skip> {
+    let schema = schema.map(|name| root().join("src/report").join(name).display().to_string());
+    let file = file.display().to_string();
+    let arguments: Vec<&str> = [kind, &file].into_iter().chain(schema.as_deref()).collect();
+    faults("validate.mjs", &arguments)
+}
+
+/// What libxml2 finds wrong in a `junit.xml`, by the grammar of the tools that read it.
+pub(crate) fn invalid_junit(file: &Path) -> Result<String, Skip> {
+    require_tool("xmllint", "--version")?;
+    let mut command = Command::new("xmllint");
+    command.args(["--noout", "--nonet", "--schema"]).arg(root().join("tests/report/junit.xsd")).arg(file);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok(if output.status.success() { String::new() } else { said })
+}

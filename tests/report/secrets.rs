@@ -1,0 +1,249 @@
+//! Secrets of every kind, seeded wherever a message has room: none is in any file, name or line of output.
+
+use std::fs;
+use std::path::Path;
+
+use crate::made::{Talk, answer, replayed};
+use crate::support::{Finished, Shadowcap};
+
+/// Each kind, and a secret of it that is nothing else's text.
+const SEEDS: [(&str, &str); 24] = [
+    ("an Authorization field", "AUTHZSEED0001"),
+    ("Basic credentials, decoded", "basicpw0002"),
+    ("a Proxy-Authorization field", "PROXYSEED0003"),
+    ("an API key's field", "APIKEYSEED0004"),
+    ("a cookie", "COOKIESEED0005"),
+    ("a Set-Cookie of v1", "SETCOOKIE0006"),
+    ("a Set-Cookie of v2", "SETCOOKIE0007"),
+    ("userinfo in a target", "USERINFO0008"),
+    ("userinfo in a redirect", "USERINFO0009"),
+    ("a query by name", "QUERYSEED0010"),
+    ("a query within a query", "NESTEDQUERY0011"),
+    ("a redirect's query", "REDIRECT0012"),
+    ("a redirect's fragment", "FRAGMENT0013"),
+    ("a form field", "FORMSEED0014"),
+    ("a field of a multipart form", "MULTIPART0015"),
+    ("a JSON member", "JSONSEED0016"),
+    ("a JSON member in a string", "NESTEDJSON0017"),
+    ("a JSON Web Token", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzZWVkMDAxOCJ9.c2lnbmF0dXJlMDAxOA"),
+    ("a key of AWS", "AKIASEEDSEEDSEED0019"),
+    ("a token of GitHub", "ghp_seedseedseedseedseedseedseedseed0020"),
+    ("a private key", "MIIseed0021seed0021seed0021"),
+    ("a card's number", "4242424242424242"),
+    ("a name of the user's", "CUSTOMER0023"),
+    ("a pattern of the user's", "acct-00240024"),
+];
+
+fn seed(kind: &str) -> &'static str {
+    SEEDS.iter().find(|(name, _)| *name == kind).unwrap_or_else(|| panic!("no seed: {kind}")).1
+}
+
+fn with_body(head: &str, body: &str) -> Vec<u8> {
+    format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+const OK_JSON: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json";
+const OK_TEXT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain";
+
+/// Requests with their secrets in head, target and body; answers that differ, echo, redirect and fail.
+fn talks() -> Vec<Talk> {
+    // base64 of `ann:basicpw0002`.
+    let basic = "YW5uOmJhc2ljcHcwMDAy";
+    let [authz, proxy, key, cookie] =
+        ["an Authorization field", "a Proxy-Authorization field", "an API key's field", "a cookie"].map(seed);
+    let credentials = Talk {
+        request: format!(
+            "GET /a HTTP/1.1\r\nHost: h\r\nX-Case: 0\r\nAuthorization: Bearer {authz}\r\nProxy-Authorization: Digest {proxy}\r\n\
+             X-Api-Key: {key}\r\nCookie: theme=dark; sid={cookie}\r\nX-Customer: {}\r\n\r\n",
+            seed("a name of the user's")
+        )
+        .into_bytes(),
+        v1: answer(&format!("{OK_JSON}\r\nSet-Cookie: s={}; Path=/", seed("a Set-Cookie of v1")), b"{\"a\":1}"),
+        v2: answer(
+            &format!("HTTP/1.1 500 Oops\r\nContent-Type: text/html\r\nSet-Cookie: s={}", seed("a Set-Cookie of v2")),
+            format!("<pre>Authorization: Bearer {authz}\nsid={cookie} key {key} {proxy}</pre>").as_bytes(),
+        ),
+    };
+    let basic = Talk {
+        request: format!("GET /b HTTP/1.1\r\nHost: h\r\nX-Case: 1\r\nAuthorization: Basic {basic}\r\n\r\n")
+            .into_bytes(),
+        v1: answer(OK_TEXT, b"hello ann"),
+        v2: answer(OK_TEXT, format!("wrong: {}", seed("Basic credentials, decoded")).as_bytes()),
+    };
+    let [info, query, nested] =
+        ["userinfo in a target", "a query by name", "a query within a query"].map(seed);
+    let redirected = Talk {
+        request: format!(
+            "GET http://ann:{info}@h/c?access_token={query}&next=%2Fcb%3Ftoken%3D{nested}%26x%3D1 HTTP/1.1\r\nHost: h\r\n\
+             X-Case: 2\r\n\r\n"
+        )
+        .into_bytes(),
+        v1: answer(
+            &format!("HTTP/1.1 302 Found\r\nLocation: /d?token={}#id_token={}", seed("a redirect's query"), seed("a redirect's fragment")),
+            b"",
+        ),
+        v2: answer(
+            &format!("HTTP/1.1 302 Found\r\nLocation: http://bob:{}@h/d", seed("userinfo in a redirect")),
+            b"",
+        ),
+    };
+    let forms = Talk {
+        request: with_body(
+            "POST /e HTTP/1.1\r\nHost: h\r\nX-Case: 3\r\nContent-Type: application/x-www-form-urlencoded",
+            &format!("user=ann&password={}", seed("a form field")),
+        ),
+        v1: answer(OK_JSON, format!("{{\"access_token\":\"{}\",\"n\":1}}", seed("a JSON member")).as_bytes()),
+        v2: answer(
+            OK_JSON,
+            format!(
+                "{{\"data\":\"{{\\\"password\\\": \\\"{}\\\"}}\",\"n\":2}}",
+                seed("a JSON member in a string")
+            )
+            .as_bytes(),
+        ),
+    };
+    let part = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"secret\"\r\n\r\n{}\r\n--b--\r\n",
+        seed("a field of a multipart form")
+    );
+    let multipart = Talk {
+        request: with_body(
+            "POST /f HTTP/1.1\r\nHost: h\r\nX-Case: 4\r\nContent-Type: multipart/form-data; boundary=b",
+            &part,
+        ),
+        v1: answer(OK_TEXT, format!("the card {} is kept", seed("a card's number")).as_bytes()),
+        v2: answer(
+            OK_JSON,
+            format!(
+                "{{\"card\":{},\"id\":\"{}\",\"log\":\"{} {}\"}}",
+                seed("a card's number"),
+                seed("a key of AWS"),
+                seed("a JSON Web Token"),
+                seed("a token of GitHub")
+            )
+            .as_bytes(),
+        ),
+    };
+    // Not HTTP: the failure's own words quote what came.
+    let garbage = Talk {
+        request: format!(
+            "GET /g?account={} HTTP/1.1\r\nHost: h\r\nX-Case: 5\r\nX-Auth-Token: {authz}\r\n\r\n",
+            seed("a pattern of the user's")
+        )
+        .into_bytes(),
+        v1: answer(
+            OK_TEXT,
+            format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", seed("a private key"))
+                .as_bytes(),
+        ),
+        v2: format!("password={query} {authz} {}\r\n\r\n", seed("a pattern of the user's")).into_bytes(),
+    };
+    vec![credentials, basic, redirected, forms, multipart, garbage]
+}
+
+/// Every file below a folder: its name and text, what is compressed being decompressed.
+fn texts(folder: &Path) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(texts(&path));
+            continue;
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        if path.extension().is_some_and(|extension| extension == "zst") {
+            bytes = zstd::stream::decode_all(bytes.as_slice()).unwrap();
+        }
+        all.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    all
+}
+
+/// Which seeds stand where, in the run's folder and what was said.
+fn found(run: &Finished, others: &[&Finished]) -> Vec<String> {
+    let mut texts = texts(&run.folder().join("run"));
+    for (n, finished) in [&[run], others].concat().into_iter().enumerate() {
+        texts.push((format!("stdout of command {n}"), finished.stdout.clone()));
+        texts.push((format!("stderr of command {n}"), finished.stderr.clone()));
+    }
+    let mut found = Vec::new();
+    for (name, text) in &texts {
+        for (kind, seed) in SEEDS {
+            // Names are searched as well; JSON writes no escapes into these.
+            if text.contains(seed) || name.contains(seed) {
+                found.push(format!("{kind} in {name}"));
+            }
+        }
+    }
+    found
+}
+
+const ALSO: [&str; 5] = ["-vvv", "--redact-also", "x-customer", "--redact-also", r"acct-\d{8}"];
+
+/// What else is made of a run: exports, and each exchange on its own.
+fn others(run: &Finished) -> Vec<Finished> {
+    let folder = run.folder().join("run").display().to_string();
+    let mut all: Vec<_> = ["har", "ndjson", "csv"]
+        .into_iter()
+        .map(|form| Shadowcap::new(["report", &folder, "--export", form]).run())
+        .collect();
+    let mut csv = csv::Reader::from_path(run.folder().join("run/exchanges.csv")).unwrap();
+    for record in csv.records() {
+        let id = record.unwrap()[0].to_owned();
+        all.push(Shadowcap::new(["report", &folder, "--show", &id]).run());
+    }
+    for finished in &all {
+        finished.exits(0);
+    }
+    assert_eq!(all.len(), 3 + talks().len(), "{run}");
+    all
+}
+
+#[test]
+fn no_seeded_secret_is_in_any_file_or_line_of_output() {
+    let run = replayed(&talks(), &[&ALSO[..], &["--annotations", "github"]].concat());
+    run.exits(1);
+    let others = others(&run);
+    let found = found(&run, &others.iter().collect::<Vec<_>>());
+    assert!(found.is_empty(), "{found:#?}\n{run}");
+    let page = run.file("run/report.html");
+    assert!(page.contains("redacted:") && page.contains(":jwt"), "shapes are told");
+}
+
+#[test]
+fn with_no_redact_every_secret_is_there_and_it_is_said_loudly() {
+    let run = replayed(&talks(), &["--no-redact", "--quiet"]);
+    run.exits(1).stderr_has("SECRETS WILL BE KEPT").stdout_has("SECRETS ARE KEPT");
+    let found = found(&run, &others(&run).iter().collect::<Vec<_>>());
+    for (kind, _) in SEEDS {
+        // The capture holds it as base64.
+        let coded = kind == "Basic credentials, decoded";
+        assert!(coded || found.iter().any(|found| found.starts_with(kind)), "{kind} was not seeded: {run}");
+    }
+    assert!(run.file("run/report.html").contains("made with --no-redact"));
+    assert!(run.file("run/summary.md").contains("Secrets are kept"));
+}
+
+#[test]
+fn a_recording_with_secrets_can_be_shown_without_some() {
+    let run = replayed(&talks(), &["--no-redact"]);
+    let folder = run.folder().join("run").display().to_string();
+    let again = Shadowcap::new(["report", &folder, "--out", "run", "--redact-also", "x-customer"]).run();
+    again.exits(1);
+    let text = again.file("run/report.html");
+    for kind in ["a name of the user's", "a cookie", "a form field"] {
+        assert!(!text.contains(seed(kind)), "{kind}");
+    }
+}
+
+#[test]
+fn what_the_user_typed_loses_its_secrets_too() {
+    let typed = "http://me:TYPEDSEED1@127.0.0.1:1/x.pcap?token=TYPEDSEED2";
+    let run = Shadowcap::new(["replay", typed, "--to", "http://127.0.0.1:1"]).run();
+    assert!(run.code != Some(0) && !run.stderr.contains("TYPEDSEED"), "{run}");
+    assert!(run.files().iter().all(|file| !file.display().to_string().contains("TYPEDSEED")), "{run}");
+    for word in ["(", "a*"] {
+        let run = Shadowcap::new(["replay", "x", "--to", "http://127.0.0.1:1", "--redact-also", word]).run();
+        run.exits(2).stderr_has("--redact-also");
+    }
+}
