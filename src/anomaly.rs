@@ -35,6 +35,12 @@ anomalies! {
     /// The snaplen cut a packet that carries TCP payload.
     PacketCut = "packet-cut",
 
+    // Capturing live.
+    /// The kernel had no room for a packet, so that it was not captured.
+    DroppedByKernel = "dropped-by-kernel",
+    /// The interface or its driver dropped a packet before the kernel saw it.
+    DroppedByInterface = "dropped-by-interface",
+
     // TCP (RFC 9293).
     /// Bytes that the receiver acknowledged are not in the capture.
     StreamGap = "stream-gap",

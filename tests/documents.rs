@@ -3,7 +3,8 @@
 //!
 //! Commands run in a folder laid out as the documents assume. What cannot be had here is replaced: addresses by the
 //! demo's own services, a port to capture on by the port of one, `kubectl exec` and `ssh` by scripts that run the
-//! remote command here, and tcpdump by one that ends after some packets of traffic, which the test makes.
+//! remote command here, and tcpdump by one that ends after some packets of traffic, which the test makes. What captures
+//! itself does so on loopback, for two seconds of such traffic.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
@@ -169,8 +170,30 @@ impl Services {
             .replace("http://v2.staging:8080", &v2)
             .replace("--listen 127.0.0.1:8080", "--listen 127.0.0.1:0")
             .replace("/tmp/", &format!("{}/", folder.join("tmp").display()));
-        port(&command)
+        let command = port(&command);
+        if captures_itself(&command) { self.on_loopback(&command, folder) } else { command }
     }
+
+    /// The same for a command that captures: on loopback, into a folder that may be written to, for a moment.
+    fn on_loopback(&self, command: &str, folder: &Path) -> String {
+        let command = command
+            .replace("-i eth0", "-i lo")
+            .replace("--port 80 ", &format!("--port {} ", self.v1.address.port()))
+            .replace("captures/", &format!("{}/", folder.join("tmp").display()));
+        match command.split_once("--duration ") {
+            Some((before, after)) => {
+                let rest = after.split_once(' ').map_or("", |(_, rest)| rest);
+                format!("{before}--duration 2s {rest}")
+            }
+            None => format!("{command} --duration 2s"),
+        }
+    }
+}
+
+/// Whether a command captures by itself.
+fn captures_itself(command: &str) -> bool {
+    let capture = command.contains("shadowcap capture") && !command.contains("--list");
+    capture || command.contains("shadowcap live")
 }
 
 /// A folder in which the documents' files are, and a `PATH` with the programs that they name.
@@ -240,7 +263,7 @@ fn run(shown: &Shown, services: &Services) -> Result<(), String> {
     let mut process = start(&if serves { format!("exec {command}") } else { command }, folder.path());
     let ended = AtomicBool::new(false);
     let status = std::thread::scope(|scope| {
-        if shown.command.contains("tcpdump") {
+        if shown.command.contains("tcpdump") || captures_itself(&shown.command) {
             scope.spawn(|| make_traffic(services.v1.address, &ended));
         }
         if serves {
@@ -271,6 +294,12 @@ fn make_traffic(v1: SocketAddr, ended: &AtomicBool) {
 fn requirements(command: &str) -> Result<(), Skip> {
     if command.contains("tcpdump") {
         require_tool("tcpdump", "--version")?;
+        require_privilege(false)?;
+    }
+    if captures_itself(command) {
+        if cfg!(not(feature = "live")) {
+            return Err(Skip::Unable("this build cannot capture".into()));
+        }
         require_privilege(false)?;
     }
     if command.contains("jq") { require_tool("jq", "--version") } else { Ok(()) }

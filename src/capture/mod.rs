@@ -4,7 +4,7 @@
 //! magic numbers. [`CaptureSet`] reads what a user names (files, folders, patterns, addresses, standard
 //! input) as one capture in time order. Both lend their packets from the buffer that they were read
 //! into. [`PcapWriter`] and [`PcapngWriter`] go the other way, and [`synth`] makes conversations to
-//! write.
+//! write. `live` captures on interfaces, and [`recorder`] keeps what it captures in files.
 //!
 //! A file that ends inside a packet is no error: what came before is read, and the statistics say where
 //! it was cut. Everything else that keeps a packet from being read is a [`CaptureError`] with file,
@@ -17,6 +17,8 @@ mod error;
 mod file;
 mod filter;
 mod input;
+#[cfg(feature = "live")]
+pub mod live;
 mod pcap;
 mod pcap_writer;
 mod pcapng;
@@ -24,6 +26,7 @@ mod pcapng_options;
 mod pcapng_writer;
 mod progress;
 mod pump;
+pub mod recorder;
 #[cfg(feature = "cli")]
 mod remote;
 mod set;
@@ -39,7 +42,7 @@ pub use file::CaptureFile;
 pub use filter::{FilterError, PacketFilter};
 pub use input::Input;
 pub use pcap_writer::{PcapWriter, Precision};
-pub use pcapng_writer::PcapngWriter;
+pub use pcapng_writer::{InterfaceCounts, PcapngWriter};
 pub use progress::BytesRead;
 pub use pump::Cancel;
 pub use set::CaptureSet;

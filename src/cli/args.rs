@@ -3,6 +3,7 @@
 mod care;
 mod choice;
 mod keep;
+pub(super) mod live;
 mod routes;
 mod schedule;
 mod target;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::config::{self, ConfigError};
 use crate::http::Options;
-use crate::pipeline::ReadingOptions;
+use crate::pipeline::{Except, ReadingOptions};
 use crate::replay::clock::Clock;
 use crate::stream::Limits;
 use crate::time::parse_duration;
@@ -99,6 +100,10 @@ pub(super) enum Command {
     Replay(Box<Replay>),
     /// Judge what a mesh has mirrored already: both sides are in the capture.
     Compare(Box<Compare>),
+    /// Capture and shadow at once: each request goes to v2 as soon as v1 has answered it.
+    Live(Box<live::Live>),
+    /// Capture packets on interfaces into files.
+    Capture(Box<live::Capture>),
     /// Explain what rules would do with a request, or with those of a capture.
     Route(Box<Route>),
     /// Diff and render again from a run's recording, sending nothing.
@@ -160,6 +165,7 @@ impl Reading {
             ports: self.port.clone(),
             bodies,
             limits: Limits { memory: self.memory },
+            except: Except::default(),
         })
     }
 

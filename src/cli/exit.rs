@@ -81,6 +81,7 @@ fn status(error: &anyhow::Error) -> Exit {
             | RunError::Record(RecordError::Exists(_)),
         ) => true,
         Some(_) => false,
+        None if is_denied(error) => true,
         None => {
             error.is::<ConfigError>()
                 || error.is::<RulesFault>()
@@ -88,6 +89,20 @@ fn status(error: &anyhow::Error) -> Exit {
         }
     };
     if usage { Exit::Usage } else { Exit::Inconclusive }
+}
+
+/// Whether an interface cannot be captured on as things are set up.
+#[cfg(feature = "live")]
+fn is_denied(error: &anyhow::Error) -> bool {
+    use crate::capture::live::LiveError;
+    error.downcast_ref().is_some_and(|error| {
+        matches!(error, LiveError::Permission { .. } | LiveError::NotFound { .. } | LiveError::Filter { .. })
+    })
+}
+
+#[cfg(not(feature = "live"))]
+fn is_denied(_: &anyhow::Error) -> bool {
+    false
 }
 
 /// Whether the words that name a capture make no sense, whatever lies on the disk.

@@ -4,10 +4,20 @@
 //! [`config`](crate::config), and what that yields to [`pipeline`](crate::pipeline).
 
 mod args;
+#[cfg(feature = "live")]
+mod capture;
+#[cfg(feature = "live")]
+mod capturing;
 mod compare;
 mod demo;
 mod exit;
 mod inspect;
+#[cfg(feature = "live")]
+mod live;
+#[cfg(feature = "live")]
+mod live_status;
+#[cfg(feature = "live")]
+mod live_view;
 mod metrics;
 mod preview;
 mod progress;
@@ -38,11 +48,28 @@ pub fn run() -> Exit {
         Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Replay(args) => replay::run(&args, &cli.global),
         Command::Compare(args) => compare::run(&args, &cli.global),
+        #[cfg(feature = "live")]
+        Command::Live(args) => live::run(&args, &cli.global),
+        #[cfg(feature = "live")]
+        Command::Capture(args) => capture::run(&args, &cli.global),
+        #[cfg(not(feature = "live"))]
+        Command::Live(_) | Command::Capture(_) => Err(not_built().into()),
         Command::Route(args) => route::run(&args, &cli.global),
         Command::Report(args) => report::run(&args, &cli.global),
         Command::Man => print_man_page(),
     };
     result.unwrap_or_else(|error| exit::explain(&error))
+}
+
+/// What the commands say that need libpcap where there is none.
+#[cfg(not(feature = "live"))]
+fn not_built() -> crate::config::ConfigError {
+    crate::config::ConfigError::new(
+        "the command",
+        std::env::args().nth(1).unwrap_or_default(),
+        "this build cannot capture: it was made without the feature `live`; build with it, or let tcpdump capture: \
+         `tcpdump -U -w - | shadowcap replay - --to URL`",
+    )
 }
 
 /// The man page, made from the same definitions as `--help`.

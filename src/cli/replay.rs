@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::args::{self, Edits, Global, Replay};
+use super::args::{self, Edits, Global, Output, Replay, RouteArgs};
 use super::running::{Around, carry_out, conclude};
 use super::{Exit, exit, preview, report, route, terminal};
 use crate::capture::{CaptureSet, Input};
@@ -53,7 +53,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
     let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
-    let Plan { table, targets } = plan(args, &connecting, global)?;
+    let Plan { table, targets } = plan(&args.target, &args.routes, &connecting, global)?;
     let clients = targets.iter().map(|(_, target)| connecting.client(target, clock));
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
     let around = around(args, &clients, &targets)?;
@@ -94,16 +94,21 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
 }
 
 /// Which requests go where.
-struct Plan {
-    table: RouteTable,
+pub(super) struct Plan {
+    pub(super) table: RouteTable,
     /// Each endpoint with its name, in the order of the table's places.
-    targets: Vec<(String, Target)>,
+    pub(super) targets: Vec<(String, Target)>,
 }
 
 /// The rules of `--routes`, or the one rule that `--to` stands for.
-fn plan(args: &Replay, connecting: &Connecting, global: &Global) -> anyhow::Result<Plan> {
-    let Some(to) = &args.target.to else {
-        let routing = route::routing(&args.routes.files, &args.routes.setup)?;
+pub(super) fn plan(
+    typed: &args::Target,
+    routes: &RouteArgs,
+    connecting: &Connecting,
+    global: &Global,
+) -> anyhow::Result<Plan> {
+    let Some(to) = &typed.to else {
+        let routing = route::routing(&routes.files, &routes.setup)?;
         for warning in &routing.warnings {
             terminal::say(global, format_args!("warning: {warning}"));
         }
@@ -111,7 +116,7 @@ fn plan(args: &Replay, connecting: &Connecting, global: &Global) -> anyhow::Resu
         let targets = routing.endpoints.into_iter().map(target).collect::<Result<_, ConfigError>>()?;
         return Ok(Plan { table: routing.table, targets });
     };
-    let percent = config::parse("--percent", &args.target.percent)?;
+    let percent = config::parse("--percent", &typed.percent)?;
     let target = connecting.target("--to", to)?;
     Ok(Plan { table: RouteTable::to_v2(percent), targets: vec![("v2".to_owned(), target)] })
 }
@@ -227,22 +232,10 @@ fn digests(args: &Replay, source: &CaptureSet) -> anyhow::Result<BTreeMap<String
     Ok(digests)
 }
 
-/// The options that decide which requests are sent and with what, for the report and for going on. Header
-/// values may be secrets and are left out.
+/// The options that decide which requests are sent and with what, for the report and for going on.
 fn shaping(args: &Replay) -> Vec<String> {
-    let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
-    let host = match (&args.edits.host, &args.edits.istio) {
-        (Some(host), _) => format!("--host {host}"),
-        (None, Some(version)) => format!("--istio {version}"),
-        (None, None) => {
-            format!("--host-suffix {}", args.edits.host_suffix.as_deref().unwrap_or(SHADOW_SUFFIX))
-        }
-    };
-    let mut options = vec![host];
-    if args.target.to.is_some() {
-        options.push(format!("--percent {}", args.target.percent));
-    }
-    options.extend(route::options(&args.routes));
+    let mut options = edit_words(&args.edits);
+    options.extend(target_words(&args.target, &args.routes));
     options.extend(args.reading.words());
     let choice = &args.choice;
     for (option, given) in [
@@ -257,11 +250,29 @@ fn shaping(args: &Replay) -> Vec<String> {
     ] {
         options.extend(given.iter().map(|given| format!("{option} {given}")));
     }
-    options.extend(args.edits.as_envoy.then(|| "--as-envoy".to_owned()));
-    options.extend(args.edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
-    options.extend(args.edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
-    options.extend(args.target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
     options
+}
+
+/// What is done to heads. Header values may be secrets and are left out.
+pub(super) fn edit_words(edits: &Edits) -> Vec<String> {
+    let name = |field: &String| field.split(':').next().unwrap_or_default().to_owned();
+    let mut words = vec![match (&edits.host, &edits.istio) {
+        (Some(host), _) => format!("--host {host}"),
+        (None, Some(version)) => format!("--istio {version}"),
+        (None, None) => format!("--host-suffix {}", edits.host_suffix.as_deref().unwrap_or(SHADOW_SUFFIX)),
+    }];
+    words.extend(edits.as_envoy.then(|| "--as-envoy".to_owned()));
+    words.extend(edits.set_header.iter().map(|field| format!("--set-header {}", name(field))));
+    words.extend(edits.remove_header.iter().map(|name| format!("--remove-header {name}")));
+    words
+}
+
+/// Which requests are sent.
+pub(super) fn target_words(target: &args::Target, routes: &RouteArgs) -> Vec<String> {
+    let mut words = Vec::from_iter(target.to.is_some().then(|| format!("--percent {}", target.percent)));
+    words.extend(route::options(routes));
+    words.extend(target.allow_captured_server.then(|| "--allow-captured-server".to_owned()));
+    words
 }
 
 /// The options that decide when and how fast it is sent, and what is kept of it.
@@ -278,10 +289,14 @@ fn pacing(args: &Replay) -> Vec<String> {
     options.extend(args.care.abort_after.map(|times| format!("--abort-after {times}")));
     options.extend(args.connecting.options());
     options.extend(args.keep.options());
-    // The words themselves may tell a secret.
-    options.extend((!args.output.redact_also.is_empty()).then(|| "--redact-also".to_owned()));
-    options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
+    options.extend(output_words(&args.output));
     options
+}
+
+/// What is kept of secrets. The words themselves may tell one.
+pub(super) fn output_words(output: &Output) -> Vec<String> {
+    let also = (!output.redact_also.is_empty()).then(|| "--redact-also".to_owned());
+    also.into_iter().chain(output.no_redact.then(|| "--no-redact".to_owned())).collect()
 }
 
 fn around(args: &Replay, clients: &[Client], targets: &[(String, Target)]) -> Result<Around, ConfigError> {

@@ -35,6 +35,14 @@ pub(super) fn say(global: &Global, message: impl std::fmt::Display) {
     }
 }
 
+/// The same, from wherever there is a word on quietness alone.
+#[cfg(feature = "live")]
+pub(super) fn say_plainly(quiet: bool, message: &str) {
+    if !quiet {
+        let _ = writeln!(io::stderr(), "{message}");
+    }
+}
+
 /// What the terminal behind standard output can show. Styles are dropped by the stream where they are not wanted.
 pub(super) fn screen() -> Screen {
     let width = if io::stdout().is_terminal() { console_width() } else { Screen::default().width };

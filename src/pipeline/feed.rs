@@ -50,7 +50,7 @@ impl Pending {
     }
 
     /// The memory that the captured bytes take.
-    fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         let kept = |body: &Body| {
             body.entity.as_ref().map_or(0, bytes::Bytes::len)
                 + body.wire.as_ref().map_or(0, bytes::Bytes::len)

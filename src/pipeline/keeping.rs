@@ -1,5 +1,6 @@
 //! The end of the line: every row comes by here once, whatever command made it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -178,10 +179,36 @@ impl Judging {
             interrupted,
             capture: read.totals(),
             anomalies: Finished::anomalies_of(&self.anomalies),
+            without_row: BTreeMap::new(),
             broken_off: read.broken_off(self.rows),
             shares: read.shares.clone(),
             gave_up,
         }
+    }
+
+    /// How many rows were taken, and the anomalies of their messages.
+    #[cfg(feature = "live")]
+    pub(super) fn taken(&self) -> (u64, &AnomalyCounts) {
+        (self.rows, &self.anomalies)
+    }
+
+    /// The reports of what there is so far, as if the run had ended with this account.
+    #[cfg(feature = "live")]
+    pub(super) fn interim(&mut self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
+        self.flush()?;
+        Ok(self.reporter.interim(finished, gate)?)
+    }
+
+    /// How many rows got which verdict so far.
+    #[cfg(feature = "live")]
+    pub(super) fn verdicts(&self) -> crate::report::Verdicts {
+        self.reporter.verdicts()
+    }
+
+    /// The distinct differences that were met most often so far.
+    #[cfg(feature = "live")]
+    pub(super) fn top_differences(&self, most: usize) -> Vec<(String, u64)> {
+        self.reporter.top_differences(most)
     }
 
     pub(super) fn finish(self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {

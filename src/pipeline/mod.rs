@@ -3,6 +3,7 @@
 //! [`Reading`] runs the stages from packets to exchanges, in the caller's thread and in one pass.
 //! `run` is a whole replay: reading in a thread of its own, sending on the runtime, judging as
 //! outcomes come. `compare` does without sending: it pairs the two sides of what a mesh has mirrored.
+//! `live` is a replay of what is captured at the moment.
 //! `Rendering` judges the rows of recordings again, through the same code. These need the
 //! feature `cli`; reading does not.
 
@@ -18,6 +19,8 @@ mod judging;
 mod keeping;
 #[cfg(feature = "cli")]
 mod ledger;
+#[cfg(all(feature = "cli", feature = "live"))]
+pub mod live;
 #[cfg(feature = "cli")]
 mod planning;
 #[cfg(feature = "cli")]
@@ -50,7 +53,7 @@ pub use preview::{Previewed, preview};
 pub use progress::Progress;
 #[cfg(feature = "cli")]
 pub use reader::Repeat;
-pub use reading::{Account, Reading, ReadingOptions};
+pub use reading::{Account, Except, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
 pub use report::{RECORDING, Rendering};
 #[cfg(feature = "cli")]

@@ -1,10 +1,14 @@
 //! From packets to exchanges: the stages of reading, one after the other in one pass.
 
+use std::fmt;
+use std::net::SocketAddr;
+
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{PacketFilter, PacketSource};
 use crate::exchange::{ExchangeAccount, ExchangeReader, Listener};
 use crate::http::Options;
 use crate::stream::{ConnectionTable, Limits, StreamAccount};
+use crate::time::Timestamp;
 use crate::wire::{Decoded, Decoder, PacketAccount, PacketClass, Segment};
 
 /// Which packets are read, and what is kept of them.
@@ -18,6 +22,30 @@ pub struct ReadingOptions {
     pub bodies: Options,
     /// What connections may cost.
     pub limits: Limits,
+    /// Connections that are left out.
+    pub except: Except,
+}
+
+/// Leaves connections out by their two endpoints, whatever else is asked for.
+#[derive(Default)]
+pub struct Except(Option<Box<dyn Fn(SocketAddr, SocketAddr) -> bool + Send>>);
+
+impl Except {
+    /// Leaves out those of which `one` says yes, given source and destination of a segment.
+    pub fn those(one: impl Fn(SocketAddr, SocketAddr) -> bool + Send + 'static) -> Self {
+        Self(Some(Box::new(one)))
+    }
+
+    #[inline]
+    fn holds(&self, segment: &Segment<'_>) -> bool {
+        self.0.as_ref().is_some_and(|one| one(segment.source, segment.destination))
+    }
+}
+
+impl fmt::Debug for Except {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Except").field(&self.0.is_some()).finish()
+    }
 }
 
 /// Reads a capture: decodes packets, reassembles streams, parses and pairs messages, and tells a
@@ -96,7 +124,9 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
             return Ok(true);
         }
         let class = match self.decoder.decode(&packet) {
-            Decoded::Segment(segment) if wanted(&self.options.ports, &segment) => {
+            Decoded::Segment(segment)
+                if wanted(&self.options.ports, &segment) && !self.options.except.holds(&segment) =>
+            {
                 self.table.push(&segment, &mut self.exchanges);
                 PacketClass::Used
             }
@@ -122,6 +152,12 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
         broken_off
     }
 
+    /// Everything that was captured before `now` has been read: what waited for longer than it should is
+    /// decided. For captures that go on while nothing is captured.
+    pub fn pass_time(&mut self, now: Timestamp) {
+        self.table.pass_time(now, &mut self.exchanges);
+    }
+
     /// The capture has ended, or is not read on: ends all connections, so that every exchange is told.
     pub fn finish(&mut self) {
         self.table.finish(&mut self.exchanges);
@@ -142,6 +178,11 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     #[must_use]
     pub fn source(&self) -> &S {
         &self.source
+    }
+
+    /// The same, for sources that have to be waited for.
+    pub fn source_mut(&mut self) -> &mut S {
+        &mut self.source
     }
 
     /// What was read from, and how, to read it once more.

@@ -139,6 +139,10 @@ pub struct Finished {
     pub capture: CaptureTotals,
     /// How often each anomaly was met, by name; those of the rows' messages included.
     pub anomalies: BTreeMap<String, u64>,
+    /// Requests that were not sent and have no row, by the reason's name: a run that cannot keep up with
+    /// what it captures counts them, and does nothing else with them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub without_row: BTreeMap<String, u64>,
     /// What broke the capture off before its end, where something did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken_off: Option<String>,

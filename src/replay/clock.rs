@@ -18,8 +18,21 @@ impl Clock {
     /// A clock that shows the system's time now, and runs on by itself.
     #[must_use]
     pub fn start() -> Self {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { anchor: Instant::now(), wall: Timestamp::from_nanos(0) + since_epoch }
+        // On a busy machine the thread may be put aside between the two readings: the closest pair counts.
+        let pair = || {
+            let (before, wall, after) = (Instant::now(), SystemTime::now(), Instant::now());
+            (after - before, before, wall)
+        };
+        let mut closest = pair();
+        for _ in 0..8 {
+            let next = pair();
+            if next.0 < closest.0 {
+                closest = next;
+            }
+        }
+        let (apart, before, wall) = closest;
+        let since_epoch = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { anchor: before + apart / 2, wall: Timestamp::from_nanos(0) + since_epoch }
     }
 
     /// The time now.

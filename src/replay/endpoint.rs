@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::outcome::Failure;
+use super::own::OwnConnections;
 use super::stream::{Socket, Stream};
 use super::tls::Tls;
 
@@ -22,6 +23,8 @@ pub struct Endpoint {
     tls: Option<Tls>,
     /// The address that took the last connection, by its place in the list.
     good: Arc<AtomicUsize>,
+    /// Where connections are made known, where somebody wants to know them.
+    own: Option<OwnConnections>,
 }
 
 /// What a socket is connected to.
@@ -45,7 +48,13 @@ impl Endpoint {
     /// An endpoint; with `tls` each connection begins with a handshake.
     #[must_use]
     pub fn new(place: Place, tls: Option<Tls>) -> Self {
-        Self { place, tls, good: Arc::default() }
+        Self { place, tls, good: Arc::default(), own: None }
+    }
+
+    /// The same, which makes each of its connections known before anything is sent over it.
+    #[must_use]
+    pub fn registering(self, own: &OwnConnections) -> Self {
+        Self { own: Some(own.clone()), ..self }
     }
 
     /// What a socket is connected to.
@@ -94,7 +103,8 @@ impl Endpoint {
             match timeout_at(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     self.good.store(index, Ordering::Relaxed);
-                    return Ok(Socket::tcp(stream));
+                    let registration = self.own.as_ref().and_then(|own| own.register_stream(&stream));
+                    return Ok(Socket::tcp(stream, registration));
                 }
                 Ok(Err(error)) => last = Some(refused(&address, &error)),
                 Err(_) => last = Some(too_late(&address, limit)),

@@ -32,6 +32,8 @@ pub mod methods;
 #[cfg(feature = "cli")]
 pub mod order;
 pub mod outcome;
+#[cfg(feature = "cli")]
+pub mod own;
 pub mod pace;
 #[cfg(feature = "cli")]
 mod pacer;

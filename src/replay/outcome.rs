@@ -158,6 +158,10 @@ named! {
         NoEndpoint = "no-endpoint" ("for destinations without an --endpoint"),
         /// An earlier request of the same connection failed in a way that makes this one unsendable.
         ConnectionLost = "connection-lost" ("behind a failure on the connection"),
+        /// v2 was slower than v1's traffic, and as many requests waited as may (`--queue`).
+        QueueFull = "queue-full" ("shed because the queue was full"),
+        /// v2 was slower than v1's traffic, and what waited took the memory that it may.
+        QueueMemory = "queue-memory" ("shed because the queue's memory was full"),
         /// The run was interrupted before its turn.
         Interrupted = "interrupted" ("not yet sent when the run was stopped"),
         /// No copy of it was seen: the mesh did not mirror it, or the capture does not have it.

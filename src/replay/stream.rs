@@ -15,6 +15,8 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio_rustls::client::TlsStream;
 
+use super::own::Registration;
+
 /// A connection to v2.
 pub(super) enum Stream {
     Plain(Socket),
@@ -116,6 +118,8 @@ pub(super) struct Socket {
     accepted: u64,
     /// Reading goes to the kernel even where the runtime knows of nothing to read.
     asks_kernel: bool,
+    /// Keeps the connection known as the replay's own.
+    _registration: Option<Registration>,
 }
 
 enum Kind {
@@ -125,20 +129,20 @@ enum Kind {
 }
 
 impl Socket {
-    pub(super) fn tcp(stream: TcpStream) -> Self {
+    pub(super) fn tcp(stream: TcpStream, registration: Option<Registration>) -> Self {
         // Without it, a body that is written after its head waits for an acknowledgement. A socket that
         // refuses the option is merely slower.
         stream.set_nodelay(true).ok();
-        Self::new(Kind::Tcp(stream))
+        Self::new(Kind::Tcp(stream), registration)
     }
 
     #[cfg(unix)]
     pub(super) fn unix(stream: UnixStream) -> Self {
-        Self::new(Kind::Unix(stream))
+        Self::new(Kind::Unix(stream), None)
     }
 
-    fn new(kind: Kind) -> Self {
-        Self { kind, accepted: 0, asks_kernel: false }
+    fn new(kind: Kind, registration: Option<Registration>) -> Self {
+        Self { kind, accepted: 0, asks_kernel: false, _registration: registration }
     }
 
     fn kernel(&self) -> socket2::SockRef<'_> {

@@ -71,6 +71,7 @@ pub struct Latency {
 }
 
 /// Gathers durations in constant memory.
+#[derive(Clone)]
 pub(super) struct Gathered(Histogram<u32>);
 
 impl Gathered {
@@ -118,6 +119,7 @@ impl Gathered {
 }
 
 /// Both histograms side by side.
+#[derive(Clone)]
 pub(super) struct Pair {
     pub(super) v1: Gathered,
     pub(super) v2: Gathered,

@@ -8,7 +8,7 @@ use super::csv::{ExchangesCsv, differences, io_error};
 use super::earlier::Earlier;
 use super::exchange_view::Selection;
 use super::files::{Pending, write};
-use super::{Gate, Judged, ReportError, Summary, Tally, html, junit, markdown};
+use super::{Gate, Judged, ReportError, Summary, Tally, Verdicts, html, junit, markdown};
 use crate::record::{Finished, Loss, Row, Run};
 
 /// Gathers the rows of a run and writes its folder: `report.html`, `summary.json`, `summary.md`,
@@ -68,6 +68,31 @@ impl Reporter {
         exchanges.add(row, judged).map_err(|error| pending.error(io_error(error)))
     }
 
+    /// Writes the files of what was taken so far, as if the run had ended with `finished`, and returns the
+    /// account. `exchanges.csv` comes at the end alone.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn interim(&self, finished: &Finished, gate: Gate) -> Result<Summary, ReportError> {
+        let finished = finished.clone().without_secrets();
+        let summary = self.tally.clone().finish(Some(&finished), &[], gate);
+        render(&self.folder, &summary, &self.selection)?;
+        Ok(summary)
+    }
+
+    /// How many rows got which verdict so far.
+    #[must_use]
+    pub fn verdicts(&self) -> Verdicts {
+        self.tally.verdicts()
+    }
+
+    /// The distinct differences that count and were met most often so far, each as a line, with how many
+    /// exchanges show it.
+    #[must_use]
+    pub fn top_differences(&self, most: usize) -> Vec<(String, u64)> {
+        self.tally.top_differences(most)
+    }
+
     /// Writes every file and returns the account. `finished` is `None` for a recording whose run never
     /// ended in order; `losses` says what of it could not be read.
     ///
@@ -90,17 +115,21 @@ impl Reporter {
         if let Some(earlier) = earlier {
             earlier.compare(&mut summary);
         }
-
-        write(&folder, "summary.json", &json(&summary)?)?;
-        write(&folder, "summary.md", markdown::render(&summary).as_bytes())?;
-        let (pending, mut out) = Pending::create(&folder, "differences.csv")?;
-        differences(&summary, &mut out).map_err(|error| pending.error(io_error(error)))?;
-        pending.publish(out)?;
-        write(&folder, "junit.xml", junit::render(&summary).as_bytes())?;
-        let page = html::render(&summary, &selection).map_err(|error| rendering("report.html", &error))?;
-        write(&folder, "report.html", page.as_bytes())?;
+        render(&folder, &summary, &selection)?;
         Ok(summary)
     }
+}
+
+/// Writes every file that is made of the account.
+fn render(folder: &Path, summary: &Summary, selection: &Selection) -> Result<(), ReportError> {
+    write(folder, "summary.json", &json(summary)?)?;
+    write(folder, "summary.md", markdown::render(summary).as_bytes())?;
+    let (pending, mut out) = Pending::create(folder, "differences.csv")?;
+    differences(summary, &mut out).map_err(|error| pending.error(io_error(error)))?;
+    pending.publish(out)?;
+    write(folder, "junit.xml", junit::render(summary).as_bytes())?;
+    let page = html::render(summary, selection).map_err(|error| rendering("report.html", &error))?;
+    write(folder, "report.html", page.as_bytes())
 }
 
 fn json(summary: &Summary) -> Result<Vec<u8>, ReportError> {

@@ -42,11 +42,14 @@ pub struct Judged {
 }
 
 /// Counts rows, and becomes the [`Summary`].
+#[derive(Clone)]
 pub struct Tally {
     run: Run,
     requests: u64,
     /// The sum of the hashes of their ids: the same for the same requests in any order.
     requests_digest: u64,
+    /// Requests beside those.
+    requests_without_row: u64,
     exchanges: Exchanges,
     verdicts: Verdicts,
     failures: BTreeMap<String, u64>,
@@ -63,6 +66,7 @@ pub struct Tally {
 }
 
 /// A distinct difference while it is counted.
+#[derive(Clone)]
 struct Counted {
     host: String,
     route: String,
@@ -74,6 +78,7 @@ struct Counted {
 }
 
 /// A route while it is counted.
+#[derive(Clone)]
 struct Route {
     rule: String,
     captured: u64,
@@ -90,6 +95,7 @@ impl Tally {
             run,
             requests: 0,
             requests_digest: 0,
+            requests_without_row: 0,
             exchanges: Exchanges::default(),
             verdicts: Verdicts::default(),
             failures: BTreeMap::new(),
@@ -190,9 +196,39 @@ impl Tally {
         }
     }
 
+    /// How many rows got which verdict so far.
+    #[must_use]
+    pub const fn verdicts(&self) -> Verdicts {
+        self.verdicts
+    }
+
+    /// The distinct differences that count and were met most often, each as a line, with how many exchanges
+    /// show it.
+    #[must_use]
+    pub fn top_differences(&self, most: usize) -> Vec<(String, u64)> {
+        let counting = self.differences.iter().filter(|((_, class), _)| class.counts());
+        let mut top: Vec<_> = counting.map(|(_, counted)| counted).collect();
+        top.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.route.cmp(&b.route)));
+        let line = |counted: &Counted| {
+            let Difference { layer, path, kind, .. } = &counted.first;
+            format!("{} {}: {}", counted.route, general_path(*layer, path), kind.words())
+        };
+        top.into_iter().take(most).map(|counted| (line(counted), counted.count)).collect()
+    }
+
+    /// Requests that were not sent and of which nothing else is known.
+    fn count_without_row(&mut self, finished: Option<&Finished>) {
+        for (reason, count) in finished.into_iter().flat_map(|finished| &finished.without_row) {
+            *self.exchanges.skipped.entry(reason.clone()).or_default() += count;
+            self.exchanges.captured += count;
+            self.requests_without_row += count;
+        }
+    }
+
     /// The account. `finished` is `None` for a recording whose run never ended in order.
     #[must_use]
-    pub fn finish(self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
+    pub fn finish(mut self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
+        self.count_without_row(finished);
         let (verdict, reasons) = gate.judge(&Evidence {
             mode: self.run.mode,
             exchanges: &self.exchanges,
@@ -225,7 +261,7 @@ impl Tally {
             options: self.run.options,
             capture: finished.map(|f| f.capture.clone()).unwrap_or_default(),
             broken_off: finished.and_then(|f| f.broken_off.clone()),
-            requests: self.requests,
+            requests: self.requests + self.requests_without_row,
             requests_digest: Fingerprint(self.requests_digest),
             differences: ranked(self.differences, self.verdicts.compared()),
             exchanges: self.exchanges,

@@ -43,6 +43,7 @@ fn finished() -> Finished {
             first_packet: Some(samples::NOON),
             last_packet: Some(samples::NOON),
         },
+        without_row: std::collections::BTreeMap::new(),
         anomalies: BTreeMap::from([("obs-fold".to_owned(), 2), ("mid-connection".to_owned(), 1)]),
         broken_off: None,
         shares: vec![ShareCount {

@@ -35,6 +35,7 @@ pub struct Slot {
 
 /// Counts rows into slots. Slots lie at multiples of their width since the epoch, so that the result does
 /// not depend on the order in which rows come.
+#[derive(Clone)]
 pub(super) struct Counting {
     width: i64,
     slots: BTreeMap<i64, (Verdicts, u64)>,

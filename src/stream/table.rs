@@ -137,6 +137,12 @@ impl<A: Application> ConnectionTable<A> {
         }
     }
 
+    /// Nothing more comes that was captured before `now`: what waited for longer than it should is decided
+    /// without it. For captures that go on while nothing is captured.
+    pub fn pass_time(&mut self, now: Timestamp, app: &mut A) {
+        self.meet_deadlines(now, app);
+    }
+
     /// The capture has ended: hands on what is held, declares the remaining holes lost, and ends every
     /// connection, the longest silent first.
     pub fn finish(&mut self, app: &mut A) {

@@ -64,6 +64,11 @@ impl Process {
         ended.then_some(status)
     }
 
+    /// Its number; of the program that a starter became, where it became one.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has not ended.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -1,0 +1,136 @@
+//! Two namespaces and a cable: clients on one side, v1 and shadowcap on the other.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{Finished, Namespace, Nginx, Process, Running, Shadowcap, Skip, Veth, require_tool};
+
+/// What both versions answer.
+pub(crate) const SITE: &str = "server { listen {listen} backlog=4096; keepalive_requests 1000000; location / { return 200 'hello\n'; } }";
+
+/// The clients' side is `cable.a`, the server's `cable.b`.
+pub(crate) struct Lab {
+    pub(crate) cable: Veth,
+    pub(crate) v1: Nginx,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Result<Self, Skip> {
+        require_tool("curl", "--version")?;
+        require_tool("tshark", "--version")?;
+        let cable = Veth::new()?;
+        let v1 = Nginx::start_in(&cable.b, SocketAddr::new(Veth::ADDRESS_B, 8000), SITE)?;
+        Ok(Self { cable, v1 })
+    }
+
+    /// A v2 beside v1, so that what goes to it never passes the cable.
+    pub(crate) fn v2_beside(&self) -> Result<Nginx, Skip> {
+        Nginx::start_in(&self.cable.b, SocketAddr::new(Veth::ADDRESS_B, 9000), SITE)
+    }
+
+    /// A v2 at the clients' side, so that what goes to it passes the cable, too.
+    pub(crate) fn v2_opposite(&self) -> Result<Nginx, Skip> {
+        Nginx::start_in(&self.cable.a, SocketAddr::new(Veth::ADDRESS_A, 9000), SITE)
+    }
+
+    /// A v2 at the server's side that takes connections and never answers.
+    pub(crate) fn hanging_v2(&self) -> Process {
+        let script = "import socket, sys\n\
+                      s = socket.create_server(('0.0.0.0', 9000), backlog=4096)\n\
+                      print('ready', file=sys.stderr, flush=True)\n\
+                      held = []\n\
+                      while True: held.append(s.accept())\n";
+        let mut command = self.cable.b.command("python3");
+        command.args(["-c", script]).stdin(Stdio::null());
+        let process = Process::spawn(command, "KILL");
+        process.wait_for_stderr("ready");
+        process
+    }
+
+    /// shadowcap at the server's side, once it captures.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let running = Shadowcap::new_in(&self.cable.b, arguments).spawn();
+        running.process.wait_for_stderr("Capturing on ");
+        running
+    }
+
+    /// So many requests by curl, each with a target of its own, over one connection.
+    pub(crate) fn curl(&self, prefix: &str, count: usize) {
+        curl(&self.cable.a, &format!("{}/{prefix}/[1-{count}]", self.v1.url()));
+    }
+
+    /// The same over several connections at once.
+    pub(crate) fn curls(&self, connections: usize, count: usize) {
+        std::thread::scope(|scope| {
+            for connection in 0..connections {
+                scope.spawn(move || self.curl(&connection.to_string(), count));
+            }
+        });
+    }
+}
+
+/// Gets a URL, or those of a range in brackets, and asserts that each was answered.
+pub(crate) fn curl(from: &Namespace, url: &str) {
+    let mut command = from.command("curl");
+    let output =
+        command.args(["-sS", "--fail", "-o", "/dev/null", url]).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The summary of a run, as it stands in its folder.
+pub(crate) fn summary(folder: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.join("summary.json")).unwrap()).unwrap()
+}
+
+/// The sum of the numbers in an object.
+pub(crate) fn sum(object: &Value) -> u64 {
+    object.as_object().unwrap().values().map(|value| value.as_u64().unwrap()).sum()
+}
+
+/// Asserts the two identities of every account, and gives captured, replayed and skipped.
+pub(crate) fn balance(summary: &Value) -> (u64, u64, u64) {
+    let exchanges = &summary["exchanges"];
+    let of = |name: &str| exchanges[name].as_u64().unwrap();
+    let (captured, replayed, skipped) = (of("captured"), of("replayed"), sum(&exchanges["skipped"]));
+    assert_eq!(captured, replayed + skipped, "{exchanges}");
+    assert_eq!(replayed, sum(&summary["verdicts"]), "{summary}");
+    (captured, replayed, skipped)
+}
+
+/// What tshark reads of a file: a line for each packet; it has to read the file to its end.
+pub(crate) fn tshark(file: &Path, fields: &[&str]) -> Vec<String> {
+    let mut command = Command::new("tshark");
+    command
+        .args(["-n", "-T", "fields"])
+        .args(fields.iter().flat_map(|field| ["-e", field]))
+        .arg("-r")
+        .arg(file);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !errors.contains("cut short"), "{}: {errors}", file.display());
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+/// What shadowcap itself reads of a capture: the document of `inspect --format json`, without any damage.
+pub(crate) fn inspect(captures: &[PathBuf]) -> Value {
+    let mut inspect = Shadowcap::new(["inspect", "--format", "json"]);
+    for capture in captures {
+        inspect = inspect.arg(capture);
+    }
+    let finished: Finished = inspect.run();
+    finished.exits(0);
+    let document = finished.json();
+    assert!(document["anomalies"].get("truncated-file").is_none(), "{document}");
+    document
+}
+
+/// The captures in a folder, in the order of their names.
+pub(crate) fn captures_in(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.to_string_lossy().contains(".pcapng"));
+    files.sort();
+    files
+}
