@@ -25,7 +25,7 @@ pub(super) fn names(host: &str) -> impl Iterator<Item = &str> {
 /// Where rules send requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
-    /// The host, as [`resolve`] gives it.
+    /// The host, as `resolve` gives it.
     pub host: Arc<str>,
     /// The subset of it, where one is named.
     pub subset: Option<Arc<str>>,
