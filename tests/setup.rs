@@ -139,8 +139,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// A tool that happens to be here hides that nothing installs it: on a fresh machine its tests would fail.
 #[test]
 fn every_tool_that_a_test_requires_is_installed_by_the_set_up() {
-    // Debian's util-linux, which no Debian machine is without.
-    let essential = ["setpriv", "unshare"];
+    // Debian's util-linux, which no Debian machine is without, and the compiler that the build itself needs.
+    let essential = ["setpriv", "unshare", "cc"];
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let list = fs::read_to_string(tests.join("setup/packages")).unwrap();
     let named: Vec<_> =

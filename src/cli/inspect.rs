@@ -39,10 +39,8 @@ pub(super) fn run(args: &Inspect, global: &Global) -> anyhow::Result<Exit> {
         InspectFormat::Json | InspectFormat::Jsonl => Box::new(io::stdout()),
     };
     // What comes through a pipe may come slowly, and is shown as it comes.
-    let (page, out): (_, Box<dyn Write>) = match inputs.contains(&Input::Stdin) {
-        true => (0, Box::new(Paced::new(out)?)),
-        false => (PAGE, out),
-    };
+    let (page, out): (_, Box<dyn Write>) =
+        if inputs.contains(&Input::Stdin) { (0, Box::new(Paced::new(out)?)) } else { (PAGE, out) };
     match Printer::new(args.format, page, out).and_then(|printer| print(source, options, printer, global)) {
         // The reader of a pipe has seen enough: that is its business, and no failure.
         Err(error) if is_broken_pipe(&error) => Ok(Exit::Pass),

@@ -20,7 +20,6 @@ use crate::record::Mode;
 use crate::replay::client::Client;
 use crate::replay::ready::{NotReady, Readiness};
 use crate::replay::stop::{StopHandle, StopSignal, stop_channel};
-use crate::report::Summary;
 
 /// What goes on around a run.
 #[derive(Default)]
@@ -126,18 +125,14 @@ pub(super) fn conclude(outcome: &RunOutcome, folder: &Path, global: &Global) -> 
         exit::complain(&format!("{what}; `--resume {}` goes on", folder.display()));
     }
     name_those_in_flight(outcome, global);
-    if outcome.interrupted && outcome.summary.mode == Mode::Replay && unsent(&outcome.summary) > 0 {
+    // What was not read yet is no row, so that nothing in the summary tells whether there is a rest.
+    if outcome.interrupted && outcome.summary.mode == Mode::Replay {
         terminal::say(
             global,
             format_args!("--resume {} goes on where this run was stopped.", folder.display()),
         );
     }
     Ok(if outcome.interrupted { Exit::Interrupted } else { outcome.summary.verdict.into() })
-}
-
-fn unsent(summary: &Summary) -> u64 {
-    let interrupted = crate::replay::SkipReason::Interrupted.name();
-    summary.exchanges.skipped.get(interrupted).copied().unwrap_or(0)
 }
 
 /// Requests that are named on the terminal; all of them are in the report.

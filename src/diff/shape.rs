@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use jiff::Timestamp as Instant;
+use jiff::Timestamp as Moment;
 use jiff::fmt::rfc2822;
 
 /// A form that a value may have.
@@ -117,7 +117,7 @@ fn is_hostname(text: &str) -> bool {
 }
 
 /// The moment that a text names, with its offset from UTC or as HTTP writes it.
-pub(super) fn instant(text: &str) -> Option<Instant> {
+pub(super) fn instant(text: &str) -> Option<Moment> {
     let http = || rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
     text.parse().ok().or_else(http)
 }

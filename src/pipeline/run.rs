@@ -185,13 +185,11 @@ struct Begun {
 }
 
 fn begin(folder: &Path, run: Run, resumption: Option<Resumption>, keep: Keep) -> Result<Begun, RunError> {
-    match resumption {
-        Some(resumption) => go_on(folder, resumption),
-        None => {
-            let (judging, intents) = Judging::begin(folder, run, keep)?;
-            Ok(Begun { judging, intents, past: Past::default(), in_flight: Vec::new() })
-        }
+    if let Some(resumption) = resumption {
+        return go_on(folder, resumption);
     }
+    let (judging, intents) = Judging::begin(folder, run, keep)?;
+    Ok(Begun { judging, intents, past: Past::default(), in_flight: Vec::new() })
 }
 
 /// The recording behind its last row, and the reports with the rows that it holds.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CaptureTotals, Finished, Loss, Reader, RecordError, Row, Run};
 use crate::replay::Outcome;
+use crate::route::ShareCount;
 
 /// Which of the recordings a row is taken from, by the hash of what names it.
 type Choice = HashMap<u64, Chosen, foldhash::fast::RandomState>;
@@ -208,8 +209,26 @@ fn ends(runs: &[&Finished]) -> Finished {
             *all.anomalies.entry(name.clone()).or_default() += n;
         }
     }
-    let broken: Vec<_> = runs.iter().filter_map(|run| run.broken_off.as_deref()).collect();
-    all.broken_off = Some(broken.join("; ")).filter(|broken| !broken.is_empty());
+    for share in runs.iter().flat_map(|run| &run.shares) {
+        let same = |known: &&mut ShareCount| {
+            (&known.rule, known.standing, &known.destination)
+                == (&share.rule, share.standing, &share.destination)
+        };
+        // Each run counts the requests that it decided about.
+        match all.shares.iter_mut().find(same) {
+            Some(known) => {
+                known.requests += share.requests;
+                known.picked += share.picked;
+            }
+            None => all.shares.push(share.clone()),
+        }
+    }
+    let said = |what: fn(&Finished) -> Option<&str>| {
+        let said: Vec<_> = runs.iter().filter_map(|run| what(run)).collect();
+        Some(said.join("; ")).filter(|said| !said.is_empty())
+    };
+    all.broken_off = said(|run| run.broken_off.as_deref());
+    all.gave_up = said(|run| run.gave_up.as_deref());
     all
 }
 

@@ -36,6 +36,9 @@ pub(super) fn line(row: &Row, base: &str) -> Result<String, &'static str> {
     if head.raw().contains(&0) {
         return Err("no command line can hold its NUL byte");
     }
+    if head.headers.all("host").count() > 1 {
+        return Err("curl sends one Host alone");
+    }
     // Of several targets, which runs that were put together may have, the first.
     let base = base.split(", ").next().unwrap_or_default();
     Ok(Line { head, body, base }.text())

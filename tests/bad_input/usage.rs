@@ -41,8 +41,8 @@ fn a_target_that_is_no_address_of_a_service_is_named() {
     for (url, problem) in [
         ("127.0.0.1:8080", "write http://HOST:PORT"),
         ("localhost:8080", "write http://HOST:PORT"),
-        ("https://127.0.0.1", "https targets are not supported yet"),
-        ("ftp://127.0.0.1", "not an http URL"),
+        ("ftp://127.0.0.1", "neither http, https nor unix"),
+        ("unix:v2.sock", "the path of the socket is not absolute"),
         ("http://127.0.0.1/v2", "paths come from the capture"),
         ("http://me:secret@127.0.0.1", "credentials"),
         ("http://127.0.0.1:99999", "not a URL"),
@@ -84,13 +84,16 @@ fn quiet_says_nothing_but_errors() {
         &["--quiet", "inspect", "a.pcap"][..],
         &["--quiet", "inspect", "ssh.pcap"],
         &["--quiet", "replay", "a.pcap", "--to", &url, "--out", "run"],
-        &["--quiet", "replay", "a.pcap", "--to", &url, "--out", "run", "--no-redact"],
         &["--quiet", "demo", "--out", "run"],
     ] {
         let finished = quiet(arguments);
         ends(&finished, 0);
         assert_eq!(finished.stderr, "", "{finished}");
     }
+    let finished = quiet(&["--quiet", "replay", "a.pcap", "--to", &url, "--out", "run", "--no-redact"]);
+    assert!(
+        finished.stderr.starts_with("WARNING: SECRETS WILL BE KEPT") && finished.stderr.lines().count() == 1
+    );
     let finished = quiet(&["--quiet", "inspect", "gone.pcap"]);
     ends(&finished, 3);
     assert!(finished.stderr.starts_with("error: gone.pcap: ") && finished.stderr.lines().count() == 1);

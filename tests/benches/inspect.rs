@@ -6,6 +6,7 @@
 
 mod bare;
 mod generator;
+#[allow(dead_code, reason = "another benchmark reads what commands print")]
 mod measure;
 mod stages;
 

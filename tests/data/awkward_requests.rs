@@ -3,13 +3,13 @@
 
 /// One request.
 #[derive(Clone, Debug)]
-pub struct Awkward {
+pub(crate) struct Awkward {
     /// What is awkward about it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// As captured.
-    pub captured: Vec<u8>,
+    pub(crate) captured: Vec<u8>,
     /// As it has to arrive.
-    pub expected: Vec<u8>,
+    pub(crate) expected: Vec<u8>,
 }
 
 fn row(name: &'static str, captured: &[u8], expected: &[u8]) -> Awkward {
@@ -26,8 +26,7 @@ fn target(name: &'static str, target: &[u8]) -> Awkward {
 }
 
 /// All of them.
-#[must_use]
-pub fn awkward_requests() -> Vec<Awkward> {
+pub(crate) fn awkward_requests() -> Vec<Awkward> {
     [targets(), hosts(), heads(), bodies(), large()].concat()
 }
 

@@ -2,6 +2,7 @@
 //! hands over.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -142,7 +143,7 @@ async fn what_each_client_keeps_of_the_captured_bytes_is_what_the_documentation_
     assert!(exact.iter().all(|what| what == "kept"), "{exact:?}");
     let mut table = "| captured | `exact` | `reqwest` |\n|---|---|---|\n".to_owned();
     for ((row, exact), reqwest) in rows.iter().zip(&exact).zip(&reqwest) {
-        table += &format!("| {} | {exact} | {reqwest} |\n", row.name.replace('|', "\\|"));
+        writeln!(table, "| {} | {exact} | {reqwest} |", row.name.replace('|', "\\|")).unwrap();
     }
     let shown = std::fs::read_to_string(TABLE).unwrap_or_default();
     // The file is what was measured; when a client changes, this is the new text.

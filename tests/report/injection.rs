@@ -196,12 +196,12 @@ fn every_exchange_can_be_shown_safely() {
     let csv = run.file("run/exchanges.csv");
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let ids: Vec<_> = reader.records().map(|record| record.unwrap()[0].to_owned()).collect();
+    let styles = Regex::new("\x1b\\[[0-9;]*m").unwrap();
     for id in ids.iter().step_by(3) {
         let shown = Shadowcap::new(["report", &folder, "--show", id]).run();
         shown.exits(0).stdout_has(id).stdout_has("v1, as captured");
         assert_eq!(acting(&shown.stdout, false), Vec::<String>::new(), "{shown}");
         let colored = Shadowcap::new(["--color", "always", "report", &folder, "--show", id]).run();
-        let styles = Regex::new("\x1b\\[[0-9;]*m").unwrap();
         assert!(styles.is_match(&colored.stdout), "{colored}");
         assert_eq!(styles.replace_all(&colored.stdout, ""), shown.stdout);
     }

@@ -56,7 +56,7 @@ pub(crate) fn replayed(talks: &[Talk], more: &[&str]) -> Finished {
     let server = v2(talks);
     let program = Shadowcap::new(["replay", "made.pcap", "--out", "run", "--to", &server.url()]);
     std::fs::write(program.folder().join("made.pcap"), capture(talks)).unwrap();
-    more.iter().fold(program, |program, word| program.arg(word)).run()
+    more.iter().fold(program, Shadowcap::arg).run()
 }
 
 /// A whole answer with this body.

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
 
 #[path = "../data/awkward_requests.rs"]
+#[allow(dead_code, reason = "what arrives is judged by the tests of replay")]
 mod awkward_requests;
 #[macro_use]
 #[path = "../support/mod.rs"]

@@ -1,5 +1,6 @@
 //! Reports of many rows: the page stays small, and memory does not grow with the rows.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,8 +13,9 @@ use crate::support::Shadowcap;
 fn recording(folder: &Path, rows: usize, lines: usize) -> PathBuf {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json";
     let body = |side: usize| {
-        let member =
-            |n: usize| format!("\"name{n}\":\"value {} <&> {n}\"", if n % 3 == 0 { side } else { 0 });
+        let member = |n: usize| {
+            format!("\"name{n}\":\"value {} <&> {n}\"", if n.is_multiple_of(3) { side } else { 0 })
+        };
         format!("{{{}}}", (0..lines).map(member).collect::<Vec<_>>().join(",")).into_bytes()
     };
     let talk = |n: usize| Talk {
@@ -44,7 +46,7 @@ fn multiply(segment: &Path, rows: usize) {
     for n in 0..rows {
         let row = originals[n % originals.len()];
         let id = row.find("\"id\":\"").unwrap() + 6;
-        frame += &format!("{}{n:016x}{}\n", &row[..id], &row[id + 16..]);
+        writeln!(frame, "{}{n:016x}{}", &row[..id], &row[id + 16..]).unwrap();
         if n % 500 == 499 || n + 1 == rows {
             out.extend(zstd::bulk::compress(frame.as_bytes(), 1).unwrap());
             frame.clear();

@@ -18,13 +18,11 @@ fn sent(text: &str, request: &str, edits: &HeadEdits) -> Result<String, NotMirro
     let (table, _) = RouteTable::new(rules.sets, &Setup::default());
     let head = head(request);
     let decision = table.decide(&head, &Draws::from_value(0, Sampling::Envoy));
-    match decision.why_nothing {
-        Some(why) => Err(why),
-        None => {
-            let bytes = edits.apply(&head, [192, 0, 2, 7].into(), RuleEdits::of(&decision));
-            Ok(String::from_utf8(bytes.to_vec()).unwrap().trim_end().replace("\r\n", "|"))
-        }
+    if let Some(why) = decision.why_nothing {
+        return Err(why);
     }
+    let bytes = edits.apply(&head, [192, 0, 2, 7].into(), RuleEdits::of(&decision));
+    Ok(String::from_utf8(bytes.to_vec()).unwrap().trim_end().replace("\r\n", "|"))
 }
 
 const ROUTE: &str = "    route: [{destination: {host: b}}]\n";

@@ -1,5 +1,7 @@
 //! What is said of rules files: refusals with file, line and reason; warnings with file and line; bounds.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use shadowcap::route::{RouteTable, Rules, RulesError, Setup};
 
@@ -212,7 +214,7 @@ fn a_megabyte_of_nesting_and_a_bomb_of_aliases_are_refused_within_bounds() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let inner = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb += &format!("a{level}: &a{level} [{inner}]\n");
+        writeln!(bomb, "a{level}: &a{level} [{inner}]").unwrap();
     }
     for text in [
         "[".repeat(1 << 20),

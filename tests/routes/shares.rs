@@ -106,9 +106,9 @@ fn each_share_is_met_within_a_binomial_interval_and_shares_nest() {
     ] {
         let picked = of(&document, destination).len();
         // 3.29 standard deviations of the binomial distribution hold 99.9 % of it.
-        let n = REQUESTS as f64;
+        let n = number(REQUESTS);
         let most = 3.29 * (n * share * (1.0 - share)).sqrt();
-        let off = (picked as f64 - n * share).abs();
+        let off = (number(picked) - n * share).abs();
         assert!(off <= most, "{destination}: {picked} of {REQUESTS}, {off} off where {most} are allowed");
     }
     let mirrors: Vec<_> = ["m5", "m0", "m1", "m2", "m3", "m4"].map(|name| of(&document, name)).into();
@@ -137,6 +137,10 @@ fn independent_mirrors_do_not_nest() {
     let (m1, m2) = (of(&document, "m1"), of(&document, "m2"));
     let both = m1.intersection(&m2).count();
     // Half of the one, give or take 3.29 standard deviations.
-    let off = (both as f64 - m1.len() as f64 / 2.0).abs();
-    assert!(off <= 3.29 * (m1.len() as f64 / 4.0).sqrt(), "{both} of {}", m1.len());
+    let half = number(m1.len()) / 2.0;
+    assert!((number(both) - half).abs() <= 3.29 * (half / 2.0).sqrt(), "{both} of {}", m1.len());
+}
+
+fn number(count: usize) -> f64 {
+    u32::try_from(count).unwrap().into()
 }

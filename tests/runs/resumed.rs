@@ -45,7 +45,6 @@ fn after_ctrl_c_the_rest_is_sent_when_the_run_is_resumed_and_no_row_counts_twice
     let stopped = running.wait();
     ends(&stopped, 130);
     stopped.stderr_has("--resume run goes on where this run was stopped");
-    assert_eq!(summary(stopped.folder())["exchanges"]["skipped"]["interrupted"], 6);
 
     v2.answer_from_now_on();
     let finished = resume(&v2.url(), stopped.folder(), &[]).run();

@@ -266,6 +266,7 @@ fn plain(out: &mut Vec<u8>, text: &[u8]) {
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     #[expect(
         clippy::needless_bitwise_bool,
+        clippy::manual_range_contains,
         reason = "without branches the compiler looks at many bytes at once"
     )]
     let is_plain = |byte: u8| (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\');

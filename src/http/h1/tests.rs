@@ -314,7 +314,9 @@ fn after_a_hole_a_start_line_may_be_cut_in_several_packets() {
         (&["xGE", "T /a HTTP/1.1", rest], &[]),
     ] {
         let (mut parser, mut log) = (Parser::<RequestHead>::midstream(KEEP), Log::default());
-        pieces.iter().for_each(|piece| parser.push(NOW, piece.as_bytes(), &mut log));
+        for piece in pieces {
+            parser.push(NOW, piece.as_bytes(), &mut log);
+        }
         let found: Vec<_> = log.messages.iter().map(|message| message.head.target()).collect();
         assert_eq!(found, targets.iter().map(|target| target.as_bytes()).collect::<Vec<_>>(), "{pieces:?}");
         assert_eq!(parser.account().total(), pieces.concat().len() as u64, "{pieces:?}");
