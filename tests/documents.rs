@@ -180,6 +180,13 @@ impl Services {
             .replace("-i eth0", "-i lo")
             .replace("--port 80 ", &format!("--port {} ", self.v1.address.port()))
             .replace("captures/", &format!("{}/", folder.join("tmp").display()));
+        // What else happens on loopback is none of the example's business.
+        let narrowed = command.contains(" -f ") || command.contains(" --port ");
+        let command = if command.contains("shadowcap live") && !narrowed {
+            format!("{command} --port {}", self.v1.address.port())
+        } else {
+            command
+        };
         match command.split_once("--duration ") {
             Some((before, after)) => {
                 let rest = after.split_once(' ').map_or("", |(_, rest)| rest);

@@ -34,7 +34,7 @@ fn manifests_are_valid_for_the_oldest_and_the_latest_kubernetes() {
     // The custom profile is a part of a container.
     let pod = tempfile::TempDir::new().unwrap();
     let custom = fs::read_to_string(deploy().join("ephemeral.yaml")).unwrap();
-    let indented = custom.lines().map(|line| format!("      {line}\n")).collect::<Vec<_>>().concat();
+    let indented = custom.lines().fold(String::new(), |text, line| text + "      " + line + "\n");
     let text = format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: x}}\nspec:\n  containers:\n    - name: x\n      image: x\n{indented}"
     );
