@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::capture::{Input, PacketFilter};
+use crate::diff::Rules;
 use crate::record::Also;
 use crate::replay::Credentials;
 use crate::route::HostEdit;
@@ -57,6 +58,17 @@ pub fn inputs(captures: &[String]) -> Vec<Input> {
 /// When libpcap refuses it, or there is none.
 pub fn packet_filter(expression: &str) -> Result<PacketFilter, ConfigError> {
     PacketFilter::new(expression).map_err(|error| ConfigError::new("--bpf", expression, error.to_string()))
+}
+
+/// The rules of a file for what differs; those that expired before today allow nothing.
+///
+/// # Errors
+/// When the file cannot be read, or says what cannot be meant: with the line.
+pub fn diff_rules(path: &Path) -> Result<Rules, ConfigError> {
+    let error = |problem: String| ConfigError::new("--rules", path.display().to_string(), problem);
+    let text = std::fs::read_to_string(path).map_err(|source| error(format!("cannot be read: {source}")))?;
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    Rules::parse(&text, today).map_err(|wrong| error(wrong.to_string()))
 }
 
 /// A value of a type that reads itself from text.

@@ -392,6 +392,9 @@ pub(super) struct Report {
     /// Write all rows to standard output in this form, and no reports.
     #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["out", "against", "annotations"])]
     pub(super) export: Option<ExportFormat>,
+    /// Judge by the rules of this file (TOML): which differences are meant, or do not matter.
+    #[arg(long, value_name = "FILE")]
+    pub(super) rules: Option<PathBuf>,
     /// Redact further values: those of this name, or what this regular expression matches.
     #[arg(long, value_name = "NAME|PATTERN")]
     pub(super) redact_also: Vec<String>,

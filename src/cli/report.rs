@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::args::{Annotations, ExportFormat, Global, Output, Report};
 use super::{Exit, exit, terminal};
 use crate::config::{self, ConfigError};
-use crate::pipeline::{Rendering, RunError};
+use crate::pipeline::{Rendering, Ruling, RunError};
 use crate::record::{Redactor, RequestName};
 use crate::report::{self, Export, Format, Gate, Summary};
 
@@ -16,8 +16,15 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
         [] => None,
         words => Some(random(words)?),
     };
-    let rendering =
-        Rendering { runs: args.run.clone(), against: args.against.clone(), redactor, gate: Gate::default() };
+    let ruling =
+        args.rules.as_deref().map(config::diff_rules).transpose()?.map(Ruling::new).unwrap_or_default();
+    let rendering = Rendering {
+        runs: args.run.clone(),
+        against: args.against.clone(),
+        redactor,
+        ruling,
+        gate: Gate::default(),
+    };
     if let Some(id) = &args.show {
         return show(&rendering, id, global);
     }

@@ -42,7 +42,7 @@ pub use compare::{Comparison, compare};
 #[cfg(feature = "cli")]
 pub use error::RunError;
 #[cfg(feature = "cli")]
-pub use judging::judged;
+pub use judging::{Ruling, judged};
 #[cfg(feature = "cli")]
 pub use keeping::Keep;
 #[cfg(feature = "cli")]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::RunError;
-use super::judging::judged;
+use super::judging::Ruling;
 use super::run::make_folder;
 use crate::record::{Recordings, Redactor, Row};
 use crate::report::{Earlier, Gate, Judged, Reporter, Summary, Tally};
@@ -19,6 +19,8 @@ pub struct Rendering {
     pub against: Option<PathBuf>,
     /// Takes out further secrets; `None` where the recording is shown as it is.
     pub redactor: Option<Redactor>,
+    /// The user's rules.
+    pub ruling: Ruling,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -30,16 +32,17 @@ impl Rendering {
     /// # Errors
     /// When there is no recording, or the reports cannot be written.
     pub fn report(&self, out: &Path) -> Result<Summary, RunError> {
-        let earlier = self.against.as_deref().map(|run| earlier(run, self.gate)).transpose()?;
+        let earlier = self.against.as_deref().map(|run| self.earlier(run)).transpose()?;
         let mut recordings = open(&self.runs)?;
         make_folder(out)?;
-        let mut reporter = Reporter::create(out, recordings.run().clone())?.noting(recordings.notes());
+        let mut reporter = Reporter::create(out, recordings.run().clone())?;
         if let Some(earlier) = earlier {
             reporter = reporter.against(earlier);
         }
         while let Some((row, judged)) = self.next(&mut recordings)? {
             reporter.add(&row, judged.as_ref())?;
         }
+        let reporter = reporter.noting([recordings.notes(), self.ruling.sentences()].concat());
         Ok(reporter.finish(recordings.finished().as_ref(), recordings.losses(), self.gate)?)
     }
 
@@ -60,23 +63,24 @@ impl Rendering {
         if let Some(redactor) = &self.redactor {
             redactor.row(&mut row);
         }
-        let judged = judged(&row);
+        let judged = self.ruling.judged(&row);
         Ok(Some((row, judged)))
+    }
+
+    /// What an earlier run's recording shows, judged as this one is.
+    fn earlier(&self, run: &Path) -> Result<Earlier, RunError> {
+        let mut recordings = open(&[run.to_owned()])?;
+        let mut tally = Tally::new(recordings.run().clone());
+        let rules = self.ruling.anew();
+        while let Some(row) = recordings.next_row()? {
+            tally.add(&row, rules.judged(&row).as_ref());
+        }
+        let summary = tally.finish(recordings.finished().as_ref(), recordings.losses(), self.gate);
+        Ok(Earlier::new(&run.to_string_lossy(), summary))
     }
 }
 
 fn open(runs: &[PathBuf]) -> Result<Recordings, RunError> {
     let folders: Vec<_> = runs.iter().map(|run| run.join(RECORDING)).collect();
     Ok(Recordings::open(&folders)?)
-}
-
-/// What an earlier run's recording shows, judged as this version judges.
-fn earlier(run: &Path, gate: Gate) -> Result<Earlier, RunError> {
-    let mut recordings = open(&[run.to_owned()])?;
-    let mut tally = Tally::new(recordings.run().clone());
-    while let Some(row) = recordings.next_row()? {
-        tally.add(&row, judged(&row).as_ref());
-    }
-    let summary = tally.finish(recordings.finished().as_ref(), recordings.losses(), gate);
-    Ok(Earlier::new(&run.to_string_lossy(), summary))
 }

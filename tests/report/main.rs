@@ -20,5 +20,6 @@ mod made;
 mod many_runs;
 mod outside;
 mod pipelines;
+mod ruled;
 mod scale;
 mod secrets;
