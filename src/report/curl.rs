@@ -36,6 +36,15 @@ pub(super) fn line(row: &Row, base: &str) -> Result<String, &'static str> {
     if head.raw().contains(&0) {
         return Err("no command line can hold its NUL byte");
     }
+    if head.raw().windows(2).any(|two| matches!(two, b"\n " | b"\n\t")) {
+        return Err("curl cannot send a folded field");
+    }
+    let spaced = |line: &[u8]| {
+        line.windows(2).find(|two| two[1] == b':').is_some_and(|two| two[0].is_ascii_whitespace())
+    };
+    if head.raw().split(|&b| b == b'\n').skip(1).any(spaced) {
+        return Err("curl cannot send a space before a colon");
+    }
     if head.headers.all("host").count() > 1 {
         return Err("curl sends one Host alone");
     }
@@ -51,11 +60,18 @@ struct Line<'r> {
 }
 
 impl Line<'_> {
+    /// Whether curl has to be given a body. An empty one, too, where the request says that there is one: with a
+    /// Transfer-Encoding and no body, curl would never send the last chunk.
+    fn has_body(&self) -> bool {
+        let says = |name| self.head.headers.get(name).is_some();
+        !self.body.is_empty() || says("content-length") || says("transfer-encoding")
+    }
+
     fn text(&self) -> String {
         let version = if self.head.version == Version::Http10 { "--http1.0" } else { "--http1.1" };
         // -q first: the reader's own ~/.curlrc must not add to what was sent.
         let mut out = format!("curl -q -sS -i {version}");
-        let has_body = !self.body.is_empty();
+        let has_body = self.has_body();
         match self.head.method() {
             b"GET" if !has_body => {}
             b"HEAD" if !has_body => out.push_str(" --head"),
@@ -70,7 +86,8 @@ impl Line<'_> {
             (true, true) => Self::option(&mut out, "--data-raw", self.body),
             (true, false) => {
                 out.push_str(" --data-binary @-");
-                out = format!("printf '{}' | {out}", octal(self.body));
+                // A text that begins with a hyphen would be an option of printf's.
+                out = format!("printf '{}' | {out}", octal(self.body).replacen('-', "\\055", 1));
             }
         }
         out.push(' ');
@@ -108,7 +125,7 @@ impl Line<'_> {
             Self::option(out, "-H", &field);
         }
         let own = ["User-Agent", "Accept"].into_iter();
-        let of_body = ["Content-Type", "Expect"].into_iter().filter(|_| !self.body.is_empty());
+        let of_body = ["Content-Type", "Expect"].into_iter().filter(|_| self.has_body());
         for name in own.chain(of_body).chain(["Host"]) {
             if headers.get(name).is_none() {
                 let _ = write!(out, " -H '{name}:'");

@@ -67,7 +67,11 @@ fn what_is_no_answer_is_a_failure_with_its_name() {
 #[test]
 fn a_target_that_closes_after_each_answer_gets_a_connection_for_each_request() {
     let v2 = RawServer::start(Script::new(|_| match made::answer() {
-        Reply::Answer(bytes) => Reply::AnswerThenClose(bytes),
+        // Announced: otherwise the next request may be on its way before the end of the connection is.
+        Reply::Answer(bytes) => {
+            let line = bytes.iter().position(|&b| b == b'\n').unwrap() + 1;
+            Reply::AnswerThenClose([&bytes[..line], b"Connection: close\r\n", &bytes[line..]].concat())
+        }
         other => other,
     }));
     let finished = replayed(&v2.url(), &[]);

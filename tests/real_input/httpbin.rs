@@ -10,12 +10,14 @@ use crate::support::{Httpbin, Shadowcap, access_log, captures};
 pub(crate) const DRIP: &str = "/drip?numbytes=5&duration=1&delay=0";
 
 /// What httpbin makes anew for each answer: route, and where in the answer.
-const RANDOM: [(&str, &str); 2] = [
+const RANDOM: [(&str, &str); 3] = [
     // A version 4 UUID.
     ("GET /uuid", "$['uuid']"),
     // Random bytes without a seed. They come from the process's one generator, which `/bytes/1024?seed=7` seeds just
     // before, so that they may be the same again.
     ("GET /bytes/{number}", ""),
+    // The same generator, seeded, from which a request at the same time draws as well while the answer streams.
+    ("GET /stream-bytes/{number}", ""),
 ];
 
 /// Every difference that counts is one that httpbin makes at random, and the rest has a class that says why not.
