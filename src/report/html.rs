@@ -136,6 +136,8 @@ struct RouteRow {
     bad_width: String,
     statuses: Vec<Status>,
     quantiles: Vec<Both>,
+    /// That v2 takes longer here.
+    slower: Option<String>,
 }
 
 struct RoutePlot {
@@ -330,6 +332,7 @@ fn route(route: &RouteSummary) -> RouteRow {
         bad_width: format!("{:.1}", share * 100.0),
         statuses: route.statuses.iter().take(MOST_PAIRS).map(status).collect(),
         quantiles: vec![both(route, |q| q.p50), both(route, |q| q.p95), both(route, |q| q.p99)],
+        slower: route.slower.as_ref().map(super::Slower::words),
     }
 }
 

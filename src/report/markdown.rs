@@ -171,6 +171,16 @@ fn latency(out: &mut String, summary: &Summary) -> std::fmt::Result {
     for (name, q) in [("v1, as captured", v1), (v2_name, v2)] {
         writeln!(out, "| {name} | {} | {} | {} | {} |", ms(q.p50), ms(q.p90), ms(q.p99), ms(q.max))?;
     }
+    let slower = summary.routes.iter().filter_map(|route| Some((route, route.slower.as_ref()?)));
+    for (n, (route, slower)) in slower.take(MOST_LISTED).enumerate() {
+        let gap = if n == 0 { "\n" } else { "" };
+        writeln!(
+            out,
+            "{gap}- slower, though it counts for nothing: {} {}",
+            code(&route.route),
+            slower.words()
+        )?;
+    }
     Ok(())
 }
 

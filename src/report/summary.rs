@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::latency::{Latency, Lateness, Quantiles};
+use super::slower::Slower;
 use super::timeline::Timeline;
 use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
 use crate::record::{CaptureTotals, Mode};
@@ -295,6 +296,10 @@ pub struct RouteSummary {
     pub statuses: Vec<StatusPair>,
     /// How long both took.
     pub latency: Latency,
+    /// That v2 takes longer, where ratio, shift, number of exchanges and a bootstrap interval agree on it. It never
+    /// counts against v2 by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slower: Option<Slower>,
 }
 
 /// How often v1's status met v2's.

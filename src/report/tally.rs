@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
 use super::route::route_of;
+use super::slower::Sample;
 use super::summary::{
     DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
 };
@@ -85,6 +86,7 @@ struct Route {
     verdicts: Verdicts,
     statuses: HashMap<(Option<u16>, Option<u16>), u64>,
     latency: Pair,
+    times: Sample,
 }
 
 impl Tally {
@@ -138,6 +140,7 @@ impl Tally {
         route.count_statuses(row);
         if let Some((v1, v2)) = both_latencies(row) {
             route.latency.add(v1, v2);
+            route.times.offer(spread(row), v1, v2);
             self.latency.add(v1, v2);
         }
         // What a mesh sent was due when it was sent.
@@ -285,6 +288,14 @@ impl Tally {
     }
 }
 
+/// A number of the row's own, spread evenly, whatever the order of the rows.
+fn spread(row: &Row) -> u64 {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    hash.update(&row.exchange.id.0.to_le_bytes());
+    hash.update(&[row.lap.to_le_bytes().as_slice(), row.copy.to_le_bytes().as_slice()].concat());
+    hash.digest()
+}
+
 /// The shares of the rules that are told; more rules than that had requests in no run that a person reads.
 fn shares(finished: &Finished) -> Vec<ShareSummary> {
     finished.shares.iter().take(MOST_SHARES).cloned().filter_map(ShareSummary::new).collect()
@@ -311,6 +322,7 @@ fn route_entry<'r>(
         verdicts: Verdicts::default(),
         statuses: HashMap::new(),
         latency: Pair::new(2),
+        times: Sample::default(),
     })
 }
 
@@ -442,6 +454,7 @@ fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
             verdicts: route.verdicts,
             statuses: statuses(&route.statuses),
             latency: latency(n, &route.latency),
+            slower: route.times.slower(),
         })
         .collect()
 }
