@@ -45,6 +45,12 @@ fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
         let (run, gone) = (code_of(&a.run, 200), a.gone.len());
         writeln!(out, "- Against {run}: {} new, {} known, {gone} gone", a.new, a.known)?;
     }
+    if let Some(accepted) = &summary.accepted {
+        writeln!(out, "- {}", code_of(&accepted.words(), 400))?;
+        for lapsed in accepted.lapsed.iter().take(MOST_LISTED) {
+            writeln!(out, "- no longer accepted: {}", code_of(lapsed, 400))?;
+        }
+    }
     coverage(out, summary)?;
     differences(out, "Differences that count", summary, |d| d.class.counts())?;
     differences(out, "Explained differences", summary, |d| !d.class.counts())?;

@@ -133,7 +133,7 @@ fn interval(pairs: &[Times], share: f64) -> [f64; 2] {
     [ratios[RESAMPLES / 200], ratios[RESAMPLES - 1 - RESAMPLES / 200]]
 }
 
-/// A number below `limit` (SplitMix64; the bias of the product is below 2^-50).
+/// A number below `limit` (`SplitMix64`; the bias of the product is below 2^-50).
 fn below(state: &mut u64, limit: usize) -> usize {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
@@ -189,7 +189,7 @@ mod tests {
         // The ratio is there, and no shift to speak of.
         let mut short = Sample::default();
         for n in 0..500 {
-            short.offer(n, Duration::from_micros(500), Duration::from_micros(2000));
+            short.offer(n, Duration::from_micros(500), Duration::from_millis(2));
         }
         assert_eq!(short.slower(), None);
         // A shift without the ratio.

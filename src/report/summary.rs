@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::accepted::AcceptedSummary;
 use super::latency::{Latency, Lateness, Quantiles};
 use super::slower::Slower;
 use super::timeline::Timeline;
@@ -78,6 +79,9 @@ pub struct Summary {
     /// What another run is compared with, where one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Against>,
+    /// What of the differences is accepted, where a file says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<AcceptedSummary>,
     /// The judgement.
     pub verdict: Judgement,
     /// Why, in sentences.

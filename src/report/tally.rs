@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use super::earlier::Earlier;
+use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
 use super::route::route_of;
@@ -228,10 +230,21 @@ impl Tally {
         }
     }
 
-    /// The account. `finished` is `None` for a recording whose run never ended in order.
+    /// The account. `finished` is `None` for a recording whose run never ended in order; `earlier` is what this run is
+    /// compared with.
     #[must_use]
-    pub fn finish(mut self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
+    pub fn finish(
+        mut self,
+        finished: Option<&Finished>,
+        losses: &[Loss],
+        gate: &Gate,
+        earlier: Option<Earlier>,
+    ) -> Summary {
         self.count_without_row(finished);
+        let mut differences = ranked(self.differences, self.verdicts.compared());
+        let against = earlier.map(|earlier| earlier.compare(&mut differences));
+        let accepted = gate.accepted.as_ref().map(|accepted| accepted.compare(&mut differences));
+        let routes = by_size(self.routes);
         let (verdict, reasons) = gate.judge(&Evidence {
             mode: self.run.mode,
             exchanges: &self.exchanges,
@@ -248,6 +261,8 @@ impl Tally {
             broken_off: finished.and_then(|f| f.broken_off.as_deref()),
             gave_up: finished.and_then(|f| f.gave_up.as_deref()),
             unreadable: !losses.is_empty(),
+            differences_beyond: self.differences_beyond,
+            counts: Counts::new(&self.exchanges, self.verdicts, &differences, &routes),
         });
         debug_assert_eq!(self.exchanges.captured, self.exchanges.replayed + self.exchanges.skipped_in_all());
         debug_assert_eq!(self.exchanges.replayed, self.verdicts.in_all());
@@ -266,18 +281,19 @@ impl Tally {
             broken_off: finished.and_then(|f| f.broken_off.clone()),
             requests: self.requests + self.requests_without_row,
             requests_digest: Fingerprint(self.requests_digest),
-            differences: ranked(self.differences, self.verdicts.compared()),
+            differences,
             exchanges: self.exchanges,
             verdicts: self.verdicts,
             failures: self.failures,
             not_comparable: self.not_comparable,
             differences_beyond: self.differences_beyond,
-            routes: by_size(self.routes),
+            routes,
             latency: self.latency.latency_with_distribution(),
             lateness: self.lateness.lateness(),
             since_due: self.since_due.quantiles(),
             timeline: self.timeline.timeline(),
-            against: None,
+            against,
+            accepted,
             verdict,
             reasons,
             anomalies: finished.map(|f| f.anomalies.clone()).unwrap_or_default(),

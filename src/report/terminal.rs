@@ -149,6 +149,9 @@ fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Resu
             gone.len()
         )?;
     }
+    if let Some(accepted) = &summary.accepted {
+        writeln!(out, "          {}", excerpt(&accepted.words(), 400))?;
+    }
     if counted.len() > MOST_LISTED {
         writeln!(out, "{:>8}  more in the report", counted.len() - MOST_LISTED)?;
     }

@@ -56,17 +56,17 @@ pub(crate) const ALL: [Fault; 57] = [
     // Header fields.
     fault("frame-options-gone", Json, ("header", "x-frame-options"), |a, _| a.remove("X-Frame-Options")),
     fault("link-wrong", Json, ("header", "link"), |a, _| {
-        a.field("Link").insert_str(0, "</r/first>; rel=\"first\", ")
+        a.field("Link").insert_str(0, "</r/first>; rel=\"first\", ");
     }),
     fault("request-id-gone", Json, ("header", "x-request-id"), |a, _| a.remove("X-Request-Id")),
     fault("trace-gone", Json, ("header", "traceparent"), |a, _| a.remove("Traceparent")),
     fault("header-added", Json, ("header", "x-debug"), |a, _| a.fields.push(("X-Debug".into(), "on".into()))),
     // Caching.
     fault("cacheable", Json, ("header", "cache-control"), |a, _| {
-        *a.field("Cache-Control") = "public, max-age=60".into()
+        *a.field("Cache-Control") = "public, max-age=60".into();
     }),
     fault("max-age", Json, ("header", "cache-control"), |a, _| {
-        *a.field("Cache-Control") = "private, max-age=6".into()
+        *a.field("Cache-Control") = "private, max-age=6".into();
     }),
     fault("vary-gone", Json, ("header", "vary"), |a, _| a.remove("Vary")),
     fault("etag-gone", Json, ("header", "etag"), |a, _| a.remove("ETag")),
@@ -88,10 +88,10 @@ pub(crate) const ALL: [Fault; 57] = [
     }),
     // Content type and encoding.
     fault("type-html", Json, ("header", "content-type"), |a, _| {
-        *a.field("Content-Type") = "text/html".into()
+        *a.field("Content-Type") = "text/html".into();
     }),
     fault("charset-lost", Text, ("header", "content-type"), |a, _| {
-        *a.field("Content-Type") = "text/plain".into()
+        *a.field("Content-Type") = "text/plain".into();
     }),
     fault("mojibake", Json, ("body", "city"), |a, _| a.replace("Zürich", "ZÃ¼rich")),
     fault("escaped-twice", Json, ("body", "label"), |a, _| a.replace("R&D <b>", "R&amp;D &lt;b&gt;")),
@@ -102,31 +102,31 @@ pub(crate) const ALL: [Fault; 57] = [
     // Truncation.
     fault("cut-short", Json, ("body", ""), |a, _| a.body.truncate(300)),
     fault("list-cut", Json, ("body", "items"), |a, _| {
-        a.replace(r#", {"id": 3, "sku": "C-3", "qty": 5}"#, "")
+        a.replace(r#", {"id": 3, "sku": "C-3", "qty": 5}"#, "");
     }),
     fault("body-empty", Json, ("body", ""), |a, _| a.body.clear()),
     // Fields.
     fault("field-gone", Json, ("body", "currency"), |a, _| a.replace(r#""currency": "EUR","#, "")),
     fault("field-added", Json, ("body", "internal"), |a, _| {
-        a.replace(r#""stock": 7"#, r#""stock": 7, "internal": 1"#)
+        a.replace(r#""stock": 7"#, r#""stock": 7, "internal": 1"#);
     }),
     fault("field-null", Json, ("body", "name"), |a, _| a.replace_between(r#""name": "#, ",", "null")),
     fault("null-gone", Json, ("body", "note"), |a, _| a.replace(r#" "note": null,"#, "")),
     fault("object-gone", Json, ("body", "owner"), |a, _| a.replace_between(r#""owner": "#, ",\n", "null")),
     fault("value-wrong", Json, ("body", "stock"), |a, _| a.replace(r#""stock": 7"#, r#""stock": 8"#)),
     fault("state-wrong", Json, ("body", "state"), |a, _| {
-        a.replace(r#""state": "open""#, r#""state": "closed""#)
+        a.replace(r#""state": "open""#, r#""state": "closed""#);
     }),
     fault("other-owner", Json, ("body", "email"), |a, _| {
-        a.replace_between(r#""email": ""#, "\"", "root@shop.example")
+        a.replace_between(r#""email": ""#, "\"", "root@shop.example");
     }),
     at_random("flag-wrong-at-random", Json, 25, ("body", "active"), |a, _| {
-        a.replace(r#""active": true"#, r#""active": false"#)
+        a.replace(r#""active": true"#, r#""active": false"#);
     }),
     // Types.
     fault("number-as-text", Json, ("body", "stock"), |a, _| a.replace(r#""stock": 7"#, r#""stock": "7""#)),
     fault("flag-as-text", Json, ("body", "active"), |a, _| {
-        a.replace(r#""active": true"#, r#""active": "true""#)
+        a.replace(r#""active": true"#, r#""active": "true""#);
     }),
     fault("object-as-list", Json, ("body", "size"), |a, _| a.replace(r#"{"w": 3, "h": 4}"#, "[3, 4]")),
     // Numbers.
@@ -141,22 +141,22 @@ pub(crate) const ALL: [Fault; 57] = [
     }),
     // In fields that change by themselves: another shape, another type, or nothing.
     fault("time-of-yesteryear", Json, ("body", "at"), |a, _| {
-        a.replace_between(r#""at": ""#, "\"", "1970-01-01T00:00:00Z")
+        a.replace_between(r#""at": ""#, "\"", "1970-01-01T00:00:00Z");
     }),
     fault("id-empty", Json, ("body", "request_id"), |a, _| a.replace_between(r#""request_id": ""#, "\"", "")),
     fault("tag-gone", Json, ("body", "tags"), |a, _| a.replace("\"gift\"", "\"red\"")),
     fault("variant-unknown", Json, ("body", "variant"), |a, _| {
-        a.replace_between(r#""variant": ""#, "\"", "undefined")
+        a.replace_between(r#""variant": ""#, "\"", "undefined");
     }),
     fault("sequence-as-text", Json, ("body", "sequence"), |a, _| {
-        a.replace_between(r#""sequence": "#, ",", "\"next\"")
+        a.replace_between(r#""sequence": "#, ",", "\"next\"");
     }),
     // Other types of pages.
     fault("html-price", Html, ("body", "p"), |a, _| a.replace("12.35 EUR", "12.53 EUR")),
     fault("html-item-gone", Html, ("body", "li"), |a, _| a.replace("<li>B-2</li>", "")),
     fault("text-price", Text, ("body", "line"), |a, _| a.replace("price 12.35", "price 12.53")),
     fault("xml-attribute", Xml, ("body", "currency"), |a, _| {
-        a.replace("currency=\"EUR\"", "currency=\"USD\"")
+        a.replace("currency=\"EUR\"", "currency=\"USD\"");
     }),
     fault("ndjson-line", Ndjson, ("body", "qty"), |a, _| a.replace(r#""qty": 3"#, r#""qty": 4"#)),
     // No answer tells of it.
@@ -165,7 +165,7 @@ pub(crate) const ALL: [Fault; 57] = [
         ..fault("slower", Json, ("latency", ""), |a, _| a.delay = Duration::from_millis(20))
     },
     fault("event-state", Events, ("body", "state"), |a, _| {
-        a.replace(r#""state": "open""#, r#""state": "gone""#)
+        a.replace(r#""state": "open""#, r#""state": "gone""#);
     }),
 ];
 

@@ -10,6 +10,12 @@
 //! `README.md` beside this has the table of a whole run; `NOISE_SEEDS` and `NOISE_REQUESTS` make one.
 
 #![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test says what broke by panicking"
+)]
 
 #[macro_use]
 #[path = "../support/mod.rs"]

@@ -1,4 +1,4 @@
-//! Numbers for noise that a seed repeats (SplitMix64).
+//! Numbers for noise that a seed repeats (`SplitMix64`).
 
 pub(crate) struct Random(u64);
 
@@ -17,6 +17,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// A place among so many.
+    fn place(&mut self, count: usize) -> usize {
+        usize::try_from(self.below(count as u64)).unwrap()
+    }
+
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
@@ -27,12 +32,12 @@ impl Random {
     }
 
     pub(crate) fn hex(&mut self, digits: usize) -> String {
-        (0..digits).map(|_| char::from(b"0123456789abcdef"[self.below(16) as usize])).collect()
+        (0..digits).map(|_| char::from(b"0123456789abcdef"[self.place(16)])).collect()
     }
 
     /// Characters of an alphabet.
     pub(crate) fn of(&mut self, alphabet: &[u8], length: usize) -> String {
-        (0..length).map(|_| char::from(alphabet[self.below(alphabet.len() as u64) as usize])).collect()
+        (0..length).map(|_| char::from(alphabet[self.place(alphabet.len())])).collect()
     }
 
     /// A version 4 UUID (RFC 9562, section 5.4).
@@ -42,7 +47,7 @@ impl Random {
 
     pub(crate) fn shuffled<T>(&mut self, mut items: Vec<T>) -> Vec<T> {
         for end in (1..items.len()).rev() {
-            items.swap(end, self.below(end as u64 + 1) as usize);
+            items.swap(end, self.place(end + 1));
         }
         items
     }

@@ -143,14 +143,11 @@ impl State {
 
 impl Answer {
     fn bytes(&self) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} Status\r\n", self.status);
-        for (name, value) in &self.fields {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !matches!(self.status, 204 | 304) {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
-        }
-        head.push_str("\r\n");
+        let fields: Vec<_> = self.fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let has_length = !matches!(self.status, 204 | 304);
+        let length =
+            if has_length { format!("Content-Length: {}\r\n", self.body.len()) } else { String::new() };
+        let head = format!("HTTP/1.1 {} Status\r\n{}{length}\r\n", self.status, fields.concat());
         [head.as_bytes(), &self.body].concat()
     }
 
