@@ -1,6 +1,8 @@
 //! `shadowcap report`: the reports of recordings, made again.
 
+use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -9,7 +11,7 @@ use super::{Exit, exit, terminal};
 use crate::config::{self, ConfigError};
 use crate::pipeline::{Rendering, Ruling, RunError};
 use crate::record::{Redactor, RequestName};
-use crate::report::{self, Export, Format, Gate, Summary};
+use crate::report::{self, Export, Format, Summary};
 
 pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
     let redactor = match args.redact_also.as_slice() {
@@ -23,13 +25,16 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
         against: args.against.clone(),
         redactor,
         ruling,
-        gate: Gate::default(),
+        gate: args.gate.resolve()?,
     };
     if let Some(id) = &args.show {
         return show(&rendering, id, global);
     }
     if let Some(format) = args.export {
         return export(&rendering, format);
+    }
+    if let Some(file) = &args.accept {
+        return accept(&rendering, file, global);
     }
     let out = match (&args.out, args.run.as_slice()) {
         (Some(out), _) => out,
@@ -101,6 +106,19 @@ fn show(rendering: &Rendering, id: &str, global: &Global) -> anyhow::Result<Exit
     }
     let written = terminal::unless_unread(write!(terminal::stdout(global.color), "{out}"));
     written.context("cannot write the exchange to standard output")?;
+    Ok(Exit::Pass)
+}
+
+/// Adds the differences that count to a file of accepted ones.
+fn accept(rendering: &Rendering, file: &Path, global: &Global) -> anyhow::Result<Exit> {
+    let known = config::accepted_or_none(file)?.unwrap_or_default();
+    let summary = rendering.summary()?;
+    let addition = known.addition(&summary.differences);
+    let write =
+        |text: &str| OpenOptions::new().create(true).append(true).open(file)?.write_all(text.as_bytes());
+    write(&addition).with_context(|| format!("cannot write {}", file.display()))?;
+    let added = addition.matches("[[accepted]]").count();
+    terminal::say(global, format_args!("{}: {added} differences added; say of each why", file.display()));
     Ok(Exit::Pass)
 }
 

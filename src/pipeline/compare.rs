@@ -88,7 +88,7 @@ pub async fn compare(
     let interrupted = signal.state() != Stop::Run;
     let finished = judging.account(&read, interrupted, None, job.clock);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate)?;
+    let summary = judging.finish(&finished, &job.gate)?;
     Ok(RunOutcome { summary, broken_off, interrupted, in_flight: Vec::new(), gave_up: None })
 }
 

@@ -161,7 +161,7 @@ pub async fn run(
     let sent = judging.sent;
     let finished = judging.account(&read, interrupted, ended.gave_up.clone(), job.clock);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate).map_err(|error| unkept(error, &job.folder))?;
+    let summary = judging.finish(&finished, &job.gate).map_err(|error| unkept(error, &job.folder))?;
     match refused {
         Some(refused) => Err(RunError::CapturedServerMet { refused, sent, folder: job.folder }),
         None => Ok(RunOutcome { summary, broken_off, interrupted, in_flight, gave_up: ended.gave_up }),

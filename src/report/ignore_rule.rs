@@ -36,7 +36,7 @@ fn open(path: &str) -> String {
 }
 
 /// A basic string of TOML 1.0.
-fn basic_string(text: &str) -> String {
+pub(super) fn basic_string(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {
         match c {

@@ -15,6 +15,7 @@ mod support;
 
 mod browser;
 mod curl;
+mod gates;
 mod injection;
 mod made;
 mod many_runs;

@@ -134,7 +134,7 @@ pub async fn run(
     let mut keeper = Keeper {
         judging,
         watch,
-        gate: job.gate,
+        gate: job.gate.clone(),
         clock: job.clock,
         done,
         skipped,
@@ -167,7 +167,7 @@ pub async fn run(
     }
     finished.gave_up.clone_from(&ended.gave_up);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate).map_err(|error| unkept(error, &job.folder))?;
+    let summary = judging.finish(&finished, &job.gate).map_err(|error| unkept(error, &job.folder))?;
     Ok(RunOutcome { summary, broken_off, interrupted, in_flight: Vec::new(), gave_up: ended.gave_up })
 }
 
@@ -265,7 +265,7 @@ impl Keeper {
 
     fn report(&mut self, told: &impl Fn(&Summary)) -> Result<(), RunError> {
         let finished = self.watch.finished(self.judging.taken().1, false, self.clock.now());
-        told(&self.judging.interim(&finished, self.gate)?);
+        told(&self.judging.interim(&finished, &self.gate)?);
         Ok(())
     }
 }
