@@ -1,5 +1,5 @@
 //! Where JSON documents differ, by an independent differ: microdiff, from npm, over the documents of the JSON Patch test suite;
-//! and which texts are JSON at all, by JSONTestSuite.
+//! and which texts are JSON at all, by `JSONTestSuite`.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
