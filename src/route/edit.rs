@@ -184,10 +184,24 @@ impl FieldEdits {
 pub struct RequestEdits {
     /// The authority that takes the place of the captured one.
     pub authority: Option<Arc<str>>,
+    /// What the mesh tells the destination of the authority before that.
+    pub replaced: Replaced,
     /// The fields.
     pub fields: FieldEdits,
     /// How long the mesh lets the destination answer, which it tells the destination in a field.
     pub timeout: Option<Duration>,
+}
+
+/// The authority before a rewrite, as Envoy tells it in `x-envoy-original-host`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Replaced {
+    /// Envoy says nothing of it: there is no rewrite, or it is one of several weighted destinations' own.
+    #[default]
+    Untold,
+    /// The captured one.
+    Captured,
+    /// That of the weighted destination, which the rule's own rewrites once more.
+    Other(Arc<str>),
 }
 
 impl RequestEdits {

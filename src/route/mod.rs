@@ -19,6 +19,7 @@ pub mod host;
 mod hosts;
 mod istio;
 mod note;
+mod operations;
 mod path;
 mod precedence;
 mod request;
@@ -33,7 +34,7 @@ pub use address::{Address, Selector};
 pub use condition::{Condition, Match, PathKind, PathMatch, Pattern, TextMatch};
 pub use decision::{Decision, Destination, NotMirrored, Picked, Role, Why};
 pub use edit::{
-    Field, FieldEdit, FieldEdits, FieldError, FieldName, PathRewrite, RequestEdits, Substitution,
+    Field, FieldEdit, FieldEdits, FieldError, FieldName, PathRewrite, Replaced, RequestEdits, Substitution,
 };
 pub use host::{HostEdit, SHADOW_SUFFIX};
 pub use istio::{DestinationRule, Subset, Tls, TlsMode};

@@ -6,6 +6,7 @@ use super::action::{forward, mirrors, operations, percentage, primaries, rewrite
 use super::matching::matching;
 use crate::route::condition::{Condition, Match, PathMatch};
 use crate::route::note::RulesError;
+use crate::route::operations::OfRule;
 use crate::route::rule::{Action, Rule};
 use crate::route::sampling::Share;
 use crate::route::yaml::{Fields, Node, Reader};
@@ -116,10 +117,8 @@ fn action(
     Ok(match (route, respond) {
         (Some(node), _) => {
             let all = weighted(reader, node, namespace, &mut idle)?;
-            if all.is_empty() {
-                return reader.fail(node.line, "`route` names no destination");
-            }
-            let all = primaries(all, &operations, authority.as_deref(), timeout);
+            let rule = OfRule { operations: &operations, authority: authority.as_deref(), timeout };
+            let all = primaries(all, rule);
             Action::Forward(forward(all, mirrors, idle, path))
         }
         (None, Some(node)) => Action::Respond(status(reader, node)?),
