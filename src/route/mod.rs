@@ -21,7 +21,9 @@ mod istio;
 mod note;
 mod operations;
 mod path;
+mod pattern;
 mod precedence;
+mod re2;
 mod request;
 mod rule;
 mod rules;
@@ -31,7 +33,7 @@ mod table;
 mod yaml;
 
 pub use address::{Address, Selector};
-pub use condition::{Condition, Match, PathKind, PathMatch, Pattern, TextMatch};
+pub use condition::{Condition, Match, PathKind, PathMatch, TextMatch};
 pub use decision::{Decision, Destination, NotMirrored, Picked, Role, Why};
 pub use edit::{
     Field, FieldEdit, FieldEdits, FieldError, FieldName, PathRewrite, Replaced, RequestEdits, Substitution,
@@ -39,6 +41,7 @@ pub use edit::{
 pub use host::{HostEdit, SHADOW_SUFFIX};
 pub use istio::{DestinationRule, Subset, Tls, TlsMode};
 pub use note::{Origin, RulesError, Warning};
+pub use pattern::Pattern;
 pub use request::{RequestFacts, Target, Vantage};
 pub use rule::{Action, Forward, Mirror, Order, Part, Primary, Rule, RuleSet};
 pub use rules::{MOST_BYTES, Rules};

@@ -1,5 +1,7 @@
 //! Reads rules files.
 
+use std::rc::Rc;
+
 use super::document::{Document, objects};
 use super::istio::{DestinationRule, TlsMode, VirtualService, destination_rule, rule_sets, virtual_service};
 use super::note::{Origin, RulesError, Warning};
@@ -27,7 +29,8 @@ impl Rules {
     /// # Errors
     /// When a file is no YAML, or says something that a cluster would refuse, with the place.
     pub fn read(files: &[(String, String)], home: &str) -> Result<Self, RulesError> {
-        let mut readers: Vec<_> = files.iter().map(|(name, _)| Reader::new(name)).collect();
+        let patterns = Rc::default();
+        let mut readers: Vec<_> = files.iter().map(|(name, _)| Reader::new(name, &patterns)).collect();
         let mut rules = Self::default();
         let (mut services, mut http_routes) = (Vec::new(), Vec::new());
         for (file, (name, text)) in files.iter().enumerate() {

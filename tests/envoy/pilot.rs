@@ -16,7 +16,13 @@ const FAULT: &str = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.
 /// A bootstrap configuration with these listeners and clusters.
 pub(crate) fn bootstrap(listeners: &[Value], clusters: &BTreeMap<String, SocketAddr>) -> String {
     let clusters: Vec<_> = clusters.iter().map(|(name, address)| cluster(name, *address)).collect();
-    format!("static_resources: {}\n", json!({ "listeners": listeners, "clusters": clusters }))
+    // As Istio's bootstrap lets patterns be larger than Envoy does by itself.
+    let layer = json!({ "name": "istio", "static_layer": { "re2.max_program_size.error_level": 32768 } });
+    format!(
+        "layered_runtime: {}\nstatic_resources: {}\n",
+        json!({ "layers": [layer] }),
+        json!({ "listeners": listeners, "clusters": clusters })
+    )
 }
 
 fn cluster(name: &str, address: SocketAddr) -> Value {

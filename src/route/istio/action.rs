@@ -278,13 +278,13 @@ fn regex_rewrite(reader: &mut Reader, node: &Node) -> Result<PathRewrite, RulesE
     let mut fields = reader.fields("uriRegexRewrite", node)?;
     let pattern = fields.need(reader, "match")?;
     let substitution = fields.take("rewrite").map(|node| reader.text("rewrite", node)).transpose()?;
-    let text = reader.text("match", pattern)?;
+    let found = super::matching::pattern(reader, pattern.line, reader.text("match", pattern)?)?;
     fields.end(reader, &["match", "rewrite"]);
     let substitution = substitution.unwrap_or_default();
     if !is_path(substitution) {
         return reader.fail(node.line, format!("{substitution:?} is no path that a request could carry"));
     }
-    PathRewrite::regex(text, substitution)
+    PathRewrite::regex(found, substitution)
         .or_else(|reason| reader.fail(pattern.line, format!("this rewrite cannot be done: {reason}")))
 }
 

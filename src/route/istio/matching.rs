@@ -1,7 +1,8 @@
 //! `HTTPMatchRequest` and `StringMatch`.
 
-use crate::route::condition::{Condition, Match, PathKind, PathMatch, Pattern, TextMatch};
+use crate::route::condition::{Condition, Match, PathKind, PathMatch, TextMatch};
 use crate::route::note::RulesError;
+use crate::route::pattern::Pattern;
 use crate::route::yaml::{Fields, Node, Reader};
 
 const FIELDS: &[&str] = &[
@@ -138,7 +139,7 @@ fn path(reader: &Reader, node: &Node, ignore_case: bool) -> Result<PathMatch, Ru
 
 /// A pattern of a rules file.
 pub(in crate::route) fn pattern(reader: &Reader, line: u32, text: &str) -> Result<Pattern, RulesError> {
-    Pattern::new(text).or_else(|reason| reader.fail(line, format!("{text:?} is no pattern of RE2: {reason}")))
+    reader.pattern(text).or_else(|reason| reader.fail(line, reason))
 }
 
 /// The one of `exact`, `prefix` and `regex` that is there, its value, and its line.

@@ -3,24 +3,34 @@
 //! Protocol buffers in JSON accept two spellings of a name, `mirrorPercent` and `mirror_percent`; so does
 //! this. A field that is there and null counts as absent, as it does there.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Node, Value};
 use crate::route::note::{Origin, RulesError, Warning};
+use crate::route::pattern::{Pattern, Patterns};
 
 /// One file while it is read: its name, and what there is to say about it.
 #[derive(Debug)]
 pub(in crate::route) struct Reader {
     file: Arc<str>,
     warnings: Vec<Warning>,
+    /// Those of all files that are read together.
+    patterns: Rc<RefCell<Patterns>>,
 }
 
 /// Warnings that are kept; a file with more is not one that was written by hand.
 const MOST_WARNINGS: usize = 1000;
 
 impl Reader {
-    pub(in crate::route) fn new(file: &str) -> Self {
-        Self { file: file.into(), warnings: Vec::new() }
+    pub(in crate::route) fn new(file: &str, patterns: &Rc<RefCell<Patterns>>) -> Self {
+        Self { file: file.into(), warnings: Vec::new(), patterns: Rc::clone(patterns) }
+    }
+
+    /// The pattern that is written so, shared with all places that have it.
+    pub(in crate::route) fn pattern(&self, source: &str) -> Result<Pattern, String> {
+        self.patterns.borrow_mut().get(source)
     }
 
     pub(in crate::route) fn origin(&self, line: u32) -> Origin {
