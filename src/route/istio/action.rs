@@ -8,7 +8,7 @@ use crate::route::note::RulesError;
 use crate::route::operations::{OfRule, Operations};
 use crate::route::rule::{Forward, Mirror, Part, Primary};
 use crate::route::sampling::{Percent, Share};
-use crate::route::yaml::{Fields, Node, Reader};
+use crate::route::yaml::{Fields, Line, Node, Reader};
 
 /// The destinations of a rule with their own edits, before those of the rule are known.
 pub(super) struct Weighted {
@@ -151,13 +151,13 @@ fn is_internal(name: &str) -> bool {
 }
 
 /// A header name of a rules file.
-pub(in crate::route) fn field_name(reader: &Reader, line: u32, name: &str) -> Result<FieldName, RulesError> {
+pub(in crate::route) fn field_name(reader: &Reader, line: Line, name: &str) -> Result<FieldName, RulesError> {
     name.parse().or_else(|error: crate::route::edit::FieldError| reader.fail(line, error.to_string()))
 }
 
 /// A value as Envoy would send it: `%%` is a percent sign, and what stands between two single ones is a
 /// fact of the mesh, which a capture does not tell.
-fn literal(reader: &mut Reader, line: u32, value: &str) -> String {
+fn literal(reader: &mut Reader, line: Line, value: &str) -> String {
     let plain = value.replace("%%", "%");
     if value.replace("%%", "").contains('%') {
         reader.warn(line, format!("`{value}` names a fact of the mesh, and is sent as it stands"));

@@ -9,7 +9,7 @@ use crate::route::note::RulesError;
 use crate::route::operations::OfRule;
 use crate::route::rule::{Action, Rule};
 use crate::route::sampling::Share;
-use crate::route::yaml::{Fields, Node, Reader};
+use crate::route::yaml::{Fields, Line, Node, Reader};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -196,7 +196,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 pub(super) fn delegate(
     reader: &mut Reader,
     fields: &mut Fields<'_>,
-) -> Result<Option<(String, Option<String>, u32)>, RulesError> {
+) -> Result<Option<(String, Option<String>, Line)>, RulesError> {
     let Some(node) = fields.take("delegate") else { return Ok(None) };
     for other in ["route", "redirect"] {
         if let Some(node) = fields.take(other) {
