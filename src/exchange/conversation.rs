@@ -432,6 +432,7 @@ impl Http {
     ) {
         let behind = Moment { position: moment.position.saturating_add(len), ..moment };
         let context = context.of(self.connection);
+        self.pairing.note_hole();
         if direction == self.requesting {
             let mut requests = Requests(&mut self.pairing, context);
             requests.stand(moment);

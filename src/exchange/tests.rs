@@ -343,8 +343,10 @@ fn prefaces_without_end_are_something_unknown() {
 fn a_preface_leaves_alone_what_the_server_said_meanwhile() {
     let line = "PROXY UNKNOWN\r\n";
     let glued = line.to_owned() + &get("/a");
-    let (exchanges, account) =
-        play(&[Server("HT"), Client(&glued[..5]), Client(&glued[5..]), Server("TP/1.1 204 No\r\n\r\n")], End::Fin);
+    let (exchanges, account) = play(
+        &[Server("HT"), Client(&glued[..5]), Client(&glued[5..]), Server("TP/1.1 204 No\r\n\r\n")],
+        End::Fin,
+    );
     assert_eq!((exchanges.len(), account.proxy, account.http.torn + account.http.stray), (1, 15, 0));
 }
 
@@ -352,7 +354,8 @@ fn a_preface_leaves_alone_what_the_server_said_meanwhile() {
 fn handshakes_without_end_are_something_unknown() {
     on_a_small_stack(|| {
         // Version 4: the client's nine bytes and the server's eight.
-        let (asks, answers) = ("\u{4}\u{1}\0\u{50}\u{7f}\0\0\u{1}\0".repeat(200), "\0Z\0\0\0\0\0\0".repeat(200));
+        let (asks, answers) =
+            ("\u{4}\u{1}\0\u{50}\u{7f}\0\0\u{1}\0".repeat(200), "\0Z\0\0\0\0\0\0".repeat(200));
         let (exchanges, account) = play(&[Client(&asks), Server(&answers)], End::Fin);
         assert_eq!((exchanges.len(), account.of(Protocol::Unknown).connections), (0, 1));
         assert_eq!(account.socks, u64::from(8_u8) * 17);
@@ -376,6 +379,29 @@ fn http_is_read_behind_a_handshake_of_socks_4() {
         assert_eq!((account.socks, account.socks_connections), ((greeting.len() + 8) as u64, 1));
         assert!(exchanges[0].anomalies.is_empty());
     }
+}
+
+#[test]
+fn doubt_without_a_hole_is_not_called_one() {
+    // RFC 9112, section 6.1: no server knows this coding, so what follows is no body.
+    let odd =
+        "POST /odd HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \u{b}chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let (next, refused) = (get("/next"), "HTTP/1.1 501 No\r\nContent-Length: 0\r\n\r\n");
+    let (exchanges, _) = play(&[Client(odd), Server(refused), Client(&next), Server(&ok("N"))], End::Fin);
+    assert_eq!(summary(&exchanges), "/odd 501, /next 200 N");
+    assert!(exchanges.iter().all(|e| !e.anomalies.contains(Anomaly::StreamGap)), "{exchanges:#?}");
+    assert!(exchanges[1].anomalies.contains(Anomaly::UncertainPairing));
+    assert!(exchanges[0].request.anomalies.contains(Anomaly::UnknownTransferEncoding));
+}
+
+#[test]
+fn interim_responses_without_end_are_counted_off() {
+    let request = get("/slow");
+    let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(3000);
+    let (exchanges, _) = play(&[Client(&request), Server(&interim), Server(&ok("A"))], End::Fin);
+    assert_eq!(summary(&exchanges), "/slow 200 A");
+    assert_eq!(exchanges[0].interim.len(), 1000);
+    assert!(exchanges[0].anomalies.contains(Anomaly::InterimLeftOut));
 }
 
 #[test]
