@@ -204,6 +204,21 @@ impl RouteTable {
         self.sets.iter().map(|(set, _)| set)
     }
 
+    /// The destinations that there is an endpoint for, each with the endpoint's place.
+    pub fn placed(&self) -> impl Iterator<Item = (&Address, usize)> {
+        let forwards = self.rules().filter_map(|rule| match &rule.action {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect | Action::Respond(_) => None,
+        });
+        forwards.flat_map(|forward| {
+            let primaries = forward.primaries.iter().filter_map(|primary| match primary.part {
+                Part::Other(place) => Some((&primary.to, place?)),
+                Part::Captured => None,
+            });
+            primaries.chain(forward.mirrors.iter().filter_map(|mirror| Some((&mirror.to, mirror.place?))))
+        })
+    }
+
     /// The destination that a decision was about, where it sends nothing: the first mirror of the rule, in
     /// the name of all. `None` where there is none.
     #[must_use]

@@ -13,3 +13,4 @@ mod files;
 mod istio_task;
 mod matching;
 mod shares;
+mod tls;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::config::Routing;
+use crate::config::{Routing, tls_words};
 use crate::http::RequestHead;
 use crate::replay::{HeadEdits, RuleEdits};
 use crate::report::visible;
 use crate::route::{
-    Action, Address, Decision, FieldEdits, Forward, Part, PathMatch, Primary, RequestFacts, Standing, TlsMode,
+    Action, Address, Decision, FieldEdits, Forward, Part, PathMatch, Primary, RequestFacts, Standing,
 };
 
 /// What it takes to tell.
@@ -182,7 +182,7 @@ impl Explainer {
             share: 1.0,
             when: String::new(),
             endpoint: None,
-            tls: self.routing.rules.tls(to).and_then(tls),
+            tls: self.routing.rules.tls(to, self.routing.service_port).and_then(|(_, mode)| tls_words(mode)),
             changed: head.iter().filter(|line| !captured.contains(line)).cloned().collect(),
             head,
         }
@@ -218,35 +218,6 @@ impl Explainer {
 /// The lines of a head, without the empty one at its end.
 fn lines(head: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
-}
-
-/// What it takes to speak to a destination as the mesh does.
-fn tls(mode: &TlsMode) -> Option<String> {
-    let authority = |tls: &crate::route::Tls| match (&tls.ca_certificates, tls.insecure_skip_verify) {
-        (_, true) => "; the mesh does not check it (--insecure)".to_owned(),
-        (Some(ca), _) => format!(", checked against {ca} (--ca)"),
-        (None, false) => String::new(),
-    };
-    let name = |tls: &crate::route::Tls| {
-        tls.sni.as_ref().map_or(String::new(), |sni| format!(", asked for {sni} (--sni)"))
-    };
-    match mode {
-        TlsMode::Disable => None,
-        TlsMode::Simple(tls) => Some(format!("SIMPLE: https, with a certificate of the server{}{}", authority(tls), name(tls))),
-        TlsMode::Mutual(tls) => {
-            let own = tls.client_certificate.as_deref().unwrap_or("a certificate of the client");
-            Some(format!(
-                "MUTUAL: https, with a certificate of the server{}{}, and {own} for the client (--cert, --key)",
-                authority(tls),
-                name(tls)
-            ))
-        }
-        TlsMode::IstioMutual => Some(
-            "ISTIO_MUTUAL: https, with certificates of the mesh on both sides (--ca, --cert, --key), or a plain port that \
-             the mesh does not guard"
-                .to_owned(),
-        ),
-    }
 }
 
 /// For a person.

@@ -20,6 +20,8 @@ pub(super) struct Filters {
     pub(super) redirects: bool,
 }
 
+const REDIRECT: &[&str] = &["scheme", "hostname", "path", "port", "statusCode"];
+
 /// Reads a list of filters.
 pub(super) fn filters(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Filters, RulesError> {
     let mut all = Filters::default();
@@ -46,7 +48,13 @@ pub(super) fn filters(reader: &mut Reader, node: &Node, namespace: &str) -> Resu
             "RequestHeaderModifier" => modify(reader, node, &mut all.operations)?,
             "RequestMirror" => all.mirrors.extend(mirror(reader, node, namespace)?),
             "URLRewrite" => rewrite(reader, node, &mut all)?,
-            _ => all.redirects = true,
+            _ => {
+                let mut redirect = reader.fields("requestRedirect", node)?;
+                // Where the proxy sends the client is nothing that a shadow gets.
+                redirect.ignore(REDIRECT);
+                redirect.end(reader, REDIRECT);
+                all.redirects = true;
+            }
         }
     }
     Ok(all)
