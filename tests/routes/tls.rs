@@ -142,7 +142,7 @@ fn an_endpoint_that_is_spoken_to_otherwise_than_in_the_mesh_is_told_with_what_it
         ),
     ] {
         let finished =
-            replay(&policy, &["--endpoint", endpoint, "--service-port", "8000", "--timeout", "5s"]);
+            replay(&policy, &["--endpoint", endpoint, "--service-port", "8000", "--timeout", "100ms"]);
         for text in wanted {
             finished.stderr_has(text);
         }
