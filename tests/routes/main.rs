@@ -9,6 +9,7 @@ mod support;
 
 mod cases;
 mod edits;
+mod explain;
 mod files;
 mod istio_task;
 mod matching;
