@@ -46,7 +46,7 @@ pub(super) fn filters(reader: &mut Reader, node: &Node, namespace: &str) -> Resu
         fields.end(reader, &["type", name]);
         match kind {
             "RequestHeaderModifier" => modify(reader, node, &mut all.operations)?,
-            "RequestMirror" => all.mirrors.extend(mirror(reader, node, namespace)?),
+            "RequestMirror" => all.mirrors.push(mirror(reader, node, namespace)?),
             "URLRewrite" => rewrite(reader, node, &mut all)?,
             _ => {
                 let mut redirect = reader.fields("requestRedirect", node)?;
@@ -97,7 +97,7 @@ fn modify(reader: &mut Reader, node: &Node, all: &mut Operations) -> Result<(), 
 }
 
 /// `HTTPRequestMirrorFilter`: a whole percentage, a fraction, or all.
-fn mirror(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Option<Mirror>, RulesError> {
+fn mirror(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Mirror, RulesError> {
     let mut fields = reader.fields("requestMirror", node)?;
     let backend = fields.need(reader, "backendRef")?;
     let mut reference = reader.fields("backendRef", backend)?;
@@ -111,7 +111,7 @@ fn mirror(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Option<Mi
     let fraction = fraction_node.map(|node| fraction(reader, node)).transpose()?;
     fields.end(reader, &["backendRef", "percent", "fraction"]);
     let share = fraction.or(percent.map(Share::whole)).unwrap_or(Share::ALL);
-    Ok((share.numerator > 0).then_some(Mirror { to, share, place: None }))
+    Ok(Mirror { to, share, place: None })
 }
 
 /// `Fraction`: a percentage with decimals to Istio, and so to this.
