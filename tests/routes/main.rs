@@ -11,6 +11,7 @@ mod cases;
 mod edits;
 mod explain;
 mod files;
+mod http_route;
 mod istio_task;
 mod matching;
 mod shares;
