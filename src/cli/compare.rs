@@ -15,7 +15,6 @@ use crate::http::{BodyKeep, Options};
 use crate::pipeline::{self, Comparison, Progress, Sides};
 use crate::record::{Mode, Run};
 use crate::replay::clock::Clock;
-use crate::report::Gate;
 use crate::route::{HostEdit, SHADOW_SUFFIX};
 
 pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
@@ -57,7 +56,7 @@ fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Compari
         clock,
         redactor: redactor(&args.output)?,
         folder: args.output.folder(&args.reading, clock),
-        gate: Gate::default(),
+        gate: args.gate.resolve()?,
     })
 }
 

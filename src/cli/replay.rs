@@ -22,7 +22,6 @@ use crate::replay::guard::Guard;
 use crate::replay::pace::Rate;
 use crate::replay::ready::Readiness;
 use crate::replay::{Planner, Speed};
-use crate::report::Gate;
 use crate::route::{HostEdit, RouteTable, SHADOW_SUFFIX, Shares};
 
 pub(super) fn run(args: &Replay, global: &Global) -> anyhow::Result<Exit> {
@@ -86,7 +85,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
         folder: folder(args, clock),
         keep: args.keep.resolve(),
         resumption: resumption(args, &run)?,
-        gate: Gate::default(),
+        gate: args.gate.resolve()?,
         source,
         run,
     };

@@ -91,7 +91,7 @@ pub async fn compare(
     let interrupted = signal.state() != Stop::Run;
     let finished = judging.account(&read, interrupted, None, job.clock);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate)?;
+    let summary = judging.finish(&finished, &job.gate)?;
     Ok(RunOutcome {
         summary,
         broken_off,

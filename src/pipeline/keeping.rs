@@ -220,7 +220,7 @@ impl Judging {
 
     /// The reports of what there is so far, as if the run had ended with this account.
     #[cfg(feature = "live")]
-    pub(super) fn interim(&mut self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
+    pub(super) fn interim(&mut self, finished: &Finished, gate: &Gate) -> Result<Summary, RunError> {
         self.flush()?;
         Ok(self.reporter.interim(finished, gate)?)
     }
@@ -237,7 +237,7 @@ impl Judging {
         self.reporter.top_differences(most)
     }
 
-    pub(super) fn finish(self, finished: &Finished, gate: Gate) -> Result<Summary, RunError> {
+    pub(super) fn finish(self, finished: &Finished, gate: &Gate) -> Result<Summary, RunError> {
         if let Some(writer) = self.writer {
             writer.finish(finished)?;
         }

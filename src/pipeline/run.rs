@@ -175,7 +175,7 @@ pub async fn run(
         finished.without_row.insert(SkipReason::NotMetAgain.name().to_owned(), unmet.in_flight);
     }
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate).map_err(|error| kept.unkept(error))?;
+    let summary = judging.finish(&finished, &job.gate).map_err(|error| kept.unkept(error))?;
     ledger.close()?;
     match refused {
         Some(refused) => Err(RunError::CapturedServerMet { refused, sent, folder: job.folder }),

@@ -135,7 +135,7 @@ pub async fn run(
     let mut keeper = Keeper {
         judging,
         watch,
-        gate: job.gate,
+        gate: job.gate.clone(),
         clock: job.clock,
         done,
         skipped,
@@ -169,7 +169,7 @@ pub async fn run(
     }
     finished.gave_up.clone_from(&ended.gave_up);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, job.gate).map_err(|error| folder.unkept(error))?;
+    let summary = judging.finish(&finished, &job.gate).map_err(|error| folder.unkept(error))?;
     Ok(RunOutcome {
         summary,
         broken_off,
@@ -274,7 +274,7 @@ impl Keeper {
 
     fn report(&mut self, told: &impl Fn(&Summary)) -> Result<(), RunError> {
         let finished = self.watch.finished(self.judging.taken().1, false, self.clock.now());
-        told(&self.judging.interim(&finished, self.gate)?);
+        told(&self.judging.interim(&finished, &self.gate)?);
         Ok(())
     }
 }
