@@ -28,6 +28,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 pub use also::{Also, AlsoError};
 use base64::Engine as _;
 use bytes::Bytes;
@@ -45,8 +46,8 @@ pub const MARK: &str = "redacted:";
 const DIGITS: usize = 12;
 /// Shorter values are replaced where they are named, and not wherever else their bytes occur.
 const SHORTEST_ECHO: usize = 6;
-/// Secrets of one row whose echoes are looked for; bounds the work on a hostile row.
-const MOST_ECHOES: usize = 64;
+/// Bytes of the secrets of one row whose echoes are looked for; bounds the work and the memory on a hostile row.
+const MOST_ECHOED: usize = 1 << 18;
 
 /// Replaces secrets by digests of them.
 pub struct Redactor {
@@ -121,6 +122,7 @@ impl Redactor {
 
     fn body(&self, headers: &Headers, body: &mut Body, whole: bool, secrets: &Secrets) {
         let redacted = match (recode::decoded(headers, body), &body.entity) {
+            (_, Some(_)) if secrets.too_many => None,
             (Some(text), _) => {
                 let Some(redacted) = self.redacted(&text, Part::Body, secrets) else { return };
                 recode::encoded(headers, redacted)
@@ -150,14 +152,10 @@ impl Redactor {
             }
         });
         let fixed = part.fixed(bytes);
-        for secret in &secrets.0 {
-            for at in memchr::memmem::find_iter(bytes, secret) {
-                let span = at..at + secret.len();
-                if is_free(&span, &fixed) {
-                    edits.push(span, self.replacement(secret, Form::Bare));
-                }
-            }
-        }
+        secrets.echoes(bytes, &fixed, |span| {
+            let secret = bytes.get(span.clone()).unwrap_or_default();
+            edits.push(span, self.replacement(secret, Form::Bare));
+        });
         edits.apply(bytes).map(Bytes::from)
     }
 
@@ -242,7 +240,7 @@ impl Part {
         scan::pairs(bytes, names, |span| found(span, Form::Bare));
         nested::encoded_pairs(bytes, names, |span| found(span, Form::Bare));
         scan::userinfo(bytes, |span| found(span, Form::Bare));
-        scan::forms(bytes, |span| found(span, Form::Bare));
+        scan::forms(bytes, json, |span| found(span, Form::Bare));
         patterns::keys(bytes, |span| found(span, Form::Bare));
         let mut by_form = |span: Range<usize>| {
             let form = if json && is_json_number(bytes, &span) { Form::JsonNumber } else { Form::Bare };
@@ -295,7 +293,14 @@ fn is_redacted(value: &[u8]) -> bool {
 
 /// The secrets of one row, for finding their echoes.
 #[derive(Default)]
-struct Secrets(BTreeSet<Vec<u8>>);
+struct Secrets {
+    all: BTreeSet<Vec<u8>>,
+    bytes: usize,
+    /// There are more than are looked for, so that what may echo them is not kept.
+    too_many: bool,
+    /// Finds them all at once.
+    finder: Option<AhoCorasick>,
+}
 
 impl Secrets {
     fn of(row: &Row, also: &Also) -> Self {
@@ -313,7 +318,27 @@ impl Secrets {
         if let Some(sent) = &row.sent_head {
             secrets.of_bytes(sent, Part::Head, also);
         }
+        secrets.finder = secrets.finder();
         secrets
+    }
+
+    /// Of two secrets of which one begins the other, the longer is found.
+    fn finder(&self) -> Option<AhoCorasick> {
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::ContiguousNFA));
+        (!self.all.is_empty()).then(|| builder.build(&self.all).ok()).flatten()
+    }
+
+    /// Calls `found` with the span of each echo that touches nothing that is fixed.
+    fn echoes(&self, bytes: &[u8], fixed: &[Range<usize>], mut found: impl FnMut(Range<usize>)) {
+        let Some(finder) = &self.finder else { return };
+        let mut start = 0;
+        let ends = fixed.iter().filter(|part| !part.is_empty()).map(|part| (part.start, part.end));
+        for (end, next) in ends.chain([(bytes.len(), bytes.len())]) {
+            let free = bytes.get(start..end).unwrap_or_default();
+            finder.find_iter(free).for_each(|echo| found(start + echo.start()..start + echo.end()));
+            start = next;
+        }
     }
 
     fn of_message<H>(
@@ -346,9 +371,15 @@ impl Secrets {
     }
 
     fn add(&mut self, value: &[u8]) {
-        if value.len() >= SHORTEST_ECHO && self.0.len() < MOST_ECHOES && !is_redacted(value) {
-            self.0.insert(value.to_vec());
+        if value.len() < SHORTEST_ECHO || is_redacted(value) || self.all.contains(value) {
+            return;
         }
+        if self.bytes + value.len() > MOST_ECHOED {
+            self.too_many = true;
+            return;
+        }
+        self.bytes += value.len();
+        self.all.insert(value.to_vec());
     }
 }
 
