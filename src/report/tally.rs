@@ -269,6 +269,8 @@ impl Tally {
         Summary {
             schema: SCHEMA.to_owned(),
             tool_version: self.run.tool_version,
+            rendered_by: env!("CARGO_PKG_VERSION").to_owned(),
+            digests: self.run.digests,
             started: self.run.started,
             finished: finished.map(|f| f.finished),
             interrupted: finished.is_none_or(|f| f.interrupted),
