@@ -68,7 +68,7 @@ pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
     })
 }
 
-async fn serve_metrics(
+pub(super) async fn serve_metrics(
     address: Option<SocketAddr>,
     progress: &Arc<Progress>,
     global: &Global,
@@ -79,7 +79,7 @@ async fn serve_metrics(
     Ok(Some(tokio::spawn(metrics.serve(Arc::clone(progress)))))
 }
 
-async fn wait_until_ready(
+pub(super) async fn wait_until_ready(
     targets: &[(Client, Readiness)],
     mut stop: StopSignal,
     global: &Global,
@@ -122,7 +122,9 @@ pub(super) fn conclude(outcome: &RunOutcome, folder: &Path, global: &Global) -> 
         exit::complain(&format!("the capture breaks off, the report is of what could be read: {what}"));
     }
     if let Some(what) = &outcome.gave_up {
-        exit::complain(&format!("{what}; `--resume {}` goes on", folder.display()));
+        // What a live run has not sent has gone by.
+        let resume = format!("; `--resume {}` goes on", folder.display());
+        exit::complain(&format!("{what}{}", if outcome.summary.mode == Mode::Replay { &resume } else { "" }));
     }
     name_those_in_flight(outcome, global);
     // What was not read yet is no row, so that nothing in the summary tells whether there is a rest.

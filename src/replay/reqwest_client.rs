@@ -42,6 +42,7 @@ use super::clock::Clock;
 use super::endpoint::{Endpoint, Place};
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
 use super::plan::ShadowRequest;
+use super::registering::Registering;
 use super::stop::{Stop, StopSignal};
 use crate::http::{BodyKeep, Close, Options, Parser, Request, RequestHead, Response, ResponseReader, Sink};
 use crate::time::Timestamp;
@@ -94,7 +95,8 @@ enum Broken {
 }
 
 impl ReqwestClient {
-    /// A client for the target `base`, whose addresses `endpoint` knows.
+    /// A client for the target `base`, whose addresses `endpoint` knows. Where that makes its connections known, so
+    /// does the client.
     ///
     /// # Errors
     /// When reqwest refuses the settings, such as a proxy that it does not know.
@@ -125,6 +127,10 @@ impl ReqwestClient {
             Place::Unix(path) => builder.unix_socket(path.clone()),
             #[cfg(not(unix))]
             Place::Unix(_) => builder,
+        };
+        let builder = match endpoint.own() {
+            Some(own) => builder.connector_layer(Registering(own.clone())),
+            None => builder,
         };
         Ok(Self { client: builder.build()?, base, by_host, limits })
     }
