@@ -109,7 +109,7 @@ pub(super) enum Command {
     /// Explain what rules would do with a request, or with those of a capture.
     Route(Box<Route>),
     /// Diff and render again from a run's recording, sending nothing.
-    Report(Report),
+    Report(Box<Report>),
     /// Print the man page.
     #[command(hide = true)]
     Man,
@@ -406,6 +406,9 @@ pub(super) struct Report {
     /// Add the differences that count to this file of accepted ones, made where it is missing, and write no reports.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "show", "export", "annotations", "accepted"])]
     pub(super) accept: Option<PathBuf>,
+    /// Write candidate rules with their evidence to this file, or - for standard output, and no reports.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "against", "show", "export", "annotations", "accept"])]
+    pub(super) suggest_rules: Option<PathBuf>,
     #[command(flatten)]
     pub(super) gate: GateArgs,
     /// Redact further values: those of this name, or what this regular expression matches.

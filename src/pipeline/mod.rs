@@ -10,6 +10,8 @@
 #[cfg(feature = "cli")]
 mod compare;
 #[cfg(feature = "cli")]
+mod course;
+#[cfg(feature = "cli")]
 mod error;
 #[cfg(feature = "cli")]
 mod feed;
@@ -39,6 +41,8 @@ mod sides;
 
 #[cfg(feature = "cli")]
 pub use compare::{Comparison, compare};
+#[cfg(feature = "cli")]
+pub use course::{Extent, Outlook};
 #[cfg(feature = "cli")]
 pub use error::RunError;
 #[cfg(feature = "cli")]

@@ -164,6 +164,8 @@ named! {
         QueueMemory = "queue-memory" ("shed because the queue's memory was full"),
         /// The run was interrupted before its turn.
         Interrupted = "interrupted" ("not yet sent when the run was stopped"),
+        /// It was put off, and the capture with which the run was gone on with does not have it.
+        NotMetAgain = "not-met-again" ("put off, and not in the capture any more"),
         /// No copy of it was seen: the mesh did not mirror it, or the capture does not have it.
         NoShadow = "no-shadow" ("without a shadow in the capture"),
         /// It is a copy, and the original was not seen.
@@ -201,7 +203,7 @@ impl SkipReason {
     /// Whether the request was put off rather than left out: a run that is resumed sends it.
     #[must_use]
     pub const fn is_put_off(self) -> bool {
-        matches!(self, Self::Interrupted | Self::TargetGone)
+        matches!(self, Self::Interrupted | Self::TargetGone | Self::NotMetAgain)
     }
 
     /// Whether it is about the two sides of what a mesh has mirrored, of which nothing is sent.

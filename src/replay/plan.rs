@@ -69,7 +69,7 @@ impl Planner {
     /// one of `targets` as the replay's own.
     #[must_use]
     pub fn new(edits: HeadEdits, targets: Vec<SocketAddr>) -> Self {
-        Self { canary: edits.keeping_host(), shadow: edits, own: BTreeMap::new(), targets }
+        Self { canary: edits.for_canary(), shadow: edits, own: BTreeMap::new(), targets }
     }
 
     /// The same with edits for some destinations alone, by the names that the rules have for them.

@@ -1,5 +1,7 @@
 //! Reads rules files.
 
+use std::collections::HashMap;
+
 use super::document::{Document, objects};
 use super::istio::{DestinationRule, TlsMode, VirtualService, destination_rule, rule_sets, virtual_service};
 use super::note::{Origin, RulesError, Warning};
@@ -27,7 +29,8 @@ impl Rules {
     /// # Errors
     /// When a file is no YAML, or says something that a cluster would refuse, with the place.
     pub fn read(files: &[(String, String)], home: &str) -> Result<Self, RulesError> {
-        let mut readers: Vec<_> = files.iter().map(|(name, _)| Reader::new(name)).collect();
+        let mut reader = Reader::new(files.iter().map(|(name, _)| name.as_str()));
+        let reader = &mut reader;
         let mut rules = Self::default();
         let (mut services, mut http_routes) = (Vec::new(), Vec::new());
         for (file, (name, text)) in files.iter().enumerate() {
@@ -35,11 +38,10 @@ impl Rules {
                 let problem = format!("{} bytes are more than any rules need ({MOST_BYTES})", text.len());
                 return Err(RulesError::new(Origin::new(name, 0), problem));
             }
-            for node in read(name, text)? {
-                let reader = &mut readers[file];
+            for node in read(file, name, text)? {
                 for object in objects(reader, &node, home)? {
                     match Kind::of(&object) {
-                        Kind::VirtualService => services.push(virtual_service(reader, file, object)?),
+                        Kind::VirtualService => services.push(virtual_service(reader, object)?),
                         Kind::DestinationRule => rules.destinations.push(destination_rule(reader, object)?),
                         Kind::HttpRoute => http_routes.push(gateway_api::http_route(reader, object, home)?),
                         Kind::Other(why) => reader.warn(object.line, why),
@@ -47,9 +49,10 @@ impl Rules {
                 }
             }
         }
-        rules.sets = rule_sets(&mut readers, &services, home)?;
+        rules.sets = rule_sets(reader, &services, home)?;
         rules.sets.extend(gateway_api::by_age(http_routes));
-        rules.warnings = readers.into_iter().flat_map(Reader::into_warnings).collect();
+        bounded(&rules.sets)?;
+        rules.warnings = reader.take_warnings();
         rules.warnings.dedup();
         rules.check_subsets();
         if rules.sets.is_empty() {
@@ -97,6 +100,29 @@ impl Rules {
         missing.dedup();
         self.warnings.extend(missing);
     }
+}
+
+/// Where several sets are for one host, what is tried for it is put together from all of them.
+const MOST_TRIED: usize = 4_000_000;
+
+/// Refuses sets whose rules would be put together for too many hosts.
+fn bounded(sets: &[RuleSet]) -> Result<(), RulesError> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    sets.iter().flat_map(|set| &set.hosts).for_each(|host| *counts.entry(host).or_default() += 1);
+    let mut tried = 0_usize;
+    for set in sets {
+        let shared =
+            set.hosts.iter().filter(|host| counts.get(host.as_str()).is_some_and(|n| *n > 1)).count();
+        let matches: usize = set.rules.iter().map(|rule| rule.matches.len()).sum();
+        tried = tried.saturating_add(shared.saturating_mul(matches));
+        if tried > MOST_TRIED {
+            let problem = format!(
+                "for hosts that several objects have rules for, up to here {tried} matches are to be tried, which is more than any rules need ({MOST_TRIED})"
+            );
+            return Err(RulesError::new(set.origin.clone(), problem));
+        }
+    }
+    Ok(())
 }
 
 fn services_without_hosts(services: &[VirtualService]) -> bool {

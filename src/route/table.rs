@@ -1,6 +1,7 @@
 //! All rules together, ready to decide.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::address::{Selector, names};
@@ -33,7 +34,8 @@ pub struct RouteTable {
     sets: Vec<(RuleSet, String)>,
     /// The rules of all sets, by number: the set and the place in it.
     rules: Vec<(usize, usize)>,
-    hosts: Hosts<Vec<Candidate>>,
+    /// What is tried for a host, in order; hosts with the same rules share it.
+    hosts: Hosts<Arc<[Candidate]>>,
     vantage: Vantage,
 }
 
@@ -154,17 +156,19 @@ impl RouteTable {
             }
         }
         let mut hosts = Hosts::default();
+        let mut made: HashMap<Vec<usize>, Arc<[Candidate]>> = HashMap::new();
         for host in all_hosts {
             let sharing = owners.entry(&host, Vec::new);
-            let candidates = table.candidates(sharing, &first_rules);
-            hosts.entry(&host, || candidates);
+            let candidates =
+                made.entry(sharing.clone()).or_insert_with_key(|sets| table.candidates(sets, &first_rules));
+            hosts.entry(&host, || Arc::clone(candidates));
         }
         table.hosts = hosts;
         table
     }
 
     /// What is tried for a host for which these sets are, in order.
-    fn candidates(&self, sets: &[usize], first_rules: &[usize]) -> Vec<Candidate> {
+    fn candidates(&self, sets: &[usize], first_rules: &[usize]) -> Arc<[Candidate]> {
         let of_set = |number: &usize| {
             let (set, _) = &self.sets[*number];
             let first = first_rules[*number];
@@ -180,7 +184,7 @@ impl RouteTable {
             // A gateway merges the sets, and what matches anything goes to the end.
             all.sort_by_key(|candidate| self.tried(*candidate).1.is_any());
         }
-        all
+        all.into()
     }
 
     fn tried(&self, candidate: Candidate) -> (&Rule, &Match, &str) {
@@ -220,7 +224,7 @@ impl RouteTable {
         let mut search = Search::default();
         let Some(candidates) = self.hosts.find(request.host()) else { return search };
         search.known_host = true;
-        for candidate in candidates {
+        for candidate in candidates.iter() {
             let (rule, tried, gateway) = self.tried(*candidate);
             match tried.failing(request, &self.vantage, gateway) {
                 None => {

@@ -23,7 +23,7 @@ pub(crate) enum Kept {
     Trailers,
     /// The message is framed as captured, also where a proxy would state the length of no body.
     Framing,
-    /// Fields by which a client steers Envoy's router, which takes them out.
+    /// Fields by which a client speaks to Envoy itself, which takes them out.
     Steering,
     /// Envoy refuses the request by itself. v1 was asked it, so v2 is asked it.
     Refused,
@@ -98,7 +98,7 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) rules: Rules,
     pub(crate) request: Vec<u8>,
-    /// Which destinations get a shadow from the program.
+    /// Which destinations get the request from the program.
     pub(crate) mirrors: &'static [&'static str],
     pub(crate) kept: Vec<Deviation>,
     /// It is sent as it is, without what a proxy gives every request.
@@ -142,6 +142,11 @@ impl Case {
         self
     }
 
+    fn mirrored_to(mut self, mirrors: &'static [&'static str]) -> Self {
+        self.mirrors = mirrors;
+        self
+    }
+
     fn refused(self) -> Self {
         self.keeps(Kept::Refused, &["Envoy refuses the request"])
     }
@@ -180,8 +185,19 @@ fn with_fields(fields: &str) -> String {
 
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
-    [hosts(), targets(), messages(), fields(), rewrites(), operations(), destinations(), own_answers()]
-        .concat()
+    [
+        hosts(),
+        targets(),
+        messages(),
+        fields(),
+        rewrites(),
+        operations(),
+        joint_operations(),
+        destinations(),
+        canaries(),
+        own_answers(),
+    ]
+    .concat()
 }
 
 fn hosts() -> Vec<Case> {
@@ -395,12 +411,91 @@ fn operations() -> Vec<Case> {
             "x-a: 1\r\nx-b: 1\r\nx-c: 1\r\n",
         ),
         headers("the Host set", "{set: {Host: 'set.test:1'}}", ""),
+        headers("a field set to nothing", "{set: {x-a: '', x-b: ''}}", "x-a: 1\r\n"),
+        headers("a field added with nothing", "{add: {x-a: '', x-b: ''}}", "x-a: 1\r\n"),
         Case::with(
             "operations of the destination",
             Rules::new("'*'", on_destination),
             V2,
             &with_fields("x-gone: 1\r\nx-both: client\r\n"),
         ),
+    ]
+}
+
+/// Operations of a rule and of its destination on the same fields: v1 is the destination, and the other has no weight.
+fn joint_operations() -> Vec<Case> {
+    let joint = |name, of_rule: &str, own: &str, other: &str| {
+        let rule = format!(
+            "
+- route:
+  - destination: {{host: httpbin, subset: v1}}
+    weight: 100
+    headers: {{request: {own}}}
+{other}  headers: {{request: {of_rule}}}
+  mirror: {{host: httpbin, subset: v2}}"
+        );
+        Case::with(name, Rules::new("'*'", &rule), V2, &with_fields("x-a: client\r\nx-b: client\r\n"))
+    };
+    let alone = |name, of_rule, own| joint(name, of_rule, own, "");
+    let weighted = |name, of_rule, own| {
+        joint(name, of_rule, own, "  - {destination: {host: httpbin, subset: v3}, weight: 0}\n")
+    };
+    vec![
+        alone("the rule adds what its destination sets", "{add: {x-a: rule}}", "{set: {x-a: own}}"),
+        alone("the rule sets what its destination adds", "{set: {x-a: rule}}", "{add: {x-a: own}}"),
+        alone("rule and destination set a field", "{set: {x-a: rule}}", "{set: {x-a: own}}"),
+        alone("rule and destination add a field", "{add: {x-a: rule}}", "{add: {x-a: own}}"),
+        alone("the destination removes what the rule sets", "{set: {x-a: rule}}", "{remove: [x-a, x-b]}"),
+        alone("the rule removes what its destination adds", "{remove: [x-a]}", "{add: {x-a: own}}"),
+        alone("rule and destination set the Host", "{set: {host: rule.test}}", "{set: {host: own.test}}"),
+        alone("the destination sets the Host", "{set: {x-a: rule}}", "{set: {Host: 'own.test:1'}}"),
+        weighted("a weighted destination sets what the rule sets", "{set: {x-a: rule}}", "{set: {x-a: own}}"),
+        weighted("a weighted destination sets what the rule adds", "{add: {x-a: rule}}", "{set: {x-a: own}}"),
+        weighted("a weighted destination adds what the rule sets", "{set: {x-a: rule}}", "{add: {x-a: own}}"),
+        weighted(
+            "a weighted destination adds what the rule removes",
+            "{remove: [x-a]}",
+            "{add: {x-a: own}, remove: [x-b]}",
+        ),
+        weighted("a weighted destination sets the Host", "{add: {x-a: rule}}", "{set: {host: 'own.test:1'}}"),
+        weighted(
+            "a weighted destination and the rule set the Host",
+            "{set: {host: rule.test}}",
+            "{set: {host: own.test}}",
+        ),
+    ]
+}
+
+/// Requests that the weights send to v2: they arrive there as they are, and not as shadows.
+fn canaries() -> Vec<Case> {
+    let canary = |name, more: &str, own: &str, fields: &str| {
+        let rule = format!(
+            "
+- route:
+  - {{destination: {{host: httpbin, subset: v1}}, weight: 0}}
+  - destination: {{host: httpbin, subset: v2}}
+    weight: 100
+    headers: {{request: {own}}}{more}"
+        );
+        Case::with(name, Rules::new("'*'", &rule), V2, &with_fields(fields))
+    };
+    vec![
+        canary("a canary", "", "{}", ""),
+        canary("a canary for a client inside", "", "{}", "X-Forwarded-For: 10.0.0.1\r\n"),
+        canary("a canary for a client outside", "", "{}", "X-Forwarded-For: 203.0.113.9\r\n"),
+        canary("a canary that was forwarded twice", "", "{}", "X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\n"),
+        canary("a canary that calls itself internal", "", "{}", "X-Envoy-Internal: no\r\n")
+            .keeps(Kept::Steering, &["Envoy drops x-envoy-internal: no"]),
+        canary("a canary that is rewritten", "\n  rewrite: {uri: /x/, authority: 'c.test:9'}", "{}", ""),
+        canary("a canary with a timeout", "\n  timeout: 1.5s", "{}", ""),
+        canary(
+            "a canary with operations",
+            "\n  headers: {request: {set: {x-a: rule}}}",
+            "{set: {x-a: own, host: own.test}}",
+            "",
+        ),
+        canary("a canary and its shadow", "\n  mirror: {host: httpbin, subset: v3}", "{set: {x-a: own}}", "")
+            .mirrored_to(V2_AND_V3),
     ]
 }
 
@@ -434,6 +529,8 @@ fn destinations() -> Vec<Case> {
             rules(&format!("{both}\n  rewrite: {{uri: /all, authority: new.test}}")),
             V2_AND_V3,
         ),
+        case("a timeout", percentage("timeout: 1.5s"), V2),
+        case("a timeout of none", percentage("timeout: 0s"), V2),
         case("a mirror of 100 %", percentage("mirrorPercentage: {value: 100}"), V2),
         case("a mirror of 0 %", percentage("mirrorPercentage: {value: 0}"), NOBODY),
         case("a mirror of 100 as it was written once", percentage("mirrorPercent: 100"), V2),

@@ -118,10 +118,9 @@ fn proxy(lab: &Lab) -> Result<(Process, TempDir), Skip> {
     let mut command = lab.cable.b.command("tinyproxy");
     command.arg("-d").arg("-c").arg(file).stdin(std::process::Stdio::null());
     let process = Process::spawn(command, "TERM");
-    process
-        .stdout
-        .wait_for(|lines| lines.iter().any(|line| line.contains("Accepting")).then_some(()))
-        .unwrap();
+    let mut command = lab.cable.b.command("bash");
+    let knock = "for i in {1..600}; do (exec 3<>/dev/tcp/10.99.0.2/3128) 2>/dev/null && exit 0; sleep 0.05; done; exit 1";
+    assert!(command.args(["-c", knock]).status().unwrap().success(), "{}", process.describe());
     Ok((process, folder))
 }
 

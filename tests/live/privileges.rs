@@ -18,7 +18,10 @@ fn copy() -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let program = folder.path().join("shadowcap");
-    fs::copy(env!("CARGO_BIN_EXE_shadowcap"), &program).unwrap();
+    // By another process: what another test starts at this moment would hold the file open, and a file that is open for
+    // writing cannot be run.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_shadowcap")).arg(&program).status();
+    assert!(copied.unwrap().success());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     (folder, program)
 }

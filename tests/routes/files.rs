@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use shadowcap::route::{RouteTable, Rules, RulesError, Setup};
 
 use crate::cases::head;
+use crate::support::Shadowcap;
 
 fn read(text: &str) -> Result<Rules, RulesError> {
     Rules::read(&[("r.yaml".to_owned(), text.to_owned())], "default")
@@ -233,15 +234,91 @@ fn a_megabyte_of_nesting_and_a_bomb_of_aliases_are_refused_within_bounds() {
 
 #[test]
 fn a_thousand_hosts_with_a_hundred_rules_each_are_no_trouble() {
-    let rule = format!("  - {TO}\n    match: [{{uri: {{prefix: /x}}}}]\n");
+    let rule = format!("  - {TO}\n    match: [{{uri: {{regex: \"/x/[0-9]+\"}}}}]\n");
     let one = http(&rule.repeat(100));
-    let many: String = (0..40)
-        .map(|n| one.replace("hosts: [a]", &format!("hosts: [h{n}.x, \"*.h{n}.x\"]")) + "---\n")
-        .collect();
+    let of_hosts = |first: usize| -> String {
+        let hosts: Vec<_> = (first..first + 50).map(|n| format!("h{n}.x, \"*.h{n}.x\"")).collect();
+        one.replace("hosts: [a]", &format!("hosts: [{}]", hosts.join(", "))) + "---\n"
+    };
+    let many: String = (0..20).map(|n| of_hosts(50 * n)).collect();
     let rules = read(&many).unwrap();
     let (table, warnings) = RouteTable::new(rules.sets, &Setup::default());
-    assert_eq!(table.rules().count(), 4000);
+    assert_eq!(table.rules().count(), 20 * 100);
     assert!(warnings.iter().all(|warning| !warning.text.contains("comes first")));
+    for number in 0..1000 {
+        for (host, target, found) in
+            [(format!("h{number}.x"), "/x/7", true), (format!("a.h{number}.x:80"), "/x/a", false)]
+        {
+            let head = head(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            let search = table.search(&shadowcap::route::RequestFacts::new(&head));
+            assert!(search.known_host, "{host}");
+            assert_eq!(search.hit.is_some(), found, "{host}");
+            assert_eq!(search.misses.len(), if found { 0 } else { 100 }, "{host}");
+        }
+    }
+}
+
+/// What the program says of a file that is made to cost much, with 300 MB of memory to say it in.
+fn within_bounds(text: &str, target: &str) -> crate::support::Finished {
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -v 300000 && exec \"$0\" \"$@\""]);
+    let url = format!("http://a{target}");
+    let program = Shadowcap::under(limited, ["route", "r.yaml", "--url", &url]);
+    std::fs::write(program.folder().join("r.yaml"), text).unwrap();
+    program.run()
+}
+
+/// As many rules with patterns of 420 states, each another one.
+fn patterns(count: usize) -> String {
+    let rule = |n| format!("  - {{match: [{{uri: {{regex: '/(a{{20}}){{20}}{n}'}}}}], {TO}}}\n");
+    http(&(0..count).map(rule).collect::<String>())
+}
+
+#[test]
+fn twenty_thousand_large_patterns_are_refused_and_a_thousand_are_compiled_within_bounds() {
+    within_bounds(&patterns(20_000), "/x")
+        .exits(2)
+        .stderr_has("r.yaml:1")
+        .stderr_has("the patterns of these files");
+    let target = format!("/{}999", "a".repeat(400));
+    within_bounds(&patterns(1000), &target).exits(0).stdout_has("rule      s http[999]");
+}
+
+#[test]
+fn equal_patterns_are_one() {
+    let rule = format!("  - {{match: [{{uri: {{regex: '/(a{{20}}){{20}}'}}}}], {TO}}}\n");
+    within_bounds(&http(&rule.repeat(10_000)), "/x").exits(0).stdout_has("a proxy would answer 404");
+}
+
+#[test]
+fn rules_that_delegation_multiplies_are_bounded() {
+    let with_delegate = |roots: usize, rules: usize| {
+        let delegate = format!("  - {TO}\n").repeat(rules);
+        let delegate = http(&delegate).replace("name: s", "name: d").replace("  hosts: [a]\n", "");
+        http(&"  - delegate: {name: d}\n".repeat(roots)) + "---\n" + &delegate
+    };
+    let refused = within_bounds(&with_delegate(400, 400), "/");
+    refused.exits(2).stderr_has("r.yaml:").stderr_has("the rules that are delegated to come to more than");
+    within_bounds(&with_delegate(100, 100), "/").exits(0).stdout_has("rule      s http[0] > d http[0]");
+    // Large lists of matches multiply, too, and so does what a rule inherits.
+    let matches: Vec<_> = (0..2000).map(|n| format!("{{uri: {{exact: /{n}}}}}")).collect();
+    let own = format!("    match: [{}]\n", matches.join(", "));
+    let both = with_delegate(1, 1)
+        .replace("{name: d}\n  -", "{name: d}\n")
+        .replace("  - delegate: {name: d}\n", &format!("  - delegate: {{name: d}}\n{own}"))
+        + &own;
+    within_bounds(&both, "/").exits(2).stderr_has("the rules that are delegated to come to more than");
+}
+
+#[test]
+fn many_hosts_share_their_rules_and_sets_that_share_hosts_are_bounded() {
+    let hosts: Vec<_> = (0..5000).map(|n| format!("h{n}.x")).collect();
+    let one = http(&format!("  - {TO}\n").repeat(5000))
+        .replace("hosts: [a]", &format!("hosts: [{}]", hosts.join(", ")));
+    within_bounds(&one, "/").exits(0).stdout_has("no rules are for this host");
+    within_bounds(&format!("{one}---\n{one}"), "/")
+        .exits(2)
+        .stderr_has("for hosts that several objects have rules for");
 }
 
 #[test]

@@ -119,3 +119,12 @@ fn none_came_twice(server: &RawServer) {
     let all = targets(server);
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:?}");
 }
+
+/// Waits until a file is there.
+fn wait_for_file(path: &Path) {
+    let deadline = std::time::Instant::now() + support::PATIENCE;
+    while !path.exists() {
+        assert!(std::time::Instant::now() < deadline, "{} did not come", path.display());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}

@@ -167,7 +167,7 @@ impl Explainer {
         let sent = match primary.part {
             Part::Captured => Vec::new(),
             Part::Other(_) => {
-                self.head(head, forward, Some(primary), path, &primary.to, &self.edits.keeping_host())
+                self.head(head, forward, Some(primary), path, &primary.to, &self.edits.for_canary())
             }
         };
         let choice = self.choice(standing, &primary.to, head, &sent);

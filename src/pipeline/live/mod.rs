@@ -30,11 +30,11 @@ use self::feed::{LiveFeed, Queued};
 use self::reader::{LiveReader, spawn};
 pub use self::watch::{View, Watch};
 use super::keeping::{BATCH, Judging, Keep};
-use super::run::{WAITING, make_folder, unkept};
+use super::run::{Kept, WAITING, make_folder};
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
 use crate::capture::recorder::Recorder;
-use crate::record::{Redactor, Row, Run};
+use crate::record::{Intents, Redactor, Row, Run};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
@@ -106,7 +106,8 @@ pub async fn run(
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
     // Nobody can go on with a run of what was captured at the time, so what is on its way is not noted.
-    let (mut judging, _) = Judging::begin(&job.folder, job.run, job.keep)?;
+    let (mut judging, intents) = Judging::begin(&job.folder, job.run, job.keep)?;
+    intents.as_ref().map_or(Ok(()), Intents::close)?;
     judging.diff = job.keep.diff;
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&watch.progress);
@@ -158,7 +159,8 @@ pub async fn run(
     drop((done, skipped));
     let sending = engine.await;
     let reading = tokio::task::spawn_blocking(move || reader.join()).await;
-    kept.map_err(|error| unkept(error, &job.folder))?;
+    let folder = Kept { folder: job.folder, recorded: true, resumable: false };
+    kept.map_err(|error| folder.unkept(error))?;
     let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
     let Ok(Ok(())) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
@@ -171,8 +173,15 @@ pub async fn run(
     }
     finished.gave_up.clone_from(&ended.gave_up);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, &job.gate).map_err(|error| unkept(error, &job.folder))?;
-    Ok(RunOutcome { summary, broken_off, interrupted, in_flight: Vec::new(), gave_up: ended.gave_up })
+    let summary = judging.finish(&finished, &job.gate).map_err(|error| folder.unkept(error))?;
+    Ok(RunOutcome {
+        summary,
+        broken_off,
+        interrupted,
+        in_flight: Vec::new(),
+        gave_up: ended.gave_up,
+        resumable: false,
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -217,7 +226,7 @@ impl Keeper {
                 }
                 count = self.skipped.recv_many(&mut skipped, BATCH), if reading => {
                     reading = count > 0;
-                    self.judging.rows(std::mem::take(&mut skipped))?;
+                    self.judging.rows(std::mem::take(&mut skipped), ())?;
                 }
                 _ = flush.tick() => self.judging.flush()?,
                 _ = view.tick() => self.renew(),
@@ -253,7 +262,7 @@ impl Keeper {
 
     /// What became of requests; each was due when v1 had answered it.
     fn outcomes(&mut self, answered: &mut Vec<engine::Done<Queued>>) -> Result<(), RunError> {
-        let (mut rows, mut places) = (Vec::with_capacity(answered.len()), Vec::with_capacity(answered.len()));
+        let (mut rows, mut slots, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
         for engine::Done { request, client, mut outcome, payload, slot, .. } in answered.drain(..) {
             Progress::count(&self.watch.progress.done);
             let Queued { pending, room } = payload;
@@ -270,11 +279,12 @@ impl Keeper {
                 Outcome::Skipped(_) => {}
             }
             rows.push(pending.into_row(Some(request.head), Some(client), outcome));
-            places.push((slot, room));
+            slots.push(slot);
+            rooms.push(room);
         }
-        let kept = self.judging.rows(rows);
-        // The places are free again, now that nothing of the outcomes can be lost.
-        drop(places);
+        // Others may be on their way as soon as nothing of these can be lost; the memory is free when they are judged.
+        let kept = self.judging.rows(rows, slots);
+        drop(rooms);
         kept
     }
 

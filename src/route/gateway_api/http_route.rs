@@ -6,9 +6,9 @@ use super::filter::{Filters, backend_name, filters};
 use crate::route::address::{Address, resolve};
 use crate::route::condition::{Condition, Match, PathKind, PathMatch, TextMatch};
 use crate::route::document::Document;
-use crate::route::edit::RequestEdits;
 use crate::route::istio::pattern;
 use crate::route::note::RulesError;
+use crate::route::operations::OfRule;
 use crate::route::request::MESH;
 use crate::route::rule::{Action, Forward, Order, Part, Primary, Rule, RuleSet};
 use crate::route::yaml::{Fields, Node, Reader};
@@ -150,16 +150,17 @@ fn action(filters: Filters, backends: Vec<Backend>) -> Action {
         return Action::Redirect;
     }
     let (idle, backends): (Vec<_>, Vec<_>) = backends.into_iter().partition(|backend| backend.weight == 0);
-    let primaries: Vec<_> = backends
-        .into_iter()
-        .map(|backend| {
-            // A filter of the rule comes before one of the backend.
-            let fields = filters.fields.then(&backend.filters.fields);
-            let authority = filters.authority.clone().or(backend.filters.authority).map(Into::into);
-            let edits = Arc::new(RequestEdits { authority, fields, timeout: None });
-            Primary { to: backend.to, weight: backend.weight, edits, part: Part::Other(None) }
-        })
-        .collect();
+    // As Istio has it, who translates only what has weight.
+    let is_only = backends.len() == 1;
+    let rule =
+        OfRule { operations: &filters.operations, authority: filters.authority.as_deref(), timeout: None };
+    let primary = |mut backend: Backend| {
+        let own = &mut backend.filters;
+        own.operations.authority = own.authority.take().or(own.operations.authority.take());
+        let edits = Arc::new(rule.joined(&own.operations, is_only));
+        Primary { to: backend.to, weight: backend.weight, edits, part: Part::Other(None) }
+    };
+    let primaries: Vec<_> = backends.into_iter().map(primary).collect();
     if primaries.is_empty() {
         // Without a backend that could answer, the gateway answers 500.
         return Action::Respond(500);

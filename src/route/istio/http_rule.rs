@@ -6,9 +6,10 @@ use super::action::{forward, mirrors, operations, percentage, primaries, rewrite
 use super::matching::matching;
 use crate::route::condition::{Condition, Match, PathMatch};
 use crate::route::note::RulesError;
+use crate::route::operations::OfRule;
 use crate::route::rule::{Action, Rule};
 use crate::route::sampling::Share;
-use crate::route::yaml::{Fields, Node, Reader};
+use crate::route::yaml::{Fields, Line, Node, Reader};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -116,10 +117,8 @@ fn action(
     Ok(match (route, respond) {
         (Some(node), _) => {
             let all = weighted(reader, node, namespace, &mut idle)?;
-            if all.is_empty() {
-                return reader.fail(node.line, "`route` names no destination");
-            }
-            let all = primaries(all, &operations, authority.as_deref(), timeout);
+            let rule = OfRule { operations: &operations, authority: authority.as_deref(), timeout };
+            let all = primaries(all, rule);
             Action::Forward(forward(all, mirrors, idle, path))
         }
         (None, Some(node)) => Action::Respond(status(reader, node)?),
@@ -197,7 +196,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 pub(super) fn delegate(
     reader: &mut Reader,
     fields: &mut Fields<'_>,
-) -> Result<Option<(String, Option<String>, u32)>, RulesError> {
+) -> Result<Option<(String, Option<String>, Line)>, RulesError> {
     let Some(node) = fields.take("delegate") else { return Ok(None) };
     for other in ["route", "redirect"] {
         if let Some(node) = fields.take(other) {

@@ -3,6 +3,7 @@
 //! What a field means is Istio's API reference; what Envoy makes of it is Istio's own translation.
 
 mod action;
+mod conflict;
 mod delegate;
 mod destination_rule;
 mod http_rule;
