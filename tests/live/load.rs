@@ -167,7 +167,8 @@ fn lossless(summary: &Value) {
 fn all_of_v1s_log_is_captured_and_shadowed_under_load() {
     let (lab, v2) = or_skip!(pair());
     let load = Load { rate: 300, seconds: 10, connections: 50 }.or_of_environment("LOAD");
-    let running = live(&lab, &v2.url(), &[]);
+    // The buffer bridges the moments in which a machine that is busy with other things lets nobody read.
+    let running = live(&lab, &v2.url(), &["-B", "256MiB"]);
     let (throughput, p99) = load.start(&lab).wait();
     let (of_v1, of_v2) = wait_until_shadowed(&lab, &v2);
     running.interrupt();
@@ -238,11 +239,11 @@ fn large_bodies_that_wait_for_v2_hold_so_much_memory_and_no_more() {
     let _hangs = lab.hanging_v2_at(9100);
     let body: Vec<u8> = (0..4 << 20).map(|at: u32| (at % 251) as u8).collect();
     std::fs::write(lab.v1.folder().join("large"), body).unwrap();
-    let further = ["-B", "256MiB", "--timeout", "60s", "--no-redact"];
+    let further = ["-B", "256MiB", "--timeout", "60s", "--no-redact", "--record", "none"];
     let running = live(&lab, "http://10.99.0.2:9100", &further);
-    // 256 MiB may wait: 63 of these at most, and with what they came in, half as many.
-    crate::lab::curl(&lab.cable.a, &format!("{}/large?[1-80]", lab.v1.url()));
-    lab.v1.wait_for_requests(80);
+    // 256 MiB may wait. A row holds a body of 4 MiB in two forms: there is room for about 32.
+    crate::lab::curl(&lab.cable.a, &format!("{}/large?[1-48]", lab.v1.url()));
+    lab.v1.wait_for_requests(48);
     running.interrupt();
     // At the second, what is on its way is given up.
     running.process.wait_for_stderr("Stopping");
@@ -253,9 +254,9 @@ fn large_bodies_that_wait_for_v2_hold_so_much_memory_and_no_more() {
     let (captured, ..) = balance(&summary);
     println!("{captured} captured, {}; {most} KiB at most", summary["exchanges"]);
     assert!(summary["anomalies"].get("dropped-by-kernel").is_none(), "{}", summary["anomalies"]);
-    assert_eq!(captured, 80);
+    assert_eq!(captured, 48);
     let shed = summary["exchanges"]["skipped"]["queue-memory"].as_u64().unwrap();
-    assert!((80 - 63..=80 - 20).contains(&shed), "{}", summary["exchanges"]);
+    assert!((48 - 43..=48 - 20).contains(&shed), "{}", summary["exchanges"]);
     assert!(most < 900 * 1024, "{most} KiB");
 }
 
