@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::args::Global;
+use super::args::{Asking, Global};
 use super::args::live::Live;
 use super::capturing::{open, record, say_begun};
 use super::live_status::Status;
@@ -74,6 +74,16 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
     if !args.target.allow_captured_server {
         captured.extend(targets.iter().flat_map(|(_, target)| target.addresses().to_vec()));
     }
+    let planner = Planner::new(edits, captured).with_own(own_edits);
+    let asking = Asking {
+        connecting: &connecting,
+        planner: &planner,
+        seed: args.target.seed,
+        clock,
+        own: Some(&own),
+        waits: false,
+    };
+    let verification = args.verify.resolve(None, &asking)?;
     let recorder = args.write.as_ref().map(|path| record(path, &args.rotate, &args.front, &opened));
     let recorder = recorder.transpose()?;
     Ok(LiveJob {
@@ -102,7 +112,7 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
             table,
             sampling: args.routes.setup.sampling.into(),
             seed: args.target.seed,
-            planner: Planner::new(edits, captured).with_own(own_edits),
+            planner,
             guard: None,
         },
         settings: Settings {
@@ -119,6 +129,8 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
             config::default_folder(&format!("live-{}", args.front.interface.join("-")), clock.now())
         }),
         gate: args.gate.resolve()?,
+        ruling: args.gate.ruling()?,
+        verification,
     })
 }
 
@@ -134,6 +146,8 @@ fn options(args: &Live) -> Vec<String> {
     options.extend(args.front.bpf.iter().map(|filter| format!("--bpf {filter}")));
     options.extend(args.port.iter().map(|port| format!("--port {port}")));
     options.extend(args.connecting.options());
+    options.extend(args.verify.options());
+    options.extend(args.gate.options());
     options.extend(output_words(&args.output));
     options
 }

@@ -19,7 +19,7 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
         words => Some(random(words)?),
     };
     let ruling =
-        args.rules.as_deref().map(config::diff_rules).transpose()?.map(Ruling::new).unwrap_or_default();
+        args.gate.rules.as_deref().map(config::diff_rules).transpose()?.map(Ruling::new).unwrap_or_default();
     let rendering = Rendering {
         runs: args.run.clone(),
         against: args.against.clone(),

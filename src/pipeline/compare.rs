@@ -16,6 +16,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::feed::Halt;
+use super::judging::Ruling;
 use super::keeping::{Judging, Keep};
 use super::reader::{Handed, Repeat, Source, Taker, spawn_reader};
 use super::run::{Kept, WAITING, give_up, make_folder};
@@ -49,6 +50,8 @@ pub struct Comparison {
     pub redactor: Option<Redactor>,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The user's rules.
+    pub ruling: Ruling,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -68,6 +71,7 @@ pub async fn compare(
     let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default())?;
     // Nothing is sent, so that nothing will be on its way.
     intents.as_ref().map_or(Ok(()), Intents::close)?;
+    judging.ruling = job.ruling.into();
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&progress);
     let (rows_in, mut rows) = mpsc::channel(WAITING);
@@ -195,6 +199,8 @@ fn row(mirrored: Mirrored) -> Row {
         sent_head,
         client: None,
         outcome,
+        again: Vec::new(),
+        not_asked: None,
     }
 }
 

@@ -107,7 +107,7 @@ fn judged_by(row: &Row, ruling: &Ruling) -> Option<Judged> {
 }
 
 /// What was sent otherwise than captured, read off the two heads.
-fn context(row: &Row) -> Context {
+pub(super) fn context(row: &Row) -> Context {
     let captured = &row.exchange.request.head;
     let Some(sent) = row.sent_head.as_ref().and_then(parse) else {
         return Context::new(captured, captured.host().unwrap_or_default(), Vec::new());

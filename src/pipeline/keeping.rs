@@ -9,17 +9,22 @@ use tokio::sync::mpsc;
 
 use super::RunError;
 use super::feed::Pending;
-use super::judging::judged;
+use super::judging::{Ruling, judged};
 use super::ledger::Ledger;
 use super::progress::Progress;
 use super::reader::Read;
 use super::report::RECORDING;
+use super::verifying::{Ask, Asked, Choice, Question, Verifying};
+use super::wavering::Wavering;
 use crate::anomaly::AnomalyCounts;
 use crate::diff::Verdict;
-use crate::record::{Finished, Intents, Names, PutOff, RecordError, Redactor, Row, Run, Writer};
+use crate::record::{
+    Finished, Intents, Names, NotAsked, PutOff, RecordError, Redactor, Row, Run, Secrets, Writer,
+};
+use crate::replay::client::ClientKind;
 use crate::replay::clock::Clock;
 use crate::replay::engine;
-use crate::replay::{Outcome, SkipReason};
+use crate::replay::{Outcome, ShadowRequest, SkipReason};
 use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible, without_commands};
 
 /// How many rows are taken at once, where so many wait.
@@ -57,6 +62,12 @@ pub(super) struct Judging {
     rows: u64,
     /// Of those, the ones that were sent.
     pub(super) sent: u64,
+    /// The user's rules.
+    pub(super) ruling: Arc<Ruling>,
+    /// Asks again; `None` where nothing is.
+    pub(super) verifying: Option<Verifying>,
+    /// What those answers have shown to disagree with itself.
+    wavering: Wavering,
 }
 
 impl Judging {
@@ -94,6 +105,9 @@ impl Judging {
             is_new,
             rows: 0,
             sent: 0,
+            ruling: Arc::default(),
+            verifying: None,
+            wavering: Wavering::default(),
         }
     }
 
@@ -109,32 +123,57 @@ impl Judging {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
         let (mut answered, mut others) = (Vec::new(), Vec::new());
         let (mut sending, mut reading) = (true, true);
-        while sending || reading {
+        while sending || reading || self.is_asking() {
+            let has_room = self.has_room();
             tokio::select! {
-                count = done.recv_many(&mut answered, BATCH), if sending => sending = count > 0,
+                count = done.recv_many(&mut answered, BATCH), if sending && has_room => sending = count > 0,
                 count = skipped.recv_many(&mut others, BATCH), if reading => reading = count > 0,
+                asked = next(&mut self.verifying) => self.asked(asked?)?,
                 _ = tick.tick() => self.flush()?,
             }
-            let (mut rows, mut slots) = (Vec::new(), Vec::new());
-            for engine::Done { request, client, outcome, payload, slot, .. } in answered.drain(..) {
+            let (mut taken, mut slots) = (Vec::new(), Vec::new());
+            for done in answered.drain(..) {
                 Progress::count(&self.progress.done);
-                rows.push(payload.into_row(Some(request.head), Some(client), outcome));
+                let (row, slot) = self.received(done);
+                taken.push(row);
                 slots.push(slot);
             }
-            rows.append(&mut others);
-            self.keep(&mut rows)?;
-            ledger.recorded(&rows);
+            taken.extend(others.drain(..).map(Taken::from));
+            self.keep(&mut taken)?;
+            ledger.recorded(taken.iter().map(|taken| &taken.row));
             drop(slots);
-            rows.iter().try_for_each(|row| self.judge(row))?;
+            taken.into_iter().try_for_each(|taken| self.pass_on(taken))?;
         }
         Ok(())
     }
 
+    /// An outcome as a row, with what it would be asked again with, and its place among those on their way.
+    fn received(&self, done: engine::Done<Pending>) -> (Taken, engine::Slot) {
+        let engine::Done { destination, request, client, outcome, payload, slot } = done;
+        (self.answered(payload, destination, request, client, outcome), slot)
+    }
+
+    /// The same of an outcome whose place the caller keeps.
+    pub(super) fn answered(
+        &self,
+        pending: Pending,
+        destination: usize,
+        request: ShadowRequest,
+        client: ClientKind,
+        outcome: Outcome,
+    ) -> Taken {
+        let question = self.verifying.as_ref().map(|verifying| {
+            verifying.question(&pending.exchange, destination, &request, pending.weight())
+        });
+        let row = pending.into_row(Some(request.head), Some(client), outcome);
+        Taken { question, ..Taken::from(row) }
+    }
+
     /// Takes one row.
-    pub(super) fn row(&mut self, row: Row) -> Result<(), RunError> {
-        let mut rows = vec![row];
-        self.keep(&mut rows)?;
-        rows.iter().try_for_each(|row| self.judge(row))
+    pub(super) fn row(&mut self, taken: impl Into<Taken>) -> Result<(), RunError> {
+        let mut taken = vec![taken.into()];
+        self.keep(&mut taken)?;
+        taken.into_iter().try_for_each(|taken| self.pass_on(taken))
     }
 
     /// Writes again the rows of these names, which an earlier part of the run had put off and this one has
@@ -158,7 +197,8 @@ impl Judging {
             if let Some(writer) = &mut self.writer {
                 writer.row(&row)?;
             }
-            self.judge(&row)?;
+            let judged = self.judged(&row);
+            self.judge(&row, judged.as_ref())?;
         }
         Ok(())
     }
@@ -171,24 +211,99 @@ impl Judging {
     }
 
     /// Records rows, with their secrets taken out, so that the death of the process loses none of them.
-    fn keep(&mut self, rows: &mut Vec<Row>) -> Result<(), RunError> {
+    fn keep(&mut self, rows: &mut Vec<Taken>) -> Result<(), RunError> {
         self.rows += rows.len() as u64;
         // A repetition that was not begun is nothing that was captured.
-        rows.retain(|row| row.lap == 0 || !matches!(row.outcome, Outcome::Skipped(SkipReason::TimeOver)));
-        for row in rows.iter_mut() {
+        rows.retain(|Taken { row, .. }| {
+            row.lap == 0 || !matches!(row.outcome, Outcome::Skipped(SkipReason::TimeOver))
+        });
+        for taken in rows.iter_mut() {
+            let row = &mut taken.row;
             match row.outcome {
                 Outcome::Skipped(_) => (row.sent_head, row.client) = (None, None),
                 Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
             }
             // Where nothing of a row goes further, nothing has to be taken out of it.
             if let Some(redactor) = self.redactor.as_ref().filter(|_| self.diff || self.writer.is_some()) {
-                redactor.row(row);
+                taken.secrets = Some(redactor.row(row));
             }
+            self.choose(taken);
             if let Some(writer) = &mut self.writer {
-                writer.row(row)?;
+                if taken.is_asked { writer.asked_row(&taken.row)? } else { writer.row(&taken.row)? }
             }
         }
         Ok(self.writer.as_mut().map_or(Ok(()), Writer::keep)?)
+    }
+
+    /// Decides whether a row is asked again, by its answers without their secrets.
+    fn choose(&mut self, taken: &mut Taken) {
+        let Some((verifying, question)) = self.verifying.as_ref().zip(taken.question.as_ref()) else { return };
+        let judged = self.ruling.judged(&taken.row);
+        if let Some(judged) = &judged {
+            match verifying.choose(&taken.row, judged.verdict) {
+                Choice::Settled => {}
+                Choice::NotAsked(why) => taken.row.not_asked = Some(why),
+                Choice::Ask => {
+                    taken.is_asked = true;
+                    taken.row.not_asked = verifying.why_not_v1(question);
+                }
+            }
+        }
+        taken.judged = judged;
+    }
+
+    /// Judges a row that is recorded, or has it asked again before.
+    fn pass_on(&mut self, taken: Taken) -> Result<(), RunError> {
+        let Taken { row, secrets, question, judged, is_asked } = taken;
+        match (&mut self.verifying, question) {
+            (Some(verifying), Some(question)) if is_asked => {
+                let rounds = 0;
+                verifying.ask(Ask { row, secrets, question, rounds }, 1);
+                Ok(())
+            }
+            _ => {
+                let judged = judged.or_else(|| self.judged(&row));
+                self.judge(&row, judged.as_ref())
+            }
+        }
+    }
+
+    /// Takes the answers to a row that was asked again: asks on where they disagree, and else records and
+    /// judges it.
+    pub(super) fn asked(&mut self, asked: Asked) -> Result<(), RunError> {
+        let Asked { mut ask, answers, interrupted } = asked;
+        for mut again in answers {
+            if let (Some(redactor), Some(secrets)) = (&self.redactor, &ask.secrets) {
+                redactor.again(&mut again, secrets);
+            }
+            ask.row.again.push(again);
+        }
+        if interrupted {
+            ask.row.not_asked = Some(NotAsked::Interrupted);
+        } else if let Some(verifying) = &mut self.verifying {
+            let left = verifying.rounds().saturating_sub(ask.rounds);
+            if left > 0 && self.wavering.has_to_be_asked_on(&ask.row) {
+                verifying.ask(ask, left);
+                return Ok(());
+            }
+        }
+        let row = ask.row;
+        if let Some(writer) = &mut self.writer {
+            writer.again(&row.name(), &row.again, row.not_asked)?;
+            writer.keep()?;
+        }
+        let judged = self.judged(&row);
+        self.judge(&row, judged.as_ref())
+    }
+
+    /// Whether rows wait for what becomes of them when they are asked again.
+    pub(super) fn is_asking(&self) -> bool {
+        self.verifying.as_ref().is_some_and(|verifying| !verifying.is_idle())
+    }
+
+    /// Whether further outcomes can be taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.verifying.as_ref().is_none_or(Verifying::has_room)
     }
 
     /// The recording's last line.
@@ -256,18 +371,47 @@ impl Judging {
         }
     }
 
-    /// Judges a row that is recorded.
-    fn judge(&mut self, row: &Row) -> Result<(), RunError> {
+    /// What is said of a row by itself.
+    fn judged(&self, row: &Row) -> Option<Judged> {
+        if self.diff { self.ruling.judged(row) } else { failed(row) }
+    }
+
+    /// Counts a row that is recorded, and what is said of it.
+    fn judge(&mut self, row: &Row, judged: Option<&Judged>) -> Result<(), RunError> {
         count_anomalies(&mut self.anomalies, row);
-        let judged = if self.diff { judged(row) } else { failed(row) };
-        let verdict = judged.as_ref().map(|judged| judged.verdict);
+        let verdict = judged.map(|judged| judged.verdict);
         log(row, verdict);
         match verdict {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
             Some(Verdict::Different) => Progress::count(&self.progress.different),
             _ => {}
         }
-        Ok(self.reporter.add(row, judged.as_ref())?)
+        Ok(self.reporter.add(row, judged)?)
+    }
+}
+
+/// The next row of which all further answers are there; for ever, where none is asked for.
+pub(super) async fn next(verifying: &mut Option<Verifying>) -> Result<Asked, RunError> {
+    match verifying {
+        Some(verifying) => verifying.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A row on its way through the keeping.
+pub(super) struct Taken {
+    row: Row,
+    secrets: Option<Secrets>,
+    /// What it would be asked again with.
+    question: Option<Question>,
+    /// What is said of it, where that is known already.
+    judged: Option<Judged>,
+    is_asked: bool,
+}
+
+impl From<Row> for Taken {
+    fn from(row: Row) -> Self {
+        Self { row, secrets: None, question: None, judged: None, is_asked: false }
     }
 }
 

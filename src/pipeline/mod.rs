@@ -38,6 +38,10 @@ mod report;
 mod run;
 #[cfg(feature = "cli")]
 mod sides;
+#[cfg(feature = "cli")]
+mod verifying;
+#[cfg(feature = "cli")]
+mod wavering;
 
 #[cfg(feature = "cli")]
 pub use compare::{Comparison, compare};
@@ -64,3 +68,5 @@ pub use report::{RECORDING, Rendering};
 pub use run::{Job, Resumption, RunOutcome, run};
 #[cfg(feature = "cli")]
 pub use sides::{ShadowServer, ShadowServerError, Sides};
+#[cfg(feature = "cli")]
+pub use verifying::{Baseline, Verification};

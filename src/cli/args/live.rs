@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
-use super::{Edits, GateArgs, Output, RouteArgs, Target, TargetArgs, parse_duration, parse_size};
+use super::{Edits, GateArgs, Output, RouteArgs, Target, TargetArgs, VerifyArgs, parse_duration, parse_size};
 
 #[derive(Debug, Args)]
 #[command(after_help = CAPTURE_EXAMPLES)]
@@ -110,6 +110,8 @@ pub(crate) struct Live {
     pub(crate) sending: Sending,
     #[command(flatten)]
     pub(crate) connecting: TargetArgs,
+    #[command(flatten)]
+    pub(crate) verify: VerifyArgs,
     /// Write the packets to this pcapng file, too, compressed where its name ends in .gz or .zst.
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,

@@ -29,7 +29,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use self::feed::{LiveFeed, Queued};
 use self::reader::{LiveReader, spawn};
 pub use self::watch::{View, Watch};
-use super::keeping::{Judging, Keep};
+use super::keeping::{Judging, Keep, next};
+use super::verifying::{Verification, Verifying};
+use super::judging::Ruling;
 use super::run::{Kept, WAITING, make_folder};
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
@@ -76,6 +78,10 @@ pub struct LiveJob {
     pub redactor: Option<Redactor>,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The user's rules.
+    pub ruling: Ruling,
+    /// What is asked again, if anything is.
+    pub verification: Option<Verification>,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -106,9 +112,14 @@ pub async fn run(
     // Nobody can go on with a run of what was captured at the time, so what is on its way is not noted.
     let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default())?;
     intents.as_ref().map_or(Ok(()), Intents::close)?;
+    judging.ruling = job.ruling.into();
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&watch.progress);
     let stopper = job.capture.stopper();
+    judging.verifying = job.verification.map(|verification| {
+        let progress = Arc::clone(&watch.progress);
+        Verifying::new(verification, &job.settings, control.signal.clone(), progress)
+    });
 
     let (work_in, work) = mpsc::channel(job.queue + WAITING);
     let (done_in, done) = mpsc::channel(WAITING);
@@ -213,8 +224,9 @@ impl Keeper {
         let mut capture_until = times.duration.map(|duration| Instant::now() + duration);
         let mut send_until = None;
         let (mut sending, mut reading, mut capturing, mut asked) = (true, true, true, true);
-        while sending || reading {
+        while sending || reading || self.judging.is_asking() {
             tokio::select! {
+                asked = next(&mut self.judging.verifying) => self.judging.asked(asked?)?,
                 next = self.done.recv(), if sending => match next {
                     Some(done) => self.outcome(done)?,
                     None => sending = false,
@@ -257,7 +269,7 @@ impl Keeper {
 
     /// What became of a request; it was due when v1 had answered it.
     fn outcome(&mut self, done: engine::Done<Queued>) -> Result<(), RunError> {
-        let engine::Done { request, client, mut outcome, payload, slot, .. } = done;
+        let engine::Done { destination, request, client, mut outcome, payload, slot } = done;
         Progress::count(&self.watch.progress.done);
         let Queued { pending, room } = payload;
         if let Outcome::Answered { timing, .. } | Outcome::Failed { timing, .. } = &mut outcome
@@ -266,7 +278,8 @@ impl Keeper {
             timing.due = response.last_byte;
             self.watch.departed(timing);
         }
-        let kept = self.judging.row(pending.into_row(Some(request.head), Some(client), outcome));
+        let taken = self.judging.answered(pending, destination, request, client, outcome);
+        let kept = self.judging.row(taken);
         // Both places are free again, now that nothing of the outcome can be lost.
         drop((slot, room));
         kept

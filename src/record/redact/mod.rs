@@ -34,7 +34,7 @@ use bytes::Bytes;
 use edits::Edits;
 pub(crate) use recode::decoded;
 
-use super::Row;
+use super::{Again, Row};
 use crate::http::h1::parse_head;
 use crate::http::{Body, Framing, Headers, Message, Request, RequestHead, Response, ResponseHead, Version};
 use crate::replay::Outcome;
@@ -75,9 +75,12 @@ impl Redactor {
         Self { also, ..self }
     }
 
-    /// Redacts a row in place.
-    pub fn row(&self, row: &mut Row) {
+    /// Redacts a row in place, and says which secrets it held.
+    pub fn row(&self, row: &mut Row) -> Secrets {
         let secrets = Secrets::of(row, &self.also);
+        for again in &mut row.again {
+            self.again(again, &secrets);
+        }
         self.request(&mut row.exchange.request, &secrets);
         if let Some(response) = &mut row.exchange.response {
             self.response(response, &secrets);
@@ -89,14 +92,26 @@ impl Redactor {
         if let Some(text) = self.redacted(row.matched.as_bytes(), Part::Body, &secrets) {
             row.matched = String::from_utf8_lossy(&text).into_owned();
         }
-        match &mut row.outcome {
-            Outcome::Answered { response, .. } => self.response(response, &secrets),
+        self.outcome(&mut row.outcome, &secrets);
+        secrets
+    }
+
+    /// Redacts a further answer to the request of a row that held these secrets.
+    pub fn again(&self, again: &mut Again, secrets: &Secrets) {
+        let mut all = secrets.clone();
+        all.of_outcome(&again.outcome, &self.also);
+        self.outcome(&mut again.outcome, &all);
+    }
+
+    fn outcome(&self, outcome: &mut Outcome, secrets: &Secrets) {
+        match outcome {
+            Outcome::Answered { response, .. } => self.response(response, secrets),
             Outcome::Failed { partial, detail, .. } => {
-                if let Some(text) = self.redacted(detail.as_bytes(), Part::Body, &secrets) {
+                if let Some(text) = self.redacted(detail.as_bytes(), Part::Body, secrets) {
                     *detail = String::from_utf8_lossy(&text).into_owned();
                 }
                 if let Some(partial) = partial {
-                    self.response(partial, &secrets);
+                    self.response(partial, secrets);
                 }
             }
             Outcome::Skipped(_) => {}
@@ -294,26 +309,33 @@ fn is_redacted(value: &[u8]) -> bool {
 }
 
 /// The secrets of one row, for finding their echoes.
-#[derive(Default)]
-struct Secrets(BTreeSet<Vec<u8>>);
+#[derive(Clone, Default)]
+pub struct Secrets(BTreeSet<Vec<u8>>);
 
 impl Secrets {
     fn of(row: &Row, also: &Also) -> Self {
         let mut secrets = Self::default();
         secrets
             .of_message(&row.exchange.request, row.exchange.request.head.raw(), also, |head| &head.headers);
-        let answer = match &row.outcome {
-            Outcome::Answered { response, .. } => Some(response),
-            Outcome::Failed { partial, .. } => partial.as_ref(),
-            Outcome::Skipped(_) => None,
-        };
-        for response in row.exchange.response.iter().chain(answer) {
+        for response in &row.exchange.response {
             secrets.of_message(response, response.head.raw(), also, |head| &head.headers);
         }
+        secrets.of_outcome(&row.outcome, also);
         if let Some(sent) = &row.sent_head {
             secrets.of_bytes(sent, Part::Head, also);
         }
         secrets
+    }
+
+    fn of_outcome(&mut self, outcome: &Outcome, also: &Also) {
+        let answer = match outcome {
+            Outcome::Answered { response, .. } => Some(response),
+            Outcome::Failed { partial, .. } => partial.as_ref(),
+            Outcome::Skipped(_) => None,
+        };
+        for response in answer {
+            self.of_message(response, response.head.raw(), also, |head| &head.headers);
+        }
     }
 
     fn of_message<H>(
