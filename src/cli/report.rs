@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::args::{Annotations, ExportFormat, Global, Output, Report};
 use super::{Exit, exit, terminal};
 use crate::config::{self, ConfigError};
-use crate::pipeline::{Rendering, Ruling, RunError};
+use crate::pipeline::{Rendering, RunError};
 use crate::record::{Redactor, RequestName};
 use crate::report::{self, Export, Format, Suggestions, Summary};
 
@@ -18,8 +18,7 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
         [] => None,
         words => Some(random(words)?),
     };
-    let ruling =
-        args.gate.rules.as_deref().map(config::diff_rules).transpose()?.map(Ruling::new).unwrap_or_default();
+    let ruling = args.gate.ruling()?;
     let rendering = Rendering {
         runs: args.run.clone(),
         against: args.against.clone(),
@@ -51,6 +50,7 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
     terminal::print_summary(&summary, &out.join("report.html"), global)
         .context("cannot write the summary to standard output")?;
     annotate(&summary, args.annotations)?;
+    warn_of_rules(&summary, global);
     for loss in &summary.losses {
         terminal::say(global, format_args!("warning: {loss}"));
     }
@@ -62,6 +62,21 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
 /// What takes secrets out of what is kept; `None` where the user wants them kept.
 pub(super) fn redactor(output: &Output) -> anyhow::Result<Option<Redactor>> {
     if output.no_redact { Ok(None) } else { random(&output.redact_also).map(Some) }
+}
+
+/// Says which rules did nothing: they may be misspelt, or have done their work.
+pub(super) fn warn_of_rules(summary: &Summary, global: &Global) {
+    for rule in &summary.rules {
+        let name = &rule.name;
+        match (&rule.expired, rule.matched) {
+            (Some(day), _) => {
+                let text = format_args!("warning: the rule `{name}` has expired on {day} and allows nothing any more");
+                terminal::say(global, text);
+            }
+            (None, 0) => terminal::say(global, format_args!("warning: the rule `{name}` matched nothing")),
+            (None, _) => {}
+        }
+    }
 }
 
 /// Says loudly what `--no-redact` means.

@@ -10,7 +10,7 @@ use crate::diff::{
 use crate::http::{RequestHead, Response, h1};
 use crate::record::Row;
 use crate::replay::{Failure, Outcome};
-use crate::report::Judged;
+use crate::report::{Judged, RuleSummary};
 
 /// What is found in a row under no rules; `None` for one that was not sent.
 #[must_use]
@@ -62,6 +62,18 @@ impl Ruling {
             }
         };
         self.rules.iter().zip(&self.allowed).map(said).collect()
+    }
+
+    /// The same as values.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleSummary> {
+        let told = |(rule, allowed): (crate::diff::RuleInfo<'_>, &AtomicU64)| RuleSummary {
+            name: rule.name.to_string(),
+            reason: rule.reason.map(str::to_owned),
+            matched: allowed.load(Ordering::Relaxed),
+            expired: rule.expired.map(|day| day.to_string()),
+        };
+        self.rules.iter().zip(&self.allowed).map(told).collect()
     }
 
     fn differences(&self, row: &Row, v1: &Response, v2: &Response) -> Vec<Difference> {

@@ -356,7 +356,8 @@ impl Judging {
         if let Some(writer) = self.writer {
             writer.finish(finished)?;
         }
-        Ok(self.reporter.finish(Some(finished), &[], gate)?)
+        let reporter = self.reporter.noting(self.ruling.sentences()).ruling(self.ruling.rules());
+        Ok(reporter.finish(Some(finished), &[], gate)?)
     }
 
     /// Takes everything away again that the run has made.

@@ -43,6 +43,7 @@ impl Rendering {
             reporter.add(&row, judged.as_ref())?;
         }
         let reporter = reporter.noting([recordings.notes(), self.ruling.sentences()].concat());
+        let reporter = reporter.ruling(self.ruling.rules());
         Ok(reporter.finish(recordings.finished().as_ref(), recordings.losses(), &self.gate)?)
     }
 

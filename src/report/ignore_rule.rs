@@ -74,6 +74,8 @@ mod tests {
             v1_example: None,
             v2_example: None,
             exchanges: vec![],
+            examples: vec![],
+            values: vec![],
             standing: None,
         })
     }

@@ -33,6 +33,7 @@ mod summary;
 mod tally;
 mod terminal;
 mod timeline;
+mod values;
 mod visible;
 mod words;
 mod xml;
@@ -54,6 +55,7 @@ pub use summary::*;
 pub use tally::{Judged, Tally};
 pub use terminal::{Screen, terminal};
 pub use timeline::{Slot, Timeline};
+pub use values::{Example, ValuePair};
 pub(crate) use visible::{visible, without_commands};
 
 use crate::diff::{Class, Kind, Layer};

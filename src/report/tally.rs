@@ -10,20 +10,19 @@ use super::latency::{Gathered, Pair};
 use super::route::route_of;
 use super::slower::Sample;
 use super::summary::{
-    DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
+    AskedSummary, DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
 };
 use super::timeline::Counting;
+use super::values::Values;
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::http::Response;
-use crate::record::{Finished, Loss, Mode, RequestName, Row, Run};
+use crate::record::{Finished, Loss, Mode, Row, Run};
 use crate::replay::methods::is_safe;
 use crate::replay::{Failure, Outcome, Timing};
 
 /// Distinct differences that are told apart; more are counted together.
 const MOST_DIFFERENCES: usize = 10_000;
-/// Exchanges named for each distinct difference.
-const EXAMPLES: usize = 5;
 /// Routes that are told apart; the rest are counted as one.
 const MOST_ROUTES: usize = 500;
 /// Pairs of statuses told apart for each route.
@@ -55,6 +54,7 @@ pub struct Tally {
     requests_without_row: u64,
     exchanges: Exchanges,
     verdicts: Verdicts,
+    asked: AskedSummary,
     failures: BTreeMap<String, u64>,
     not_comparable: BTreeMap<String, u64>,
     differences: HashMap<(Fingerprint, Class), Counted>,
@@ -74,10 +74,10 @@ struct Counted {
     host: String,
     route: String,
     first: Difference,
+    values: Values,
     count: u64,
     /// The last row that showed it, by its number: a row is counted once, however often it shows it.
     last_row: u64,
-    exchanges: Vec<RequestName>,
 }
 
 /// A route while it is counted.
@@ -102,6 +102,7 @@ impl Tally {
             requests_without_row: 0,
             exchanges: Exchanges::default(),
             verdicts: Verdicts::default(),
+            asked: AskedSummary::default(),
             failures: BTreeMap::new(),
             not_comparable: BTreeMap::new(),
             differences: HashMap::new(),
@@ -152,6 +153,7 @@ impl Tally {
         if let Some(took) = since_due(row) {
             self.since_due.add(took);
         }
+        self.asked.count(row);
         self.count_causes(row, verdict);
         for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
             self.count_difference(row, difference, &route_name);
@@ -188,7 +190,7 @@ impl Tally {
             first: difference.clone(),
             count: 0,
             last_row: 0,
-            exchanges: Vec::new(),
+            values: Values::default(),
         });
         // The row is the `captured`th, from 1.
         if counted.last_row == self.exchanges.captured {
@@ -196,9 +198,7 @@ impl Tally {
         }
         counted.last_row = self.exchanges.captured;
         counted.count += 1;
-        if counted.exchanges.len() < EXAMPLES {
-            counted.exchanges.push(row.request_name());
-        }
+        counted.values.count(row.request_name(), difference);
     }
 
     /// How many rows got which verdict so far.
@@ -284,6 +284,7 @@ impl Tally {
             differences,
             exchanges: self.exchanges,
             verdicts: self.verdicts,
+            asked: self.asked,
             failures: self.failures,
             not_comparable: self.not_comparable,
             differences_beyond: self.differences_beyond,
@@ -299,6 +300,7 @@ impl Tally {
             anomalies: finished.map(|f| f.anomalies.clone()).unwrap_or_default(),
             shares: finished.map(shares).unwrap_or_default(),
             losses: losses.iter().map(ToString::to_string).collect(),
+            rules: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -438,7 +440,9 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
             share: counted.count as f64 / compared.max(1) as f64,
             v1_example: counted.first.v1,
             v2_example: counted.first.v2,
-            exchanges: counted.exchanges.iter().map(ToString::to_string).collect(),
+            exchanges: counted.values.exchanges(),
+            examples: counted.values.examples(),
+            values: counted.values.common(),
             standing: None,
         })
         .collect();

@@ -317,7 +317,7 @@ impl Secrets {
         let mut secrets = Self::default();
         secrets
             .of_message(&row.exchange.request, row.exchange.request.head.raw(), also, |head| &head.headers);
-        for response in &row.exchange.response {
+        if let Some(response) = &row.exchange.response {
             secrets.of_message(response, response.head.raw(), also, |head| &head.headers);
         }
         secrets.of_outcome(&row.outcome, also);
@@ -333,7 +333,7 @@ impl Secrets {
             Outcome::Failed { partial, .. } => partial.as_ref(),
             Outcome::Skipped(_) => None,
         };
-        for response in answer {
+        if let Some(response) = answer {
             self.of_message(response, response.head.raw(), also, |head| &head.headers);
         }
     }
