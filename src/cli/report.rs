@@ -107,10 +107,11 @@ pub(super) fn annotate(summary: &Summary, annotations: Option<Annotations>) -> a
 /// Prints the rows of one exchange.
 fn show(rendering: &Rendering, id: &str, global: &Global) -> anyhow::Result<Exit> {
     let wanted: RequestName = config::parse("--show", id)?;
+    let learned = rendering.learn()?;
     let mut recordings = rendering.open()?;
     let targets = recordings.run().targets.clone();
     let (mut out, mut shown) = (String::new(), 0);
-    while let Some((row, judged)) = rendering.next(&mut recordings)? {
+    while let Some((row, judged)) = rendering.next(&mut recordings, &learned)? {
         if row.request_name() == wanted {
             let base = targets.get(&row.destination).map(String::as_str);
             out += if shown > 0 { "\n" } else { "" };
@@ -130,8 +131,9 @@ fn show(rendering: &Rendering, id: &str, global: &Global) -> anyhow::Result<Exit
 /// Writes candidate rules.
 fn suggest(rendering: &Rendering, file: &Path) -> anyhow::Result<Exit> {
     let summary = rendering.summary()?;
-    let (mut recordings, mut suggestions) = (rendering.open()?, Suggestions::default());
-    while let Some((row, judged)) = rendering.next(&mut recordings)? {
+    let learned = rendering.learn()?;
+    let (mut recordings, mut suggestions) = (rendering.open()?, Suggestions::new(learned.routes()));
+    while let Some((row, judged)) = rendering.next(&mut recordings, &learned)? {
         suggestions.add(&row, judged.as_ref());
     }
     let text = suggestions.text(&summary);
@@ -174,11 +176,12 @@ fn export(rendering: &Rendering, format: ExportFormat) -> anyhow::Result<Exit> {
         ExportFormat::Ndjson => Format::Ndjson,
         ExportFormat::Csv => Format::Csv,
     };
+    let learned = rendering.learn()?;
     let mut recordings = rendering.open()?;
     let written = (|| {
         let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        let mut export = Export::new(format, recordings.run(), out)?;
-        while let Some((row, judged)) = rendering.next(&mut recordings).map_err(io::Error::other)? {
+        let mut export = Export::new(format, recordings.run(), learned.routes(), out)?;
+        while let Some((row, judged)) = rendering.next(&mut recordings, &learned).map_err(io::Error::other)? {
             export.add(&row, judged.as_ref())?;
         }
         export.finish()

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use crate::diff::noise::{self, Learned, Learner, Seen};
 use crate::diff::{
     Context, Difference, HeaderEdit, Rules, Subject, Verdict, compare_by_rules, judge, template,
 };
 use crate::http::{RequestHead, Response, h1};
-use crate::record::Row;
+use crate::record::{Again, Row, Side};
 use crate::replay::{Failure, Outcome};
 use crate::report::{Judged, RuleSummary};
 
@@ -39,10 +40,42 @@ impl Ruling {
         Self::new(self.rules.clone())
     }
 
-    /// What is found in a row; `None` for one that was not sent.
+    /// What is found in a row by itself; `None` for one that was not sent.
     #[must_use]
     pub fn judged(&self, row: &Row) -> Option<Judged> {
-        judged_by(row, self)
+        self.judged_by(row, None)
+    }
+
+    /// The same with the classes that follow from all rows, where they were learned.
+    #[must_use]
+    pub fn judged_by(&self, row: &Row, learned: Option<&Learned>) -> Option<Judged> {
+        let head = &row.exchange.request.head;
+        let differences = match answers(row)? {
+            (Some(v1), Some(v2)) => {
+                let place = match learned {
+                    Some(learned) => learned.route(head.method(), head.host().unwrap_or_default(), head.target()),
+                    None => template(head.target()).into(),
+                };
+                let context = context(row);
+                let mut differences = self.differences(row, v1, v2, &place, &context);
+                if let Some(learned) = learned.filter(|_| !differences.is_empty()) {
+                    let seen = differences.clone();
+                    with_seen(row, v1, v2, &seen, &context, |seen| learned.classify(seen, &mut differences));
+                }
+                differences
+            }
+            _ => Vec::new(),
+        };
+        let verdict = verdict(row, &differences);
+        Some(Judged { verdict, differences })
+    }
+
+    /// Lets a row be learned from, and what was found in it by itself.
+    pub(super) fn observe(row: &Row, judged: Option<&Judged>, learner: &mut Learner) {
+        if let (Some(judged), Some((Some(v1), Some(v2)))) = (judged, answers(row)) {
+            let context = context(row);
+            with_seen(row, v1, v2, &judged.differences, &context, |seen| learner.observe(seen));
+        }
     }
 
     /// What each rule came to, in sentences: how much it ruled out and why, that it matched nothing, or that it
@@ -76,7 +109,14 @@ impl Ruling {
         self.rules.iter().zip(&self.allowed).map(told).collect()
     }
 
-    fn differences(&self, row: &Row, v1: &Response, v2: &Response) -> Vec<Difference> {
+    fn differences(
+        &self,
+        row: &Row,
+        v1: &Response,
+        v2: &Response,
+        place: &str,
+        context: &Context,
+    ) -> Vec<Difference> {
         let head = &row.exchange.request.head;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_ascii_lowercase();
         let host = text(head.host().unwrap_or_default());
@@ -84,14 +124,14 @@ impl Ruling {
         let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let declared = text(v1.head.headers.get("content-type").unwrap_or_default());
         let subject = Subject {
-            route: &template(head.target()),
+            route: place,
             method: &String::from_utf8_lossy(head.method()),
             host: name.map_or(&host, |(name, _)| name),
             status: v1.head.status,
             content_type: declared.split(';').next().unwrap_or_default().trim(),
         };
         let rules = self.rules.applicable(&subject);
-        let (differences, ruled) = compare_by_rules(v1, v2, &context(row), &rules);
+        let (differences, ruled) = compare_by_rules(v1, v2, context, &rules);
         for allowed in ruled.iter().filter_map(|ruled| self.allowed.get(ruled.rule)) {
             allowed.fetch_add(1, Ordering::Relaxed);
         }
@@ -99,23 +139,61 @@ impl Ruling {
     }
 }
 
-fn judged_by(row: &Row, ruling: &Ruling) -> Option<Judged> {
-    let v1 = row.exchange.response.as_ref();
-    let v2 = match &row.outcome {
-        Outcome::Answered { response, .. } => Some(response),
-        Outcome::Failed { .. } => None,
-        Outcome::Skipped(_) => return None,
-    };
-    let differences = match (v1.filter(|v1| v1.completeness.is_complete()), v2) {
-        (Some(v1), Some(v2)) => ruling.differences(row, v1, v2),
-        _ => Vec::new(),
-    };
-    let verdict = match &row.outcome {
+/// The two answers of a row, as far as they are whole; `None` for one that was not sent.
+fn answers(row: &Row) -> Option<(Option<&Response>, Option<&Response>)> {
+    let v1 = row.exchange.response.as_ref().filter(|v1| v1.completeness.is_complete());
+    match &row.outcome {
+        Outcome::Answered { response, .. } => Some((v1, Some(response))),
+        Outcome::Failed { .. } => Some((v1, None)),
+        Outcome::Skipped(_) => None,
+    }
+}
+
+fn verdict(row: &Row, differences: &[Difference]) -> Verdict {
+    match &row.outcome {
         // Cut off by the user's stop, or killed: that says nothing about v2.
         Outcome::Failed { failure: Failure::Interrupted | Failure::Killed, .. } => Verdict::NotComparable,
-        _ => judge(v1, v2, &differences),
+        Outcome::Answered { response, .. } => {
+            judge(row.exchange.response.as_ref(), Some(response), differences)
+        }
+        Outcome::Failed { .. } | Outcome::Skipped(_) => {
+            judge(row.exchange.response.as_ref(), None, differences)
+        }
+    }
+}
+
+/// Shows what was seen of a row, with the whole answers to its request that was sent again.
+fn with_seen(
+    row: &Row,
+    v1: &Response,
+    v2: &Response,
+    differences: &[Difference],
+    context: &Context,
+    show: impl FnOnce(&Seen<'_>),
+) {
+    let head = &row.exchange.request.head;
+    let answer = |again: &Again| match &again.outcome {
+        Outcome::Answered { response, .. } => Some((side(again.side), response.clone())),
+        Outcome::Failed { .. } | Outcome::Skipped(_) => None,
     };
-    Some(Judged { verdict, differences })
+    let again: Vec<_> = row.again.iter().filter_map(answer).collect();
+    show(&Seen {
+        method: head.method(),
+        host: head.host().unwrap_or_default(),
+        target: head.target(),
+        v1,
+        v2,
+        differences,
+        again: &again,
+        context,
+    });
+}
+
+const fn side(side: Side) -> noise::Side {
+    match side {
+        Side::V1 => noise::Side::V1,
+        Side::V2 => noise::Side::V2,
+    }
 }
 
 /// What was sent otherwise than captured, read off the two heads.

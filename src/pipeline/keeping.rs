@@ -9,15 +9,16 @@ use tokio::sync::mpsc;
 
 use super::RunError;
 use super::feed::Pending;
-use super::judging::{Ruling, judged};
+use super::judging::Ruling;
 use super::ledger::Ledger;
 use super::progress::Progress;
 use super::reader::Read;
-use super::report::RECORDING;
+use super::report::{Knowledge, RECORDING, Rendering};
 use super::verifying::{Ask, Asked, Choice, Question, Verifying};
 use super::wavering::Wavering;
 use crate::anomaly::AnomalyCounts;
 use crate::diff::Verdict;
+use crate::diff::noise::{Learner, Settings};
 use crate::record::{
     Finished, Intents, Names, NotAsked, PutOff, RecordError, Redactor, Row, Run, Secrets, Writer,
 };
@@ -68,6 +69,9 @@ pub(super) struct Judging {
     pub(super) verifying: Option<Verifying>,
     /// What those answers have shown to disagree with itself.
     wavering: Wavering,
+    /// What all rows together show.
+    pub(super) learner: Learner,
+    folder: PathBuf,
 }
 
 impl Judging {
@@ -75,7 +79,7 @@ impl Judging {
     /// folder was chosen badly.
     pub(super) fn begin(folder: &Path, run: Run, keep: Keep) -> Result<(Self, Option<Intents>), RunError> {
         if !keep.rows {
-            return Ok((Self::new(None, Reporter::counting(folder, run), true), None));
+            return Ok((Self::new(folder, None, Reporter::counting(folder, run), true), None));
         }
         let unusable = |folder, source| RunError::Folder { folder, source };
         let (writer, intents) = match Writer::create(&folder.join(RECORDING), &run) {
@@ -83,7 +87,7 @@ impl Judging {
             other => other?,
         };
         match Reporter::create(folder, run) {
-            Ok(reporter) => Ok((Self::new(Some(writer), reporter, true), Some(intents))),
+            Ok(reporter) => Ok((Self::new(folder, Some(writer), reporter, true), Some(intents))),
             Err(error) => {
                 writer.discard();
                 Err(match error {
@@ -94,7 +98,7 @@ impl Judging {
         }
     }
 
-    pub(super) fn new(writer: Option<Writer>, reporter: Reporter, is_new: bool) -> Self {
+    pub(super) fn new(folder: &Path, writer: Option<Writer>, reporter: Reporter, is_new: bool) -> Self {
         Self {
             redactor: None,
             diff: true,
@@ -108,6 +112,8 @@ impl Judging {
             ruling: Arc::default(),
             verifying: None,
             wavering: Wavering::default(),
+            learner: Learner::new(Settings::default()),
+            folder: folder.to_owned(),
         }
     }
 
@@ -352,11 +358,28 @@ impl Judging {
         self.reporter.top_differences(most)
     }
 
+    /// Ends the recording, and writes the reports: again from the beginning where all rows together tell more than
+    /// each by itself.
     pub(super) fn finish(self, finished: &Finished, gate: &Gate) -> Result<Summary, RunError> {
+        let is_recorded = self.writer.is_some();
         if let Some(writer) = self.writer {
             writer.finish(finished)?;
         }
-        let reporter = self.reporter.noting(self.ruling.sentences()).ruling(self.ruling.rules());
+        let learned = Knowledge::of(&self.learner);
+        if is_recorded && !learned.is_neutral() {
+            drop(self.reporter);
+            return rendering(&self.folder, &self.ruling, gate).render(&self.folder, &learned, None);
+        }
+        let mut notes = self.ruling.sentences();
+        if !learned.is_neutral() {
+            notes.push(
+                "nothing was recorded, so that each exchange was judged by itself: what the others tell of noise and \
+                 routes is left out"
+                    .to_owned(),
+            );
+        }
+        let reporter = self.reporter.noting(notes).ruling(self.ruling.rules());
+        let reporter = if is_recorded { reporter.knowing(&learned.routes()) } else { reporter };
         Ok(reporter.finish(Some(finished), &[], gate)?)
     }
 
@@ -382,6 +405,9 @@ impl Judging {
         count_anomalies(&mut self.anomalies, row);
         let verdict = judged.map(|judged| judged.verdict);
         log(row, verdict);
+        if self.diff {
+            Ruling::observe(row, judged, &mut self.learner);
+        }
         match verdict {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
             Some(Verdict::Different) => Progress::count(&self.progress.different),
@@ -389,6 +415,12 @@ impl Judging {
         }
         Ok(self.reporter.add(row, judged)?)
     }
+}
+
+/// What renders the recording of a run again.
+fn rendering(folder: &Path, ruling: &Ruling, gate: &Gate) -> Rendering {
+    let runs = vec![folder.to_owned()];
+    Rendering { runs, against: None, redactor: None, ruling: ruling.anew(), gate: gate.clone() }
 }
 
 /// The next row of which all further answers are there; for ever, where none is asked for.
@@ -426,7 +458,7 @@ pub(super) fn count_anomalies(counts: &mut AnomalyCounts, row: &Row) {
 /// What is said of a row whose answers are not compared: whether v2 failed, and nothing of an answer.
 fn failed(row: &Row) -> Option<Judged> {
     match &row.outcome {
-        Outcome::Failed { .. } => judged(row),
+        Outcome::Failed { .. } => Ruling::default().judged(row),
         Outcome::Answered { .. } | Outcome::Skipped(_) => None,
     }
 }

@@ -63,7 +63,7 @@ pub use progress::Progress;
 pub use reader::Repeat;
 pub use reading::{Account, Except, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
-pub use report::{RECORDING, Rendering};
+pub use report::{Knowledge, RECORDING, Rendering};
 #[cfg(feature = "cli")]
 pub use run::{Job, Resumption, RunOutcome, run};
 #[cfg(feature = "cli")]

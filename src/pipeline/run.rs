@@ -26,6 +26,7 @@ use super::reader::{Repeat, Source, spawn_reader};
 use super::reading::ReadingOptions;
 use super::verifying::{Verification, Verifying};
 use crate::anomaly::AnomalyCounts;
+use crate::diff::noise::{Learner, Settings};
 use crate::capture::{Cancel, CaptureSet};
 use crate::record::{Intents, RecordError, Redactor, Resuming, RowName, Run};
 use crate::replay::clock::Clock;
@@ -242,9 +243,11 @@ fn go_on(folder: &Path, resumption: Resumption, ruling: Ruling) -> Result<Begun,
     let Resumption { mut recording, resend } = resumption;
     let mut reporter = Reporter::create(folder, recording.run().clone())?;
     let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
-    let mut killed = Vec::new();
+    let (mut killed, mut learner) = (Vec::new(), Learner::new(Settings::default()));
     while let Some(row) = recording.next_row()? {
-        reporter.add(&row, ruling.judged(&row).as_ref())?;
+        let judged = ruling.judged(&row);
+        Ruling::observe(&row, judged.as_ref(), &mut learner);
+        reporter.add(&row, judged.as_ref())?;
         count_anomalies(&mut anomalies, &row);
         past.recorded.insert(row.name().digest());
         if matches!(row.outcome, Outcome::Failed { failure: Failure::Killed, .. }) {
@@ -257,9 +260,10 @@ fn go_on(folder: &Path, resumption: Resumption, ruling: Ruling) -> Result<Begun,
     past.put_off = resumed.put_off;
     // With those of an earlier resumption, which may have been killed before it could name them.
     let in_flight = [killed, in_flight].concat();
-    let mut judging = Judging::new(Some(resumed.writer), reporter, false);
+    let mut judging = Judging::new(folder, Some(resumed.writer), reporter, false);
     judging.anomalies = anomalies;
     judging.ruling = ruling.into();
+    judging.learner = learner;
     Ok(Begun { judging, intents: Some(resumed.intents), past, in_flight })
 }
 

@@ -76,6 +76,7 @@ mod tests {
             exchanges: vec![],
             examples: vec![],
             values: vec![],
+            evidence: None,
             standing: None,
         })
     }

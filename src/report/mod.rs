@@ -47,7 +47,7 @@ pub use files::ReportError;
 pub use gate::Gate;
 pub use latency::{LateStep, Latency, Lateness, Quantiles, Step};
 pub use reporter::Reporter;
-pub use route::route_of;
+pub use route::Routes;
 pub use show::show;
 pub use slower::Slower;
 pub use suggest::Suggestions;

@@ -8,7 +8,7 @@ use super::csv::{ExchangesCsv, differences, io_error};
 use super::earlier::Earlier;
 use super::exchange_view::Selection;
 use super::files::{Pending, write};
-use super::{Gate, Judged, ReportError, RuleSummary, Summary, Tally, Verdicts, html, junit, markdown};
+use super::{Gate, Judged, ReportError, Routes, RuleSummary, Summary, Tally, Verdicts, html, junit, markdown};
 use crate::record::{Finished, Loss, Row, Run};
 
 /// Gathers the rows of a run and writes its folder: `report.html`, `summary.json`, `summary.md`,
@@ -42,6 +42,17 @@ impl Reporter {
         let selection = Selection::new(&run.targets);
         let (folder, tally) = (folder.to_owned(), Tally::new(run));
         Self { folder, tally, selection, earlier: None, notes: Vec::new(), rules: Vec::new(), exchanges: None }
+    }
+
+    /// Names routes, and gives the evidence for differences, by what was learned from all rows; before the first is
+    /// taken.
+    #[must_use]
+    pub fn knowing(mut self, names: &Routes) -> Self {
+        self.tally = self.tally.knowing(names.clone());
+        self.selection.know(names.clone());
+        let knowing = |(pending, csv): (Pending, ExchangesCsv<_>)| (pending, csv.knowing(names.clone()));
+        self.exchanges = self.exchanges.map(knowing);
+        self
     }
 
     /// Says which differences an earlier run showed as well.

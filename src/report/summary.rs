@@ -9,6 +9,7 @@ use super::latency::{Latency, Lateness, Quantiles};
 use super::slower::Slower;
 use super::timeline::Timeline;
 use super::values::{Example, ValuePair};
+use crate::diff::noise::Evidence;
 use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
 use crate::record::{CaptureTotals, Mode, NotAsked, Row, Side};
 use crate::route::ShareCount;
@@ -349,9 +350,25 @@ pub struct DistinctDifference {
     /// Pairs of values that several rows show, the most common first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<ValuePair>,
+    /// The counts behind its class, where the whole run has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     /// Whether the run that this one is compared with shows it as well; `None` without such a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
+}
+
+impl DistinctDifference {
+    /// How sure it is, for the ranking alone, from 0 to 1: by the test where there was one, else by how many of the
+    /// answers that were asked for again repeat it (Laplace's rule of succession).
+    #[expect(clippy::cast_precision_loss, reason = "an order needs no more digits")]
+    pub(super) fn confidence(&self) -> f64 {
+        match &self.evidence {
+            Some(Evidence { p: Some(p), .. }) => 1.0 - p,
+            Some(evidence) => (evidence.repeated + 1) as f64 / (evidence.asked + 2) as f64,
+            None => 0.5,
+        }
+    }
 }
 
 /// What happened on one route.

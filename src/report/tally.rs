@@ -7,7 +7,7 @@ use super::earlier::Earlier;
 use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
-use super::route::route_of;
+use super::route::Routes;
 use super::slower::Sample;
 use super::summary::{
     AskedSummary, DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
@@ -15,7 +15,7 @@ use super::summary::{
 use super::timeline::Counting;
 use super::values::Values;
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
-use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
+use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path};
 use crate::http::Response;
 use crate::record::{Finished, Loss, Mode, Row, Run};
 use crate::replay::methods::is_safe;
@@ -47,6 +47,7 @@ pub struct Judged {
 #[derive(Clone)]
 pub struct Tally {
     run: Run,
+    names: Routes,
     requests: u64,
     /// The sum of the hashes of their ids: the same for the same requests in any order.
     requests_digest: u64,
@@ -97,6 +98,7 @@ impl Tally {
     pub fn new(run: Run) -> Self {
         Self {
             run,
+            names: Routes::default(),
             requests: 0,
             requests_digest: 0,
             requests_without_row: 0,
@@ -116,6 +118,12 @@ impl Tally {
         }
     }
 
+    /// Names routes, and ranks differences, by what was learned from all rows.
+    #[must_use]
+    pub fn knowing(self, names: Routes) -> Self {
+        Self { names, ..self }
+    }
+
     /// Counts a row. What was skipped counts as skipped whatever `judged` says; what was replayed and not
     /// judged counts as not comparable.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) {
@@ -125,7 +133,7 @@ impl Tally {
             self.requests_digest = self.requests_digest.wrapping_add(hash);
         }
         self.exchanges.captured += 1;
-        let route_name = route_of(&row.exchange.request.head);
+        let route_name = self.names.of(&row.exchange.request.head);
         let route = route_entry(&mut self.routes, row, &route_name);
         route.captured += 1;
         let at = row.exchange.request.first_byte;
@@ -178,7 +186,7 @@ impl Tally {
     fn count_difference(&mut self, row: &Row, difference: &Difference, route: &str) {
         let head = &row.exchange.request.head;
         let host = head.host().unwrap_or_default();
-        let fingerprint = Fingerprint::of(head.method(), host, &template(head.target()), difference);
+        let fingerprint = Fingerprint::of(head.method(), host, &self.names.place(head), difference);
         let key = (fingerprint, difference.class);
         if self.differences.len() >= MOST_DIFFERENCES && !self.differences.contains_key(&key) {
             self.differences_beyond += 1;
@@ -241,7 +249,7 @@ impl Tally {
         earlier: Option<Earlier>,
     ) -> Summary {
         self.count_without_row(finished);
-        let mut differences = ranked(self.differences, self.verdicts.compared());
+        let mut differences = ranked(self.differences, self.verdicts.compared(), &self.names);
         let against = earlier.map(|earlier| earlier.compare(&mut differences));
         let accepted = gate.accepted.as_ref().map(|accepted| accepted.compare(&mut differences));
         let routes = by_size(self.routes);
@@ -425,7 +433,11 @@ fn why_not_comparable(row: &Row) -> &'static str {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
-fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) -> Vec<DistinctDifference> {
+fn ranked(
+    differences: HashMap<(Fingerprint, Class), Counted>,
+    compared: u64,
+    names: &Routes,
+) -> Vec<DistinctDifference> {
     let mut ranked: Vec<_> = differences
         .into_iter()
         .map(|((fingerprint, class), counted)| DistinctDifference {
@@ -443,13 +455,15 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
             exchanges: counted.values.exchanges(),
             examples: counted.values.examples(),
             values: counted.values.common(),
+            evidence: names.knowledge().and_then(|learned| learned.evidence(fingerprint)),
             standing: None,
         })
         .collect();
     ranked.sort_by(|a, b| {
-        let key = |d: &DistinctDifference| (!d.class.counts(), std::cmp::Reverse(d.count), d.class);
-        key(a)
-            .cmp(&key(b))
+        a.class
+            .cmp(&b.class)
+            .then_with(|| b.confidence().total_cmp(&a.confidence()))
+            .then_with(|| b.count.cmp(&a.count))
             .then_with(|| (&a.host, &a.route, a.layer, &a.path).cmp(&(&b.host, &b.route, b.layer, &b.path)))
             .then_with(|| a.fingerprint.cmp(&b.fingerprint))
     });
