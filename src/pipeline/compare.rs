@@ -68,10 +68,9 @@ pub async fn compare(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
-    let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default())?;
+    let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default(), job.ruling)?;
     // Nothing is sent, so that nothing will be on its way.
     intents.as_ref().map_or(Ok(()), Intents::close)?;
-    judging.ruling = job.ruling.into();
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&progress);
     let (rows_in, mut rows) = mpsc::channel(WAITING);

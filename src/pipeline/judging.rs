@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use crate::diff::noise::{self, Learned, Learner, Seen};
 use crate::diff::{
-    Context, Difference, HeaderEdit, Rules, Subject, Verdict, compare_by_rules, judge, template,
+    Context, Difference, HeaderEdit, Learned, Learner, Seen, Settings, Side, Rules, Subject, Verdict, compare_by_rules, judge, template,
 };
 use crate::http::{RequestHead, Response, h1};
-use crate::record::{Again, Row, Side};
+use crate::record::{Again, Row};
 use crate::replay::{Failure, Outcome};
 use crate::report::{Judged, RuleSummary};
 
@@ -43,39 +42,33 @@ impl Ruling {
     /// What is found in a row by itself; `None` for one that was not sent.
     #[must_use]
     pub fn judged(&self, row: &Row) -> Option<Judged> {
-        self.judged_by(row, None)
+        self.pass(row, Pass::Alone)
     }
 
-    /// The same with the classes that follow from all rows, where they were learned.
+    /// The same with the classes that follow from all rows.
     #[must_use]
-    pub fn judged_by(&self, row: &Row, learned: Option<&Learned>) -> Option<Judged> {
-        let head = &row.exchange.request.head;
+    pub fn judged_by(&self, row: &Row, learned: &Learned) -> Option<Judged> {
+        self.pass(row, Pass::Second(learned))
+    }
+
+    /// What is found in a row by itself, which is learned from.
+    pub(super) fn learn(&self, row: &Row, learner: &mut Learner) -> Option<Judged> {
+        self.pass(row, Pass::First(learner))
+    }
+
+    /// A learner that knows the user's routes and has seen nothing.
+    #[must_use]
+    pub fn learner(&self) -> Learner {
+        Learner::new(Settings { templates: self.rules.templates().clone(), ..Settings::default() })
+    }
+
+    fn pass(&self, row: &Row, pass: Pass<'_>) -> Option<Judged> {
         let differences = match answers(row)? {
-            (Some(v1), Some(v2)) => {
-                let place = match learned {
-                    Some(learned) => learned.route(head.method(), head.host().unwrap_or_default(), head.target()),
-                    None => template(head.target()).into(),
-                };
-                let context = context(row);
-                let mut differences = self.differences(row, v1, v2, &place, &context);
-                if let Some(learned) = learned.filter(|_| !differences.is_empty()) {
-                    let seen = differences.clone();
-                    with_seen(row, v1, v2, &seen, &context, |seen| learned.classify(seen, &mut differences));
-                }
-                differences
-            }
+            (Some(v1), Some(v2)) => self.differences(row, v1, v2, pass),
             _ => Vec::new(),
         };
         let verdict = verdict(row, &differences);
         Some(Judged { verdict, differences })
-    }
-
-    /// Lets a row be learned from, and what was found in it by itself.
-    pub(super) fn observe(row: &Row, judged: Option<&Judged>, learner: &mut Learner) {
-        if let (Some(judged), Some((Some(v1), Some(v2)))) = (judged, answers(row)) {
-            let context = context(row);
-            with_seen(row, v1, v2, &judged.differences, &context, |seen| learner.observe(seen));
-        }
     }
 
     /// What each rule came to, in sentences: how much it ruled out and why, that it matched nothing, or that it
@@ -109,34 +102,62 @@ impl Ruling {
         self.rules.iter().zip(&self.allowed).map(told).collect()
     }
 
-    fn differences(
-        &self,
-        row: &Row,
-        v1: &Response,
-        v2: &Response,
-        place: &str,
-        context: &Context,
-    ) -> Vec<Difference> {
-        let head = &row.exchange.request.head;
+    fn differences(&self, row: &Row, v1: &Response, v2: &Response, pass: Pass<'_>) -> Vec<Difference> {
+        let request = &row.exchange.request;
+        let head = &request.head;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_ascii_lowercase();
         let host = text(head.host().unwrap_or_default());
         // Without a port; an IPv6 literal keeps its brackets (RFC 3986, section 3.2.2).
         let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let declared = text(v1.head.headers.get("content-type").unwrap_or_default());
+        let route = match &pass {
+            Pass::Second(learned) => {
+                learned.route(head.method(), head.host().unwrap_or_default(), head.target())
+            }
+            Pass::Alone | Pass::First(_) => template(head.target()).into(),
+        };
         let subject = Subject {
-            route: place,
+            route: &route,
             method: &String::from_utf8_lossy(head.method()),
             host: name.map_or(&host, |(name, _)| name),
             status: v1.head.status,
             content_type: declared.split(';').next().unwrap_or_default().trim(),
         };
-        let rules = self.rules.applicable(&subject);
-        let (differences, ruled) = compare_by_rules(v1, v2, context, &rules);
+        let (rules, context) = (self.rules.applicable(&subject), context(row));
+        let (mut differences, ruled) = compare_by_rules(v1, v2, &context, &rules);
         for allowed in ruled.iter().filter_map(|ruled| self.allowed.get(ruled.rule)) {
             allowed.fetch_add(1, Ordering::Relaxed);
         }
+        let again = again(row);
+        let found = differences.clone();
+        let seen =
+            Seen { request, v1, v2, differences: &found, again: &again, context: &context, rules: &rules };
+        match pass {
+            Pass::Alone => {}
+            Pass::First(learner) => learner.observe(&seen),
+            Pass::Second(learned) => learned.classify(&seen, &mut differences),
+        }
         differences
     }
+}
+
+/// Which look at a row it is.
+enum Pass<'l> {
+    /// One of its own.
+    Alone,
+    /// The first of two, from which is learned.
+    First(&'l mut Learner),
+    /// The second, with what was learned.
+    Second(&'l Learned),
+}
+
+/// The whole answers to a row's request that was sent again.
+fn again(row: &Row) -> Vec<(Side, Response)> {
+    let answer = |again: &Again| match &again.outcome {
+        Outcome::Answered { response, .. } => Some((again.side, response.clone())),
+        Outcome::Failed { .. } | Outcome::Skipped(_) => None,
+    };
+    row.again.iter().filter_map(answer).collect()
 }
 
 /// The two answers of a row, as far as they are whole; `None` for one that was not sent.
@@ -159,40 +180,6 @@ fn verdict(row: &Row, differences: &[Difference]) -> Verdict {
         Outcome::Failed { .. } | Outcome::Skipped(_) => {
             judge(row.exchange.response.as_ref(), None, differences)
         }
-    }
-}
-
-/// Shows what was seen of a row, with the whole answers to its request that was sent again.
-fn with_seen(
-    row: &Row,
-    v1: &Response,
-    v2: &Response,
-    differences: &[Difference],
-    context: &Context,
-    show: impl FnOnce(&Seen<'_>),
-) {
-    let head = &row.exchange.request.head;
-    let answer = |again: &Again| match &again.outcome {
-        Outcome::Answered { response, .. } => Some((side(again.side), response.clone())),
-        Outcome::Failed { .. } | Outcome::Skipped(_) => None,
-    };
-    let again: Vec<_> = row.again.iter().filter_map(answer).collect();
-    show(&Seen {
-        method: head.method(),
-        host: head.host().unwrap_or_default(),
-        target: head.target(),
-        v1,
-        v2,
-        differences,
-        again: &again,
-        context,
-    });
-}
-
-const fn side(side: Side) -> noise::Side {
-    match side {
-        Side::V1 => noise::Side::V1,
-        Side::V2 => noise::Side::V2,
     }
 }
 

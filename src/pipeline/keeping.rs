@@ -17,8 +17,7 @@ use super::report::{Knowledge, RECORDING, Rendering};
 use super::verifying::{Ask, Asked, Choice, Question, Verifying};
 use super::wavering::Wavering;
 use crate::anomaly::AnomalyCounts;
-use crate::diff::Verdict;
-use crate::diff::noise::{Learner, Settings};
+use crate::diff::{Learner, Verdict};
 use crate::record::{
     Finished, Intents, Names, NotAsked, PutOff, RecordError, Redactor, Row, Run, Secrets, Writer,
 };
@@ -64,7 +63,9 @@ pub(super) struct Judging {
     /// Of those, the ones that were sent.
     pub(super) sent: u64,
     /// The user's rules.
-    pub(super) ruling: Arc<Ruling>,
+    ruling: Ruling,
+    /// The same, by which is decided what is asked again.
+    choosing: Ruling,
     /// Asks again; `None` where nothing is.
     pub(super) verifying: Option<Verifying>,
     /// What those answers have shown to disagree with itself.
@@ -77,9 +78,9 @@ pub(super) struct Judging {
 impl Judging {
     /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
     /// folder was chosen badly.
-    pub(super) fn begin(folder: &Path, run: Run, keep: Keep) -> Result<(Self, Option<Intents>), RunError> {
+    pub(super) fn begin(folder: &Path, run: Run, keep: Keep, ruling: Ruling) -> Result<(Self, Option<Intents>), RunError> {
         if !keep.rows {
-            return Ok((Self::new(folder, None, Reporter::counting(folder, run), true), None));
+            return Ok((Self::new(folder, None, Reporter::counting(folder, run), ruling, true), None));
         }
         let unusable = |folder, source| RunError::Folder { folder, source };
         let (writer, intents) = match Writer::create(&folder.join(RECORDING), &run) {
@@ -87,7 +88,7 @@ impl Judging {
             other => other?,
         };
         match Reporter::create(folder, run) {
-            Ok(reporter) => Ok((Self::new(folder, Some(writer), reporter, true), Some(intents))),
+            Ok(reporter) => Ok((Self::new(folder, Some(writer), reporter, ruling, true), Some(intents))),
             Err(error) => {
                 writer.discard();
                 Err(match error {
@@ -98,7 +99,7 @@ impl Judging {
         }
     }
 
-    pub(super) fn new(folder: &Path, writer: Option<Writer>, reporter: Reporter, is_new: bool) -> Self {
+    pub(super) fn new(folder: &Path, writer: Option<Writer>, reporter: Reporter, ruling: Ruling, is_new: bool) -> Self {
         Self {
             redactor: None,
             diff: true,
@@ -109,10 +110,11 @@ impl Judging {
             is_new,
             rows: 0,
             sent: 0,
-            ruling: Arc::default(),
+            choosing: ruling.anew(),
+            learner: ruling.learner(),
+            ruling,
             verifying: None,
             wavering: Wavering::default(),
-            learner: Learner::new(Settings::default()),
             folder: folder.to_owned(),
         }
     }
@@ -203,7 +205,7 @@ impl Judging {
             if let Some(writer) = &mut self.writer {
                 writer.row(&row)?;
             }
-            let judged = self.judged(&row);
+            let judged = self.learned(&row);
             self.judge(&row, judged.as_ref())?;
         }
         Ok(())
@@ -244,8 +246,8 @@ impl Judging {
     /// Decides whether a row is asked again, by its answers without their secrets.
     fn choose(&mut self, taken: &mut Taken) {
         let Some((verifying, question)) = self.verifying.as_ref().zip(taken.question.as_ref()) else { return };
-        let judged = self.ruling.judged(&taken.row);
-        if let Some(judged) = &judged {
+        // Not for the account of the rules: it is looked at again when it is counted.
+        if let Some(judged) = self.choosing.judged(&taken.row) {
             match verifying.choose(&taken.row, judged.verdict) {
                 Choice::Settled => {}
                 Choice::NotAsked(why) => taken.row.not_asked = Some(why),
@@ -255,12 +257,11 @@ impl Judging {
                 }
             }
         }
-        taken.judged = judged;
     }
 
     /// Judges a row that is recorded, or has it asked again before.
     fn pass_on(&mut self, taken: Taken) -> Result<(), RunError> {
-        let Taken { row, secrets, question, judged, is_asked } = taken;
+        let Taken { row, secrets, question, is_asked } = taken;
         match (&mut self.verifying, question) {
             (Some(verifying), Some(question)) if is_asked => {
                 let rounds = 0;
@@ -268,7 +269,7 @@ impl Judging {
                 Ok(())
             }
             _ => {
-                let judged = judged.or_else(|| self.judged(&row));
+                let judged = self.learned(&row);
                 self.judge(&row, judged.as_ref())
             }
         }
@@ -298,7 +299,7 @@ impl Judging {
             writer.again(&row.name(), &row.again, row.not_asked)?;
             writer.keep()?;
         }
-        let judged = self.judged(&row);
+        let judged = self.learned(&row);
         self.judge(&row, judged.as_ref())
     }
 
@@ -395,9 +396,9 @@ impl Judging {
         }
     }
 
-    /// What is said of a row by itself.
-    fn judged(&self, row: &Row) -> Option<Judged> {
-        if self.diff { self.ruling.judged(row) } else { failed(row) }
+    /// What is said of a row by itself, which is learned from.
+    fn learned(&mut self, row: &Row) -> Option<Judged> {
+        if self.diff { self.ruling.learn(row, &mut self.learner) } else { failed(row) }
     }
 
     /// Counts a row that is recorded, and what is said of it.
@@ -405,9 +406,6 @@ impl Judging {
         count_anomalies(&mut self.anomalies, row);
         let verdict = judged.map(|judged| judged.verdict);
         log(row, verdict);
-        if self.diff {
-            Ruling::observe(row, judged, &mut self.learner);
-        }
         match verdict {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
             Some(Verdict::Different) => Progress::count(&self.progress.different),
@@ -437,14 +435,12 @@ pub(super) struct Taken {
     secrets: Option<Secrets>,
     /// What it would be asked again with.
     question: Option<Question>,
-    /// What is said of it, where that is known already.
-    judged: Option<Judged>,
     is_asked: bool,
 }
 
 impl From<Row> for Taken {
     fn from(row: Row) -> Self {
-        Self { row, secrets: None, question: None, judged: None, is_asked: false }
+        Self { row, secrets: None, question: None, is_asked: false }
     }
 }
 

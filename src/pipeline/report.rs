@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::RunError;
 use super::judging::Ruling;
 use super::run::make_folder;
-use crate::diff::noise::{Learned, Learner, Settings};
+use crate::diff::{Learned, Learner};
 use crate::record::{Recordings, Redactor, Row};
 use crate::report::{Earlier, Gate, Judged, Reporter, Routes, Summary, Tally};
 
@@ -85,7 +85,7 @@ impl Rendering {
         learned: &Knowledge,
     ) -> Result<Option<(Row, Option<Judged>)>, RunError> {
         let Some(row) = self.next_row(recordings)? else { return Ok(None) };
-        let judged = self.ruling.judged_by(&row, Some(&learned.0));
+        let judged = self.ruling.judged_by(&row, &learned.0);
         Ok(Some((row, judged)))
     }
 
@@ -108,18 +108,18 @@ impl Rendering {
         let mut recordings = open(runs)?;
         let mut tally = Tally::new(recordings.run().clone()).knowing(learned.routes());
         while let Some(row) = self.next_row(&mut recordings)? {
-            tally.add(&row, rules.judged_by(&row, Some(&learned.0)).as_ref());
+            tally.add(&row, rules.judged_by(&row, &learned.0).as_ref());
         }
         let gate = Gate::default();
         Ok(tally.finish(recordings.finished().as_ref(), recordings.losses(), &gate, None))
     }
 
     fn learn_from(&self, mut recordings: Recordings) -> Result<Knowledge, RunError> {
-        let mut learner = Learner::new(Settings::default());
         // What rules allow is counted when it is reported, and not when it is learned from.
         let rules = self.ruling.anew();
+        let mut learner = rules.learner();
         while let Some(row) = self.next_row(&mut recordings)? {
-            Ruling::observe(&row, rules.judged(&row).as_ref(), &mut learner);
+            rules.learn(&row, &mut learner);
         }
         Ok(Knowledge(Arc::new(learner.learned())))
     }

@@ -26,7 +26,6 @@ use super::reader::{Repeat, Source, spawn_reader};
 use super::reading::ReadingOptions;
 use super::verifying::{Verification, Verifying};
 use crate::anomaly::AnomalyCounts;
-use crate::diff::noise::{Learner, Settings};
 use crate::capture::{Cancel, CaptureSet};
 use crate::record::{Intents, RecordError, Redactor, Resuming, RowName, Run};
 use crate::replay::clock::Clock;
@@ -233,8 +232,7 @@ fn begin(
     if let Some(resumption) = resumption {
         return go_on(folder, resumption, ruling);
     }
-    let (mut judging, intents) = Judging::begin(folder, run, keep)?;
-    judging.ruling = ruling.into();
+    let (judging, intents) = Judging::begin(folder, run, keep, ruling)?;
     Ok(Begun { judging, intents, past: Past::default(), in_flight: Vec::new() })
 }
 
@@ -243,10 +241,9 @@ fn go_on(folder: &Path, resumption: Resumption, ruling: Ruling) -> Result<Begun,
     let Resumption { mut recording, resend } = resumption;
     let mut reporter = Reporter::create(folder, recording.run().clone())?;
     let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
-    let (mut killed, mut learner) = (Vec::new(), Learner::new(Settings::default()));
+    let (mut killed, mut learner) = (Vec::new(), ruling.learner());
     while let Some(row) = recording.next_row()? {
-        let judged = ruling.judged(&row);
-        Ruling::observe(&row, judged.as_ref(), &mut learner);
+        let judged = ruling.learn(&row, &mut learner);
         reporter.add(&row, judged.as_ref())?;
         count_anomalies(&mut anomalies, &row);
         past.recorded.insert(row.name().digest());
@@ -260,9 +257,8 @@ fn go_on(folder: &Path, resumption: Resumption, ruling: Ruling) -> Result<Begun,
     past.put_off = resumed.put_off;
     // With those of an earlier resumption, which may have been killed before it could name them.
     let in_flight = [killed, in_flight].concat();
-    let mut judging = Judging::new(folder, Some(resumed.writer), reporter, false);
+    let mut judging = Judging::new(folder, Some(resumed.writer), reporter, ruling, false);
     judging.anomalies = anomalies;
-    judging.ruling = ruling.into();
     judging.learner = learner;
     Ok(Begun { judging, intents: Some(resumed.intents), past, in_flight })
 }

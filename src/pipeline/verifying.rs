@@ -19,9 +19,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Progress;
 use super::RunError;
-use crate::diff::Verdict;
+use crate::diff::{Side, Verdict};
 use crate::exchange::Exchange;
-use crate::record::{Again, NotAsked, Row, Secrets, Side};
+use crate::record::{Again, NotAsked, Row, Secrets};
 use crate::replay::client::{Client, Connection};
 use crate::replay::engine::Settings;
 use crate::replay::methods::is_safe;

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 
 use super::judging::context;
-use crate::diff::{Context, Difference, Fingerprint, compare, template};
+use crate::diff::{Context, Difference, Fingerprint, Side, compare, template};
 use crate::http::Response;
-use crate::record::{Row, Side};
+use crate::record::Row;
 use crate::replay::Outcome;
 
 /// How many places are remembered. Beyond them a row is judged by its own answers alone.

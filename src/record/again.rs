@@ -4,17 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diff::Side;
 use crate::replay::Outcome;
-
-/// Who is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    /// The captured version, as it answers now.
-    V1,
-    /// The version that is judged.
-    V2,
-}
 
 /// What became of the request of a row that was sent again. It is no row of its own.
 #[derive(Clone, Debug)]

@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Again, Finished, NotAsked, Row, RowName, Run, Side, Text};
+use super::{Again, Finished, NotAsked, Row, RowName, Run, Text};
 use crate::anomaly::{Anomaly, AnomalySet};
+use crate::diff::Side;
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::h1::parse_head;
 use crate::http::{Body, Completeness, Framing, Message, RequestHead, ResponseHead};

@@ -30,7 +30,7 @@ mod writer;
 
 use std::path::PathBuf;
 
-pub use again::{Again, NotAsked, Side};
+pub use again::{Again, NotAsked};
 pub use intents::Intents;
 pub use name::{RequestName, RowName, RowNameError};
 pub use reader::{Loss, Reader};

@@ -33,8 +33,7 @@ use std::time::Duration;
 use super::route::Routes;
 use super::summary::{Standing, Summary};
 use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
-use crate::diff::noise::Evidence;
-use crate::diff::Difference;
+use crate::diff::{Evidence, Difference};
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
@@ -65,7 +64,7 @@ const EXCHANGE_COLUMNS: [&str; 23] = [
     "reason",
 ];
 
-const DIFFERENCE_COLUMNS: [&str; 13] = [
+const DIFFERENCE_COLUMNS: [&str; 19] = [
     "fingerprint",
     "class",
     "host",

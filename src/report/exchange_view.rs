@@ -9,7 +9,7 @@ use super::route::Routes;
 use super::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use super::visible::{excerpt, visible};
 use super::{curl, pretty, raw_body};
-use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict, general_path};
+use crate::diff::{Class, Difference, Kind, Layer, Verdict, general_path};
 use crate::http::Response;
 use crate::record::{RequestName, Row};
 use crate::replay::Outcome;
@@ -246,9 +246,9 @@ impl Entry {
         let text = |bytes: &[u8]| excerpt(&String::from_utf8_lossy(bytes), MOST_TARGET);
         let status = |response: &Response| response.head.status;
         let differences = judged.map(|j| j.differences.as_slice()).unwrap_or_default();
-        let (host, place) = (head.host().unwrap_or_default(), names.place(head));
+        let host = head.host().unwrap_or_default();
         let named = |d: &Difference| {
-            let fingerprint = Fingerprint::of(head.method(), host, &place, d);
+            let fingerprint = names.fingerprint(head, d);
             format!("{fingerprint}-{}", d.class.name())
         };
         let mut differences: Vec<_> = differences.iter().take(MOST_DIFFERENCES).map(named).collect();

@@ -5,8 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::diff::noise::Learned;
-use crate::diff::template;
+use crate::diff::{Difference, Fingerprint, Learned, general_path, template};
 use crate::http::RequestHead;
 
 /// Characters that are kept of a method; known ones are shorter.
@@ -36,6 +35,27 @@ impl Routes {
         match &self.0 {
             Some(learned) => learned.route(head.method(), head.host().unwrap_or_default(), head.target()),
             None => template(head.target()).into(),
+        }
+    }
+
+    /// The name of a difference in an answer to a request.
+    #[must_use]
+    pub fn fingerprint(&self, head: &RequestHead, difference: &Difference) -> Fingerprint {
+        let (method, host, place) = (head.method(), head.host().unwrap_or_default(), self.place(head));
+        match &self.0 {
+            Some(learned) => learned.fingerprint(method, host, &place, difference),
+            None => Fingerprint::of(method, host, &place, difference),
+        }
+    }
+
+    /// The place of a difference for all that are like it.
+    pub(super) fn path(&self, head: &RequestHead, difference: &Difference) -> String {
+        match &self.0 {
+            Some(learned) => {
+                let host = head.host().unwrap_or_default();
+                learned.general_path(head.method(), host, &self.place(head), difference)
+            }
+            None => general_path(difference.layer, &difference.path),
         }
     }
 

@@ -47,9 +47,8 @@ impl Suggestions {
             return;
         };
         let head = &row.exchange.request.head;
-        let (host, route) = (head.host().unwrap_or_default(), self.names.place(head));
         for difference in judged.differences.iter().filter(|difference| may_be_noise(difference.class)) {
-            let fingerprint = Fingerprint::of(head.method(), host, &route, difference);
+            let fingerprint = self.names.fingerprint(head, difference);
             if self.places.len() >= MOST && !self.places.contains_key(&fingerprint) {
                 self.beyond += 1;
                 continue;

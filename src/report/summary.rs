@@ -9,9 +9,8 @@ use super::latency::{Latency, Lateness, Quantiles};
 use super::slower::Slower;
 use super::timeline::Timeline;
 use super::values::{Example, ValuePair};
-use crate::diff::noise::Evidence;
-use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
-use crate::record::{CaptureTotals, Mode, NotAsked, Row, Side};
+use crate::diff::{Evidence, Side, Class, Fingerprint, Kind, Layer, Verdict};
+use crate::record::{CaptureTotals, Mode, NotAsked, Row};
 use crate::route::ShareCount;
 use crate::time::Timestamp;
 

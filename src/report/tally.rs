@@ -15,7 +15,7 @@ use super::summary::{
 use super::timeline::Counting;
 use super::values::Values;
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
-use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path};
+use crate::diff::{Class, Difference, Fingerprint, Verdict};
 use crate::http::Response;
 use crate::record::{Finished, Loss, Mode, Row, Run};
 use crate::replay::methods::is_safe;
@@ -74,6 +74,7 @@ pub struct Tally {
 struct Counted {
     host: String,
     route: String,
+    path: String,
     first: Difference,
     values: Values,
     count: u64,
@@ -186,7 +187,7 @@ impl Tally {
     fn count_difference(&mut self, row: &Row, difference: &Difference, route: &str) {
         let head = &row.exchange.request.head;
         let host = head.host().unwrap_or_default();
-        let fingerprint = Fingerprint::of(head.method(), host, &self.names.place(head), difference);
+        let fingerprint = self.names.fingerprint(head, difference);
         let key = (fingerprint, difference.class);
         if self.differences.len() >= MOST_DIFFERENCES && !self.differences.contains_key(&key) {
             self.differences_beyond += 1;
@@ -195,6 +196,7 @@ impl Tally {
         let counted = self.differences.entry(key).or_insert_with(|| Counted {
             host: shown_host(host),
             route: route.to_owned(),
+            path: self.names.path(head, difference),
             first: difference.clone(),
             count: 0,
             last_row: 0,
@@ -223,8 +225,7 @@ impl Tally {
         let mut top: Vec<_> = counting.map(|(_, counted)| counted).collect();
         top.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.route.cmp(&b.route)));
         let line = |counted: &Counted| {
-            let Difference { layer, path, kind, .. } = &counted.first;
-            format!("{} {}: {}", counted.route, general_path(*layer, path), kind.words())
+            format!("{} {}: {}", counted.route, counted.path, counted.first.kind.words())
         };
         top.into_iter().take(most).map(|counted| (line(counted), counted.count)).collect()
     }
@@ -446,7 +447,7 @@ fn ranked(
             host: counted.host,
             route: counted.route,
             layer: counted.first.layer,
-            path: general_path(counted.first.layer, &counted.first.path),
+            path: counted.path,
             kind: counted.first.kind,
             count: counted.count,
             share: counted.count as f64 / compared.max(1) as f64,

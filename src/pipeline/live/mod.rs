@@ -110,9 +110,8 @@ pub async fn run(
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
     // Nobody can go on with a run of what was captured at the time, so what is on its way is not noted.
-    let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default())?;
+    let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default(), job.ruling)?;
     intents.as_ref().map_or(Ok(()), Intents::close)?;
-    judging.ruling = job.ruling.into();
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&watch.progress);
     let stopper = job.capture.stopper();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict, template};
+use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict};
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;
@@ -68,9 +68,8 @@ fn line<'r>(row: &'r Row, judged: Option<&'r Judged>, names: &Routes) -> Line<'r
         (Outcome::Answered { .. }, judged) => (verdict(judged), None),
     };
     let late = timing(row).and_then(|timing| Some(timing.sent?.since(timing.due)));
-    let place = names.place(head);
     let shown = |d: &'r Difference| Shown {
-        fingerprint: Fingerprint::of(head.method(), head.host().unwrap_or_default(), &place, d),
+        fingerprint: names.fingerprint(head, d),
         class: d.class,
         layer: d.layer,
         path: &d.path,
