@@ -152,7 +152,6 @@ impl Connecting {
     ///
     /// # Errors
     /// As with [`client`](Self::client).
-    #[cfg(feature = "live")]
     pub fn registering_client(
         &self,
         target: &Target,

@@ -22,7 +22,7 @@ pub fn template(target: &[u8]) -> String {
 const MAX_BYTES: usize = 256;
 
 /// The path of a target in origin or absolute form (RFC 9112, section 3.2), without query and fragment.
-fn path_of(target: &[u8]) -> &[u8] {
+pub(super) fn path_of(target: &[u8]) -> &[u8] {
     let path = match crate::http::head::absolute_authority(target) {
         // Behind `scheme://` and the authority.
         Some(authority) => {

@@ -42,7 +42,22 @@ impl Pending {
         outcome: Outcome,
     ) -> Row {
         let Self { exchange, lap, copy, role, destination, route, matched, reason, place: _ } = self;
-        Row { exchange, lap, copy, role, destination, route, matched, reason, sent_head, client, outcome }
+        let (again, not_asked) = (Vec::new(), None);
+        Row {
+            exchange,
+            lap,
+            copy,
+            role,
+            destination,
+            route,
+            matched,
+            reason,
+            sent_head,
+            client,
+            outcome,
+            again,
+            not_asked,
+        }
     }
 
     pub(super) fn name(&self) -> RowName {

@@ -24,6 +24,8 @@ pub struct Progress {
     pub failed: AtomicU64,
     /// Of those, the ones that differ in a way that counts.
     pub different: AtomicU64,
+    /// How often a side was asked again.
+    pub asked: AtomicU64,
     /// How often the capture has been read before.
     pub lap: AtomicU64,
     /// How late requests left against their due time.
@@ -118,6 +120,7 @@ impl Progress {
             ("judged", "Requests with an outcome that was judged.", &self.done),
             ("failed", "Requests without a whole answer of v2.", &self.failed),
             ("different", "Requests whose answers differ in a way that counts.", &self.different),
+            ("asked_again", "Requests that were sent once more, to v1 or v2, to measure noise.", &self.asked),
         ] {
             let value = counter.load(Ordering::Relaxed);
             writeln!(out, "# HELP shadowcap_{name}_total {help}\n# TYPE shadowcap_{name}_total counter")?;

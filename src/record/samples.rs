@@ -81,6 +81,8 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
                 last_byte: Some(sent + Duration::from_millis(20)),
             },
         },
+        again: vec![],
+        not_asked: None,
     }
 }
 

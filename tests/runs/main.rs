@@ -24,6 +24,8 @@ mod resumed;
 mod schedule;
 /// Disks, clocks and servers that fail.
 mod starved;
+/// What differs asked again, of v2 and of v1 as it is now.
+mod verified;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;

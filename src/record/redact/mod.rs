@@ -35,7 +35,7 @@ use bytes::Bytes;
 use edits::Edits;
 pub(crate) use recode::decoded;
 
-use super::Row;
+use super::{Again, Row};
 use crate::http::h1::parse_head;
 use crate::http::{Body, Framing, Headers, Message, RequestHead, Response, ResponseHead, Version};
 use crate::replay::Outcome;
@@ -81,9 +81,9 @@ impl Redactor {
         Self { also, ..self }
     }
 
-    /// Redacts a row in place. Each of its texts is searched once for secrets of its own, and then, where the
-    /// row has any, for what repeats those of another.
-    pub fn row(&self, row: &mut Row) {
+    /// Redacts a row in place, and says which secrets it held. Each of its texts is searched once for secrets of
+    /// its own, and then, where the row has any, for what repeats those of another.
+    pub fn row(&self, row: &mut Row) -> Secrets {
         let head = &row.exchange.request.head;
         let request = self.open(&row.exchange.request, head.raw(), &head.headers, None);
         let open = |answer: &Response, like: Option<&Opened>| {
@@ -110,16 +110,36 @@ impl Redactor {
         }
         // A rule may name the value of a secret field.
         self.words(&mut row.matched, &mut secrets);
-        if let Outcome::Failed { detail, .. } = &mut row.outcome {
-            self.words(detail, &mut secrets);
+        self.outcome(&mut row.outcome, v2.as_ref(), &mut secrets);
+        for again in &mut row.again {
+            self.again(again, &secrets);
         }
-        let answer = match &mut row.outcome {
+        secrets
+    }
+
+    /// Redacts a further answer to the request of a row that held these secrets.
+    pub fn again(&self, again: &mut Again, secrets: &Secrets) {
+        let open = |answer: &Response| self.open(answer, answer.head.raw(), &answer.head.headers, None);
+        let opened = answer(&again.outcome).map(open);
+        let mut all = secrets.clone();
+        if let Some(opened) = &opened {
+            all.of_message(opened);
+            all.search = Search::new(&all.all);
+        }
+        self.outcome(&mut again.outcome, opened.as_ref(), &mut all);
+    }
+
+    fn outcome(&self, outcome: &mut Outcome, opened: Option<&Opened>, secrets: &mut Secrets) {
+        if let Outcome::Failed { detail, .. } = outcome {
+            self.words(detail, secrets);
+        }
+        let answer = match outcome {
             Outcome::Answered { response, .. } => Some(response),
             Outcome::Failed { partial, .. } => partial.as_mut(),
             Outcome::Skipped(_) => None,
         };
-        if let Some((response, opened)) = answer.zip(v2) {
-            self.response(response, &opened, &mut secrets);
+        if let Some((response, opened)) = answer.zip(opened) {
+            self.response(response, opened, secrets);
         }
     }
 
@@ -380,8 +400,8 @@ fn answer(outcome: &Outcome) -> Option<&Response> {
 }
 
 /// The secrets of one row, for finding their echoes, and what replaces each of them.
-#[derive(Default)]
-struct Secrets {
+#[derive(Clone, Default)]
+pub struct Secrets {
     all: BTreeSet<Vec<u8>>,
     bytes: usize,
     /// There are more than are looked for, so that what may echo them is not kept.
@@ -441,7 +461,7 @@ impl Secrets {
 }
 
 /// The search for what repeats the secrets of a row.
-#[derive(Default)]
+#[derive(Clone, Default)]
 enum Search {
     #[default]
     None,
@@ -490,6 +510,7 @@ impl Search {
 }
 
 /// A secret, and the search for it.
+#[derive(Clone)]
 struct Echo {
     secret: Vec<u8>,
     /// Finds its beginning.

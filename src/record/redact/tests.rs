@@ -118,14 +118,14 @@ fn what_follows_a_private_key_stays() {
         r#"{"key":"-----BEGIN PRIVATE KEY-----\nMIIone1one1one1","price":12,"x":"-----END"}"#.to_owned(),
         r#"{"key":"{\"k\":\"-----BEGIN PRIVATE KEY-----\\nMIIone1one1one1\"}","price":12}"#.to_owned(),
     ] {
-        let redacted = redactor.redacted(text.as_bytes(), Part::Body, &Secrets::default()).unwrap();
+        let redacted = redactor.redacted(text.as_bytes(), Part::Body, &mut Secrets::default()).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&redacted).unwrap();
         assert_eq!(value["price"], 12, "{value}");
         let all = value.to_string();
         assert!(!all.contains("MIIone") && !all.contains("MIItwo") && all.contains("redacted:"), "{all}");
     }
     let text = format!("{one}\nprice 12").replace(r"\n", "\n");
-    let redacted = redactor.redacted(text.as_bytes(), Part::Body, &Secrets::default()).unwrap();
+    let redacted = redactor.redacted(text.as_bytes(), Part::Body, &mut Secrets::default()).unwrap();
     assert!(redacted.ends_with(b"-----END PRIVATE KEY-----\n\nprice 12"), "{redacted:?}");
 }
 
