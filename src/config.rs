@@ -5,6 +5,7 @@
 
 mod rules;
 mod target;
+mod tls_of_rules;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -13,11 +14,13 @@ use crate::capture::{Input, PacketFilter};
 use crate::diff::Rules;
 use crate::record::Also;
 use crate::replay::Credentials;
+use crate::report::{Accepted, FailOn};
 use crate::route::HostEdit;
 use crate::time::Timestamp;
 
 pub use rules::{Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, user_edits};
 pub use target::{Connecting, Target};
+pub use tls_of_rules::tls_words;
 
 /// A word of the user's that cannot be meant.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +70,48 @@ pub fn packet_filter(expression: &str) -> Result<PacketFilter, ConfigError> {
 pub fn diff_rules(path: &Path) -> Result<Rules, ConfigError> {
     let error = |problem: String| ConfigError::new("--rules", path.display().to_string(), problem);
     let text = std::fs::read_to_string(path).map_err(|source| error(format!("cannot be read: {source}")))?;
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    Rules::parse(&text, today).map_err(|wrong| error(wrong.to_string()))
+    Rules::parse(&text, today()).map_err(|wrong| error(wrong.to_string()))
+}
+
+/// When a run fails.
+///
+/// # Errors
+/// When it is no condition.
+pub fn fail_on(condition: &str) -> Result<FailOn, ConfigError> {
+    FailOn::new(condition).map_err(|error| ConfigError::new("--fail-on", condition, error.to_string()))
+}
+
+/// Differences that are accepted.
+///
+/// # Errors
+/// When the file cannot be read or understood.
+pub fn accepted(path: &Path) -> Result<Accepted, ConfigError> {
+    accepted_or_none(path)?.ok_or_else(|| {
+        ConfigError::new(
+            "--accepted",
+            path.display().to_string(),
+            "there is no such file; `report --accept` makes one",
+        )
+    })
+}
+
+/// The same, where there may be no such file yet.
+///
+/// # Errors
+/// When the file cannot be read or understood.
+pub fn accepted_or_none(path: &Path) -> Result<Option<Accepted>, ConfigError> {
+    let name = path.display().to_string();
+    let error = |problem: String| ConfigError::new("accepted differences", name.clone(), problem);
+    let text = match std::fs::read_to_string(path) {
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|source| error(format!("cannot be read: {source}")))?,
+    };
+    Accepted::parse(&name, &text, today()).map(Some).map_err(|wrong| error(wrong.to_string()))
+}
+
+/// The day in UTC.
+fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 /// A value of a type that reads itself from text.

@@ -57,6 +57,9 @@ pub mod exchange;
 
 pub mod route;
 
+#[cfg(feature = "cli")]
+pub mod expression;
+
 pub mod replay;
 
 pub mod diff;

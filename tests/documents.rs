@@ -218,6 +218,7 @@ fn lay_out(v2: SocketAddr) -> TempDir {
     for name in ["routes.yaml", "r.yaml"] {
         fs::write(at(name), ROUTES).unwrap();
     }
+    fs::write(at("accepted.toml"), "# Nothing is accepted yet.\n").unwrap();
     let bytes = fs::read(&shop).unwrap();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut gzip, &bytes).unwrap();

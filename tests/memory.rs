@@ -10,6 +10,8 @@ mod generator;
 mod hostile;
 #[macro_use]
 mod support;
+#[path = "memory/uploads.rs"]
+mod uploads;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -158,6 +160,24 @@ fn a_replay_to_a_v2_that_hangs_stops_reading_and_stays_small() {
     println!("hanging: {} MiB after {} MiB", peak / MIB, before / MIB);
     assert!(peak < 100 * MIB, "{} MiB", peak / MIB);
     assert_eq!(v2.requests().len(), 128, "no more than are allowed at once");
+}
+
+#[test]
+fn uploads_larger_than_the_memory_that_a_replay_may_take_pass_through_it() {
+    const MIB_EACH: usize = 120;
+    let (address, serving) = uploads::server(2);
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = replay(&format!("http://{address}"), folder.path());
+    let mut stdin = child.stdin.take().unwrap();
+    uploads::write(2, MIB_EACH, &mut stdin);
+    let seen = serving.join().unwrap();
+    assert_eq!(seen, [MIB_EACH << 20; 2]);
+    // It waits for more.
+    let peak = peak(child.id());
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    println!("uploads: {} MiB", peak / MIB);
+    assert!(peak < 100 * MIB, "{} MiB", peak / MIB);
 }
 
 /// How many packets an attack has: some ten thousand, so that the suite stays fast; any other number by

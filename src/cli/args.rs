@@ -2,6 +2,7 @@
 
 mod care;
 mod choice;
+mod gate;
 mod keep;
 pub(super) mod live;
 mod routes;
@@ -22,6 +23,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use care::{Care, PreviewFormat};
 pub(super) use choice::Choice;
+pub(super) use gate::GateArgs;
 pub(super) use keep::KeepArgs;
 pub(super) use routes::{Route, RouteArgs, RouteFormat, Sampling, SetupArgs};
 pub(super) use schedule::Schedule;
@@ -107,7 +109,7 @@ pub(super) enum Command {
     /// Explain what rules would do with a request, or with those of a capture.
     Route(Box<Route>),
     /// Diff and render again from a run's recording, sending nothing.
-    Report(Report),
+    Report(Box<Report>),
     /// Print the man page.
     #[command(hide = true)]
     Man,
@@ -149,7 +151,8 @@ pub(super) struct Reading {
     /// Read only connections with one of these ports [default: HTTP on any port].
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub(super) port: Vec<u16>,
-    /// Keep bodies up to this size; larger ones are counted and hashed.
+    /// Keep bodies up to this size; larger ones are counted and hashed. Larger ones of requests are sent all the same,
+    /// from a temporary file in the run's folder.
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse_size)]
     pub(super) max_body: u64,
     /// Memory for connections and unfinished messages; beyond it the oldest are given up, and counted.
@@ -164,6 +167,7 @@ impl Reading {
             filter: self.bpf.as_deref().map(config::packet_filter).transpose()?,
             ports: self.port.clone(),
             bodies,
+            store: None,
             limits: Limits { memory: self.memory },
             except: Except::default(),
         })
@@ -226,6 +230,8 @@ pub(super) struct Replay {
     pub(super) care: Care,
     #[command(flatten)]
     pub(super) keep: KeepArgs,
+    #[command(flatten)]
+    pub(super) gate: GateArgs,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -341,6 +347,8 @@ pub(super) struct Compare {
     #[command(flatten)]
     pub(super) mirroring: Mirroring,
     #[command(flatten)]
+    pub(super) gate: GateArgs,
+    #[command(flatten)]
     pub(super) output: Output,
 }
 
@@ -395,6 +403,14 @@ pub(super) struct Report {
     /// Judge by the rules of this file (TOML): which differences are meant, or do not matter.
     #[arg(long, value_name = "FILE")]
     pub(super) rules: Option<PathBuf>,
+    /// Add the differences that count to this file of accepted ones, made where it is missing, and write no reports.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "show", "export", "annotations", "accepted"])]
+    pub(super) accept: Option<PathBuf>,
+    /// Write candidate rules with their evidence to this file, or - for standard output, and no reports.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "against", "show", "export", "annotations", "accept"])]
+    pub(super) suggest_rules: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) gate: GateArgs,
     /// Redact further values: those of this name, or what this regular expression matches.
     #[arg(long, value_name = "NAME|PATTERN")]
     pub(super) redact_also: Vec<String>,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Exit;
 use super::args::{Compare, Global, Mirroring};
+use super::progress::View;
 use super::report::redactor;
 use super::running::{Around, carry_out_with, conclude};
 use crate::capture::{CaptureSet, Input};
@@ -14,7 +15,6 @@ use crate::http::{BodyKeep, Options};
 use crate::pipeline::{self, Comparison, Progress, Sides};
 use crate::record::{Mode, Run};
 use crate::replay::clock::Clock;
-use crate::report::Gate;
 use crate::route::{HostEdit, SHADOW_SUFFIX};
 
 pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
@@ -26,7 +26,8 @@ pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
     }
     let folder = job.folder.clone();
     let read = job.source.progress();
-    let outcome = carry_out_with(&Around::default(), global, read, counts, |progress, stop, signal| {
+    let view = move |progress: &Progress, took| View::of_reading(&read, took, counts(progress));
+    let outcome = carry_out_with(&Around::default(), global, view, |progress, stop, signal| {
         pipeline::compare(job, progress, stop, signal)
     })?;
     conclude(&outcome, &folder, global)
@@ -55,7 +56,7 @@ fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Compari
         clock,
         redactor: redactor(&args.output)?,
         folder: args.output.folder(&args.reading, clock),
-        gate: Gate::default(),
+        gate: args.gate.resolve()?,
     })
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context as _;
 
 use super::args::{Digest, Global, Inspect, InspectFormat};
-use super::progress::Display;
+use super::progress::{Display, View};
 use super::{Exit, exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config;
@@ -87,7 +87,9 @@ fn print(
 fn display(source: &CaptureSet, printer: &Printer, global: &Global) -> Option<Display> {
     let printed = Arc::clone(&printer.printed);
     let counts = move || format!("{} exchanges", printed.load(Ordering::Relaxed));
-    (!io::stdout().is_terminal()).then(|| Display::start(global, source.progress(), counts))
+    let read = source.progress();
+    let view = move |took| View::of_reading(&read, took, counts());
+    (!io::stdout().is_terminal()).then(|| Display::start(global, view))
 }
 
 /// Prints exchanges as they come, a page at a time.

@@ -30,7 +30,7 @@ use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::own::OwnConnections;
 use crate::replay::stop::{StopHandle, stop_channel};
-use crate::report::{Gate, Summary};
+use crate::report::Summary;
 use crate::route::Shares;
 use crate::stream::Limits;
 
@@ -93,6 +93,7 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
             filter: None,
             ports: args.port.clone(),
             bodies: Options { keep: BodyKeep::UpTo(max_body), hash: false },
+            store: None,
             limits: Limits { memory: args.memory },
             except: Except::those(move |source, destination| own.contains(source, destination)),
         },
@@ -118,7 +119,7 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
         folder: args.output.out.clone().unwrap_or_else(|| {
             config::default_folder(&format!("live-{}", args.front.interface.join("-")), clock.now())
         }),
-        gate: Gate::default(),
+        gate: args.gate.resolve()?,
     })
 }
 

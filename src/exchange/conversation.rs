@@ -9,18 +9,22 @@
 //!    └──┴── anything else ──▶ Searching ──────┘
 //! ```
 
+use std::sync::Arc;
+
 use super::Protocol;
 use super::pairing::{Context, Moment, Pairing, Requests, Responses, Stand};
 use super::protocol::{Opening, opening};
 use super::reader::Listener;
 use super::socks::{Handshake, Progress};
-use crate::http::{Close, Options, Parser, RequestHead, ResponseHead, Sink, h1};
+use crate::http::{BodyStore, Close, Options, Parser, RequestHead, ResponseHead, Sink, h1};
 use crate::stream::{Chunk, ConnectionId, Direction, End};
 use crate::time::Timestamp;
 
 /// What an [`ExchangeReader`](super::ExchangeReader) keeps for one connection.
 pub struct Conversation {
     options: Options,
+    /// Where request bodies go that are too large to be kept.
+    store: Option<Arc<dyn BodyStore>>,
     stage: Stage,
     /// Bytes of no message and gaps, while the connection is not known to speak HTTP/1.
     to_server: Side,
@@ -80,9 +84,10 @@ struct Http {
 }
 
 impl Conversation {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(options: Options, store: Option<Arc<dyn BodyStore>>) -> Self {
         Self {
             options,
+            store,
             stage: Stage::Opening(Held::default()),
             to_server: Side::default(),
             to_client: Side::default(),
@@ -264,7 +269,8 @@ impl Conversation {
             Direction::ToServer => context.connection,
             Direction::ToClient => context.connection.reversed(),
         };
-        let (requests, responses) = (self.parser(requesting), self.parser(requesting.reverse()));
+        let requests = self.parser(requesting).storing(self.store.clone());
+        let responses = self.parser(requesting.reverse());
         let pairing = Pairing::new(self.is_torn(requesting), self.is_torn(requesting.reverse()));
         Stage::Http(Box::new(Http { requesting, connection, requests, responses, pairing }))
     }

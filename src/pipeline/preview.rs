@@ -1,11 +1,13 @@
 //! What a run would do, without doing it.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::RunError;
 use super::planning::{Planned, Planning};
 use super::reading::{Reading, ReadingOptions};
+use super::spill::Counted;
 use crate::capture::{CaptureError, CaptureSet};
 use crate::exchange::{Exchange, Sequencer, Told};
 use crate::record::{Redactor, Row};
@@ -31,7 +33,7 @@ pub struct Previewed<'r> {
 /// When the target is a server of the capture.
 pub fn preview(
     source: CaptureSet,
-    options: ReadingOptions,
+    mut options: ReadingOptions,
     mut planning: Planning,
     mut schedule: Schedule,
     redactor: Option<&Redactor>,
@@ -60,6 +62,7 @@ pub fn preview(
             }
         }
     });
+    options.store = Some(Arc::new(Counted));
     let mut reading = Reading::new(source, options, sequencer);
     let broken_off = reading.read_while(|| !enough.get());
     reading.finish();

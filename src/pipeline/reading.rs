@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{PacketFilter, PacketSource};
 use crate::exchange::{ExchangeAccount, ExchangeReader, Listener, SequencerLimits};
-use crate::http::Options;
+use crate::http::{BodyStore, Options};
 use crate::stream::{ConnectionTable, Limits, StreamAccount};
 use crate::time::Timestamp;
 use crate::wire::{Decoded, Decoder, PacketAccount, PacketClass, Segment};
 
 /// Which packets are read, and what is kept of them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ReadingOptions {
     /// Only packets that it admits; all without one.
     pub filter: Option<PacketFilter>,
@@ -20,6 +21,8 @@ pub struct ReadingOptions {
     pub ports: Vec<u16>,
     /// What is kept of bodies.
     pub bodies: Options,
+    /// Where the bodies of requests go that are too large to be kept; nowhere without one.
+    pub store: Option<Arc<dyn BodyStore>>,
     /// What connections may cost, together with what waits for its turn behind them ([`Self::in_order`]).
     pub limits: Limits,
     /// Connections that are left out.
@@ -36,6 +39,15 @@ impl ReadingOptions {
     /// What is for the connections.
     fn connections(&self) -> Limits {
         Limits { memory: self.limits.memory.saturating_sub(self.in_order().bytes as u64) }
+    }
+}
+
+impl fmt::Debug for ReadingOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { filter, ports, bodies, store, limits, except } = self;
+        let mut shown = f.debug_struct("ReadingOptions");
+        shown.field("filter", filter).field("ports", ports).field("bodies", bodies);
+        shown.field("store", &store.is_some()).field("limits", limits).field("except", except).finish()
     }
 }
 
@@ -124,7 +136,7 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
             source,
             decoder: Decoder::new(),
             table: ConnectionTable::new(options.connections()),
-            exchanges: ExchangeReader::new(options.bodies, listener),
+            exchanges: ExchangeReader::new(options.bodies, listener).storing(options.store.clone()),
             packets: PacketAccount::default(),
             read: 0,
             options,

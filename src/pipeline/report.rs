@@ -43,7 +43,7 @@ impl Rendering {
             reporter.add(&row, judged.as_ref())?;
         }
         let reporter = reporter.noting([recordings.notes(), self.ruling.sentences()].concat());
-        Ok(reporter.finish(recordings.finished().as_ref(), recordings.losses(), self.gate)?)
+        Ok(reporter.finish(recordings.finished().as_ref(), recordings.losses(), &self.gate)?)
     }
 
     /// Opens the recordings, for [`next`](Self::next).
@@ -67,16 +67,30 @@ impl Rendering {
         Ok(Some((row, judged)))
     }
 
+    /// The account of the recordings, without a report.
+    ///
+    /// # Errors
+    /// When there is none, or one cannot be read.
+    pub fn summary(&self) -> Result<Summary, RunError> {
+        self.account(open(&self.runs)?, &self.ruling)
+    }
+
     /// What an earlier run's recording shows, judged as this one is.
     fn earlier(&self, run: &Path) -> Result<Earlier, RunError> {
-        let mut recordings = open(&[run.to_owned()])?;
+        let summary = self.account(open(&[run.to_owned()])?, &self.ruling.anew())?;
+        Ok(Earlier::new(&run.to_string_lossy(), summary))
+    }
+
+    fn account(&self, mut recordings: Recordings, rules: &Ruling) -> Result<Summary, RunError> {
         let mut tally = Tally::new(recordings.run().clone());
-        let rules = self.ruling.anew();
-        while let Some(row) = recordings.next_row()? {
+        while let Some(mut row) = recordings.next_row()? {
+            if let Some(redactor) = &self.redactor {
+                redactor.row(&mut row);
+            }
             tally.add(&row, rules.judged(&row).as_ref());
         }
-        let summary = tally.finish(recordings.finished().as_ref(), recordings.losses(), self.gate);
-        Ok(Earlier::new(&run.to_string_lossy(), summary))
+        let gate = Gate::default();
+        Ok(tally.finish(recordings.finished().as_ref(), recordings.losses(), &gate, None))
     }
 }
 

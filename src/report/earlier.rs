@@ -22,10 +22,10 @@ impl Earlier {
     }
 
     /// Says of each difference of a run that counts whether this one showed it, and which are gone.
-    pub(super) fn compare(self, summary: &mut Summary) {
+    pub(super) fn compare(self, differences: &mut [DistinctDifference]) -> Against {
         let known: HashSet<_> = self.differences.iter().map(|d| d.fingerprint).collect();
         let (mut news, mut knowns, mut present) = (0, 0, HashSet::new());
-        for d in summary.differences.iter_mut().filter(|d| d.class.counts()) {
+        for d in differences.iter_mut().filter(|d| d.class.counts()) {
             let is_known = known.contains(&d.fingerprint);
             d.standing = Some(if is_known { Standing::Known } else { Standing::New });
             // One that is in part confirmed and in part not is one.
@@ -35,6 +35,6 @@ impl Earlier {
         }
         let Self { run, started, differences: mut gone } = self;
         gone.retain(|d| !present.contains(&d.fingerprint));
-        summary.against = Some(Against { run, started, new: news, known: knowns, gone });
+        Against { run, started, new: news, known: knowns, gone }
     }
 }

@@ -2,23 +2,32 @@
 
 use std::collections::BTreeMap;
 
+use super::accepted::Accepted;
+use super::fail_on::{Counts, FailOn};
 use super::summary::{Exchanges, Judgement, Verdicts};
 use super::words::{INTERRUPTED, KILLED, Reasons};
 use crate::record::{CaptureTotals, Mode};
 use crate::replay::{Failure, SkipReason};
 
 /// What the user demands of a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Gate {
     /// The share of rows, from 0 to 1, that may be lost to judgement because the capture lacks bytes of
     /// the request or of v1's answer. Above it a run without differences is inconclusive.
     pub max_loss: f64,
+    /// Fewer compared rows than this say too little; at least one is needed in any case.
+    pub min_compared: u64,
+    /// When the run fails; `None` where it does for any difference that counts and is not accepted, and for any failure
+    /// of v2.
+    pub fail_on: Option<FailOn>,
+    /// Differences that are known and accepted.
+    pub accepted: Option<Accepted>,
 }
 
 impl Default for Gate {
-    /// A tenth may be lost.
+    /// A tenth may be lost, and nothing else is asked for.
     fn default() -> Self {
-        Self { max_loss: 0.1 }
+        Self { max_loss: 0.1, min_compared: 1, fail_on: None, accepted: None }
     }
 }
 
@@ -40,6 +49,10 @@ pub(super) struct Evidence<'a> {
     pub(super) gave_up: Option<&'a str>,
     /// A part of the recording could not be read.
     pub(super) unreadable: bool,
+    /// Differences beyond the distinct ones that are told apart.
+    pub(super) differences_beyond: u64,
+    /// What the user's condition may ask for.
+    pub(super) counts: Counts,
 }
 
 /// How a run ended.
@@ -57,8 +70,8 @@ pub(super) const BREAKS_OFF: &str = "the capture breaks off: ";
 
 impl Gate {
     /// The judgement and its reasons. Evidence against v2 counts even where other evidence is missing.
-    pub(super) fn judge(self, evidence: &Evidence<'_>) -> (Judgement, Vec<String>) {
-        let mut against = against(evidence);
+    pub(super) fn judge(&self, evidence: &Evidence<'_>) -> (Judgement, Vec<String>) {
+        let mut against = self.against(evidence);
         if let Some(why) = evidence.gave_up {
             // A target that went away is judged when it is back, whatever it had answered.
             let mut reasons = vec![format!("the run {why}")];
@@ -74,21 +87,62 @@ impl Gate {
         if !missing.is_empty() {
             return (Judgement::Inconclusive, missing);
         }
-        let compared = evidence.verdicts.compared();
-        let sentence = match evidence.verdicts.noise {
-            0 => format!("{compared} compared, all the same"),
-            noise => format!("{compared} compared, {noise} of them with noise alone, none different"),
-        };
-        (Judgement::Pass, vec![sentence])
+        (Judgement::Pass, vec![self.passes(evidence)])
     }
 
-    fn missing(self, evidence: &Evidence<'_>) -> Vec<String> {
+    /// What speaks against v2.
+    fn against(&self, evidence: &Evidence<'_>) -> Vec<String> {
+        let against = against(evidence);
+        let Some(condition) = &self.fail_on else {
+            let only_known = evidence.counts.new == 0 && evidence.differences_beyond == 0;
+            return if self.accepted.is_some() && only_known && evidence.verdicts.failed == 0 {
+                Vec::new()
+            } else {
+                against
+            };
+        };
+        // Whether a target that cannot be reached fails or not, it proves nothing.
+        if unreachable(evidence) || condition.holds(&evidence.counts) != Ok(true) {
+            return Vec::new();
+        }
+        [vec![format!("--fail-on {} holds", condition.text())], against].concat()
+    }
+
+    /// Why a run passes.
+    fn passes(&self, evidence: &Evidence<'_>) -> String {
+        let Verdicts { noise, different, failed, .. } = *evidence.verdicts;
+        let compared = evidence.verdicts.compared();
+        match (&self.fail_on, noise, different) {
+            (Some(condition), ..) => format!(
+                "{compared} compared, {different} of them different, {failed} failed: --fail-on {} does not hold",
+                condition.text()
+            ),
+            (None, _, 1..) => {
+                let known = evidence.counts.known;
+                format!(
+                    "{compared} compared, {different} of them different in {known} ways that are accepted"
+                )
+            }
+            (None, 0, _) => format!("{compared} compared, all the same"),
+            (None, noise, _) => {
+                format!("{compared} compared, {noise} of them with noise alone, none different")
+            }
+        }
+    }
+
+    fn missing(&self, evidence: &Evidence<'_>) -> Vec<String> {
         let mut reasons = Vec::new();
         if unreachable(evidence) {
             let cause = evidence.unreached.map(|cause| format!(": {cause}")).unwrap_or_default();
             reasons.push(format!("the target is unreachable, not one request reached it{cause}"));
         } else if evidence.verdicts.compared() == 0 {
             reasons.push(nothing_compared(evidence));
+        } else if evidence.verdicts.compared() < self.min_compared {
+            let (compared, fewest) = (evidence.verdicts.compared(), self.min_compared);
+            reasons.push(format!("{compared} compared, and at least {fewest} are asked for"));
+        }
+        if let Some(Err(why)) = self.fail_on.as_ref().map(|condition| condition.holds(&evidence.counts)) {
+            reasons.push(format!("--fail-on has no answer for this run: {why}"));
         }
         reasons.extend(cut_short(evidence));
         let (lost, share) = loss(evidence);
@@ -135,9 +189,21 @@ fn cut_short(evidence: &Evidence<'_>) -> Vec<String> {
             "the recording lacks its end: the run goes on, or was killed, or its disk was full".to_owned(),
         ),
     };
+    let no_room = evidence.exchanges.skipped.get(SkipReason::NoRoomForBody.name()).map(|count| {
+        format!(
+            "{count} requests with large bodies were not sent, since the disk had no room for these: free some space and \
+             go on with --resume"
+        )
+    });
+    let unmet = evidence.exchanges.skipped.get(SkipReason::NotMetAgain.name()).map(|count| {
+        format!(
+            "{count} requests that had been put off were not met again when the run was resumed: what was read is not \
+             the capture that it began with, or not all of it"
+        )
+    });
     let broken_off = evidence.broken_off.map(|what| format!("{BREAKS_OFF}{what}"));
     let unreadable = evidence.unreadable.then(|| "a part of the recording could not be read".to_owned());
-    [stopped, broken_off, unreadable].into_iter().flatten().collect()
+    [stopped, no_room, unmet, broken_off, unreadable].into_iter().flatten().collect()
 }
 
 /// That there was nothing to lay side by side, and why.
@@ -221,6 +287,8 @@ mod tests {
             broken_off: None,
             gave_up: None,
             unreadable: false,
+            differences_beyond: 0,
+            counts: Counts::default(),
         });
         (judgement.exit_status(), reasons.join("; "))
     }
@@ -282,6 +350,8 @@ mod tests {
             broken_off: None,
             gave_up: None,
             unreadable: false,
+            differences_beyond: 0,
+            counts: Counts::default(),
         };
         change(&mut evidence);
         let (judgement, reasons) = Gate::default().judge(&evidence);

@@ -34,6 +34,8 @@ const MOST_CARDS: usize = 300;
 const MOST_CARD_BYTES: usize = 1 << 20;
 /// Routes in the table.
 const MOST_ROUTES: usize = 200;
+/// Differences that are no longer accepted and are named.
+const MOST_LAPSED: usize = 20;
 /// Routes with a plot of their own.
 const MOST_PLOTS: usize = 24;
 /// Pairs of statuses shown for a route.
@@ -62,6 +64,8 @@ struct Page<'a> {
     reading: String,
     levels: Vec<Level>,
     against: Option<Comparison>,
+    accepted: Option<String>,
+    lapsed: Vec<String>,
     differences: Cards,
     noise: Cards,
     ruled_out: Cards,
@@ -136,6 +140,8 @@ struct RouteRow {
     bad_width: String,
     statuses: Vec<Status>,
     quantiles: Vec<Both>,
+    /// That v2 takes longer here.
+    slower: Option<String>,
 }
 
 struct RoutePlot {
@@ -198,6 +204,14 @@ fn page<'a>(summary: &Summary, selection: &'a Selection) -> Page<'a> {
         reading: coverage::reading(summary),
         levels: coverage::levels(summary),
         against: summary.against.as_ref().map(comparison),
+        accepted: summary.accepted.as_ref().map(|accepted| excerpt(&accepted.words(), 400)),
+        lapsed: summary
+            .accepted
+            .iter()
+            .flat_map(|accepted| &accepted.lapsed)
+            .take(MOST_LAPSED)
+            .map(|one| excerpt(one, 400))
+            .collect(),
         differences: of(Class::counts),
         noise: of(|class| !class.counts() && class != Class::RuledOut),
         ruled_out: of(|class| class == Class::RuledOut),
@@ -330,6 +344,7 @@ fn route(route: &RouteSummary) -> RouteRow {
         bad_width: format!("{:.1}", share * 100.0),
         statuses: route.statuses.iter().take(MOST_PAIRS).map(status).collect(),
         quantiles: vec![both(route, |q| q.p50), both(route, |q| q.p95), both(route, |q| q.p99)],
+        slower: route.slower.as_ref().map(super::Slower::words),
     }
 }
 

@@ -45,6 +45,12 @@ fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
         let (run, gone) = (code_of(&a.run, 200), a.gone.len());
         writeln!(out, "- Against {run}: {} new, {} known, {gone} gone", a.new, a.known)?;
     }
+    if let Some(accepted) = &summary.accepted {
+        writeln!(out, "- {}", code_of(&accepted.words(), 400))?;
+        for lapsed in accepted.lapsed.iter().take(MOST_LISTED) {
+            writeln!(out, "- no longer accepted: {}", code_of(lapsed, 400))?;
+        }
+    }
     coverage(out, summary)?;
     differences(out, "Differences that count", summary, |d| d.class.counts())?;
     differences(out, "Explained differences", summary, |d| !d.class.counts())?;
@@ -170,6 +176,16 @@ fn latency(out: &mut String, summary: &Summary) -> std::fmt::Result {
     let v2_name = if summary.mode == Mode::Compare { "v2, as captured" } else { "v2, as measured" };
     for (name, q) in [("v1, as captured", v1), (v2_name, v2)] {
         writeln!(out, "| {name} | {} | {} | {} | {} |", ms(q.p50), ms(q.p90), ms(q.p99), ms(q.max))?;
+    }
+    let slower = summary.routes.iter().filter_map(|route| Some((route, route.slower.as_ref()?)));
+    for (n, (route, slower)) in slower.take(MOST_LISTED).enumerate() {
+        let gap = if n == 0 { "\n" } else { "" };
+        writeln!(
+            out,
+            "{gap}- slower, though it counts for nothing: {} {}",
+            code(&route.route),
+            slower.words()
+        )?;
     }
     Ok(())
 }

@@ -7,12 +7,14 @@
 //! What comes from the wire is never trusted: each renderer writes it so that its format cannot take it
 //! for anything but text.
 
+mod accepted;
 mod annotations;
 mod csv;
 mod curl;
 mod earlier;
 mod exchange_view;
 mod export;
+mod fail_on;
 mod files;
 mod gate;
 mod html;
@@ -25,6 +27,8 @@ mod raw_body;
 mod reporter;
 mod route;
 mod show;
+mod slower;
+mod suggest;
 mod summary;
 mod tally;
 mod terminal;
@@ -33,15 +37,19 @@ mod visible;
 mod words;
 mod xml;
 
+pub use accepted::{Accepted, AcceptedError, AcceptedSummary};
 pub use annotations::github_annotations;
 pub use earlier::Earlier;
 pub use export::{Export, Format};
+pub use fail_on::FailOn;
 pub use files::ReportError;
 pub use gate::Gate;
 pub use latency::{LateStep, Latency, Lateness, Quantiles, Step};
 pub use reporter::Reporter;
 pub use route::route_of;
 pub use show::show;
+pub use slower::Slower;
+pub use suggest::Suggestions;
 pub use summary::*;
 pub use tally::{Judged, Tally};
 pub use terminal::{Screen, terminal};

@@ -73,9 +73,9 @@ impl Reporter {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn interim(&self, finished: &Finished, gate: Gate) -> Result<Summary, ReportError> {
+    pub fn interim(&self, finished: &Finished, gate: &Gate) -> Result<Summary, ReportError> {
         let finished = finished.clone().without_secrets();
-        let summary = self.tally.clone().finish(Some(&finished), &[], gate);
+        let summary = self.tally.clone().finish(Some(&finished), &[], gate, None);
         render(&self.folder, &summary, &self.selection)?;
         Ok(summary)
     }
@@ -102,7 +102,7 @@ impl Reporter {
         self,
         finished: Option<&Finished>,
         losses: &[Loss],
-        gate: Gate,
+        gate: &Gate,
     ) -> Result<Summary, ReportError> {
         let Self { folder, tally, selection, earlier, notes, exchanges } = self;
         if let Some((pending, exchanges)) = exchanges {
@@ -110,11 +110,8 @@ impl Reporter {
             pending.publish(out)?;
         }
         let finished = finished.map(|finished| finished.clone().without_secrets());
-        let mut summary = tally.finish(finished.as_ref(), losses, gate);
+        let mut summary = tally.finish(finished.as_ref(), losses, gate, earlier);
         summary.notes = notes;
-        if let Some(earlier) = earlier {
-            earlier.compare(&mut summary);
-        }
         render(&folder, &summary, &selection)?;
         Ok(summary)
     }

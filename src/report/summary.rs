@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::accepted::AcceptedSummary;
 use super::latency::{Latency, Lateness, Quantiles};
+use super::slower::Slower;
 use super::timeline::Timeline;
 use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
 use crate::record::{CaptureTotals, Mode};
@@ -77,6 +79,9 @@ pub struct Summary {
     /// What another run is compared with, where one was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Against>,
+    /// What of the differences is accepted, where a file says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<AcceptedSummary>,
     /// The judgement.
     pub verdict: Judgement,
     /// Why, in sentences.
@@ -295,6 +300,10 @@ pub struct RouteSummary {
     pub statuses: Vec<StatusPair>,
     /// How long both took.
     pub latency: Latency,
+    /// That v2 takes longer, where ratio, shift, number of exchanges and a bootstrap interval agree on it. It never
+    /// counts against v2 by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slower: Option<Slower>,
 }
 
 /// How often v1's status met v2's.

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use super::earlier::Earlier;
+use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
 use super::route::route_of;
+use super::slower::Sample;
 use super::summary::{
     DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
 };
@@ -85,6 +88,7 @@ struct Route {
     verdicts: Verdicts,
     statuses: HashMap<(Option<u16>, Option<u16>), u64>,
     latency: Pair,
+    times: Sample,
 }
 
 impl Tally {
@@ -138,6 +142,7 @@ impl Tally {
         route.count_statuses(row);
         if let Some((v1, v2)) = both_latencies(row) {
             route.latency.add(v1, v2);
+            route.times.offer(spread(row), v1, v2);
             self.latency.add(v1, v2);
         }
         // What a mesh sent was due when it was sent.
@@ -225,10 +230,21 @@ impl Tally {
         }
     }
 
-    /// The account. `finished` is `None` for a recording whose run never ended in order.
+    /// The account. `finished` is `None` for a recording whose run never ended in order; `earlier` is what this run is
+    /// compared with.
     #[must_use]
-    pub fn finish(mut self, finished: Option<&Finished>, losses: &[Loss], gate: Gate) -> Summary {
+    pub fn finish(
+        mut self,
+        finished: Option<&Finished>,
+        losses: &[Loss],
+        gate: &Gate,
+        earlier: Option<Earlier>,
+    ) -> Summary {
         self.count_without_row(finished);
+        let mut differences = ranked(self.differences, self.verdicts.compared());
+        let against = earlier.map(|earlier| earlier.compare(&mut differences));
+        let accepted = gate.accepted.as_ref().map(|accepted| accepted.compare(&mut differences));
+        let routes = by_size(self.routes);
         let (verdict, reasons) = gate.judge(&Evidence {
             mode: self.run.mode,
             exchanges: &self.exchanges,
@@ -245,6 +261,8 @@ impl Tally {
             broken_off: finished.and_then(|f| f.broken_off.as_deref()),
             gave_up: finished.and_then(|f| f.gave_up.as_deref()),
             unreadable: !losses.is_empty(),
+            differences_beyond: self.differences_beyond,
+            counts: Counts::new(&self.exchanges, self.verdicts, &differences, &routes),
         });
         debug_assert_eq!(self.exchanges.captured, self.exchanges.replayed + self.exchanges.skipped_in_all());
         debug_assert_eq!(self.exchanges.replayed, self.verdicts.in_all());
@@ -263,18 +281,19 @@ impl Tally {
             broken_off: finished.and_then(|f| f.broken_off.clone()),
             requests: self.requests + self.requests_without_row,
             requests_digest: Fingerprint(self.requests_digest),
-            differences: ranked(self.differences, self.verdicts.compared()),
+            differences,
             exchanges: self.exchanges,
             verdicts: self.verdicts,
             failures: self.failures,
             not_comparable: self.not_comparable,
             differences_beyond: self.differences_beyond,
-            routes: by_size(self.routes),
+            routes,
             latency: self.latency.latency_with_distribution(),
             lateness: self.lateness.lateness(),
             since_due: self.since_due.quantiles(),
             timeline: self.timeline.timeline(),
-            against: None,
+            against,
+            accepted,
             verdict,
             reasons,
             anomalies: finished.map(|f| f.anomalies.clone()).unwrap_or_default(),
@@ -283,6 +302,14 @@ impl Tally {
             notes: Vec::new(),
         }
     }
+}
+
+/// A number of the row's own, spread evenly, whatever the order of the rows.
+fn spread(row: &Row) -> u64 {
+    let mut hash = xxhash_rust::xxh3::Xxh3::new();
+    hash.update(&row.exchange.id.0.to_le_bytes());
+    hash.update(&[row.lap.to_le_bytes().as_slice(), row.copy.to_le_bytes().as_slice()].concat());
+    hash.digest()
 }
 
 /// The shares of the rules that are told; more rules than that had requests in no run that a person reads.
@@ -311,6 +338,7 @@ fn route_entry<'r>(
         verdicts: Verdicts::default(),
         statuses: HashMap::new(),
         latency: Pair::new(2),
+        times: Sample::default(),
     })
 }
 
@@ -442,6 +470,7 @@ fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
             verdicts: route.verdicts,
             statuses: statuses(&route.statuses),
             latency: latency(n, &route.latency),
+            slower: route.times.slower(),
         })
         .collect()
 }

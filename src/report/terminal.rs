@@ -15,6 +15,8 @@ use super::{exact_percent, ms, percent};
 
 /// Distinct differences that are shown; the others are counted.
 const MOST_LISTED: usize = 5;
+/// Slower routes that are listed.
+const MOST_SLOWER: usize = 3;
 
 /// How to write for the terminal at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +149,9 @@ fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Resu
             gone.len()
         )?;
     }
+    if let Some(accepted) = &summary.accepted {
+        writeln!(out, "          {}", excerpt(&accepted.words(), 400))?;
+    }
     if counted.len() > MOST_LISTED {
         writeln!(out, "{:>8}  more in the report", counted.len() - MOST_LISTED)?;
     }
@@ -213,6 +218,7 @@ fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
         ms(v1.p99),
         ms(v2.p99)
     )?;
+    slower(out, summary)?;
     let is_paced = |option: &String| option.starts_with("--rate") || is_slowed(option);
     match (summary.lateness.as_ref().map(|lateness| lateness.quantiles), summary.since_due) {
         // Without a schedule nothing is late.
@@ -228,6 +234,19 @@ fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
             ms(due.p99)
         ),
         _ => Ok(()),
+    }
+}
+
+/// Routes that v2 answers more slowly; reasons to look, which count for nothing.
+fn slower(out: &mut String, summary: &Summary) -> fmt::Result {
+    let flagged = || summary.routes.iter().filter_map(|route| Some((&route.route, route.slower.as_ref()?)));
+    for (n, (route, slower)) in flagged().take(MOST_SLOWER).enumerate() {
+        let title = if n == 0 { "slower" } else { "" };
+        writeln!(out, "{title:<8}  {}\n          {}", excerpt(route, 68), slower.words())?;
+    }
+    match flagged().count().saturating_sub(MOST_SLOWER) {
+        0 => Ok(()),
+        more => writeln!(out, "          and {more} more routes"),
     }
 }
 

@@ -81,7 +81,7 @@ fn report(folder: &Path, rows: &[Row]) -> Summary {
     for row in rows {
         reporter.add(row, judged(row).as_ref()).unwrap();
     }
-    reporter.finish(Some(&finished()), &[], Gate::default()).unwrap()
+    reporter.finish(Some(&finished()), &[], &Gate::default()).unwrap()
 }
 
 fn file(folder: &Path, name: &str) -> String {
@@ -206,7 +206,7 @@ fn the_same_recording_gives_the_same_bytes() {
     while let Some(row) = reader.next_row().unwrap() {
         reporter.add(&row, judged(&row).as_ref()).unwrap();
     }
-    reporter.finish(reader.finished(), reader.losses(), Gate::default()).unwrap();
+    reporter.finish(reader.finished(), reader.losses(), &Gate::default()).unwrap();
     for name in FILES {
         assert!(file(live.path(), name) == file(again.path(), name), "{name} differs");
     }
@@ -472,7 +472,7 @@ proptest! {
             let judged = Judged { verdict, differences: vec![] };
             tally.add(&row, Some(&judged).filter(|_| *judge_it));
         }
-        let summary = tally.finish(Some(&finished()), &[], Gate::default());
+        let summary = tally.finish(Some(&finished()), &[], &Gate::default(), None);
         let exchanges = &summary.exchanges;
         prop_assert_eq!(exchanges.captured, kinds.len() as u64);
         prop_assert_eq!(exchanges.skipped_in_all(), skipped);

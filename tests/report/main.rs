@@ -15,6 +15,7 @@ mod support;
 
 mod browser;
 mod curl;
+mod gates;
 mod injection;
 mod made;
 mod many_runs;
@@ -23,3 +24,4 @@ mod pipelines;
 mod ruled;
 mod scale;
 mod secrets;
+mod suggested;

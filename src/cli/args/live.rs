@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
-use super::{Edits, Output, RouteArgs, Target, TargetArgs, parse_duration, parse_size};
+use super::{Edits, GateArgs, Output, RouteArgs, Target, TargetArgs, parse_duration, parse_size};
 
 #[derive(Debug, Args)]
 #[command(after_help = CAPTURE_EXAMPLES)]
@@ -115,6 +115,8 @@ pub(crate) struct Live {
     pub(crate) write: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) rotate: Rotation,
+    #[command(flatten)]
+    pub(crate) gate: GateArgs,
     #[command(flatten)]
     pub(crate) output: Output,
     /// Show the run on the whole terminal: rates, verdicts, differences, losses; plain lines where there is none.

@@ -1,6 +1,8 @@
 //! Body framing as a small machine: which of the bytes that follow a head are the entity's, which
 //! are framing, and where the body ends (RFC 9112, sections 6 and 7).
 
+use std::ops::Range;
+
 use super::lenient::is_token;
 use crate::anomaly::{Anomaly, AnomalySet};
 
@@ -116,6 +118,30 @@ impl Decoder {
             }
             Self::Chunked(chunked) => chunked.gap(len),
             Self::UntilClose => Hole::Within(len),
+        }
+    }
+}
+
+/// Takes the chunked coding of a whole body away, piece by piece.
+#[derive(Clone, Copy, Debug)]
+pub struct Dechunker(Decoder);
+
+impl Default for Dechunker {
+    fn default() -> Self {
+        Self(Decoder::CHUNKED)
+    }
+}
+
+impl Dechunker {
+    /// How many of the next bytes, which are not none, were used, and which of those are the entity's; none are
+    /// used behind the body's end.
+    pub fn next(&mut self, bytes: &[u8]) -> (usize, Range<usize>) {
+        if self.0.is_done() {
+            return (0, 0..0);
+        }
+        match self.0.next(bytes) {
+            Piece::Entity(length) => (length, 0..length),
+            Piece::Framing(length) => (length, 0..0),
         }
     }
 }

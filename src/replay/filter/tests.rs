@@ -1,4 +1,5 @@
 use super::*;
+use crate::expression::LONGEST;
 use crate::record::samples;
 
 /// Asked by 10.0.0.1 at noon, answered with 200.
@@ -70,11 +71,11 @@ fn expressions_that_would_exhaust_the_stack_are_refused() {
     for part in ["(", "[", "!", "-", "true ? ", "{1:"] {
         assert_eq!(
             Filter::new(&part.repeat(LONGEST / part.len())).unwrap_err(),
-            FilterError::TooLarge,
+            ExpressionError::TooLarge,
             "{part}"
         );
     }
-    assert_eq!(Filter::new(&" ".repeat(LONGEST + 1)).unwrap_err(), FilterError::TooLarge);
+    assert_eq!(Filter::new(&" ".repeat(LONGEST + 1)).unwrap_err(), ExpressionError::TooLarge);
 }
 
 proptest::proptest! {
