@@ -18,6 +18,9 @@ struct Line<'r> {
     role: &'static str,
     destination: &'r str,
     rule: &'r str,
+    #[serde(rename = "match")]
+    matched: &'r str,
+    rule_reason: &'r str,
     time: Timestamp,
     client: String,
     method: String,
@@ -82,6 +85,8 @@ fn line<'r>(row: &'r Row, judged: Option<&'r Judged>, names: &Routes) -> Line<'r
         role: row.role.name(),
         destination: &row.destination,
         rule: &row.route,
+        matched: &row.matched,
+        rule_reason: &row.reason,
         time: row.exchange.request.first_byte,
         client: row.exchange.connection.client.to_string(),
         method: text(head.method()),
