@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict, template};
 use crate::http::Response;
 use crate::record::Row;
-use crate::replay::Outcome;
+use crate::replay::{Outcome, Timing};
 use crate::report::route::route_of;
 use crate::report::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use crate::time::Timestamp;
@@ -62,7 +62,7 @@ fn line<'r>(row: &'r Row, judged: Option<&'r Judged>) -> Line<'r> {
         (Outcome::Failed { failure, .. }, judged) => (verdict(judged), Some(failure.name())),
         (Outcome::Answered { .. }, judged) => (verdict(judged), None),
     };
-    let late = timing(row).and_then(|timing| Some(timing.sent?.since(timing.due)));
+    let late = timing(row).and_then(Timing::lateness);
     let place = template(head.target());
     let shown = |d: &'r Difference| Shown {
         fingerprint: Fingerprint::of(head.method(), head.host().unwrap_or_default(), &place, d),
