@@ -98,6 +98,29 @@ pub struct Body {
     pub elsewhere: Elsewhere,
 }
 
+impl Body {
+    /// Bytes of memory beside the body itself.
+    pub(crate) fn memory(&self) -> usize {
+        let kept = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        // Unless chunked, both are one buffer.
+        kept(&self.entity) + if self.framing == Framing::Chunked { kept(&self.wire) } else { 0 }
+    }
+}
+
+impl Message<RequestHead> {
+    /// Bytes of memory, those of the message itself included.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.head.headers.memory() + self.body.memory()
+    }
+}
+
+impl Message<ResponseHead> {
+    /// Bytes of memory, those of the message itself included.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.head.headers.memory() + self.body.memory()
+    }
+}
+
 /// What a parser does with bodies. They are always counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {

@@ -9,7 +9,7 @@ use super::planning::{Planned, Planning};
 use super::reading::{Reading, ReadingOptions};
 use super::spill::Counted;
 use crate::capture::{CaptureError, CaptureSet};
-use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
+use crate::exchange::{Exchange, Sequencer, Told};
 use crate::record::{Redactor, Row};
 use crate::replay::pace::Schedule;
 use crate::replay::{Outcome, SkipReason};
@@ -40,7 +40,7 @@ pub fn preview(
     mut show: impl FnMut(&Previewed<'_>) -> bool,
 ) -> Result<Vec<CaptureError>, RunError> {
     let (enough, mut refused) = (Cell::new(false), None);
-    let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| {
+    let sequencer = Sequencer::new(options.in_order(), |told: Told| {
         let Told::Exchange(exchange) = told else { return };
         if enough.get() {
             return;

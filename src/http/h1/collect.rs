@@ -122,7 +122,10 @@ impl Collector {
     pub(super) fn finish(self) -> Body {
         let (entity, wire) = match self.kept {
             None => (None, None),
-            Some(kept) => {
+            Some(mut kept) => {
+                // What is counted from here on is the length.
+                kept.entity.shrink_to_fit();
+                kept.wire.shrink_to_fit();
                 let entity = Bytes::from(kept.entity);
                 let chunked = self.framing == Framing::Chunked;
                 let wire = if chunked { Bytes::from(kept.wire) } else { entity.clone() };

@@ -459,6 +459,10 @@ impl<H: Head> Parser<H> {
         self.account.head += begun.size;
         let asked = if head.is_interim() { Asked::Other } else { sink.head(&head, begun.first_byte) };
         let framing = head.framing(asked, &mut anomalies);
+        if begun.cut {
+            // It may be among the fields that are missing.
+            anomalies = anomalies.without(Anomaly::MissingHost);
+        }
         let decoder = match framing {
             Framing::None | Framing::Tunnel => Decoder::Length(0),
             Framing::Length(length) => Decoder::Length(length),
@@ -620,7 +624,8 @@ impl<H: Head> Parser<H> {
 }
 
 fn finish<H, S: Sink<H>>(reading: Reading<H>, completeness: Completeness, sink: &mut S) {
-    let Reading { head, body, first_byte, last_byte, mut anomalies, cut_head, .. } = reading;
+    let Reading { head, decoder, body, first_byte, last_byte, mut anomalies, cut_head, .. } = reading;
+    anomalies.extend(decoder.odd());
     if body.is_oversized() {
         anomalies.insert(Anomaly::OversizedBody);
     }
