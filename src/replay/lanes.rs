@@ -81,7 +81,7 @@ impl<J, C> Lanes<J, C> {
             return (Some(job), None);
         }
         lane.busy = false;
-        let unneeded = lane.ended.and_then(|how| Some((self.take_parked(key)?, how)));
+        let unneeded = lane.ended.and_then(|how| Some((self.unpark(key)?, how)));
         self.forget_if_empty(key);
         (None, unneeded)
     }
@@ -92,6 +92,11 @@ impl<J, C> Lanes<J, C> {
         if let Some(pool) = &mut self.pool {
             return pool.get_mut(&key.destination)?.pop();
         }
+        self.unpark(key)
+    }
+
+    /// The connection that is parked in this very lane.
+    fn unpark(&mut self, key: LaneKey) -> Option<C> {
         let (place, connection) = self.by_key.get_mut(&key)?.parked.take()?;
         self.parked.remove(&place);
         Some(connection)
@@ -126,7 +131,7 @@ impl<J, C> Lanes<J, C> {
         if lane.busy {
             return None;
         }
-        let unneeded = self.take_parked(key);
+        let unneeded = self.unpark(key);
         self.forget_if_empty(key);
         unneeded
     }
@@ -221,6 +226,17 @@ mod tests {
         assert_eq!(lanes.park(other, 4), None);
         assert_eq!(lanes.take_parked(key(1)), None, "another destination is another server");
         assert_eq!(lanes.take_parked(other), Some(4));
+    }
+
+    #[test]
+    fn the_end_of_a_captured_connection_closes_none_of_the_pool() {
+        let mut lanes = Lanes::pooled(2);
+        assert!(lanes.push(key(1), ()));
+        lanes.next(key(1));
+        assert_eq!(lanes.end(key(1), How::Close), None, "it is busy");
+        assert_eq!(lanes.park(key(1), "a"), None);
+        assert_eq!(lanes.next(key(1)), (None, None));
+        assert_eq!(lanes.take_parked(key(2)), Some("a"));
     }
 
     #[test]
