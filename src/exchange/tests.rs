@@ -566,7 +566,7 @@ fn a_connection_is_told_closed_after_its_exchanges_and_not_before() {
     let slow = sequencer.began(Timestamp::from_nanos(1));
     let quick = sequencer.began(Timestamp::from_nanos(2));
     sequencer.finished(quick, Some(exchange.clone()));
-    sequencer.closed(id);
+    sequencer.closed(id, None);
     sequencer.finished(slow, Some(exchange));
     assert_eq!(told, [false, false, true]);
 }
