@@ -228,6 +228,7 @@ fn outcome(shadow: Exchange) -> Outcome {
     let Some(response) = shadow.response else { return Outcome::Skipped(SkipReason::NoShadowAnswer) };
     let timing = Timing {
         due: began,
+        connecting: None,
         sent: Some(began),
         first_byte: Some(response.first_byte),
         last_byte: Some(response.last_byte),

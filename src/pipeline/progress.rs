@@ -76,8 +76,8 @@ impl Progress {
     pub(super) fn end(&self, outcome: &Outcome) {
         Self::count(&self.ended);
         let (Outcome::Answered { timing, .. } | Outcome::Failed { timing, .. }) = outcome else { return };
-        let Timing { due, sent: Some(sent), last_byte, .. } = *timing else { return };
-        let late = sent.since(due);
+        let Timing { sent: Some(sent), last_byte, .. } = *timing else { return };
+        let late = timing.lateness().unwrap_or_default();
         self.lateness.add(late);
         self.latest.fetch_max(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if let (Some(last), Outcome::Answered { .. }) = (last_byte, outcome) {

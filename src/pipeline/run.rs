@@ -140,7 +140,8 @@ pub async fn run(
         work: work_in,
         skipped: skipped_in,
         progress,
-        room: Room::default(),
+        disk: Room::on_disk(),
+        memory: Room::in_memory(),
         rows: 0,
         halt: None,
     };

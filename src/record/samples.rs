@@ -75,6 +75,7 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
             response: message(answer(v2), b"", sent + Duration::from_millis(18), 2),
             interim: vec![100],
             timing: Timing {
+                connecting: None,
                 due: sent,
                 sent: Some(sent),
                 first_byte: Some(sent + Duration::from_millis(18)),

@@ -16,6 +16,7 @@
 //! | `v1_bytes`, `v2_bytes` | entity bytes of the answer, after de-chunking and before content-decoding |
 //! | `late_ms` | how late the request left, which is ours and not v2's; empty where nothing left |
 //! | `first_byte_ms` | from the first byte sent to the first of the answer |
+//! | `connect_ms` | how long a connection took to be made for it; in neither `late_ms` nor `v2_ms`, and empty where there was one |
 //! | `rule`, `match`, `reason` | the rule that applied, its match, and why the request went there or nowhere |
 //!
 //! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
@@ -36,9 +37,9 @@ use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response
 use crate::diff::{Difference, Evidence};
 use crate::http::Response;
 use crate::record::Row;
-use crate::replay::Outcome;
+use crate::replay::{Outcome, Timing};
 
-const EXCHANGE_COLUMNS: [&str; 23] = [
+const EXCHANGE_COLUMNS: [&str; 24] = [
     "id",
     "role",
     "destination",
@@ -62,6 +63,7 @@ const EXCHANGE_COLUMNS: [&str; 23] = [
     "rule",
     "match",
     "reason",
+    "connect_ms",
 ];
 
 const DIFFERENCE_COLUMNS: [&str; 19] = [
@@ -137,6 +139,7 @@ impl<W: Write> ExchangesCsv<W> {
             row.route.clone(),
             row.matched.clone(),
             row.reason.clone(),
+            millis(timing(row).and_then(Timing::connect_time)),
         ];
         self.csv.write_record(cells.iter().map(|cell| inert(cell).into_owned()))
     }

@@ -12,8 +12,8 @@ use super::{curl, pretty, raw_body};
 use crate::diff::{Class, Difference, Kind, Layer, Verdict, general_path};
 use crate::http::Response;
 use crate::record::{RequestName, Row};
-use crate::replay::Outcome;
 use crate::replay::client::ClientKind;
+use crate::replay::{Outcome, Timing};
 
 /// Bytes of the page for exchanges that count against v2.
 const COUNTED_BYTES: usize = 8 << 20;
@@ -273,7 +273,7 @@ impl Detail {
     fn of(row: &Row, judged: Option<&Judged>, base: Option<&str>) -> Self {
         let exchange = &row.exchange;
         let (v1, v2) = (exchange.response.as_ref(), v2_response(row));
-        let late = timing(row).and_then(|t| Some(t.sent?.since(t.due)));
+        let late = timing(row).and_then(Timing::lateness);
         let bodies = beside(&body_lines(v1), &body_lines(v2));
         let raw = beside(&raw_lines_of(v1), &raw_lines_of(v2));
         let curl = base.map(|base| curl::line(row, base));

@@ -408,12 +408,17 @@ fn p99(summary: &Summary) -> String {
 
 fn latency_rows(summary: &Summary) -> Vec<LatencyRow> {
     let lateness = summary.lateness.as_ref().map(|lateness| lateness.quantiles);
-    [("v1", summary.latency.v1), ("v2", summary.latency.v2), ("sent late", lateness)]
-        .into_iter()
-        .filter_map(|(name, quantiles)| Some((name, quantiles?)))
-        .filter(|_| summary.latency.count > 0)
-        .map(|(name, q)| LatencyRow { name, cells: [q.p50, q.p90, q.p95, q.p99, q.max].map(ms).to_vec() })
-        .collect()
+    [
+        ("v1", summary.latency.v1),
+        ("v2", summary.latency.v2),
+        ("sent late", lateness),
+        ("connecting", summary.connect),
+    ]
+    .into_iter()
+    .filter_map(|(name, quantiles)| Some((name, quantiles?)))
+    .filter(|_| summary.latency.count > 0)
+    .map(|(name, q)| LatencyRow { name, cells: [q.p50, q.p90, q.p95, q.p99, q.max].map(ms).to_vec() })
+    .collect()
 }
 
 fn named(counts: &BTreeMap<String, u64>) -> Vec<Fact> {

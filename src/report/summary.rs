@@ -84,6 +84,10 @@ pub struct Summary {
     /// alone flatters v2; in milliseconds.
     #[serde(default)]
     pub since_due: Option<Quantiles>,
+    /// How long connections to v2 took to be made, TLS included, for requests that needed one: neither lateness nor
+    /// latency; in milliseconds.
+    #[serde(default)]
+    pub connect: Option<Quantiles>,
     /// What became of rows over the time of the capture.
     #[serde(default)]
     pub timeline: Timeline,

@@ -67,6 +67,7 @@ pub struct Tally {
     lateness: Gathered,
     timeline: Counting,
     since_due: Gathered,
+    connect: Gathered,
     /// What the first attempt said that came to no connection.
     unreached: Option<String>,
 }
@@ -116,6 +117,7 @@ impl Tally {
             latency: Pair::new(3),
             lateness: Gathered::new(2),
             since_due: Gathered::new(3),
+            connect: Gathered::new(2),
             timeline: Counting::default(),
             unreached: None,
         }
@@ -160,6 +162,9 @@ impl Tally {
         // What a mesh sent was due when it was sent.
         if let Some(late) = lateness(row).filter(|_| self.run.mode != Mode::Compare) {
             self.lateness.add(late);
+        }
+        if let Some(took) = timing(row).and_then(Timing::connect_time) {
+            self.connect.add(took);
         }
         if let Some(took) = since_due(row) {
             self.since_due.add(took);
@@ -305,6 +310,7 @@ impl Tally {
             latency: self.latency.latency_with_distribution(),
             lateness: self.lateness.lateness(),
             since_due: self.since_due.quantiles(),
+            connect: self.connect.quantiles(),
             timeline: self.timeline.timeline(),
             against,
             accepted,
@@ -378,7 +384,7 @@ pub(super) fn v2_response(row: &Row) -> Option<&Response> {
 
 /// How late the request left, which is ours and never v2's; `None` where nothing left.
 pub(super) fn lateness(row: &Row) -> Option<Duration> {
-    timing(row).and_then(|timing| Some(timing.sent?.since(timing.due)))
+    timing(row).and_then(Timing::lateness)
 }
 
 /// From the due time to the answer's last byte: what a client that keeps the schedule would have waited,

@@ -298,8 +298,18 @@ fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
             ms(due.p50),
             ms(due.p90),
             ms(due.p99)
+        )?,
+        _ => return Ok(()),
+    }
+    match summary.connect {
+        Some(connect) => writeln!(
+            out,
+            "connect   p50 {}   p99 {}   max {}: to make connections, in neither of these but in from due",
+            ms(connect.p50),
+            ms(connect.p99),
+            ms(connect.max)
         ),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

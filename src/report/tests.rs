@@ -184,7 +184,8 @@ fn exchanges_csv_has_the_documented_columns_and_a_line_for_each_row() {
     report(folder.path(), &shop());
     let text = file(folder.path(), "exchanges.csv");
     let columns = "id,role,destination,time,client,method,host,target,route,v1_status,v2_status,verdict,\
-                   differences,top_difference,v1_ms,v2_ms,v1_bytes,v2_bytes,late_ms,first_byte_ms,rule,match,reason";
+                   differences,top_difference,v1_ms,v2_ms,v1_bytes,v2_bytes,late_ms,first_byte_ms,rule,match,reason,\
+                   connect_ms";
     assert_eq!(text.lines().next(), Some(columns));
     let mut csv = ::csv::Reader::from_reader(text.as_bytes());
     assert_eq!(csv.records().map(Result::unwrap).count(), 120);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict};
 use crate::http::Response;
 use crate::record::Row;
-use crate::replay::Outcome;
+use crate::replay::{Outcome, Timing};
 use crate::report::route::Routes;
 use crate::report::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use crate::time::Timestamp;
@@ -70,7 +70,7 @@ fn line<'r>(row: &'r Row, judged: Option<&'r Judged>, names: &Routes) -> Line<'r
         (Outcome::Failed { failure, .. }, judged) => (verdict(judged), Some(failure.name())),
         (Outcome::Answered { .. }, judged) => (verdict(judged), None),
     };
-    let late = timing(row).and_then(|timing| Some(timing.sent?.since(timing.due)));
+    let late = timing(row).and_then(Timing::lateness);
     let shown = |d: &'r Difference| Shown {
         fingerprint: names.fingerprint(head, d),
         class: d.class,
