@@ -11,6 +11,12 @@ const METHOD_CHARS: usize = 32;
 /// The route of a request as the reports name it: `GET /users/{number}/orders`.
 #[must_use]
 pub fn route_of(head: &RequestHead) -> String {
-    let method: String = String::from_utf8_lossy(head.method()).chars().take(METHOD_CHARS).collect();
-    format!("{method} {}", template(head.target()))
+    named(head, &template(head.target()))
+}
+
+/// The same where the template of its target is at hand.
+pub(super) fn named(head: &RequestHead, template: &str) -> String {
+    let method = String::from_utf8_lossy(head.method());
+    let end = method.char_indices().nth(METHOD_CHARS).map_or(method.len(), |(end, _)| end);
+    [method.get(..end).unwrap_or_default(), " ", template].concat()
 }

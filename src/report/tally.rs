@@ -7,7 +7,7 @@ use super::earlier::Earlier;
 use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
-use super::route::route_of;
+use super::route;
 use super::slower::Sample;
 use super::summary::{
     DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
@@ -124,7 +124,9 @@ impl Tally {
             self.requests_digest = self.requests_digest.wrapping_add(hash);
         }
         self.exchanges.captured += 1;
-        let route_name = route_of(&row.exchange.request.head);
+        let head = &row.exchange.request.head;
+        let template = template(head.target());
+        let route_name = route::named(head, &template);
         let route = route_entry(&mut self.routes, row, &route_name);
         route.captured += 1;
         let at = row.exchange.request.first_byte;
@@ -154,7 +156,7 @@ impl Tally {
         }
         self.count_causes(row, verdict);
         for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
-            self.count_difference(row, difference, &route_name);
+            self.count_difference(row, difference, &template, &route_name);
         }
     }
 
@@ -173,10 +175,10 @@ impl Tally {
         }
     }
 
-    fn count_difference(&mut self, row: &Row, difference: &Difference, route: &str) {
+    fn count_difference(&mut self, row: &Row, difference: &Difference, template: &str, route: &str) {
         let head = &row.exchange.request.head;
         let host = head.host().unwrap_or_default();
-        let fingerprint = Fingerprint::of(head.method(), host, &template(head.target()), difference);
+        let fingerprint = Fingerprint::of(head.method(), host, template, difference);
         let key = (fingerprint, difference.class);
         if self.differences.len() >= MOST_DIFFERENCES && !self.differences.contains_key(&key) {
             self.differences_beyond += 1;
