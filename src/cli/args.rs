@@ -109,7 +109,7 @@ pub(super) enum Command {
     /// Explain what rules would do with a request, or with those of a capture.
     Route(Box<Route>),
     /// Diff and render again from a run's recording, sending nothing.
-    Report(Report),
+    Report(Box<Report>),
     /// Print the man page.
     #[command(hide = true)]
     Man,
@@ -151,7 +151,8 @@ pub(super) struct Reading {
     /// Read only connections with one of these ports [default: HTTP on any port].
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub(super) port: Vec<u16>,
-    /// Keep bodies up to this size; larger ones are counted and hashed.
+    /// Keep bodies up to this size; larger ones are counted and hashed. Larger ones of requests are sent all the same,
+    /// from a temporary file in the run's folder.
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse_size)]
     pub(super) max_body: u64,
     /// Memory for connections and unfinished messages; beyond it the oldest are given up, and counted.
@@ -166,6 +167,7 @@ impl Reading {
             filter: self.bpf.as_deref().map(config::packet_filter).transpose()?,
             ports: self.port.clone(),
             bodies,
+            store: None,
             limits: Limits { memory: self.memory },
             except: Except::default(),
         })
@@ -404,6 +406,9 @@ pub(super) struct Report {
     /// Add the differences that count to this file of accepted ones, made where it is missing, and write no reports.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "show", "export", "annotations", "accepted"])]
     pub(super) accept: Option<PathBuf>,
+    /// Write candidate rules with their evidence to this file, or - for standard output, and no reports.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "against", "show", "export", "annotations", "accept"])]
+    pub(super) suggest_rules: Option<PathBuf>,
     #[command(flatten)]
     pub(super) gate: GateArgs,
     /// Redact further values: those of this name, or what this regular expression matches.

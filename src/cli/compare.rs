@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Exit;
 use super::args::{Compare, Global, Mirroring};
+use super::progress::View;
 use super::report::redactor;
 use super::running::{Around, carry_out_with, conclude};
 use crate::capture::{CaptureSet, Input};
@@ -25,7 +26,8 @@ pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
     }
     let folder = job.folder.clone();
     let read = job.source.progress();
-    let outcome = carry_out_with(&Around::default(), global, read, counts, |progress, stop, signal| {
+    let view = move |progress: &Progress, took| View::of_reading(&read, took, counts(progress));
+    let outcome = carry_out_with(&Around::default(), global, view, |progress, stop, signal| {
         pipeline::compare(job, progress, stop, signal)
     })?;
     conclude(&outcome, &folder, global)

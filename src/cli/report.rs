@@ -11,7 +11,7 @@ use super::{Exit, exit, terminal};
 use crate::config::{self, ConfigError};
 use crate::pipeline::{Rendering, Ruling, RunError};
 use crate::record::{Redactor, RequestName};
-use crate::report::{self, Export, Format, Summary};
+use crate::report::{self, Export, Format, Suggestions, Summary};
 
 pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
     let redactor = match args.redact_also.as_slice() {
@@ -32,6 +32,9 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
     }
     if let Some(format) = args.export {
         return export(&rendering, format);
+    }
+    if let Some(file) = &args.suggest_rules {
+        return suggest(&rendering, file);
     }
     if let Some(file) = &args.accept {
         return accept(&rendering, file, global);
@@ -106,6 +109,33 @@ fn show(rendering: &Rendering, id: &str, global: &Global) -> anyhow::Result<Exit
     }
     let written = terminal::unless_unread(write!(terminal::stdout(global.color), "{out}"));
     written.context("cannot write the exchange to standard output")?;
+    Ok(Exit::Pass)
+}
+
+/// Writes candidate rules.
+fn suggest(rendering: &Rendering, file: &Path) -> anyhow::Result<Exit> {
+    let summary = rendering.summary()?;
+    let (mut recordings, mut suggestions) = (rendering.open()?, Suggestions::default());
+    while let Some((row, judged)) = rendering.next(&mut recordings)? {
+        suggestions.add(&row, judged.as_ref());
+    }
+    let text = suggestions.text(&summary);
+    if file == Path::new("-") {
+        let written = terminal::unless_unread(io::stdout().lock().write_all(text.as_bytes()));
+        written.context("cannot write rules to standard output")?;
+    } else {
+        let mut out =
+            OpenOptions::new().write(true).create_new(true).open(file).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::AlreadyExists => {
+                        let problem = "there is such a file, and it may hold reasons of yours; name another";
+                        ConfigError::new("--suggest-rules", file.display().to_string(), problem).into()
+                    }
+                    _ => anyhow::Error::new(error).context(format!("cannot write {}", file.display())),
+                }
+            })?;
+        out.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
     Ok(Exit::Pass)
 }
 

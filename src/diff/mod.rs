@@ -46,7 +46,7 @@ use std::fmt;
 pub use compare::{compare, compare_by_rules, judge};
 pub use echo::{Context, HeaderEdit};
 pub use fingerprint::{Fingerprint, FingerprintError, general_path};
-pub use rules::{Applicable, RuleInfo, Ruled, Rules, RulesError, Subject};
+pub use rules::{Allowing, Applicable, RuleInfo, Ruled, Rules, RulesError, Subject};
 pub use template::template;
 
 /// The part of a message that a difference lies in.

@@ -16,7 +16,7 @@ use super::reader::Read;
 use super::report::RECORDING;
 use crate::anomaly::AnomalyCounts;
 use crate::diff::Verdict;
-use crate::record::{Finished, Intents, RecordError, Redactor, Row, Run, Writer};
+use crate::record::{Finished, Intents, Names, PutOff, RecordError, Redactor, Row, Run, Writer};
 use crate::replay::clock::Clock;
 use crate::replay::engine;
 use crate::replay::{Outcome, SkipReason};
@@ -135,6 +135,32 @@ impl Judging {
         let mut rows = vec![row];
         self.keep(&mut rows)?;
         rows.iter().try_for_each(|row| self.judge(row))
+    }
+
+    /// Writes again the rows of these names, which an earlier part of the run had put off and this one has
+    /// not met: they are put off still, or, where the capture was read to its end, not in it any more.
+    pub(super) fn put_off_again(
+        &mut self,
+        folder: &Path,
+        names: Names,
+        interrupted: bool,
+    ) -> Result<(), RunError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.flush()?;
+        let mut put_off = PutOff::open(&folder.join(RECORDING), names)?;
+        while let Some(mut row) = put_off.next_row()? {
+            if !interrupted {
+                row.outcome = Outcome::Skipped(SkipReason::NotMetAgain);
+            }
+            // Its secrets were taken out when it was written first.
+            if let Some(writer) = &mut self.writer {
+                writer.row(&row)?;
+            }
+            self.judge(&row)?;
+        }
+        Ok(())
     }
 
     /// What is recorded is on its way to disk.

@@ -1,6 +1,7 @@
 //! Sees each request before it leaves: notes it on disk, and counts it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::feed::Pending;
 use super::progress::Progress;
@@ -30,6 +31,11 @@ impl Ledger {
         }
     }
 
+    /// The run has ended in order.
+    pub(super) fn close(&self) -> Result<(), RecordError> {
+        self.intents.as_ref().map_or(Ok(()), Intents::close)
+    }
+
     /// What kept a request from being noted, where something did: it was not sent.
     pub(super) fn take_error(&self) -> Option<RecordError> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -55,5 +61,13 @@ impl Watch<Pending> for Ledger {
 
     fn ended(&self, _: &Pending, outcome: &Outcome) {
         self.progress.end(outcome);
+    }
+
+    fn scheduled(&self, due: Option<Duration>) {
+        self.progress.course.schedule(due);
+    }
+
+    fn gave_up(&self) {
+        self.progress.course.give_up();
     }
 }

@@ -10,6 +10,8 @@
 #[cfg(feature = "cli")]
 mod compare;
 #[cfg(feature = "cli")]
+mod course;
+#[cfg(feature = "cli")]
 mod error;
 #[cfg(feature = "cli")]
 mod feed;
@@ -36,9 +38,13 @@ mod report;
 mod run;
 #[cfg(feature = "cli")]
 mod sides;
+#[cfg(feature = "cli")]
+mod spill;
 
 #[cfg(feature = "cli")]
 pub use compare::{Comparison, compare};
+#[cfg(feature = "cli")]
+pub use course::{Extent, Outlook};
 #[cfg(feature = "cli")]
 pub use error::RunError;
 #[cfg(feature = "cli")]

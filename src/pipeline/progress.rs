@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::course::Course;
 use crate::replay::{Outcome, Timing};
 
 /// How far a run has come; read while it goes on.
@@ -29,6 +30,8 @@ pub struct Progress {
     pub lateness: Durations,
     /// How long v2 took, from the first byte sent to the last received.
     pub latency: Durations,
+    /// How far that is of all that is to be done.
+    pub course: Course,
     /// The latest departure since somebody asked last, in nanoseconds.
     latest: AtomicU64,
 }
@@ -78,6 +81,12 @@ impl Progress {
         if let (Some(last), Outcome::Answered { .. }) = (last_byte, outcome) {
             self.latency.add(last.since(sent));
         }
+    }
+
+    /// Requests that have an outcome, sent or not.
+    #[must_use]
+    pub fn outcomes(&self) -> u64 {
+        Self::read(&self.done) + Self::read(&self.skipped)
     }
 
     /// Requests on their way.

@@ -32,7 +32,7 @@ pub use name::{RequestName, RowName, RowNameError};
 pub use reader::{Loss, Reader};
 pub use recordings::Recordings;
 pub use redact::{Also, AlsoError, Redactor};
-pub use resume::{Resumed, Resuming};
+pub use resume::{Names, PutOff, Resumed, Resuming};
 pub use run::{CAPTURE, CaptureTotals, Finished, Mode, OPTIONS, ROUTES, Run};
 pub use text::Text;
 pub use writer::Writer;
@@ -113,6 +113,13 @@ pub enum RecordError {
         .0.display()
     )]
     NotARecording(PathBuf),
+    /// The run was killed before the first line of its recording was written.
+    #[error(
+        "{} holds a recording without its first line: the run was killed before it sent anything. Begin it anew, with \
+         --out in place of --resume",
+        .0.display()
+    )]
+    NeverBegan(PathBuf),
     /// Another process writes it.
     #[error("{} is being written by another shadowcap: wait for its end, or stop it", .0.display())]
     Busy(PathBuf),

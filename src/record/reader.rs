@@ -9,7 +9,7 @@ use zstd::stream::read::Decoder;
 
 use super::journal::Place;
 use super::line::{FORMAT, Line, RowLine};
-use super::writer::segment_path;
+use super::writer::{never_began, segment_path};
 use super::{Finished, RecordError, Row, Run, journal, resume};
 
 /// Decompressed bytes of one frame; the writer stays far below, save for single bodies of that size.
@@ -55,7 +55,11 @@ impl Reader {
     /// When there is none, it cannot be read, or it is of another version.
     pub fn open(folder: &Path) -> Result<Self, RecordError> {
         let not = || RecordError::NotARecording(folder.to_owned());
-        let mut segment = Segment::open(segment_path(folder, 1), 1)?.ok_or_else(not)?;
+        let path = segment_path(folder, 1);
+        if never_began(&path)? {
+            return Err(RecordError::NeverBegan(folder.to_owned()));
+        }
+        let mut segment = Segment::open(path, 1)?.ok_or_else(not)?;
         let Frame::Whole(lines) = segment.frame()? else { return Err(not()) };
         let mut lines = VecDeque::from(lines);
         let Some(Line::Run { format, run }) = lines.pop_front() else { return Err(not()) };
@@ -99,15 +103,22 @@ impl Reader {
     /// When a file cannot be read or a whole line is not what shadowcap writes. A torn frame is no
     /// error: see [`losses`](Self::losses).
     pub fn next_row(&mut self) -> Result<Option<Row>, RecordError> {
-        while let Some(line) = self.next_line()? {
-            let row = line.into_row().map_err(|reason| self.segment.bad_line(reason))?;
-            let before = |resumed| self.journalled.is_none() && self.end() <= resumed;
-            let void = row.is_put_off() && self.resumed.is_some_and(before);
-            if !void {
+        while let Some((row, holds)) = self.next_written()? {
+            if holds {
                 return Ok(Some(row));
             }
         }
         Ok(None)
+    }
+
+    /// The next row as it was written, and whether it holds: what was put off before the run was resumed
+    /// is void.
+    pub(super) fn next_written(&mut self) -> Result<Option<(Row, bool)>, RecordError> {
+        let Some(line) = self.next_line()? else { return Ok(None) };
+        let row = line.into_row().map_err(|reason| self.segment.bad_line(reason))?;
+        let before = |resumed| self.journalled.is_none() && self.end() <= resumed;
+        let void = row.is_put_off() && self.resumed.is_some_and(before);
+        Ok(Some((row, !void)))
     }
 
     /// The end of the frame that was read last.

@@ -132,6 +132,10 @@ pub trait Watch<T>: Send + Sync + 'static {
     fn begins(&self, payload: &T) -> bool;
     /// This became of it.
     fn ended(&self, payload: &T, outcome: &Outcome);
+    /// A request was handed in that is due so long after the first; `None` where it is due when its turn comes.
+    fn scheduled(&self, _due: Option<Duration>) {}
+    /// Nothing more is sent: the target cannot be reached.
+    fn gave_up(&self) {}
 }
 
 /// Nobody watches.
@@ -193,7 +197,9 @@ pub async fn run_watched<T: Send + 'static>(
                         return Ended::default();
                     };
                     let start = replay.begin();
-                    let due = schedule.due(job.request.captured).map(|due| later(start, due));
+                    let due = schedule.due(job.request.captured);
+                    replay.watch.scheduled(due);
+                    let due = due.map(|due| later(start, due));
                     let lane = lanewise.lane(job.connection);
                     let key = LaneKey { connection: lane, destination: job.destination };
                     if replay.lanes().push(key, Waiting { job, due, share }) {
@@ -242,7 +248,7 @@ struct Replay<T> {
 impl<T> Job<T> {
     /// Its share of the budget: a job that is larger than all of it takes all of it.
     fn cost(&self, budget: u32) -> u32 {
-        let bytes = self.request.head.len() + self.request.body.len() + self.weight + JOB_OVERHEAD;
+        let bytes = self.request.head.len() + self.request.body.kept().len() + self.weight + JOB_OVERHEAD;
         u32::try_from(bytes).unwrap_or(u32::MAX).min(budget.max(1))
     }
 }
@@ -307,7 +313,12 @@ impl<T: Send + 'static> Replay<T> {
                     (outcome, Some(slot))
                 }
                 Ok(_) => (Outcome::Skipped(SkipReason::Interrupted), None),
-                Err(reason) => (Outcome::Skipped(reason), None),
+                Err(reason) => {
+                    if reason == SkipReason::TargetGone {
+                        self.watch.gave_up();
+                    }
+                    (Outcome::Skipped(reason), None)
+                }
             };
             let slot = Slot(slot);
             // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.

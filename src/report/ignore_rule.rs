@@ -1,12 +1,17 @@
-//! A distinct difference as a rule that would rule it out, ready to be pasted into a rules file.
+//! A distinct difference as a rule that would allow it, ready to be pasted into a rules file.
 
 use std::fmt::Write as _;
 
 use super::summary::DistinctDifference;
 use crate::diff::{Kind, Layer};
 
-/// The rule; `None` where rules have no such place: a status is never ruled out.
+/// The rule that leaves the place out; `None` where rules have no such place: a status is never ruled out.
 pub(super) fn ignore_rule(d: &DistinctDifference) -> Option<String> {
+    rule(d, "ignore = \"say why this may differ\"")
+}
+
+/// The rule with this effect, as a rules file says it.
+pub(super) fn rule(d: &DistinctDifference, effect: &str) -> Option<String> {
     let place = match d.layer {
         Layer::Status => return None,
         Layer::Header => ("header", d.path.split('[').next().unwrap_or_default().to_owned()),
@@ -18,11 +23,10 @@ pub(super) fn ignore_rule(d: &DistinctDifference) -> Option<String> {
     };
     let (method, route) = d.route.split_once(' ').unwrap_or(("", &d.route));
     let mut rule = String::from("[[rule]]\n");
-    for (key, value) in
-        [("method", method), ("route", route), (place.0, &place.1), ("ignore", "say why this may differ")]
-    {
+    for (key, value) in [("method", method), ("route", route), (place.0, &place.1)] {
         let _ = writeln!(rule, "{key} = {}", basic_string(value));
     }
+    let _ = writeln!(rule, "{effect}");
     Some(rule)
 }
 
@@ -56,7 +60,7 @@ mod tests {
     use super::*;
     use crate::diff::{Class, Fingerprint};
 
-    fn rule(layer: Layer, path: &str) -> Option<String> {
+    fn offered(layer: Layer, path: &str) -> Option<String> {
         ignore_rule(&DistinctDifference {
             fingerprint: Fingerprint(1),
             class: Class::Unverified,
@@ -89,8 +93,8 @@ mod tests {
             (Layer::Header, "set-cookie[a]", r#"header = "set-cookie""#),
             (Layer::Body, "$['\u{202e}']", r#"path = "$['\U0000202E']""#),
         ] {
-            assert_eq!(rule(layer, path), Some(expected(place)), "{path}");
+            assert_eq!(offered(layer, path), Some(expected(place)), "{path}");
         }
-        assert_eq!(rule(Layer::Status, ""), None);
+        assert_eq!(offered(Layer::Status, ""), None);
     }
 }

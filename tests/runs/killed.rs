@@ -104,6 +104,24 @@ fn a_run_killed_at_any_of_100_moments_is_gone_on_with_and_sends_nothing_twice() 
 }
 
 #[test]
+fn a_run_killed_before_its_recording_had_a_first_line_is_begun_anew() {
+    let v2 = same_v2();
+    for left in [&b""[..], b"\x28\xb5\x2f\xfd\x04"] {
+        let begun = replay(&v2.url(), &made::exchanges(1, 3), &[]);
+        let recording = begun.folder().join("run/recording");
+        std::fs::create_dir_all(&recording).unwrap();
+        std::fs::write(recording.join("segment-00001.ndjson.zst"), left).unwrap();
+        let resumed = resume(&v2.url(), begun.folder(), &[]).run();
+        ends(&resumed, 3);
+        resumed.stderr_has("killed before it sent anything").stderr_has("--out in place of --resume");
+        let finished = begun.run();
+        ends(&finished, 0);
+        assert_eq!(summary(finished.folder())["exchanges"]["replayed"], 3);
+    }
+    assert_eq!(v2.requests().len(), 6);
+}
+
+#[test]
 fn what_was_on_its_way_is_sent_again_when_that_is_asked_for() {
     let v2 = crate::starved::hanging_after(5);
     let running =

@@ -8,6 +8,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Bodies that are too large to be kept in memory.
+mod bodies;
 /// What is done when v2 is not there, or there is nothing to be sent.
 mod care;
 /// Which requests are sent, and with what.
@@ -118,4 +120,13 @@ fn targets(server: &RawServer) -> Vec<String> {
 fn none_came_twice(server: &RawServer) {
     let all = targets(server);
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:?}");
+}
+
+/// Waits until a file is there.
+fn wait_for_file(path: &Path) {
+    let deadline = std::time::Instant::now() + support::PATIENCE;
+    while !path.exists() {
+        assert!(std::time::Instant::now() < deadline, "{} did not come", path.display());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }

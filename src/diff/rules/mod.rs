@@ -17,6 +17,7 @@ mod effect;
 mod file;
 mod pattern;
 mod selector;
+mod suggest;
 
 use jiff::civil::Date;
 
@@ -26,6 +27,8 @@ use crate::time::Timestamp;
 use effect::Effect;
 use pattern::{Exactness, Pattern};
 use selector::{Glob, Selector};
+
+pub use suggest::Allowing;
 
 /// A rules file that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -30,11 +30,11 @@ use self::feed::{LiveFeed, Queued};
 use self::reader::{LiveReader, spawn};
 pub use self::watch::{View, Watch};
 use super::keeping::{Judging, Keep};
-use super::run::{WAITING, make_folder, unkept};
+use super::run::{Kept, WAITING, make_folder};
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
 use crate::capture::recorder::Recorder;
-use crate::record::{Redactor, Row, Run};
+use crate::record::{Intents, Redactor, Row, Run};
 use crate::replay::Outcome;
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
@@ -104,7 +104,8 @@ pub async fn run(
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
     // Nobody can go on with a run of what was captured at the time, so what is on its way is not noted.
-    let (mut judging, _) = Judging::begin(&job.folder, job.run, Keep::default())?;
+    let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default())?;
+    intents.as_ref().map_or(Ok(()), Intents::close)?;
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&watch.progress);
     let stopper = job.capture.stopper();
@@ -154,7 +155,8 @@ pub async fn run(
     drop((done, skipped));
     let sending = engine.await;
     let reading = tokio::task::spawn_blocking(move || reader.join()).await;
-    kept.map_err(|error| unkept(error, &job.folder))?;
+    let folder = Kept { folder: job.folder, recorded: true, resumable: false };
+    kept.map_err(|error| folder.unkept(error))?;
     let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
     let Ok(Ok(())) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
@@ -167,8 +169,15 @@ pub async fn run(
     }
     finished.gave_up.clone_from(&ended.gave_up);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, &job.gate).map_err(|error| unkept(error, &job.folder))?;
-    Ok(RunOutcome { summary, broken_off, interrupted, in_flight: Vec::new(), gave_up: ended.gave_up })
+    let summary = judging.finish(&finished, &job.gate).map_err(|error| folder.unkept(error))?;
+    Ok(RunOutcome {
+        summary,
+        broken_off,
+        interrupted,
+        in_flight: Vec::new(),
+        gave_up: ended.gave_up,
+        resumable: false,
+    })
 }
 
 #[derive(Clone, Copy)]
