@@ -11,6 +11,9 @@ use crate::report::{Earlier, Gate, Judged, Reporter, Summary, Tally};
 /// The folder of a run in which its recording lies.
 pub const RECORDING: &str = "recording";
 
+/// The name of the digest of the file that differences were judged by.
+const RULES_OF_DIFFERENCES: &str = "rules of differences";
+
 /// What is rendered again, and how.
 pub struct Rendering {
     /// The folders of the runs; several are shards of one capture.
@@ -21,6 +24,8 @@ pub struct Rendering {
     pub redactor: Option<Redactor>,
     /// The user's rules.
     pub ruling: Ruling,
+    /// What names the file of those rules, and a digest of it.
+    pub rules_digest: Option<String>,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -35,7 +40,9 @@ impl Rendering {
         let earlier = self.against.as_deref().map(|run| self.earlier(run)).transpose()?;
         let mut recordings = open(&self.runs)?;
         make_folder(out)?;
-        let mut reporter = Reporter::create(out, recordings.run().clone())?;
+        let mut run = recordings.run().clone();
+        run.digests.extend(self.rules_digest.clone().map(|digest| (RULES_OF_DIFFERENCES.to_owned(), digest)));
+        let mut reporter = Reporter::create(out, run)?;
         if let Some(earlier) = earlier {
             reporter = reporter.against(earlier);
         }

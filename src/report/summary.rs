@@ -24,6 +24,13 @@ pub struct Summary {
     pub schema: String,
     /// The version of shadowcap that made the recording.
     pub tool_version: String,
+    /// The version that made this account of it, which may be a later one.
+    #[serde(default)]
+    pub rendered_by: String,
+    /// Digests of what decides which requests are sent: the capture, the rules, the options; and of the rules that the
+    /// differences were judged by, where there are some.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, String>,
     /// When the run began.
     pub started: Timestamp,
     /// When it ended; `None` where it never did in order.
