@@ -199,9 +199,13 @@ fn parse(head: &Bytes) -> Option<RequestHead> {
 }
 
 fn edits(captured: &RequestHead, sent: &RequestHead) -> Vec<HeaderEdit> {
+    // Mostly the Host alone is another, and then no name has to be looked up.
+    if fields_but_host(captured).eq(fields_but_host(sent)) {
+        return Vec::new();
+    }
     let mut names: Vec<&[u8]> =
         captured.headers.iter().chain(sent.headers.iter()).map(|(name, _)| name).collect();
-    names.sort_unstable_by_key(|name| name.to_ascii_lowercase());
+    names.sort_by_cached_key(|name| name.to_ascii_lowercase());
     names.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
     let names = names.into_iter().filter_map(|name| std::str::from_utf8(name).ok());
     let other = names.filter(|name| !name.eq_ignore_ascii_case("host"));
@@ -209,4 +213,8 @@ fn edits(captured: &RequestHead, sent: &RequestHead) -> Vec<HeaderEdit> {
     edited
         .map(|name| HeaderEdit { name: name.to_owned(), value: sent.headers.get(name).map(<[u8]>::to_vec) })
         .collect()
+}
+
+fn fields_but_host(head: &RequestHead) -> impl Iterator<Item = (&[u8], &[u8])> {
+    head.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"host"))
 }

@@ -152,14 +152,18 @@ impl Chosen {
 /// strings, where alone these characters occur, the escapes mean the same.
 fn inert(json: &str) -> String {
     let mut out = String::with_capacity(json.len() + json.len() / 16);
-    for c in json.chars() {
-        match c {
-            '<' => out.push_str("\\u003c"),
-            '>' => out.push_str("\\u003e"),
-            '&' => out.push_str("\\u0026"),
-            c => out.push(c),
-        }
+    let mut rest = json;
+    while let Some(at) = memchr::memchr3(b'<', b'>', b'&', rest.as_bytes()) {
+        let (before, behind) = rest.split_at(at);
+        out.push_str(before);
+        out.push_str(match behind.as_bytes().first() {
+            Some(b'<') => "\\u003c",
+            Some(b'>') => "\\u003e",
+            _ => "\\u0026",
+        });
+        rest = behind.get(1..).unwrap_or_default();
     }
+    out.push_str(rest);
     out
 }
 

@@ -25,8 +25,9 @@ impl Routes {
     /// The route of a request as the reports name it: `GET /users/{number}/orders`.
     #[must_use]
     pub fn of(&self, head: &RequestHead) -> String {
-        let method: String = String::from_utf8_lossy(head.method()).chars().take(METHOD_CHARS).collect();
-        format!("{method} {}", self.place(head))
+        let method = String::from_utf8_lossy(head.method());
+        let end = method.char_indices().nth(METHOD_CHARS).map_or(method.len(), |(end, _)| end);
+        [method.get(..end).unwrap_or_default(), " ", &self.place(head)].concat()
     }
 
     /// The same without the method.
