@@ -278,6 +278,7 @@ mod tests {
             v1_example: None,
             v2_example: None,
             exchanges: vec![],
+            values: vec![],
             standing: None,
         }
     }

@@ -281,11 +281,20 @@ pub struct DistinctDifference {
     pub v1_example: Option<String>,
     /// v2's value in that row.
     pub v2_example: Option<String>,
+    /// The pairs of values that were met first, with how often each was met, the most frequent first; empty where all
+    /// rows have the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ValuePair>,
     /// The first rows that show it, by the exchange's id.
     pub exchanges: Vec<String>,
     /// Whether the run that this one is compared with shows it as well; `None` without such a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What happened on one route.
@@ -305,12 +314,26 @@ pub struct RouteSummary {
     pub verdicts: Verdicts,
     /// Pairs of status codes, most frequent first.
     pub statuses: Vec<StatusPair>,
+    /// Rows with pairs beyond those that are told apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub statuses_beyond: u64,
     /// How long both took.
     pub latency: Latency,
     /// That v2 takes longer, where ratio, shift, number of exchanges and a bootstrap interval agree on it. It never
     /// counts against v2 by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slower: Option<Slower>,
+}
+
+/// How often a value of v1 met one of v2 in the same distinct difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValuePair {
+    /// v1's value, shortened.
+    pub v1: Option<String>,
+    /// v2's value, shortened.
+    pub v2: Option<String>,
+    /// How often.
+    pub count: u64,
 }
 
 /// How often v1's status met v2's.

@@ -10,9 +10,11 @@ use super::latency::{Gathered, Pair};
 use super::route::route_of;
 use super::slower::Sample;
 use super::summary::{
-    DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
+    DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, ValuePair,
+    Verdicts,
 };
 use super::timeline::Counting;
+use super::visible::excerpt;
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::http::Response;
@@ -32,6 +34,10 @@ const MOST_STATUS_PAIRS: usize = 64;
 const MOST_SHARES: usize = 2000;
 /// Routes, the busiest first, whose distribution of latencies is kept.
 const MOST_DISTRIBUTIONS: usize = 48;
+/// Pairs of values that are counted for each distinct difference.
+const MOST_VALUES: usize = 6;
+/// Characters of such a value.
+const VALUE_CHARS: usize = 80;
 /// The name of the routes that are not told apart.
 const OTHER_ROUTES: &str = "(other routes)";
 
@@ -78,6 +84,19 @@ struct Counted {
     /// The last row that showed it, by its number: a row is counted once, however often it shows it.
     last_row: u64,
     exchanges: Vec<RequestName>,
+    values: Vec<ValuePair>,
+}
+
+impl Counted {
+    fn count_values(&mut self, difference: &Difference) {
+        let value = |value: &Option<String>| value.as_deref().map(|value| excerpt(value, VALUE_CHARS));
+        let (v1, v2) = (value(&difference.v1), value(&difference.v2));
+        if let Some(pair) = self.values.iter_mut().find(|pair| pair.v1 == v1 && pair.v2 == v2) {
+            pair.count += 1;
+        } else if self.values.len() < MOST_VALUES {
+            self.values.push(ValuePair { v1, v2, count: 1 });
+        }
+    }
 }
 
 /// A route while it is counted.
@@ -87,6 +106,7 @@ struct Route {
     captured: u64,
     verdicts: Verdicts,
     statuses: HashMap<(Option<u16>, Option<u16>), u64>,
+    statuses_beyond: u64,
     latency: Pair,
     times: Sample,
 }
@@ -189,6 +209,7 @@ impl Tally {
             count: 0,
             last_row: 0,
             exchanges: Vec::new(),
+            values: Vec::new(),
         });
         // The row is the `captured`th, from 1.
         if counted.last_row == self.exchanges.captured {
@@ -196,6 +217,7 @@ impl Tally {
         }
         counted.last_row = self.exchanges.captured;
         counted.count += 1;
+        counted.count_values(difference);
         if counted.exchanges.len() < EXAMPLES {
             counted.exchanges.push(row.request_name());
         }
@@ -339,6 +361,7 @@ fn route_entry<'r>(
         captured: 0,
         verdicts: Verdicts::default(),
         statuses: HashMap::new(),
+        statuses_beyond: 0,
         latency: Pair::new(2),
         times: Sample::default(),
     })
@@ -350,6 +373,8 @@ impl Route {
         let pair = (row.exchange.response.as_ref().map(status), v2_response(row).map(status));
         if self.statuses.len() < MOST_STATUS_PAIRS || self.statuses.contains_key(&pair) {
             *self.statuses.entry(pair).or_default() += 1;
+        } else {
+            self.statuses_beyond += 1;
         }
     }
 }
@@ -441,6 +466,7 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
             v1_example: counted.first.v1,
             v2_example: counted.first.v2,
             exchanges: counted.exchanges.iter().map(ToString::to_string).collect(),
+            values: by_frequency(counted.values),
             standing: None,
         })
         .collect();
@@ -452,6 +478,16 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
             .then_with(|| a.fingerprint.cmp(&b.fingerprint))
     });
     ranked
+}
+
+/// The pairs of values where there are several.
+fn by_frequency(mut values: Vec<ValuePair>) -> Vec<ValuePair> {
+    if values.len() < 2 {
+        return Vec::new();
+    }
+    // Equally frequent ones stay in the order in which they were met.
+    values.sort_by_key(|pair| std::cmp::Reverse(pair.count));
+    values
 }
 
 fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
@@ -471,6 +507,7 @@ fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
             replayed: route.verdicts.in_all(),
             verdicts: route.verdicts,
             statuses: statuses(&route.statuses),
+            statuses_beyond: route.statuses_beyond,
             latency: latency(n, &route.latency),
             slower: route.times.slower(),
         })

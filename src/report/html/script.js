@@ -265,6 +265,7 @@
     const body = d.bodies.length || d.raw ? [bodies(d)] : [];
     if (d.heads.length) parts.push(...(!differs(d.bodies) && differs(d.heads) ? [...heads, ...body] : [...body, ...heads]));
     parts.push(el("h4", "", x.verdict === "skipped" ? "Request as captured" : "Request as sent"), el("pre", "", d.request.join("\n")));
+    if (d.raw_request) parts.push(el("details", "raw", el("summary", "", "Its body, raw"), el("pre", "", d.raw_request.join("\n"))));
     if (d.curl) {
       const copies = el("button", "copy", "Copy curl line");
       copies.type = "button";
