@@ -151,7 +151,8 @@ pub(super) struct Reading {
     /// Read only connections with one of these ports [default: HTTP on any port].
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub(super) port: Vec<u16>,
-    /// Keep bodies up to this size; larger ones are counted and hashed.
+    /// Keep bodies up to this size; larger ones are counted and hashed. Larger ones of requests are sent all the same,
+    /// from a temporary file in the run's folder.
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse_size)]
     pub(super) max_body: u64,
     /// Memory for connections and unfinished messages; beyond it the oldest are given up, and counted.
@@ -166,6 +167,7 @@ impl Reading {
             filter: self.bpf.as_deref().map(config::packet_filter).transpose()?,
             ports: self.port.clone(),
             bodies,
+            store: None,
             limits: Limits { memory: self.memory },
             except: Except::default(),
         })

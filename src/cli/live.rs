@@ -93,6 +93,7 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
             filter: None,
             ports: args.port.clone(),
             bodies: Options { keep: BodyKeep::UpTo(max_body), hash: false },
+            store: None,
             limits: Limits { memory: args.memory },
             except: Except::those(move |source, destination| own.contains(source, destination)),
         },

@@ -108,15 +108,17 @@ pub(super) fn plan(
 ) -> anyhow::Result<Plan> {
     let Some(to) = &typed.to else {
         let routing = route::routing(&routes.files, &routes.setup)?;
-        for warning in &routing.warnings {
+        for warning in routing.warnings.iter().chain(&routing.tls_warnings(connecting)) {
             terminal::say(global, format_args!("warning: {warning}"));
         }
         let target = |(name, url): (String, String)| Ok((name, connecting.target("--endpoint", &url)?));
-        let targets = routing.endpoints.into_iter().map(target).collect::<Result<_, ConfigError>>()?;
+        let targets = routing.endpoints.into_iter().map(target).collect::<Result<Vec<_>, ConfigError>>()?;
+        connecting.fits(targets.iter().map(|(_, target)| target))?;
         return Ok(Plan { table: routing.table, targets });
     };
     let percent = config::parse("--percent", &typed.percent)?;
     let target = connecting.target("--to", to)?;
+    connecting.fits([&target])?;
     Ok(Plan { table: RouteTable::to_v2(percent), targets: vec![("v2".to_owned(), target)] })
 }
 

@@ -1,9 +1,11 @@
 //! The listener of all connections.
 
+use std::sync::Arc;
+
 use super::conversation::Conversation;
 use super::pairing::Context;
 use super::{Exchange, ExchangeAccount};
-use crate::http::Options;
+use crate::http::{BodyStore, Options};
 use crate::stream::{Application, Chunk, ConnectionId, ConnectionInfo, Direction};
 use crate::time::Timestamp;
 
@@ -45,6 +47,7 @@ impl<F: FnMut(Exchange)> Listener for F {
 /// Reads the exchanges of all connections of a capture.
 pub struct ExchangeReader<L> {
     options: Options,
+    store: Option<Arc<dyn BodyStore>>,
     listener: L,
     account: ExchangeAccount,
 }
@@ -52,7 +55,13 @@ pub struct ExchangeReader<L> {
 impl<L: Listener> ExchangeReader<L> {
     /// A reader that treats bodies as `options` say and tells `listener`.
     pub fn new(options: Options, listener: L) -> Self {
-        Self { options, listener, account: ExchangeAccount::default() }
+        Self { options, store: None, listener, account: ExchangeAccount::default() }
+    }
+
+    /// The same, with a place for the bodies of requests that are too large to be kept.
+    #[must_use]
+    pub fn storing(self, store: Option<Arc<dyn BodyStore>>) -> Self {
+        Self { store, ..self }
     }
 
     /// What became of all bytes of the connections that have closed.
@@ -87,7 +96,7 @@ impl<L: Listener> Application for ExchangeReader<L> {
     type State = Conversation;
 
     fn open(&mut self, _: &ConnectionInfo) -> Conversation {
-        Conversation::new(self.options)
+        Conversation::new(self.options, self.store.clone())
     }
 
     fn chunk(

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 pub struct SequencerLimits {
     /// Exchanges that are complete and wait for an earlier one.
     pub exchanges: usize,
-    /// Bytes of their heads and kept bodies.
+    /// Bytes of memory that they take.
     pub bytes: usize,
 }
 
@@ -20,6 +20,16 @@ impl Default for SequencerLimits {
     /// 16384 exchanges, 64 MiB.
     fn default() -> Self {
         Self { exchanges: 16 * 1024, bytes: 64 << 20 }
+    }
+}
+
+impl SequencerLimits {
+    /// The share of a reader's memory that exchanges may take while they wait for their turn: an eighth, and no more
+    /// than 64 MiB.
+    #[must_use]
+    pub fn within(memory: u64) -> Self {
+        let all = Self::default();
+        Self { bytes: usize::try_from(memory / 8).unwrap_or(usize::MAX).min(all.bytes), ..all }
     }
 }
 
@@ -261,13 +271,8 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
     }
 }
 
-/// The memory that an exchange's bytes take.
+/// The memory that an exchange takes.
 pub(super) fn weigh(exchange: &Exchange) -> usize {
-    let request = exchange.request.head.raw().len() + kept(&exchange.request.body);
-    let response = exchange.response.as_ref().map_or(0, |m| m.head.raw().len() + kept(&m.body));
-    request + response
-}
-
-fn kept(body: &crate::http::Body) -> usize {
-    body.entity.as_ref().map_or(0, bytes::Bytes::len)
+    let response = exchange.response.as_ref().map_or(0, crate::http::Response::memory);
+    size_of::<Place>() + exchange.request.memory() + response + size_of_val(exchange.interim.as_slice())
 }

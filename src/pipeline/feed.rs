@@ -9,13 +9,14 @@ use tokio::sync::mpsc::Sender;
 use super::planning::{Lap, Planned, Planning};
 use super::progress::Progress;
 use super::reader::{Handed, Taker, Unmet};
+use super::spill::{Place, Room};
 use crate::exchange::{Exchange, Told};
-use crate::http::{Body, Request};
+use crate::http::{Body, Elsewhere, Request};
 use crate::record::{Names, RequestName, Row, RowName};
 use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::CapturedServer;
-use crate::replay::{Failure, Outcome, ShadowRequest, SkipReason, Timing};
+use crate::replay::{Failure, Outcome, ShadowBody, ShadowRequest, SkipReason, Timing};
 use crate::route::Role;
 
 /// A row whose outcome is still to come.
@@ -29,6 +30,8 @@ pub(super) struct Pending {
     pub(super) route: String,
     pub(super) matched: String,
     pub(super) reason: String,
+    /// The room that its stored body takes, where it has one.
+    pub(super) place: Option<Place>,
 }
 
 impl Pending {
@@ -38,7 +41,7 @@ impl Pending {
         client: Option<ClientKind>,
         outcome: Outcome,
     ) -> Row {
-        let Self { exchange, lap, copy, role, destination, route, matched, reason } = self;
+        let Self { exchange, lap, copy, role, destination, route, matched, reason, place: _ } = self;
         Row { exchange, lap, copy, role, destination, route, matched, reason, sent_head, client, outcome }
     }
 
@@ -118,6 +121,8 @@ pub(super) struct Feed {
     pub(super) work: Sender<Work<Pending>>,
     pub(super) skipped: Sender<Row>,
     pub(super) progress: Arc<Progress>,
+    /// For the bodies that are not in memory.
+    pub(super) room: Room,
     /// Rows handed on.
     pub(super) rows: u64,
     /// Set once; all that follows is dropped.
@@ -180,7 +185,8 @@ impl Feed {
         let left_out = request.as_ref().err().is_some_and(|reason| reason.is_choice());
         let exchange = if left_out { without_bodies(exchange) } else { exchange };
         let lap = self.lap.number;
-        let pending = Pending { exchange, lap, copy, role, destination, route: rule, matched, reason };
+        let (route, place) = (rule, None);
+        let pending = Pending { exchange, lap, copy, role, destination, route, matched, reason, place };
         match (self.past.meet(&pending), request) {
             (Left::Nothing, _) => Ok(()),
             (Left::Unknown, Ok((_, request))) => {
@@ -191,7 +197,15 @@ impl Feed {
         }
     }
 
-    fn request(&mut self, pending: Pending, place: usize, mut request: ShadowRequest) -> Result<(), Halt> {
+    fn request(
+        &mut self,
+        mut pending: Pending,
+        place: usize,
+        mut request: ShadowRequest,
+    ) -> Result<(), Halt> {
+        if let ShadowBody::Stored { body, .. } = &request.body {
+            pending.place = Some(self.room.take(body.len()));
+        }
         request.captured = request.captured + self.lap.shift;
         self.rows += 1;
         self.progress.course.hand_on();
@@ -235,7 +249,9 @@ fn killed() -> Outcome {
 
 /// What the user left out is counted and named; nobody will compare it.
 fn without_bodies(mut exchange: Exchange) -> Exchange {
-    let drop = |body: &mut Body| (body.entity, body.wire) = (None, None);
+    let drop = |body: &mut Body| {
+        (body.entity, body.wire, body.elsewhere) = (None, None, Elsewhere::Nowhere);
+    };
     let Request { body, .. } = &mut exchange.request;
     drop(body);
     if let Some(response) = &mut exchange.response {

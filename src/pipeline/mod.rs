@@ -38,6 +38,8 @@ mod report;
 mod run;
 #[cfg(feature = "cli")]
 mod sides;
+#[cfg(feature = "cli")]
+mod spill;
 
 #[cfg(feature = "cli")]
 pub use compare::{Comparison, compare};

@@ -24,8 +24,10 @@ use super::planning::{Lap, Planning};
 use super::progress::Progress;
 use super::reader::{Repeat, Source, spawn_reader};
 use super::reading::ReadingOptions;
+use super::spill::{Room, Spill};
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
+use crate::http::BodyStore;
 use crate::record::{Intents, RecordError, Redactor, Resuming, RowName, Run};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
@@ -129,11 +131,14 @@ pub async fn run(
         work: work_in,
         skipped: skipped_in,
         progress,
+        room: Room::default(),
         rows: 0,
         halt: None,
     };
     let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
-    let source = Source { captures: job.source, options: job.reading, repeat: job.repeat };
+    let store: Arc<dyn BodyStore> = Arc::new(Spill::in_folder(job.folder.clone()));
+    let options = ReadingOptions { store: Some(store), ..job.reading };
+    let source = Source { captures: job.source, options, repeat: job.repeat };
     let reader = spawn_reader(source, feed, signal.clone(), Arc::clone(&stop))?;
     let watch = Arc::clone(&ledger);
     let engine = tokio::spawn(engine::run_watched(job.settings, work, done_in, signal.clone(), watch));

@@ -9,7 +9,7 @@ use super::{Finished, Row, Run, Text};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::h1::parse_head;
-use crate::http::{Body, Completeness, Framing, Message, RequestHead, ResponseHead};
+use crate::http::{Body, Completeness, Elsewhere, Framing, Message, RequestHead, ResponseHead};
 use crate::replay::client::ClientKind;
 use crate::replay::{Failure, Outcome, SkipReason, Timing};
 use crate::route::Role;
@@ -277,6 +277,7 @@ impl MessageLine {
                 wire: entity.clone().filter(|_| self.body.framing != Framing::Chunked),
                 entity,
                 sha256: self.body.sha256,
+                elsewhere: Elsewhere::Nowhere,
             },
         })
     }

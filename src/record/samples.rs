@@ -38,6 +38,7 @@ pub(crate) fn body_of(bytes: &[u8]) -> Body {
         entity: Some(entity.clone()),
         wire: Some(entity),
         sha256: None,
+        elsewhere: crate::http::Elsewhere::Nowhere,
     }
 }
 

@@ -248,7 +248,7 @@ struct Replay<T> {
 impl<T> Job<T> {
     /// Its share of the budget: a job that is larger than all of it takes all of it.
     fn cost(&self, budget: u32) -> u32 {
-        let bytes = self.request.head.len() + self.request.body.len() + self.weight + JOB_OVERHEAD;
+        let bytes = self.request.head.len() + self.request.body.kept().len() + self.weight + JOB_OVERHEAD;
         u32::try_from(bytes).unwrap_or(u32::MAX).min(budget.max(1))
     }
 }

@@ -21,6 +21,8 @@ pub mod endpoint;
 #[cfg(feature = "cli")]
 pub mod engine;
 #[cfg(feature = "cli")]
+mod entity_stream;
+#[cfg(feature = "cli")]
 mod exact;
 #[cfg(feature = "cli")]
 pub mod filter;
@@ -47,6 +49,8 @@ pub mod reqwest_client;
 #[cfg(feature = "cli")]
 pub mod stop;
 #[cfg(feature = "cli")]
+mod stored;
+#[cfg(feature = "cli")]
 mod stream;
 #[cfg(feature = "cli")]
 pub mod tls;
@@ -57,4 +61,4 @@ pub use edits::{HeadEdits, RuleEdits};
 pub use order::Order;
 pub use outcome::{Failure, Outcome, SkipReason, Timing};
 pub use pace::Speed;
-pub use plan::{Plan, Planner, ShadowRequest};
+pub use plan::{Plan, Planner, ShadowBody, ShadowRequest};

@@ -132,6 +132,8 @@ named! {
         IncompleteRequest = "incomplete-request" ("not whole in the capture"),
         /// Its body is larger than `--max-body`, so that it was not kept.
         BodyNotKept = "body-not-kept" ("with a body above --max-body"),
+        /// Its body is larger than `--max-body`, and the disk had no room to keep it until it is sent.
+        NoRoomForBody = "no-room-for-body" ("with a body for which the disk had no room"),
         /// An upgrade to another protocol cannot be replayed.
         Upgrade = "upgrade" ("upgraded to another protocol"),
         /// A CONNECT tunnel cannot be replayed.
@@ -203,7 +205,7 @@ impl SkipReason {
     /// Whether the request was put off rather than left out: a run that is resumed sends it.
     #[must_use]
     pub const fn is_put_off(self) -> bool {
-        matches!(self, Self::Interrupted | Self::TargetGone | Self::NotMetAgain)
+        matches!(self, Self::Interrupted | Self::TargetGone | Self::NotMetAgain | Self::NoRoomForBody)
     }
 
     /// Whether it is about the two sides of what a mesh has mirrored, of which nothing is sent.

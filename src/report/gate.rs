@@ -189,6 +189,12 @@ fn cut_short(evidence: &Evidence<'_>) -> Vec<String> {
             "the recording lacks its end: the run goes on, or was killed, or its disk was full".to_owned(),
         ),
     };
+    let no_room = evidence.exchanges.skipped.get(SkipReason::NoRoomForBody.name()).map(|count| {
+        format!(
+            "{count} requests with large bodies were not sent, since the disk had no room for these: free some space and \
+             go on with --resume"
+        )
+    });
     let unmet = evidence.exchanges.skipped.get(SkipReason::NotMetAgain.name()).map(|count| {
         format!(
             "{count} requests that had been put off were not met again when the run was resumed: what was read is not \
@@ -197,7 +203,7 @@ fn cut_short(evidence: &Evidence<'_>) -> Vec<String> {
     });
     let broken_off = evidence.broken_off.map(|what| format!("{BREAKS_OFF}{what}"));
     let unreadable = evidence.unreadable.then(|| "a part of the recording could not be read".to_owned());
-    [stopped, unmet, broken_off, unreadable].into_iter().flatten().collect()
+    [stopped, no_room, unmet, broken_off, unreadable].into_iter().flatten().collect()
 }
 
 /// That there was nothing to lay side by side, and why.

@@ -39,7 +39,7 @@ pub use edit::{
     Field, FieldEdit, FieldEdits, FieldError, FieldName, PathRewrite, Replaced, RequestEdits, Substitution,
 };
 pub use host::{HostEdit, SHADOW_SUFFIX};
-pub use istio::{DestinationRule, Subset, Tls, TlsMode};
+pub use istio::{DestinationRule, Subset, Tls, TlsMode, TlsPolicy};
 pub use note::{Origin, RulesError, Warning};
 pub use pattern::Pattern;
 pub use request::{RequestFacts, Target, Vantage};

@@ -1,6 +1,6 @@
 //! Reads rules files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::document::{Document, objects};
 use super::istio::{DestinationRule, TlsMode, VirtualService, destination_rule, rule_sets, virtual_service};
@@ -66,29 +66,43 @@ impl Rules {
         Ok(rules)
     }
 
-    /// How a destination is spoken to, where a destination rule says so.
+    /// How a destination is spoken to, and where that is said; `None` where no destination rule says it. The
+    /// port is that of the destination, else `port`.
     #[must_use]
-    pub fn tls(&self, to: &Address) -> Option<&TlsMode> {
-        let rule = self.destinations.iter().find(|rule| rule.host == *to.host)?;
-        let subset = rule.subsets.iter().find(|subset| Some(subset.name.as_str()) == to.subset.as_deref());
-        let at_port = |ports: &'_ [(u16, TlsMode)]| ports.iter().position(|(port, _)| Some(*port) == to.port);
-        subset
-            .and_then(|s| at_port(&s.port_tls).map(|at| &s.port_tls[at].1).or(s.tls.as_ref()))
-            .or_else(|| at_port(&rule.port_tls).map(|at| &rule.port_tls[at].1))
-            .or(rule.tls.as_ref())
+    pub fn tls(&self, to: &Address, port: Option<u16>) -> Option<(&Origin, &TlsMode)> {
+        let port = to.port.or(port);
+        let rules = self.of_host(&to.host);
+        let by_subset = rules
+            .iter()
+            .find_map(|rule| Some((&rule.origin, rule.subset(to.subset.as_deref()?)?.tls.of_port(port)?)));
+        by_subset.or_else(|| rules.iter().find_map(|rule| Some((&rule.origin, rule.tls.of_port(port)?))))
+    }
+
+    /// The destination rules for a host: those for its name, else those for the longest wildcard.
+    fn of_host(&self, host: &str) -> Vec<&DestinationRule> {
+        let closeness = |rule: &DestinationRule| match rule.host.strip_prefix('*') {
+            None => (*rule.host == *host).then_some(usize::MAX),
+            Some(suffix) => (host.len() > suffix.len() && host.ends_with(suffix)).then_some(suffix.len()),
+        };
+        let best = self.destinations.iter().filter_map(closeness).max();
+        self.destinations.iter().filter(|rule| best.is_some() && closeness(rule) == best).collect()
     }
 
     /// Warns of subsets that rules name and no destination rule of the host has.
     fn check_subsets(&mut self) {
         let mut missing = Vec::new();
+        // `None` where no destination rule for the host is in these files.
+        let mut by_host: HashMap<&str, Option<HashSet<&str>>> = HashMap::new();
         for rule in self.sets.iter().flat_map(|set| &set.rules) {
             let Action::Forward(forward) = &rule.action else { continue };
             for to in forward.addresses() {
                 let Some(subset) = to.subset.as_deref() else { continue };
-                let mut of_host = self.destinations.iter().filter(|rule| rule.host == *to.host).peekable();
-                if of_host.peek().is_some()
-                    && !of_host.any(|rule| rule.subsets.iter().any(|s| s.name == subset))
-                {
+                let known = by_host.entry(&to.host).or_insert_with(|| {
+                    let rules = self.of_host(&to.host);
+                    let names = rules.iter().flat_map(|rule| &rule.subsets).map(|subset| &*subset.name);
+                    (!rules.is_empty()).then(|| names.collect())
+                });
+                if known.as_ref().is_some_and(|known| !known.contains(subset)) {
                     let text = format!(
                         "no DestinationRule for {} has the subset `{subset}`: a mesh would send nothing there",
                         to.host

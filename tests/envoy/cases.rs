@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::gateway::virtual_service;
 use crate::pilot::Version;
 
 /// Why a shadow differs from Envoy's, by design.
@@ -86,9 +87,28 @@ impl Rules {
         Self { yaml, version: Version::WithSuffix }
     }
 
+    /// An `HTTPRoute` for any host with this rule, which mirrors to v2.
+    fn gateway(rule: &str) -> Self {
+        let yaml = format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: httpbin}}\nspec:\n  hostnames: ['*']\n  rules:\n  - {rule}\n"
+        );
+        Self { yaml, version: Version::WithSuffix }
+    }
+
+    /// Whether a destination is named, and by which name `--endpoint` finds it.
+    pub(crate) fn endpoint<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let subset = name.split('/').next_back()?;
+        if self.yaml.contains("kind: HTTPRoute") {
+            return self.yaml.contains(&format!("name: {subset}")).then_some(subset);
+        }
+        self.yaml.contains(&format!("subset: {subset}")).then_some(name)
+    }
+
     /// The documents, read by another YAML reader than the program's own reading of rules.
     pub(crate) fn services(&self) -> Vec<Value> {
-        vec![serde_saphyr::from_str(&self.yaml).unwrap_or_else(|error| panic!("{error}: {}", self.yaml))]
+        let document =
+            serde_saphyr::from_str(&self.yaml).unwrap_or_else(|error| panic!("{error}: {}", self.yaml));
+        vec![virtual_service(document)]
     }
 }
 
@@ -195,6 +215,7 @@ pub(crate) fn cases() -> Vec<Case> {
         joint_operations(),
         destinations(),
         canaries(),
+        http_routes(),
         own_answers(),
     ]
     .concat()
@@ -549,6 +570,80 @@ fn destinations() -> Vec<Case> {
             },
             ..case("Istio 1.28, two mirrors and an authority", rules(MIRROR), V2_AND_V3)
         },
+    ]
+}
+
+/// Rules of Gateway API, whose backends are the subsets.
+fn http_routes() -> Vec<Case> {
+    const MIRROR: &str = "{type: RequestMirror, requestMirror: {backendRef: {name: v2}}}";
+    let of = |name, matched: &str, filter: &str, request: &str| {
+        let rule = format!(
+            "matches: [{matched}]\n    filters: [{MIRROR}{filter}]\n    backendRefs: [{{name: v1, port: 80}}]"
+        );
+        Case::with(name, Rules::gateway(&rule), V2, request)
+    };
+    let rewrite = |name, prefix: &str, to: &str, target: &str| {
+        let matched = format!("{{path: {{value: {prefix}}}}}");
+        let filter = format!(
+            ", {{type: URLRewrite, urlRewrite: {{path: {{type: ReplacePrefixMatch, replacePrefixMatch: '{to}'}}}}}}"
+        );
+        of(name, &matched, &filter, &get(target))
+    };
+    let mirror = |name, share: &str, mirrors| {
+        let rule = format!(
+            "filters: [{{type: RequestMirror, requestMirror: {{backendRef: {{name: v2}}, {share}}}}}]\n    backendRefs: [{{name: v1}}]"
+        );
+        Case::with(name, Rules::gateway(&rule), mirrors, &get("/get"))
+    };
+    let modifier = "{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-a, value: rule}, {name: X-A, value: other}], add: [{name: x-b, value: more}], remove: [x-c]}}";
+    let fields = with_fields("x-a: client\r\nx-b: client\r\nx-c: client\r\n");
+    let backends = |name, more: &str, request: &str| {
+        let own = "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-a, value: own}]}}]";
+        let rule = format!(
+            "filters: [{MIRROR}, {modifier}]\n    backendRefs:\n    - {{name: v1, {own}}}\n    - {{name: v3, {more}}}"
+        );
+        Case::with(name, Rules::gateway(&rule), V2, request)
+    };
+    let alone =
+        |name, rule: &str| Case::with(name, Rules::gateway(rule), NOBODY, &get("/get")).answers_itself();
+    vec![
+        of("HTTPRoute: a header modifier", "{}", &format!(", {modifier}"), &fields),
+        of(
+            "HTTPRoute: a host name",
+            "{}",
+            ", {type: URLRewrite, urlRewrite: {hostname: other.test}}",
+            &get("/get"),
+        ),
+        of(
+            "HTTPRoute: a full path",
+            "{}",
+            ", {type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /all}}}",
+            &get("/a/b?c"),
+        ),
+        rewrite("HTTPRoute: a prefix replaced", "/foo", "/xyz/", "/foo/bar?x"),
+        rewrite("HTTPRoute: a prefix taken away", "/foo/", "/", "/foo/bar"),
+        rewrite("HTTPRoute: a prefix that is all", "/foo", "", "/foo"),
+        of("HTTPRoute: an exact path", "{path: {type: Exact, value: /get}, method: GET}", "", &get("/get?x")),
+        mirror("HTTPRoute: 100 percent", "percent: 100", V2),
+        mirror("HTTPRoute: 0 percent", "percent: 0", NOBODY),
+        mirror("HTTPRoute: all of a fraction", "fraction: {numerator: 7, denominator: 7}", V2),
+        backends("HTTPRoute: a backend without weight", "weight: 0", &fields),
+        alone(
+            "HTTPRoute: no backend",
+            &format!(
+                "filters: [{MIRROR}]\n  - matches: [{{path: {{value: /other}}}}]\n    filters: [{MIRROR}]\n    backendRefs: [{{name: v1}}]"
+            ),
+        ),
+        alone(
+            "HTTPRoute: a redirect",
+            "filters: [{type: RequestRedirect, requestRedirect: {hostname: other.test}}]",
+        ),
+        alone(
+            "HTTPRoute: elements of the path",
+            &format!(
+                "matches: [{{path: {{value: /ge}}}}]\n    filters: [{MIRROR}]\n    backendRefs: [{{name: v1}}]"
+            ),
+        ),
     ]
 }
 

@@ -294,6 +294,9 @@ fn matches(matched: &Value) -> Value {
         Some((kind, value)) => match kind.as_str() {
             "exact" => json!({ "path": value }),
             "prefix" => json!({ "prefix": value }),
+            // Of Gateway API.
+            "elements" if value == "" => json!({ "prefix": "/" }),
+            "elements" => json!({ "path_separated_prefix": value }),
             "regex" => json!({ "safe_regex": { "regex": value } }),
             other => panic!("{other}"),
         },

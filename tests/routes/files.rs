@@ -26,6 +26,21 @@ fn route(rules: &str) -> String {
     )
 }
 
+/// A rule, and a destination rule with this field: of its own, of its policy, of a port's, or of TLS.
+fn destination_rule(place: &str, field: &str) -> String {
+    let indented = match place {
+        "spec" => format!("  subsets: []\n  {field}\n"),
+        "policy" => format!("  trafficPolicy:\n    {field}\n"),
+        "port" => {
+            format!("  trafficPolicy: {{portLevelSettings: [{{port: {{number: 1}},\n    {field}}}]}}\n")
+        }
+        _ => format!("  trafficPolicy: {{tls: {{mode: SIMPLE,\n    {field}}}}}\n"),
+    };
+    http(&format!(
+        "  - {TO}\n---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nspec: &spec\n{indented}  host: b\n"
+    ))
+}
+
 const TO: &str = "route: [{destination: {host: b}}]";
 
 #[test]
@@ -149,6 +164,34 @@ fn what_is_not_acted_on_is_named_with_file_and_line() {
             7,
             "has the subset `v3`",
         ),
+        (destination_rule("policy", "loadBalancer: {simple: RANDOM}"), 13, "`loadBalancer` is not acted on"),
+        (destination_rule("policy", "connectionPool: {}"), 13, "`connectionPool` is not acted on"),
+        (destination_rule("policy", "outlierDetection: {}"), 13, "`outlierDetection` is not acted on"),
+        (destination_rule("policy", "tunnel: {}"), 13, "`tunnel` is not acted on"),
+        (destination_rule("policy", "proxyProtocol: {}"), 13, "`proxyProtocol` is not acted on"),
+        (destination_rule("policy", "retryBudget: {}"), 13, "`retryBudget` is not acted on"),
+        (destination_rule("spec", "exportTo: [.]"), 13, "`exportTo` is not acted on"),
+        (destination_rule("spec", "workloadSelector: {}"), 13, "`workloadSelector` is not acted on"),
+        (destination_rule("tls", "subjectAltNames: [x]"), 13, "`subjectAltNames` is not acted on"),
+        (destination_rule("tls", "caCrl: /x"), 13, "`caCrl` is not acted on"),
+        (destination_rule("port", "connectionPool: {}"), 13, "`connectionPool` is not acted on"),
+        (destination_rule("port", "sni: x"), 13, "portLevelSettings has no field `sni`"),
+        (destination_rule("policy", "tsl: {}"), 13, "no field `tsl`, so it is not acted on; is `tls` meant?"),
+        (
+            http("  - redirect:\n      urii: /x\n"),
+            8,
+            "redirect has no field `urii`, so it is not acted on; is `uri` meant?",
+        ),
+        (
+            http("  - directResponse:\n      status: 200\n      body: {text: x}\n"),
+            9,
+            "body has no field `text`",
+        ),
+        (
+            route("  - filters: [{type: RequestRedirect, requestRedirect: {hostnam: x}}]\n"),
+            7,
+            "requestRedirect has no field `hostnam`, so it is not acted on; is `hostname` meant?",
+        ),
         (
             route("  - filters: [{type: ExtensionRef, extensionRef: {}}]\n"),
             7,
@@ -251,7 +294,7 @@ fn a_thousand_hosts_with_a_hundred_rules_each_are_no_trouble() {
         {
             let head = head(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
             let search = table.search(&shadowcap::route::RequestFacts::new(&head));
-            assert!(search.known_host, "{host}");
+            assert!(search.host.is_some(), "{host}");
             assert_eq!(search.hit.is_some(), found, "{host}");
             assert_eq!(search.misses.len(), if found { 0 } else { 100 }, "{host}");
         }

@@ -8,6 +8,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Bodies that are too large to be kept in memory.
+mod bodies;
 /// What is done when v2 is not there, or there is nothing to be sent.
 mod care;
 /// Which requests are sent, and with what.

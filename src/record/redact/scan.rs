@@ -3,6 +3,7 @@
 //! The finders are lenient on purpose. A body that breaks its grammar half-way still has its secrets
 //! found, since what goes unfound would be written to disk. Each runs once over the bytes.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::names::Names;
@@ -19,7 +20,7 @@ pub(super) fn pairs(text: &[u8], names: &Names, mut found: impl FnMut(Range<usiz
         let name_len = before.iter().rev().take(129).take_while(|b| is_name_byte(**b)).count();
         let name = before.get(before.len() - name_len..).unwrap_or_default();
         let after = text.get(equals + 1..).unwrap_or_default();
-        if names.is_secret(&percent_decoded(name)) {
+        if names.is_secret(&plainly(name)) {
             let quote = usize::from(after.first() == Some(&b'"'));
             let value = after.get(quote..).unwrap_or_default();
             let len = match quote {
@@ -41,6 +42,14 @@ fn is_name_byte(b: u8) -> bool {
 
 fn ends_value(b: u8) -> bool {
     b.is_ascii_whitespace() || b"&;\"'<>#\\,`".contains(&b)
+}
+
+/// The same with `%xx` resolved, where there is any.
+fn plainly(name: &[u8]) -> Cow<'_, [u8]> {
+    match memchr::memchr(b'%', name) {
+        Some(_) => Cow::Owned(percent_decoded(name)),
+        None => Cow::Borrowed(name),
+    }
 }
 
 /// With `%xx` resolved (RFC 3986, section 2.1) where two hexadecimal digits follow.
@@ -283,13 +292,13 @@ fn colon_follows(text: &[u8], at: usize) -> bool {
 }
 
 /// A member's name without quotes; escapes such as `\u0070` are resolved where they can be.
-fn unescaped(quoted: &[u8]) -> Vec<u8> {
+fn unescaped(quoted: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'\\', quoted).is_some()
         && let Ok(name) = serde_json::from_slice::<String>(quoted)
     {
-        return name.into_bytes();
+        return Cow::Owned(name.into_bytes());
     }
-    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_vec()
+    Cow::Borrowed(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
 }
 
 /// Where the token that begins at `at` ends: a string behind its quote, a number behind its digits,

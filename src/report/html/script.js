@@ -112,7 +112,7 @@
   byId("filters").hidden = false;
   for (const form of [byId("filters"), byId("d-filters")]) form.addEventListener("submit", event => event.preventDefault());
   for (const [key, select] of Object.entries(selects)) {
-    for (const value of [...new Set(index.map(of[key]))].sort()) {
+    for (const value of [...new Set(index.map(of[key]))].filter(Boolean).sort()) {
       const option = el("option", "", key === "v" ? value.replace("_", " ") : value);
       option.value = value;
       select.append(option);

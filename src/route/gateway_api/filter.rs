@@ -20,6 +20,8 @@ pub(super) struct Filters {
     pub(super) redirects: bool,
 }
 
+const REDIRECT: &[&str] = &["scheme", "hostname", "path", "port", "statusCode"];
+
 /// Reads a list of filters.
 pub(super) fn filters(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Filters, RulesError> {
     let mut all = Filters::default();
@@ -44,9 +46,15 @@ pub(super) fn filters(reader: &mut Reader, node: &Node, namespace: &str) -> Resu
         fields.end(reader, &["type", name]);
         match kind {
             "RequestHeaderModifier" => modify(reader, node, &mut all.operations)?,
-            "RequestMirror" => all.mirrors.extend(mirror(reader, node, namespace)?),
+            "RequestMirror" => all.mirrors.push(mirror(reader, node, namespace)?),
             "URLRewrite" => rewrite(reader, node, &mut all)?,
-            _ => all.redirects = true,
+            _ => {
+                let mut redirect = reader.fields("requestRedirect", node)?;
+                // Where the proxy sends the client is nothing that a shadow gets.
+                redirect.ignore(REDIRECT);
+                redirect.end(reader, REDIRECT);
+                all.redirects = true;
+            }
         }
     }
     Ok(all)
@@ -89,7 +97,7 @@ fn modify(reader: &mut Reader, node: &Node, all: &mut Operations) -> Result<(), 
 }
 
 /// `HTTPRequestMirrorFilter`: a whole percentage, a fraction, or all.
-fn mirror(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Option<Mirror>, RulesError> {
+fn mirror(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Mirror, RulesError> {
     let mut fields = reader.fields("requestMirror", node)?;
     let backend = fields.need(reader, "backendRef")?;
     let mut reference = reader.fields("backendRef", backend)?;
@@ -103,7 +111,7 @@ fn mirror(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Option<Mi
     let fraction = fraction_node.map(|node| fraction(reader, node)).transpose()?;
     fields.end(reader, &["backendRef", "percent", "fraction"]);
     let share = fraction.or(percent.map(Share::whole)).unwrap_or(Share::ALL);
-    Ok((share.numerator > 0).then_some(Mirror { to, share, place: None }))
+    Ok(Mirror { to, share, place: None })
 }
 
 /// `Fraction`: a percentage with decimals to Istio, and so to this.

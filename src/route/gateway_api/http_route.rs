@@ -154,10 +154,8 @@ fn action(filters: Filters, backends: Vec<Backend>) -> Action {
     let is_only = backends.len() == 1;
     let rule =
         OfRule { operations: &filters.operations, authority: filters.authority.as_deref(), timeout: None };
-    let primary = |mut backend: Backend| {
-        let own = &mut backend.filters;
-        own.operations.authority = own.authority.take().or(own.operations.authority.take());
-        let edits = Arc::new(rule.joined(&own.operations, is_only));
+    let primary = |backend: Backend| {
+        let edits = Arc::new(rule.joined(&backend.filters.operations, is_only));
         Primary { to: backend.to, weight: backend.weight, edits, part: Part::Other(None) }
     };
     let primaries: Vec<_> = backends.into_iter().map(primary).collect();
@@ -165,8 +163,10 @@ fn action(filters: Filters, backends: Vec<Backend>) -> Action {
         // Without a backend that could answer, the gateway answers 500.
         return Action::Respond(500);
     }
-    let idle = idle.into_iter().map(|backend| backend.to).collect();
-    Action::Forward(Forward { primaries, mirrors: filters.mirrors, idle, path: filters.path })
+    let (silent, mirrors): (Vec<_>, Vec<_>) =
+        filters.mirrors.into_iter().partition(|mirror| mirror.share.numerator == 0);
+    let idle = idle.into_iter().map(|backend| backend.to).chain(silent.into_iter().map(|mirror| mirror.to));
+    Action::Forward(Forward { primaries, mirrors, idle: idle.collect(), path: filters.path })
 }
 
 fn any_path() -> PathMatch {
@@ -263,11 +263,18 @@ fn backends(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Vec<Bac
             Some(node) => filters(reader, node, namespace)?,
             None => Filters::default(),
         };
-        if !filters.mirrors.is_empty() {
-            reader.warn(
-                item.line,
-                "a mirror of one backend is not acted on; put it among the filters of the rule",
-            );
+        // As in Istio, who takes header operations alone from a backend.
+        for (is_there, what) in [
+            (!filters.mirrors.is_empty(), "a mirror"),
+            (filters.redirects, "a redirect"),
+            (filters.path.is_some() || filters.authority.is_some(), "a rewrite"),
+        ] {
+            if is_there {
+                reader.warn(
+                    item.line,
+                    format!("{what} of one backend is not acted on; put it among the filters of the rule"),
+                );
+            }
         }
         fields.end(reader, BACKEND);
         all.push(Backend { to, weight: weight.unwrap_or(1), filters });

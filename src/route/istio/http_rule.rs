@@ -35,6 +35,8 @@ const PASSED_OVER: &[(&str, &str)] = &[
     ("corsPolicy", "preflight requests that a proxy would answer itself are treated as all others"),
 ];
 
+const REDIRECT: &[&str] = &["uri", "authority", "port", "derivePort", "scheme", "redirectCode"];
+
 /// Where a rule stands, for its name and for what it names.
 pub(super) struct Place<'p> {
     /// What its name begins with.
@@ -114,6 +116,12 @@ fn action(
             "a proxy that answers by itself mirrors nothing, so this rule's mirrors get nothing",
         );
     }
+    if let Some(node) = redirect {
+        let mut fields = reader.fields("redirect", node)?;
+        // Where the proxy sends the client is nothing that a shadow gets.
+        fields.ignore(REDIRECT);
+        fields.end(reader, REDIRECT);
+    }
     Ok(match (route, respond) {
         (Some(node), _) => {
             let all = weighted(reader, node, namespace, &mut idle)?;
@@ -130,7 +138,11 @@ fn status(reader: &mut Reader, node: &Node) -> Result<u16, RulesError> {
     let mut fields = reader.fields("directResponse", node)?;
     let node = fields.need(reader, "status")?;
     let status = reader.whole("status", node, 599)?;
-    fields.ignore(&["body"]);
+    if let Some(node) = fields.take("body") {
+        let mut body = reader.fields("body", node)?;
+        body.ignore(&["string", "bytes"]);
+        body.end(reader, &["string", "bytes"]);
+    }
     fields.end(reader, &["status", "body"]);
     Ok(u16::try_from(status).unwrap_or(u16::MAX))
 }

@@ -186,7 +186,7 @@ impl<'n> Fields<'n> {
 
     /// Drops fields that say nothing about where a request goes.
     pub(in crate::route) fn ignore(&mut self, names: &[&str]) {
-        self.entries.retain(|(key, ..)| !names.contains(key));
+        self.entries.retain(|(key, ..)| !names.iter().any(|name| *name == *key || snake_case(name) == *key));
     }
 
     /// Warns of fields that a mesh acts on and this program does not, and says what that means.
