@@ -21,12 +21,12 @@ use crate::time::parse_duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use care::{Care, PreviewFormat};
-pub(super) use choice::Choice;
+pub(super) use care::{Care, PreviewFormat, Tending};
+pub(super) use choice::{Choice, Window};
 pub(super) use gate::GateArgs;
 pub(super) use keep::KeepArgs;
 pub(super) use routes::{Route, RouteArgs, RouteFormat, Sampling, SetupArgs};
-pub(super) use schedule::Schedule;
+pub(super) use schedule::{Limited, Schedule};
 pub(super) use target::TargetArgs;
 
 /// The program's arguments.
@@ -220,6 +220,8 @@ pub(super) struct Replay {
     pub(super) routes: RouteArgs,
     #[command(flatten)]
     pub(super) edits: Edits,
+    #[command(flatten)]
+    pub(super) window: Window,
     #[command(flatten)]
     pub(super) choice: Choice,
     #[command(flatten)]

@@ -74,7 +74,7 @@ pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
     })
 }
 
-async fn serve_metrics(
+pub(super) async fn serve_metrics(
     address: Option<SocketAddr>,
     progress: &Arc<Progress>,
     global: &Global,
@@ -85,7 +85,7 @@ async fn serve_metrics(
     Ok(Some(tokio::spawn(metrics.serve(Arc::clone(progress)))))
 }
 
-async fn wait_until_ready(
+pub(super) async fn wait_until_ready(
     targets: &[(Client, Readiness)],
     mut stop: StopSignal,
     global: &Global,

@@ -108,7 +108,7 @@ async fn all(judging: &mut Judging, rows: &mut mpsc::Receiver<Row>) -> Result<()
     loop {
         tokio::select! {
             next = rows.recv() => match next {
-                Some(row) => judging.row(row)?,
+                Some(row) => judging.rows(vec![row], ())?,
                 None => return Ok(()),
             },
             _ = tick.tick() => judging.flush()?,

@@ -23,7 +23,7 @@ use crate::replay::{Outcome, SkipReason};
 use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible, without_commands};
 
 /// How many rows are taken at once, where so many wait.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 
 /// What is made of the rows besides counting them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,10 +130,11 @@ impl Judging {
         Ok(())
     }
 
-    /// Takes one row.
-    pub(super) fn row(&mut self, row: Row) -> Result<(), RunError> {
-        let mut rows = vec![row];
+    /// Takes rows, all that are at hand. They are handed to the system at once; then `places` is dropped, and they are
+    /// judged.
+    pub(super) fn rows<P>(&mut self, mut rows: Vec<Row>, places: P) -> Result<(), RunError> {
         self.keep(&mut rows)?;
+        drop(places);
         rows.iter().try_for_each(|row| self.judge(row))
     }
 

@@ -11,7 +11,6 @@ use super::endpoint::Endpoint;
 pub use super::exact::Connection;
 use super::exact::Exact;
 use super::outcome::{Failure, Outcome, Timing};
-use super::own::OwnConnections;
 use super::plan::ShadowRequest;
 use super::reqwest_client::ReqwestClient;
 use super::stop::StopSignal;
@@ -93,17 +92,6 @@ impl Client {
     #[must_use]
     pub fn with_reqwest(client: ReqwestClient, clock: Clock) -> Self {
         Self { way: Way::Reqwest(client), clock }
-    }
-
-    /// The same, which makes each of its connections known before anything is sent over it. reqwest
-    /// does not tell which connections it makes.
-    #[must_use]
-    pub fn registering(self, own: &OwnConnections) -> Self {
-        let way = match self.way {
-            Way::Exact(client) => Way::Exact(client.registering(own)),
-            way @ Way::Reqwest(_) => way,
-        };
-        Self { way, ..self }
     }
 
     /// Which client it is.

@@ -11,7 +11,6 @@ use super::clock::Clock;
 use super::dialogue::{Dialogue, Ending};
 use super::endpoint::{Endpoint, Unconnected};
 use super::outcome::{Failure, Outcome, SkipReason};
-use super::own::OwnConnections;
 use super::plan::ShadowRequest;
 use super::stop::{Stop, StopSignal};
 use super::stream::Stream;
@@ -35,10 +34,6 @@ pub struct Connection {
 impl Exact {
     pub(super) fn new(endpoint: Endpoint, limits: Limits, clock: Clock) -> Self {
         Self { endpoint, limits, clock }
-    }
-
-    pub(super) fn registering(self, own: &OwnConnections) -> Self {
-        Self { endpoint: self.endpoint.registering(own), ..self }
     }
 
     /// Makes a connection and closes it.

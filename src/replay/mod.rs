@@ -45,6 +45,8 @@ mod reach;
 #[cfg(feature = "cli")]
 pub mod ready;
 #[cfg(feature = "cli")]
+mod registering;
+#[cfg(feature = "cli")]
 pub mod reqwest_client;
 #[cfg(feature = "cli")]
 pub mod stop;

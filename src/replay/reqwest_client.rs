@@ -43,6 +43,7 @@ use super::endpoint::{Endpoint, Place};
 use super::entity_stream::EntityStream;
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
 use super::plan::{ShadowBody, ShadowRequest};
+use super::registering::Registering;
 use super::stop::{Stop, StopSignal};
 use crate::http::{
     BodyKeep, Close, Options, Parser, Request, RequestHead, Response, ResponseReader, Sink, h1,
@@ -97,7 +98,8 @@ enum Broken {
 }
 
 impl ReqwestClient {
-    /// A client for the target `base`, whose addresses `endpoint` knows.
+    /// A client for the target `base`, whose addresses `endpoint` knows. Where that makes its connections known, so
+    /// does the client.
     ///
     /// # Errors
     /// When reqwest refuses the settings, such as a proxy that it does not know.
@@ -128,6 +130,10 @@ impl ReqwestClient {
             Place::Unix(path) => builder.unix_socket(path.clone()),
             #[cfg(not(unix))]
             Place::Unix(_) => builder,
+        };
+        let builder = match endpoint.own() {
+            Some(own) => builder.connector_layer(Registering(own.clone())),
+            None => builder,
         };
         Ok(Self { client: builder.build()?, base, by_host, limits })
     }

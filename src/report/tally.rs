@@ -16,6 +16,7 @@ use super::summary::{
 use super::timeline::Counting;
 use super::visible::excerpt;
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
+use crate::anomaly::Anomaly;
 use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
 use crate::http::Response;
 use crate::record::{Finished, Loss, Mode, RequestName, Row, Run};
@@ -275,6 +276,7 @@ impl Tally {
             not_comparable: &self.not_comparable,
             unreached: self.unreached.as_deref(),
             capture: finished.map(|f| &f.capture),
+            dropped: finished.map_or(0, dropped),
             end: match finished {
                 None => End::Unknown,
                 Some(finished) if finished.interrupted => End::Stopped,
@@ -518,4 +520,9 @@ fn statuses(counts: &HashMap<(Option<u16>, Option<u16>), u64>) -> Vec<StatusPair
     let mut pairs: Vec<_> = counts.iter().map(|(&(v1, v2), &count)| StatusPair { v1, v2, count }).collect();
     pairs.sort_by_key(|pair| (std::cmp::Reverse(pair.count), pair.v1, pair.v2));
     pairs
+}
+/// Packets that were dropped before the capture had them.
+fn dropped(finished: &Finished) -> u64 {
+    let of = |anomaly: Anomaly| finished.anomalies.get(anomaly.name()).copied().unwrap_or(0);
+    of(Anomaly::DroppedByKernel) + of(Anomaly::DroppedByInterface)
 }

@@ -46,10 +46,13 @@ pub const MARK: &str = "redacted:";
 const DIGITS: usize = 12;
 /// Shorter values are replaced where they are named, and not wherever else their bytes occur.
 const SHORTEST_ECHO: usize = 6;
-/// Secrets of one row whose echoes are looked for one by one, which is the fastest for few; those beyond all at once.
-const MOST_ECHOES: usize = 64;
-/// Bytes of the secrets beyond them; bounds the work and the memory on a hostile row.
+/// Bytes of the secrets of one row whose echoes are looked for; bounds the work and the memory on a hostile row.
 const MOST_ECHOED: usize = 1 << 18;
+/// Secrets of a row that are searched for one after the other; more are in one pass, whose making costs more than that of
+/// so few searches.
+const FEW: usize = 8;
+/// Replacements of a row that are remembered.
+const MOST_REMEMBERED: usize = 64;
 
 /// Replaces secrets by digests of them.
 pub struct Redactor {
@@ -92,6 +95,7 @@ impl Redactor {
         let mut secrets = Secrets::default();
         [Some(&request), v1.as_ref(), v2.as_ref()].into_iter().flatten().for_each(|m| secrets.of_message(m));
         sent.iter().for_each(|head| secrets.of_text(head));
+        secrets.search = Search::new(&secrets.all);
 
         let exchange = &mut row.exchange;
         self.body(&exchange.request.head.headers, &mut exchange.request.body, &request.body, &mut secrets);
@@ -137,7 +141,6 @@ impl Redactor {
     fn body(&self, headers: &Headers, body: &mut Body, opened: &OpenedBody, secrets: &mut Secrets) {
         let redacted = match opened {
             OpenedBody::None => return,
-            // What may echo a secret that is not looked for is not kept.
             _ if secrets.too_many => None,
             OpenedBody::Decoded(text) => {
                 let Some(redacted) = self.edited(text, secrets) else { return };
@@ -179,6 +182,7 @@ impl Redactor {
                 spans.push((span, form));
             }
         });
+        spans.sort_unstable_by_key(|(span, _)| (span.start, span.end));
         Searched { text, part, spans }
     }
 
@@ -194,25 +198,17 @@ impl Redactor {
             let value = text.get(span.clone()).unwrap_or_default();
             edits.push(span.clone(), secrets.replacement(self, value, *form));
         }
-        if !secrets.echoes.is_empty() {
-            let fixed = part.fixed(text);
-            let mut echoes = Vec::new();
-            for echo in &secrets.echoes {
-                echo.find(text, |span| {
-                    // Most are where they were found by their name.
-                    if is_free(&span, &fixed) && !spans.iter().any(|(known, _)| *known == span) {
-                        echoes.push(span);
-                    }
-                });
+        let mut echoes = Vec::new();
+        secrets.search.find(text, &part.fixed(text), |span| {
+            // Most are where they were found by their name.
+            let place = |span: &Range<usize>| (span.start, span.end);
+            if spans.binary_search_by_key(&place(&span), |(known, _)| place(known)).is_err() {
+                echoes.push(span);
             }
-            if let Some(beyond) = secrets.beyond() {
-                let all = beyond.find_iter(text).map(|echo| echo.start()..echo.end());
-                echoes.extend(all.filter(|span| is_free(span, &fixed)));
-            }
-            for span in echoes {
-                let value = text.get(span.clone()).unwrap_or_default();
-                edits.push(span, secrets.replacement(self, value, Form::Bare));
-            }
+        });
+        for span in echoes {
+            let value = text.get(span.clone()).unwrap_or_default();
+            edits.push(span, secrets.replacement(self, value, Form::Bare));
         }
         edits.apply(text).map(Bytes::from)
     }
@@ -354,6 +350,7 @@ fn is_redacted(value: &[u8]) -> bool {
 struct Searched {
     text: Bytes,
     part: Part,
+    /// In their order.
     spans: Vec<(Range<usize>, Form)>,
 }
 
@@ -385,14 +382,13 @@ fn answer(outcome: &Outcome) -> Option<&Response> {
 /// The secrets of one row, for finding their echoes, and what replaces each of them.
 #[derive(Default)]
 struct Secrets {
-    echoes: Vec<Echo>,
-    replacements: Vec<(Vec<u8>, Form, Vec<u8>)>,
-    /// Those beyond [`MOST_ECHOES`], how long they are together, and what finds them all at once.
-    more: BTreeSet<Vec<u8>>,
+    all: BTreeSet<Vec<u8>>,
     bytes: usize,
-    finder: Option<AhoCorasick>,
-    /// There are more than are looked for.
+    /// There are more than are looked for, so that what may echo them is not kept.
     too_many: bool,
+    /// Made of all of them, once they are known.
+    search: Search,
+    replacements: Vec<(Vec<u8>, Form, Vec<u8>)>,
 }
 
 impl Secrets {
@@ -420,29 +416,15 @@ impl Secrets {
     }
 
     fn add(&mut self, value: &[u8]) {
-        let known = self.echoes.iter().any(|echo| echo.secret == value);
-        if known || value.len() < SHORTEST_ECHO || is_redacted(value) {
+        if value.len() < SHORTEST_ECHO || is_redacted(value) || self.all.contains(value) {
             return;
         }
-        if self.echoes.len() < MOST_ECHOES {
-            self.echoes.push(Echo::new(value));
-        } else if self.bytes + value.len() > MOST_ECHOED {
+        if self.bytes + value.len() > MOST_ECHOED {
             self.too_many = true;
-        } else if self.more.insert(value.to_vec()) {
-            self.bytes += value.len();
-            self.finder = None;
+            return;
         }
-    }
-
-    /// What finds the secrets beyond the first ones; of two of which one begins the other, the longer.
-    fn beyond(&mut self) -> Option<&AhoCorasick> {
-        if self.finder.is_none() && !self.more.is_empty() {
-            let mut builder = AhoCorasick::builder();
-            builder.match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::ContiguousNFA));
-            self.finder = builder.build(&self.more).ok();
-            self.too_many |= self.finder.is_none();
-        }
-        self.finder.as_ref()
+        self.bytes += value.len();
+        self.all.insert(value.to_vec());
     }
 
     /// What replaces a secret: worked out once for each row, in which most stand several times.
@@ -451,10 +433,59 @@ impl Secrets {
             return text.clone();
         }
         let text = redactor.replacement(value, form);
-        if self.replacements.len() < MOST_ECHOES {
+        if self.replacements.len() < MOST_REMEMBERED {
             self.replacements.push((value.to_vec(), form, text.clone()));
         }
         text
+    }
+}
+
+/// The search for what repeats the secrets of a row.
+#[derive(Default)]
+enum Search {
+    #[default]
+    None,
+    /// One after the other, as in most rows: each search is made at once.
+    Few(Vec<Echo>),
+    /// All in one pass; of two of which one begins the other, the longer is found.
+    Many(AhoCorasick),
+}
+
+impl Search {
+    fn new(secrets: &BTreeSet<Vec<u8>>) -> Self {
+        if secrets.is_empty() {
+            return Self::None;
+        }
+        if secrets.len() <= FEW {
+            return Self::Few(secrets.iter().map(|secret| Echo::new(secret)).collect());
+        }
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::ContiguousNFA));
+        builder.build(secrets).map_or(Self::None, Self::Many)
+    }
+
+    /// Calls `found` with the span of each echo that touches nothing that is fixed.
+    fn find(&self, text: &[u8], fixed: &[Range<usize>], mut found: impl FnMut(Range<usize>)) {
+        match self {
+            Self::None => {}
+            Self::Few(echoes) => {
+                let mut found = |span: Range<usize>| {
+                    if is_free(&span, fixed) {
+                        found(span);
+                    }
+                };
+                echoes.iter().for_each(|echo| echo.find(text, &mut found));
+            }
+            Self::Many(all) => {
+                let mut start = 0;
+                let ends = fixed.iter().filter(|part| !part.is_empty()).map(|part| (part.start, part.end));
+                for (end, next) in ends.chain([(text.len(), text.len())]) {
+                    let free = text.get(start..end).unwrap_or_default();
+                    all.find_iter(free).for_each(|echo| found(start + echo.start()..start + echo.end()));
+                    start = next;
+                }
+            }
+        }
     }
 }
 
