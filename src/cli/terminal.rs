@@ -45,8 +45,9 @@ pub(super) fn say_plainly(quiet: bool, message: &str) {
 
 /// What the terminal behind standard output can show. Styles are dropped by the stream where they are not wanted.
 pub(super) fn screen() -> Screen {
-    let width = if io::stdout().is_terminal() { console_width() } else { Screen::default().width };
-    Screen { color: true, width }
+    let wraps = io::stdout().is_terminal();
+    let width = if wraps { console_width() } else { Screen::default().width };
+    Screen { color: true, width, wraps }
 }
 
 /// Prints the summary of a run, and where its report lies, to standard output.

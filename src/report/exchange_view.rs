@@ -211,6 +211,9 @@ struct Detail {
     anomalies: Vec<&'static str>,
     late_ms: Option<f64>,
     request: Vec<String>,
+    /// The request's body byte by byte, where that is not what `request` shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_request: Option<Vec<String>>,
     curl: Option<String>,
     no_curl: Option<&'static str>,
     differences: Vec<Shown>,
@@ -295,6 +298,7 @@ impl Detail {
             anomalies: anomalies(row),
             late_ms: late.map(millis),
             request: request_lines(row),
+            raw_request: raw_request(row),
             no_curl: curl.as_ref().and_then(|curl| curl.as_ref().err().copied()),
             curl: curl.and_then(Result::ok),
             differences: shown(judged.map(|j| j.differences.as_slice()).unwrap_or_default()),
@@ -354,6 +358,14 @@ pub(super) fn request_lines(row: &Row) -> Vec<String> {
         lines.extend(pretty::lines(body));
     }
     lines
+}
+
+/// The body as it was on the wire, chunks included, where that differs from its text laid out.
+fn raw_request(row: &Row) -> Option<Vec<String>> {
+    let body = &row.exchange.request.body;
+    let wire = body.wire.as_deref().or(body.entity.as_deref()).filter(|wire| !wire.is_empty())?;
+    let (raw, laid_out) = (raw_body::lines(wire), pretty::lines(body.entity.as_deref().unwrap_or_default()));
+    Some(raw).filter(|raw| *raw != laid_out)
 }
 
 fn shown(differences: &[Difference]) -> Vec<Shown> {

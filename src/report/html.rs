@@ -21,7 +21,7 @@ use super::summary::{
 };
 use super::terminal::why_not;
 use super::visible::{excerpt, visible};
-use super::{Quantiles, exact_percent, grouped, ms, percent};
+use super::{Quantiles, ValuePair, exact_percent, grouped, ms, percent};
 use crate::diff::Class;
 use coverage::Level;
 
@@ -40,6 +40,8 @@ const MOST_NOTES: usize = 20;
 const MOST_LAPSED: usize = 20;
 /// Routes with a plot of their own.
 const MOST_PLOTS: usize = 24;
+/// Pairs of values named on a card.
+const MOST_VALUES: usize = 3;
 /// Pairs of statuses shown for a route.
 const MOST_PAIRS: usize = 6;
 
@@ -125,7 +127,15 @@ struct Card {
     rule: Option<String>,
     /// Why there is no rule.
     norule: &'static str,
+    /// The common pairs of values, where there are several.
+    values: Vec<Pair>,
     exchanges: Vec<String>,
+}
+
+struct Pair {
+    v1: String,
+    v2: String,
+    count: String,
 }
 
 /// How this run stands to an earlier one.
@@ -144,6 +154,8 @@ struct RouteRow {
     bad: String,
     bad_width: String,
     statuses: Vec<Status>,
+    /// What of the statuses is not shown.
+    statuses_beyond: String,
     quantiles: Vec<Both>,
     /// That v2 takes longer here.
     slower: Option<String>,
@@ -326,8 +338,14 @@ fn card(d: &DistinctDifference) -> Card {
         v2: value(&d.v2_example),
         norule: rule.as_ref().err().copied().unwrap_or_default(),
         rule: rule.ok(),
+        values: d.values.iter().take(MOST_VALUES).map(pair).collect(),
         exchanges: d.exchanges.clone(),
     }
+}
+
+fn pair(pair: &ValuePair) -> Pair {
+    let shown = |value: &Option<String>| value.as_deref().map_or("absent".to_owned(), |v| excerpt(v, 80));
+    Pair { v1: shown(&pair.v1), v2: shown(&pair.v2), count: grouped(pair.at_least) }
 }
 
 fn comparison(against: &Against) -> Comparison {
@@ -374,6 +392,12 @@ fn route(route: &RouteSummary) -> RouteRow {
         bad: if bad == 0 { "0".to_owned() } else { format!("{} ({})", grouped(bad), percent(share)) },
         bad_width: format!("{:.1}", share * 100.0),
         statuses: route.statuses.iter().take(MOST_PAIRS).map(status).collect(),
+        statuses_beyond: match route.statuses.iter().skip(MOST_PAIRS).map(|s| s.count).sum::<u64>()
+            + route.statuses_beyond
+        {
+            0 => String::new(),
+            more => format!("other pairs ×{}", grouped(more)),
+        },
         quantiles: vec![both(route, |q| q.p50), both(route, |q| q.p95), both(route, |q| q.p99)],
         slower: route.slower.as_ref().map(super::Slower::words),
     }

@@ -382,6 +382,11 @@ impl DistinctDifference {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 /// What happened on one route.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RouteSummary {
@@ -399,6 +404,9 @@ pub struct RouteSummary {
     pub verdicts: Verdicts,
     /// Pairs of status codes, most frequent first.
     pub statuses: Vec<StatusPair>,
+    /// Rows with pairs beyond those that are told apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub statuses_beyond: u64,
     /// How long both took.
     pub latency: Latency,
     /// That v2 takes longer, where ratio, shift, number of exchanges and a bootstrap interval agree on it. It never

@@ -92,6 +92,7 @@ struct Route {
     captured: u64,
     verdicts: Verdicts,
     statuses: HashMap<(Option<u16>, Option<u16>), u64>,
+    statuses_beyond: u64,
     latency: Pair,
     times: Sample,
 }
@@ -358,6 +359,7 @@ fn route_entry<'r>(
         captured: 0,
         verdicts: Verdicts::default(),
         statuses: HashMap::new(),
+        statuses_beyond: 0,
         latency: Pair::new(2),
         times: Sample::default(),
     })
@@ -369,6 +371,8 @@ impl Route {
         let pair = (row.exchange.response.as_ref().map(status), v2_response(row).map(status));
         if self.statuses.len() < MOST_STATUS_PAIRS || self.statuses.contains_key(&pair) {
             *self.statuses.entry(pair).or_default() += 1;
+        } else {
+            self.statuses_beyond += 1;
         }
     }
 }
@@ -498,6 +502,7 @@ fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
             replayed: route.verdicts.in_all(),
             verdicts: route.verdicts,
             statuses: statuses(&route.statuses),
+            statuses_beyond: route.statuses_beyond,
             latency: latency(n, &route.latency),
             slower: route.times.slower(),
         })

@@ -29,12 +29,14 @@ pub struct Screen {
     pub color: bool,
     /// Columns; lines are laid out to fit.
     pub width: u16,
+    /// Whether lines that are longer all the same are broken, as a person wants it and a program that reads does not.
+    pub wraps: bool,
 }
 
 impl Default for Screen {
     /// Eighty columns without colours, as a file would have it.
     fn default() -> Self {
-        Self { color: false, width: 80 }
+        Self { color: false, width: 80, wraps: false }
     }
 }
 
@@ -49,7 +51,8 @@ pub fn terminal(summary: &Summary, report: &str, screen: Screen) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = write(&mut out, summary, report, screen);
-    without_commands(&fitted(&out, screen.columns())).into_owned()
+    let out = if screen.wraps { fitted(&out, screen.columns()) } else { out };
+    without_commands(&out).into_owned()
 }
 
 /// The text with long lines broken between words; what follows stands below the first column's words. A word that is

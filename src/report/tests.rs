@@ -368,7 +368,7 @@ fn markdown_and_terminal_and_xml_stay_what_they_are() {
     for sign in ["<", "@", "](", "![", "javascript", "::error"] {
         assert!(!outside.contains(sign), "{sign} in {outside}");
     }
-    for screen in [Screen::default(), Screen { color: true, width: 120 }] {
+    for screen in [Screen::default(), Screen { color: true, width: 120, wraps: false }] {
         let text = terminal(&summary, "reports/\u{1b}[2J", screen);
         let plain = text.replace("\u{1b}[", "");
         assert!(!plain.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']), "{text}");
@@ -454,12 +454,12 @@ fn the_worst_summary_fits_the_columns_of_a_terminal() {
         d.v1_example = Some("\"a value of some words\" ".repeat(40));
     }
     for (width, most) in [(80, 60), (100, 60)] {
-        let text = terminal(&summary, "reports/x/report.html", Screen { color: false, width });
+        let text = terminal(&summary, "reports/x/report.html", Screen { color: false, width, wraps: true });
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
         let long: Vec<_> = text.lines().filter(|line| line.chars().count() > usize::from(width)).collect();
         assert!(long.iter().all(|line| line.contains('\u{1f980}')), "{widest}: {long:#?}");
         assert!(text.lines().count() <= most, "{} lines\n{text}", text.lines().count());
-        let colored = terminal(&summary, "reports/x/report.html", Screen { color: true, width });
+        let colored = terminal(&summary, "reports/x/report.html", Screen { color: true, width, wraps: true });
         assert_eq!(colored.lines().count(), text.lines().count(), "colours take no columns");
     }
     assert!(terminal(&summary, "r", Screen::default()).contains("2197 more notes in the report"));

@@ -73,3 +73,77 @@ pub(crate) fn demo(folder: &Path) -> Finished {
     finished.exits(0);
     finished
 }
+
+const JSON: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json";
+
+/// A long document, in which one line in its midst tells v1 from v2.
+fn long(price: u32) -> Vec<u8> {
+    let member = |n: u32| format!("\"m{n:02}\":{}", if n == 15 { price } else { n });
+    format!("{{{}}}", (0..30).map(member).collect::<Vec<_>>().join(",")).into_bytes()
+}
+
+/// Talks of which something came of every kind: same and different, ruled out, failed, skipped, not comparable, and
+/// with an anomaly.
+fn all_kinds(earlier: bool) -> Vec<Talk> {
+    let get = |n: usize, path: &str, more: &str, v1: Vec<u8>, v2: Vec<u8>| Talk {
+        request: format!("GET {path} HTTP/1.1\r\nHost: h\r\nX-Case: {n}\r\n{more}\r\n").into_bytes(),
+        v1,
+        v2,
+    };
+    let same = || answer(JSON, b"{\"a\":1}");
+    let old = if earlier { b"{\"gone\":2}" } else { b"{\"gone\":1}" };
+    vec![
+        get(0, "/same", "", same(), same()),
+        get(1, "/long", "", answer(JSON, &long(100)), answer(JSON, &long(101))),
+        get(2, "/stamp", "", answer(JSON, b"{\"at\":1}"), answer(JSON, b"{\"at\":2}")),
+        get(3, "/garbage", "", same(), b"what?\r\n\r\n".to_vec()),
+        get(4, "/cut", "", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nhalf".to_vec(), same()),
+        get(5, "/folded", "X-Long: a\r\n b\r\n", same(), same()),
+        get(6, "/gone", "", answer(JSON, b"{\"gone\":1}"), answer(JSON, old)),
+        get(7, "/status", "", same(), answer("HTTP/1.1 500 Oops", b"no")),
+        Talk {
+            request: b"GET /again HTTP/1.1\r\nHost: h-shadow\r\nX-Case: 8\r\n\r\n".to_vec(),
+            v1: same(),
+            v2: same(),
+        },
+    ]
+}
+
+/// A run to two destinations in which something of every kind came, under rules and against an earlier run.
+pub(crate) fn full(folder: &Path) -> Finished {
+    const RULES: &str = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: h}\nspec:\n  hosts: [h]\n  \
+                         http:\n  - route: [{destination: {host: h, subset: v1}}]\n    mirrors:\n    - destination: {host: h, \
+                         subset: v2}\n    - destination: {host: h, subset: v3}\n";
+    let write = |name: &str, bytes: &[u8]| {
+        let file = folder.join(name);
+        std::fs::write(&file, bytes).unwrap();
+        file.display().to_string()
+    };
+    let at = |name: &str| folder.join(name).display().to_string();
+    let routes = write("routes.yaml", RULES.as_bytes());
+    for (name, earlier) in [("earlier", true), ("run", false)] {
+        let talks = all_kinds(earlier);
+        let servers = [v2(&talks), v2(&talks)];
+        let [to2, to3] = [format!("v2={}", servers[0].url()), format!("v3={}", servers[1].url())];
+        let file = write(&format!("{name}.pcap"), &capture(&talks));
+        Shadowcap::new([
+            "replay",
+            &file,
+            "--out",
+            &at(name),
+            "--routes",
+            &routes,
+            "--endpoint",
+            &to2,
+            "--endpoint",
+            &to3,
+        ])
+        .run()
+        .exits(1);
+    }
+    let rules = write("rules.toml", b"[[rule]]\nname = \"clock\"\npath = \"$.at\"\nignore = \"a clock\"\n");
+    let finished =
+        Shadowcap::new(["report", &at("run"), "--against", &at("earlier"), "--rules", &rules]).run();
+    finished.exits(1);
+    finished
+}

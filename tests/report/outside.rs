@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Skip, node_packages, require_tool};
+use crate::support::{Skip, node_packages, require_tool, venv};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -46,4 +46,18 @@ pub(crate) fn invalid_junit(file: &Path) -> Result<String, Skip> {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     Ok(if output.status.success() { String::new() } else { said })
+}
+
+/// What junitparser, which other tools read such files by, finds in a `junit.xml`: of each suite its name, and of each
+/// case its class, name and the kinds of its results.
+pub(crate) fn junit_as_read(file: &Path) -> Result<Vec<serde_json::Value>, Skip> {
+    const SCRIPT: &str = "import json, sys\nfrom junitparser import JUnitXml\nfor suite in JUnitXml.fromfile(sys.argv[1]):\n  \
+                          print(json.dumps({'suite': suite.name, 'tests': suite.tests, 'failures': suite.failures, 'errors': \
+                          suite.errors, 'skipped': suite.skipped, 'cases': [{'class': c.classname, 'name': c.name, 'results': \
+                          [type(r).__name__ for r in c.result]} for c in suite]}))";
+    let python = venv()?.join("bin/python");
+    let output = Command::new(python).args(["-c", SCRIPT]).arg(file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    Ok(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }

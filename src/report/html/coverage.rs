@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::replay::SkipReason;
 use crate::report::grouped;
 use crate::report::summary::Summary;
 use crate::report::visible::excerpt;
@@ -35,9 +36,17 @@ type Share = (&'static str, &'static str, u64, String);
 pub(super) fn levels(summary: &Summary) -> Vec<Level> {
     let (e, v) = (&summary.exchanges, &summary.verdicts);
     let none = String::new;
+    // A request whose bytes the capture lacks could not be put together.
+    let (torn, other): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        e.skipped.clone().into_iter().partition(|(name, _)| name == SkipReason::IncompleteRequest.name());
+    let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
     let captured = [
+        ("replayed", "reconstructed", e.captured - sum(&torn), none()),
+        ("not_comparable", "not whole in the capture", sum(&torn), causes(Reasons::Skipped, &torn)),
+    ];
+    let reconstructed = [
         ("replayed", replayed(summary.mode), e.replayed, none()),
-        ("skipped", not_sent(summary.mode), e.skipped_in_all(), causes(Reasons::Skipped, &e.skipped)),
+        ("skipped", not_sent(summary.mode), sum(&other), causes(Reasons::Skipped, &other)),
     ];
     let sent = [
         ("compared", "compared", v.compared(), none()),
@@ -56,6 +65,7 @@ pub(super) fn levels(summary: &Summary) -> Vec<Level> {
     ];
     vec![
         level("captured", e.captured, e.captured, captured.into()),
+        level("reconstructed", e.captured - sum(&torn), e.captured, reconstructed.into()),
         level(replayed(summary.mode), e.replayed, e.captured, sent.into()),
         level("compared", v.compared(), e.captured, compared.into()),
     ]

@@ -112,7 +112,7 @@
   byId("filters").hidden = false;
   for (const form of [byId("filters"), byId("d-filters")]) form.addEventListener("submit", event => event.preventDefault());
   for (const [key, select] of Object.entries(selects)) {
-    for (const value of [...new Set(index.map(of[key]))].sort()) {
+    for (const value of [...new Set(index.map(of[key]))].filter(Boolean).sort()) {
       const option = el("option", "", key === "v" ? value.replace("_", " ") : value);
       option.value = value;
       select.append(option);
@@ -265,6 +265,7 @@
     const body = d.bodies.length || d.raw ? [bodies(d)] : [];
     if (d.heads.length) parts.push(...(!differs(d.bodies) && differs(d.heads) ? [...heads, ...body] : [...body, ...heads]));
     parts.push(el("h4", "", x.verdict === "skipped" ? "Request as captured" : "Request as sent"), el("pre", "", d.request.join("\n")));
+    if (d.raw_request) parts.push(el("details", "raw", el("summary", "", "Its body, raw"), el("pre", "", d.raw_request.join("\n"))));
     if (d.curl) {
       const copies = el("button", "copy", "Copy curl line");
       copies.type = "button";

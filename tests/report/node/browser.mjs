@@ -258,7 +258,87 @@ const hostile = async () => {
   await page.context().close();
 };
 
-if (kind === "hostile") await hostile();
+// A page in which everything occurs: each part is there, filters, folds and adds up.
+const full = async () => {
+  const page = await open();
+  // Coverage: the parts of each bar make its count, their widths its share, and the causes the part.
+  const number = text => Number(text.replaceAll(",", ""));
+  const levels = await page.$$eval(".level", all => all.map(level => ({
+    count: level.querySelector(".name b").textContent,
+    widths: [...level.querySelectorAll("rect")].map(r => Number(r.getAttribute("width"))),
+    parts: [...level.querySelectorAll(".legend li")].map(li => [li.querySelector("b").textContent, li.querySelector("small")?.textContent ?? ""]),
+  })));
+  const whole = number(levels.find(level => level.count)?.count ?? "0");
+  const rows = Math.max(...levels.map(level => number(level.count)), whole > 1000 ? 0 : whole);
+  expect(levels.length === 4 && rows > 0, "there are bars");
+  for (const level of levels) {
+    const count = number(level.count);
+    expect(level.parts.reduce((sum, [n]) => sum + number(n), 0) === count, "the parts of " + level.count + " add up: " + JSON.stringify(level.parts));
+    const width = level.widths.reduce((sum, w) => sum + w, 0);
+    expect(Math.abs(width - 1000 * count / rows) < 8, "the bar of " + level.count + " is " + width + " wide");
+    for (const [n, causes] of level.parts) if (causes) expect([...causes.matchAll(/(?:^|, )(\d[\d,]*) /g)].reduce((sum, m) => sum + number(m[1]), 0) === number(n), "the causes of " + n + ": " + causes);
+  }
+  expect(levels.flatMap(level => level.parts).filter(([, causes]) => causes).length >= 3, "skipped, failed and not comparable have causes");
+  // Each tab has what it is for.
+  for (const [at, what] of [["#ruled-out .card", "ruled out"], ["#anomalies tbody tr", "anomalies"], [".against", "the comparison"], ["#differences .later", "what has gone"]])
+    expect(await page.$(at), what + " is there");
+  for (const label of ["Distribution of latencies, v1 upwards and v2 downwards", "Distribution of latencies on this route", "Verdicts over the time of the capture", "How late requests were sent"])
+    expect(await page.$(`svg.plot[aria-label="${label}"] rect`), "the plot: " + label);
+  expect((await text(page, "#run")).includes("rules.toml sha256:"), "the rules are named with their digest");
+  expect((await text(page, "#run")).includes("digest of capture"), "the capture is named with its digest");
+  // Routes: count, statuses, share, quantiles.
+  const cells = await page.$$eval("#routes tbody tr", all => all.map(tr => [...tr.children].map(cell => cell.innerText ?? cell.textContent)).map(cells => cells.map(text => text.trim())));
+  const status = cells.find(cells => cells[0].startsWith("GET /status"));
+  expect(status && status[1] === "2" && /^2 \(100 %\)/.test(status[2]) && /200 → 500\s*×2/.test(status[3]), "the route's cells: " + JSON.stringify(status));
+  expect(status && status.slice(4, 7).every(cell => /ms/.test(cell)), "the route's times: " + JSON.stringify(status));
+  // The anomaly leads to its exchanges.
+  await page.click('.tabs a[href="#anomalies"]');
+  await page.click("#anomalies tbody tr a");
+  expect(await shown(page) === "exchanges" && await page.$$eval("#items button", all => all.length) > 0, "an anomaly's exchanges are found");
+  // Filters by route and destination.
+  for (const [id, key] of [["#r", "r"], ["#to", "to"]]) {
+    await page.evaluate(() => { location.hash = "#exchanges"; });
+    await page.waitForFunction(() => document.querySelector("#q").value === "");
+    const all = await page.$$eval("#items button", all => all.length);
+    await page.selectOption(id, { index: 1 });
+    const some = await page.$$eval("#items button", all => all.length);
+    expect(some > 0 && some < all && (await hash(page)).includes(key + "="), "the filter " + key + ": " + some + " of " + all);
+  }
+  // By class and standing.
+  for (const [id, key, option] of [["#d-class", "class", "unverified"], ["#d-standing", "standing", "known"]]) {
+    await page.evaluate(() => { location.hash = "#differences"; });
+    await page.selectOption(id, option);
+    const fits = await page.$$eval("#cards > .card:not([hidden])", (all, key) => all.map(card => card.dataset[key]), key);
+    expect(fits.length > 0 && fits.every(value => value === option) && (await hash(page)).includes(key + "=" + option), "the filter " + key + ": " + fits);
+  }
+  // Keys on cards and in the list.
+  await page.evaluate(() => { location.hash = "#differences&layer=body"; });
+  await page.waitForFunction(() => document.querySelector("#d-layer").value === "body");
+  await page.keyboard.press("j");
+  await page.keyboard.press("c");
+  await page.waitForFunction(() => document.querySelector("#said").textContent.includes("copied"));
+  expect((await clip(page)).startsWith("[[rule]]\n"), "c copies the rule of a card");
+  await page.keyboard.press("/");
+  expect(await page.evaluate(() => document.activeElement.id) === "d-q", "/ searches among differences");
+  await page.evaluate(() => { location.hash = "#exchanges"; });
+  await page.focus("#items button");
+  await page.keyboard.press("ArrowDown");
+  expect(await page.$eval("#items li:nth-child(2) button", b => b === document.activeElement && b.getAttribute("aria-current") === "true"), "ArrowDown takes the next exchange");
+  await page.keyboard.press("ArrowUp");
+  expect(await page.$eval("#items li:first-child button", b => b === document.activeElement), "and ArrowUp the one before");
+  // Equal parts are folded.
+  await page.evaluate(() => { location.hash = "#exchanges&v=different&q=%2Flong"; });
+  await page.waitForSelector("#detail .fold button");
+  const lines = await page.$$eval("#detail .body tbody tr", all => all.length);
+  await page.click("#detail .body .fold button");
+  expect(await page.$$eval("#detail .body tbody tr", all => all.length) > lines, "a fold opens");
+  await page.context().close();
+  await everyTab({ colorScheme: "light" });
+};
+
+if (kind === "full") await full();
+else if (kind === "small") await everyTab({ colorScheme: "dark" });
+else if (kind === "hostile") await hostile();
 else if (kind === "large") await large();
 else {
   await everyTab({ colorScheme: "light" });
