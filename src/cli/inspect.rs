@@ -17,7 +17,7 @@ use super::progress::{Display, View};
 use super::{Exit, exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config;
-use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
+use crate::exchange::{Exchange, Sequencer, Told};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{Reading, ReadingOptions};
 
@@ -57,7 +57,7 @@ fn print(
     let goes_on = Cell::new(true);
     let (document, broken_off) = {
         let _display = display(&source, &printer, global);
-        let sequencer = Sequencer::new(SequencerLimits::default(), |told| {
+        let sequencer = Sequencer::new(options.in_order(), |told| {
             if let Told::Exchange(exchange) = told {
                 goes_on.set(printer.exchange(&exchange));
             }

@@ -74,7 +74,7 @@ pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
     })
 }
 
-async fn serve_metrics(
+pub(super) async fn serve_metrics(
     address: Option<SocketAddr>,
     progress: &Arc<Progress>,
     global: &Global,
@@ -85,7 +85,7 @@ async fn serve_metrics(
     Ok(Some(tokio::spawn(metrics.serve(Arc::clone(progress)))))
 }
 
-async fn wait_until_ready(
+pub(super) async fn wait_until_ready(
     targets: &[(Client, Readiness)],
     mut stop: StopSignal,
     global: &Global,
@@ -124,6 +124,7 @@ fn counts(progress: &Progress) -> String {
 pub(super) fn conclude(outcome: &RunOutcome, folder: &Path, global: &Global) -> anyhow::Result<Exit> {
     terminal::print_summary(&outcome.summary, &folder.join("report.html"), global)
         .context("cannot write the summary to standard output")?;
+    super::report::warn_of_rules(&outcome.summary, global);
     if let Some(what) = &outcome.broken_off {
         exit::complain(&format!("the capture breaks off, the report is of what could be read: {what}"));
     }

@@ -10,6 +10,7 @@ use super::ConfigError;
 use crate::replay::client::{Client, ClientKind, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::endpoint::{Endpoint, Place};
+use crate::replay::own::OwnConnections;
 use crate::replay::reqwest_client::{ReqwestClient, Via};
 use crate::replay::tls::{Tls, TlsOptions};
 
@@ -49,6 +50,13 @@ impl Target {
     /// When it is no such URL.
     pub fn resolve_if_known(option: &'static str, given: &str) -> Result<Self, ConfigError> {
         Self::resolve(option, given).or_else(|_| Self::read(option, given))
+    }
+
+    /// The port of HTTP in plain text, which whoever captures it can read.
+    #[cfg(feature = "live")]
+    #[must_use]
+    pub fn readable_port(&self) -> Option<u16> {
+        (self.base.scheme() == "http" && matches!(self.place, Place::Tcp(_))).then(|| port(&self.base))
     }
 
     /// The addresses that a host resolved to, in the resolver's order.
@@ -135,8 +143,25 @@ impl Connecting {
     /// # Errors
     /// When the options contradict the target or each other, or a file that they name cannot be used.
     pub fn client(&self, target: &Target, clock: Clock) -> Result<Client, ConfigError> {
-        let tls = self.tls(target)?;
-        let endpoint = Endpoint::new(target.place.clone(), tls);
+        let endpoint = Endpoint::new(target.place.clone(), self.tls(target)?);
+        self.client_of(endpoint, target, clock)
+    }
+
+    /// The same, which makes each of its connections known before a request is sent over it.
+    ///
+    /// # Errors
+    /// As with [`client`](Self::client).
+    pub fn registering_client(
+        &self,
+        target: &Target,
+        clock: Clock,
+        own: &OwnConnections,
+    ) -> Result<Client, ConfigError> {
+        let endpoint = Endpoint::new(target.place.clone(), self.tls(target)?);
+        self.client_of(endpoint.registering(own), target, clock)
+    }
+
+    fn client_of(&self, endpoint: Endpoint, target: &Target, clock: Clock) -> Result<Client, ConfigError> {
         if self.client == ClientKind::Exact {
             if self.via != Via::Direct {
                 let problem = "the exact client speaks to v2 itself; a proxy takes --client reqwest";

@@ -9,14 +9,16 @@ use tokio::sync::mpsc::Sender;
 use super::planning::{Lap, Planned, Planning};
 use super::progress::Progress;
 use super::reader::{Handed, Taker, Unmet};
+use super::spill::{LARGE, Place, Room};
 use crate::exchange::{Exchange, Told};
-use crate::http::{Body, Request};
+use crate::http::{Body, Elsewhere, Request};
 use crate::record::{Names, RequestName, Row, RowName};
 use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::CapturedServer;
-use crate::replay::{Failure, Outcome, ShadowRequest, SkipReason, Timing};
+use crate::replay::{Failure, Outcome, ShadowBody, ShadowRequest, SkipReason, Timing};
 use crate::route::Role;
+use crate::stream::Closing;
 
 /// A row whose outcome is still to come.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(super) struct Pending {
     pub(super) route: String,
     pub(super) matched: String,
     pub(super) reason: String,
+    /// The room that it takes, where it is large or its body is stored.
+    pub(super) place: Option<Place>,
 }
 
 impl Pending {
@@ -38,8 +42,23 @@ impl Pending {
         client: Option<ClientKind>,
         outcome: Outcome,
     ) -> Row {
-        let Self { exchange, lap, copy, role, destination, route, matched, reason } = self;
-        Row { exchange, lap, copy, role, destination, route, matched, reason, sent_head, client, outcome }
+        let Self { exchange, lap, copy, role, destination, route, matched, reason, place: _ } = self;
+        let (again, not_asked) = (Vec::new(), None);
+        Row {
+            exchange,
+            lap,
+            copy,
+            role,
+            destination,
+            route,
+            matched,
+            reason,
+            sent_head,
+            client,
+            outcome,
+            again,
+            not_asked,
+        }
     }
 
     pub(super) fn name(&self) -> RowName {
@@ -118,6 +137,9 @@ pub(super) struct Feed {
     pub(super) work: Sender<Work<Pending>>,
     pub(super) skipped: Sender<Row>,
     pub(super) progress: Arc<Progress>,
+    /// For the bodies that are not in memory, and for large messages that are.
+    pub(super) disk: Room,
+    pub(super) memory: Room,
     /// Rows handed on.
     pub(super) rows: u64,
     /// Set once; all that follows is dropped.
@@ -131,8 +153,10 @@ impl Taker for Feed {
         }
         self.halt = match told {
             Told::Exchange(exchange) => self.exchange(exchange).err(),
-            Told::Closed(connection) => {
-                self.send(Work::ConnectionEnded(self.lap.connection(connection))).err()
+            Told::Closed(connection, closing) => {
+                let shifted = |closing: Closing| Closing { at: closing.at + self.lap.shift, ..closing };
+                let connection = self.lap.connection(connection);
+                self.send(Work::ConnectionEnded(connection, closing.map(shifted))).err()
             }
         };
     }
@@ -180,7 +204,8 @@ impl Feed {
         let left_out = request.as_ref().err().is_some_and(|reason| reason.is_choice());
         let exchange = if left_out { without_bodies(exchange) } else { exchange };
         let lap = self.lap.number;
-        let pending = Pending { exchange, lap, copy, role, destination, route: rule, matched, reason };
+        let (route, place) = (rule, None);
+        let pending = Pending { exchange, lap, copy, role, destination, route, matched, reason, place };
         match (self.past.meet(&pending), request) {
             (Left::Nothing, _) => Ok(()),
             (Left::Unknown, Ok((_, request))) => {
@@ -191,7 +216,18 @@ impl Feed {
         }
     }
 
-    fn request(&mut self, pending: Pending, place: usize, mut request: ShadowRequest) -> Result<(), Halt> {
+    fn request(
+        &mut self,
+        mut pending: Pending,
+        place: usize,
+        mut request: ShadowRequest,
+    ) -> Result<(), Halt> {
+        let weight = pending.weight();
+        pending.place = match &request.body {
+            ShadowBody::Stored { body, .. } => Some(self.disk.take_stored(body.len())),
+            ShadowBody::Kept(_) if weight as u64 >= LARGE => Some(self.memory.take(weight as u64)),
+            ShadowBody::Kept(_) => None,
+        };
         request.captured = request.captured + self.lap.shift;
         self.rows += 1;
         self.progress.course.hand_on();
@@ -199,7 +235,7 @@ impl Feed {
             connection: self.lap.connection(pending.exchange.connection),
             destination: place,
             request,
-            weight: pending.weight(),
+            weight,
             payload: pending,
         })))
     }
@@ -235,7 +271,9 @@ fn killed() -> Outcome {
 
 /// What the user left out is counted and named; nobody will compare it.
 fn without_bodies(mut exchange: Exchange) -> Exchange {
-    let drop = |body: &mut Body| (body.entity, body.wire) = (None, None);
+    let drop = |body: &mut Body| {
+        (body.entity, body.wire, body.elsewhere) = (None, None, Elsewhere::Nowhere);
+    };
     let Request { body, .. } = &mut exchange.request;
     drop(body);
     if let Some(response) = &mut exchange.response {

@@ -11,7 +11,7 @@ use super::feed::Halt;
 use super::reading::{Account, Reading, ReadingOptions};
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{CaptureError, CaptureSet, CaptureStats};
-use crate::exchange::{Sequencer, SequencerLimits, Told};
+use crate::exchange::{Sequencer, Told};
 use crate::record::{CaptureTotals, Names};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::route::ShareCount;
@@ -223,7 +223,7 @@ fn read(
     taker: &mut impl Taker,
     goes_on: &dyn Fn() -> bool,
 ) -> (Read, (CaptureSet, ReadingOptions)) {
-    let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| taker.take(told));
+    let sequencer = Sequencer::new(options.in_order(), |told: Told| taker.take(told));
     let mut reading = Reading::new(captures, options, sequencer);
     let broken_off = reading.read_while(goes_on);
     reading.finish();
