@@ -127,7 +127,7 @@ impl Writer<'_> {
                     sum.push(1, 1);
                 }
             }
-            b'*' | b'+' | b'?' => return self.repeat(char::from(byte).to_string(), 1, true),
+            b'*' | b'+' | b'?' => return self.repeat(char::from(byte).encode_utf8(&mut [0; 4]), 1, true),
             b'{' => match self.counts() {
                 Some((least, most)) => return self.counted(least, most),
                 None => self.literal(byte),
@@ -165,14 +165,14 @@ impl Writer<'_> {
             Some(most) => format!("{{{least},{most}}}"),
             None => format!("{{{least},}}"),
         };
-        self.repeat(text, top.max(1), most.is_some())
+        self.repeat(&text, top.max(1), most.is_some())
     }
 
-    fn repeat(&mut self, text: String, times: u64, bounded: bool) -> Result<(), String> {
+    fn repeat(&mut self, text: &str, times: u64, bounded: bool) -> Result<(), String> {
         if self.after_repetition {
             return Err(format!("`{text}` repeats a repetition; put that in a group"));
         }
-        self.text.push_str(&text);
+        self.text.push_str(text);
         if self.skip(b"?") {
             self.text.push('?');
         }
@@ -247,16 +247,14 @@ impl Writer<'_> {
             b'A' | b'z' => self.put(if byte == b'A' { "\\A" } else { "\\z" }, 1),
             b'b' | b'B' => self.put(if byte == b'b' { "(?:\\b)" } else { "(?:\\B)" }, 1),
             b'C' => self.put("(?s:.)", 1),
-            _ => match self.set(byte)? {
-                Some(set) => {
-                    let text = format!("[{}]", set.ranges());
-                    self.put(&text, 1);
-                }
-                None => {
+            _ => {
+                if let Some(set) = self.set(byte)? {
+                    self.put(&format!("[{}]", set.ranges()), 1);
+                } else {
                     let byte = self.escaped_byte(byte)?;
                     self.literal(byte);
                 }
-            },
+            }
         }
         Ok(())
     }
@@ -476,8 +474,8 @@ impl Set {
             }
             match byte - start {
                 0 => byte += 1,
-                1 => text.push_str(&format!("\\x{start:02x}")),
-                _ => text.push_str(&format!("\\x{start:02x}-\\x{:02x}", byte - 1)),
+                1 => text.extend(["\\x", &format!("{start:02x}")]),
+                _ => text.extend(["\\x", &format!("{start:02x}"), "-\\x", &format!("{:02x}", byte - 1)]),
             }
         }
         text

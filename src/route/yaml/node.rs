@@ -128,7 +128,9 @@ pub(in crate::route) fn read(number: usize, file: &str, text: &str) -> Result<Ve
     let mut documents: Vec<_> = documents.into_iter().map(node).collect();
     // The library builds them without knowing which file it is.
     if number > 0 {
-        documents.iter_mut().for_each(|node| node.belongs_to(number));
+        for node in &mut documents {
+            node.belongs_to(number);
+        }
     }
     Ok(documents)
 }
