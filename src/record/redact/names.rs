@@ -90,7 +90,13 @@ fn plain(name: &[u8]) -> Vec<u8> {
 /// The same in the space that is given, which is as long as the name at least.
 fn plain_in<'s>(name: &[u8], space: &'s mut [u8]) -> &'s [u8] {
     let letters = name.iter().filter(|b| !b"-_.[]".contains(b)).map(u8::to_ascii_lowercase);
-    let len = space.iter_mut().zip(letters).map(|(place, b)| *place = b).count();
+    let mut len = 0;
+    for b in letters {
+        if let Some(place) = space.get_mut(len) {
+            *place = b;
+            len += 1;
+        }
+    }
     space.get(..len).unwrap_or_default()
 }
 
