@@ -9,8 +9,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::args::{Asking, Global};
 use super::args::live::Live;
+use super::args::{Asking, Global};
 use super::capturing::{open, record, say_begun};
 use super::live_status::Status;
 use super::live_view::LiveView;

@@ -70,7 +70,9 @@ pub(super) fn warn_of_rules(summary: &Summary, global: &Global) {
         let name = &rule.name;
         match (&rule.expired, rule.matched) {
             (Some(day), _) => {
-                let text = format_args!("warning: the rule `{name}` has expired on {day} and allows nothing any more");
+                let text = format_args!(
+                    "warning: the rule `{name}` has expired on {day} and allows nothing any more"
+                );
                 terminal::say(global, text);
             }
             (None, 0) => terminal::say(global, format_args!("warning: the rule `{name}` matched nothing")),

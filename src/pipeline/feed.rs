@@ -39,7 +39,21 @@ impl Pending {
         outcome: Outcome,
     ) -> Row {
         let Self { exchange, lap, copy, role, destination, route, matched, reason } = self;
-        Row { exchange, lap, copy, role, destination, route, matched, reason, sent_head, client, outcome, again: Vec::new(), not_asked: None }
+        Row {
+            exchange,
+            lap,
+            copy,
+            role,
+            destination,
+            route,
+            matched,
+            reason,
+            sent_head,
+            client,
+            outcome,
+            again: Vec::new(),
+            not_asked: None,
+        }
     }
 
     pub(super) fn name(&self) -> RowName {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::diff::{
-    Context, Difference, HeaderEdit, Learned, Learner, Seen, Settings, Side, Rules, Subject, Verdict, compare_by_rules, judge, template,
+    Context, Difference, HeaderEdit, Learned, Learner, Rules, Seen, Settings, Side, Subject, Verdict,
+    compare_by_rules, judge, template,
 };
 use crate::http::{RequestHead, Response, h1};
 use crate::record::{Again, Row};

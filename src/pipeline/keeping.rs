@@ -78,7 +78,12 @@ pub(super) struct Judging {
 impl Judging {
     /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
     /// folder was chosen badly.
-    pub(super) fn begin(folder: &Path, run: Run, keep: Keep, ruling: Ruling) -> Result<(Self, Option<Intents>), RunError> {
+    pub(super) fn begin(
+        folder: &Path,
+        run: Run,
+        keep: Keep,
+        ruling: Ruling,
+    ) -> Result<(Self, Option<Intents>), RunError> {
         if !keep.rows {
             return Ok((Self::new(folder, None, Reporter::counting(folder, run), ruling, true), None));
         }
@@ -99,7 +104,13 @@ impl Judging {
         }
     }
 
-    pub(super) fn new(folder: &Path, writer: Option<Writer>, reporter: Reporter, ruling: Ruling, is_new: bool) -> Self {
+    pub(super) fn new(
+        folder: &Path,
+        writer: Option<Writer>,
+        reporter: Reporter,
+        ruling: Ruling,
+        is_new: bool,
+    ) -> Self {
         Self {
             redactor: None,
             diff: true,
@@ -170,9 +181,10 @@ impl Judging {
         client: ClientKind,
         outcome: Outcome,
     ) -> Taken {
-        let question = self.verifying.as_ref().map(|verifying| {
-            verifying.question(&pending.exchange, destination, &request, pending.weight())
-        });
+        let question = self
+            .verifying
+            .as_ref()
+            .map(|verifying| verifying.question(&pending.exchange, destination, &request, pending.weight()));
         let row = pending.into_row(Some(request.head), Some(client), outcome);
         Taken { question, ..Taken::from(row) }
     }
@@ -245,7 +257,9 @@ impl Judging {
 
     /// Decides whether a row is asked again, by its answers without their secrets.
     fn choose(&mut self, taken: &mut Taken) {
-        let Some((verifying, question)) = self.verifying.as_ref().zip(taken.question.as_ref()) else { return };
+        let Some((verifying, question)) = self.verifying.as_ref().zip(taken.question.as_ref()) else {
+            return;
+        };
         // Not for the account of the rules: it is looked at again when it is counted.
         if let Some(judged) = self.choosing.judged(&taken.row) {
             match verifying.choose(&taken.row, judged.verdict) {

@@ -278,9 +278,7 @@ impl Asking {
     async fn one(&self, question: &Question, side: Side) -> Result<Option<Outcome>, Interrupted> {
         let (client, request, place) = match side {
             Side::V1 => (self.baseline.as_ref(), question.v1.as_ref(), 0),
-            Side::V2 => {
-                (self.clients.get(question.destination), Some(&question.v2), question.destination)
-            }
+            Side::V2 => (self.clients.get(question.destination), Some(&question.v2), question.destination),
         };
         let Some((client, request)) = client.zip(request) else { return Ok(None) };
         let mut stop = self.stop.clone();

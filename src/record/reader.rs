@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zstd::stream::read::Decoder;
 
-use super::journal::Place;
 use super::held::Held;
+use super::journal::Place;
 use super::line::{FORMAT, Line};
 use super::writer::{never_began, segment_path};
 use super::{Finished, RecordError, Row, Run, journal, resume};

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
+use super::Again;
 use super::journal::{Journal, Place};
 use super::line::{AgainLine, FORMAT, Line, RowLine};
 use super::{Finished, Intents, NotAsked, RecordError, Row, RowName, Run, intents, resume};
-use super::Again;
 
 /// Uncompressed bytes after which a frame is written without being asked for.
 const FRAME_BYTES: usize = 1 << 20;

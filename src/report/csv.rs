@@ -33,7 +33,7 @@ use std::time::Duration;
 use super::route::Routes;
 use super::summary::{Standing, Summary};
 use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
-use crate::diff::{Evidence, Difference};
+use crate::diff::{Difference, Evidence};
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::Outcome;

@@ -235,13 +235,7 @@ enum Pair {
 }
 
 impl Entry {
-    fn of(
-        row: &Row,
-        judged: Option<&Judged>,
-        verdict: &'static str,
-        key: String,
-        names: &Routes,
-    ) -> Self {
+    fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str, key: String, names: &Routes) -> Self {
         let head = &row.exchange.request.head;
         let text = |bytes: &[u8]| excerpt(&String::from_utf8_lossy(bytes), MOST_TARGET);
         let status = |response: &Response| response.head.status;

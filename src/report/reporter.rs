@@ -8,7 +8,9 @@ use super::csv::{ExchangesCsv, differences, io_error};
 use super::earlier::Earlier;
 use super::exchange_view::Selection;
 use super::files::{Pending, write};
-use super::{Gate, Judged, ReportError, Routes, RuleSummary, Summary, Tally, Verdicts, html, junit, markdown};
+use super::{
+    Gate, Judged, ReportError, Routes, RuleSummary, Summary, Tally, Verdicts, html, junit, markdown,
+};
 use crate::record::{Finished, Loss, Row, Run};
 
 /// Gathers the rows of a run and writes its folder: `report.html`, `summary.json`, `summary.md`,
@@ -41,7 +43,15 @@ impl Reporter {
         let run = run.without_secrets();
         let selection = Selection::new(&run.targets);
         let (folder, tally) = (folder.to_owned(), Tally::new(run));
-        Self { folder, tally, selection, earlier: None, notes: Vec::new(), rules: Vec::new(), exchanges: None }
+        Self {
+            folder,
+            tally,
+            selection,
+            earlier: None,
+            notes: Vec::new(),
+            rules: Vec::new(),
+            exchanges: None,
+        }
     }
 
     /// Names routes, and gives the evidence for differences, by what was learned from all rows; before the first is

@@ -9,7 +9,7 @@ use super::latency::{Latency, Lateness, Quantiles};
 use super::slower::Slower;
 use super::timeline::Timeline;
 use super::values::{Example, ValuePair};
-use crate::diff::{Evidence, Side, Class, Fingerprint, Kind, Layer, Verdict};
+use crate::diff::{Class, Evidence, Fingerprint, Kind, Layer, Side, Verdict};
 use crate::record::{CaptureTotals, Mode, NotAsked, Row};
 use crate::route::ShareCount;
 use crate::time::Timestamp;
@@ -150,7 +150,8 @@ impl AskedSummary {
             return None;
         }
         let times = |n| if n == 1 { "once".to_owned() } else { format!("{n} times") };
-        let mut sentence = format!("to measure noise, v2 was asked again {}, v1 {}", times(self.v2), times(self.v1));
+        let mut sentence =
+            format!("to measure noise, v2 was asked again {}, v1 {}", times(self.v2), times(self.v1));
         for (name, count) in &self.not_asked {
             let known = NotAsked::from_name(name).map(NotAsked::words);
             sentence.push_str(&format!("; {count} not asked: {}", known.unwrap_or(name)));
@@ -358,6 +359,26 @@ pub struct DistinctDifference {
 }
 
 impl DistinctDifference {
+    /// The counts behind its class in words; `None` where nothing was asked again, nor disagreed with itself.
+    pub(super) fn measured(&self) -> Option<String> {
+        let e = self.evidence.as_ref()?;
+        let mut said = Vec::new();
+        if e.asked > 0 {
+            said.push(format!("asked again in {}, v2 repeated it in {}", e.asked, e.repeated));
+        }
+        for (count, words) in [
+            (e.v1_held, "v1 now answers as recorded in"),
+            (e.v1_changed, "v1 now answers otherwise in"),
+            (e.v2_changed, "v2 disagreed with itself in"),
+            (e.v1_disagreed, "identical requests, v1 disagreed in"),
+            (e.v2_disagreed, "identical requests, v2 disagreed in"),
+        ] {
+            said.extend((count > 0).then(|| format!("{words} {count}")));
+        }
+        said.extend(e.p.map(|p| format!("p = {p:.2e}")));
+        Some(said.join("; ")).filter(|said| !said.is_empty())
+    }
+
     /// How sure it is, for the ranking alone, from 0 to 1: by the test where there was one, else by how many of the
     /// answers that were asked for again repeat it (Laplace's rule of succession).
     #[expect(clippy::cast_precision_loss, reason = "an order needs no more digits")]

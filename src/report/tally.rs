@@ -10,7 +10,8 @@ use super::latency::{Gathered, Pair};
 use super::route::Routes;
 use super::slower::Sample;
 use super::summary::{
-    AskedSummary, DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
+    AskedSummary, DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary,
+    Verdicts,
 };
 use super::timeline::Counting;
 use super::values::Values;
@@ -224,9 +225,8 @@ impl Tally {
         let counting = self.differences.iter().filter(|((_, class), _)| class.counts());
         let mut top: Vec<_> = counting.map(|(_, counted)| counted).collect();
         top.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.route.cmp(&b.route)));
-        let line = |counted: &Counted| {
-            format!("{} {}: {}", counted.route, counted.path, counted.first.kind.words())
-        };
+        let line =
+            |counted: &Counted| format!("{} {}: {}", counted.route, counted.path, counted.first.kind.words());
         top.into_iter().take(most).map(|counted| (line(counted), counted.count)).collect()
     }
 

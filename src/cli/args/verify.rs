@@ -63,8 +63,7 @@ impl VerifyArgs {
         let Some(option) = self.option() else { return Ok(None) };
         let left_out = |extent| extent == Extent::None;
         if keep.is_some_and(|keep| left_out(keep.record) || left_out(keep.diff)) {
-            let problem =
-                "what is asked again is judged with the whole run, from its recording; leave out --record none and \
+            let problem = "what is asked again is judged with the whole run, from its recording; leave out --record none and \
                  --diff none";
             return Err(ConfigError::new(option, self.given(), problem));
         }
@@ -109,7 +108,10 @@ impl VerifyArgs {
 
     fn given(&self) -> String {
         let methods = |verify| if verify == VerifyMethods::All { "all" } else { "safe" };
-        self.verify.map(|verify| methods(verify).to_owned()).or_else(|| self.baseline.clone()).unwrap_or_default()
+        self.verify
+            .map(|verify| methods(verify).to_owned())
+            .or_else(|| self.baseline.clone())
+            .unwrap_or_default()
     }
 }
 
