@@ -21,7 +21,7 @@ impl Fingerprint {
     /// route (a template, see [`template`](super::template::template)).
     #[must_use]
     pub fn of(method: &[u8], host: &[u8], route: &str, difference: &Difference) -> Self {
-        let place = general_path(difference.layer, &difference.path);
+        let place = general_place_of(difference);
         let pair = pair(difference);
         let layer = difference.layer.name().as_bytes();
         let kind = difference.kind.name().as_bytes();
@@ -69,6 +69,68 @@ impl<'de> serde::Deserialize<'de> for Fingerprint {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// The place of a difference for all that are like it: its [`general_path`], and for a line or a text in markup its words,
+/// since there the place alone says nothing: with numbers, dates and the like, and what changed, left open.
+pub(super) fn general_place_of(difference: &Difference) -> String {
+    let path = general_path(difference.layer, &difference.path);
+    let of_text = difference.layer == Layer::Body && (path.ends_with("line *") || path.ends_with("/text()"));
+    if !of_text {
+        return path;
+    }
+    let place = path.strip_suffix(" *").unwrap_or(&path);
+    format!("{place} '{}'", words(difference.v1.as_deref(), difference.v2.as_deref()))
+}
+
+/// Words of a text that tell it from others.
+const MAX_WORDS: usize = 12;
+
+/// The words of a text, in which what both values have before and behind a change stays.
+fn words(v1: Option<&str>, v2: Option<&str>) -> String {
+    let split = |value: Option<&str>| -> Vec<String> {
+        value.unwrap_or_default().split_whitespace().take(MAX_WORDS).map(open_word).collect()
+    };
+    let (ours, theirs) = (split(v1), split(v2));
+    let (Some(_), Some(_)) = (v1, v2) else { return [ours, theirs].concat().join(" ") };
+    let head = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
+    let (rest1, rest2) = (&ours[head..], &theirs[head..]);
+    let tail = rest1.iter().rev().zip(rest2.iter().rev()).take_while(|(a, b)| a == b).count();
+    let changed = rest1.len().max(rest2.len()) > tail;
+    let middle = changed.then(|| "{…}".to_owned());
+    ours[..head]
+        .iter()
+        .cloned()
+        .chain(middle)
+        .chain(rest1[rest1.len() - tail..].iter().cloned())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A word with each part that only a single thing is called left open: times, numbers, hexadecimal digits, UUIDs.
+fn open_word(word: &str) -> String {
+    let outer = |c: char| !(c.is_alphanumeric() || c == '-');
+    let inner = word.trim_matches(outer);
+    let at = word.find(inner).unwrap_or(0);
+    let (before, behind) = (&word[..at], &word[at + inner.len()..]);
+    let number = |text: &str| super::json::is_number_text(text.as_bytes());
+    let digits = inner.bytes().filter(u8::is_ascii_digit).count();
+    let hex = digits > 0 && inner.len() >= 8 && inner.bytes().all(|b| b.is_ascii_hexdigit());
+    let opened = if number(inner) {
+        "{number}".to_owned()
+    } else if hex {
+        "{hex}".to_owned()
+    } else if digits * 2 >= inner.len().max(1) && inner.contains([':', '-', '/', ',', '.']) && !is_uuid(inner)
+    {
+        "{date}".to_owned()
+    } else {
+        segment(inner.as_bytes())
+    };
+    format!("{before}{opened}{behind}")
+}
+
+fn is_uuid(text: &str) -> bool {
+    super::shape::Shape::Uuid.fits(text)
 }
 
 /// A difference's path for all the places that are like it: `[*]` for each index, a placeholder for
@@ -199,6 +261,26 @@ mod tests {
         ] {
             assert_eq!(general_path(layer, path), general, "{path}");
         }
+    }
+
+    #[test]
+    fn lines_and_texts_are_told_apart_by_their_words() {
+        for (path, v1, v2, place) in [
+            ("line 3", "price 5", "price 6", "line 'price {number}'"),
+            ("line 9", "price 7.50", "price 9", "line 'price {number}'"),
+            ("line 1", "at 2026-01-02T03:04:05Z ok", "at 2026-01-02T03:04:09Z ok", "line 'at {date} ok'"),
+            ("line 2", "state: open", "state: shut", "line 'state: {…}'"),
+            ("/html/body/p[2]/text()", "total (12)", "total (13)", "/html/body/p/text() 'total ({number})'"),
+        ] {
+            let d = difference(Layer::Body, path, Kind::ValueChanged, v1, v2);
+            assert_eq!(general_place_of(&d), place);
+        }
+        let of = |v1: &str, v2: &str| {
+            let d = difference(Layer::Body, "line 1", Kind::ValueChanged, v1, v2);
+            Fingerprint::of(b"GET", b"api", "/x", &d)
+        };
+        assert_ne!(of("time 1", "time 2"), of("price 1", "price 2"));
+        assert_eq!(of("time 1", "time 2"), of("time 3", "time 99"));
     }
 
     #[test]

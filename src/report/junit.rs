@@ -100,12 +100,13 @@ fn details(summary: &Summary, route: &RouteSummary) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
-            "{} x {}: v1 {} | v2 {} (exchanges {})",
+            "{} x {}: v1 {} | v2 {} (exchanges {}){}",
             d.count,
             visible(&one_line(d.class, d.layer, &d.path, d.kind)),
             side(&d.v1_example),
             side(&d.v2_example),
             d.exchanges.join(" "),
+            d.measured().map(|measured| format!("; {measured}")).unwrap_or_default(),
         );
     }
     out

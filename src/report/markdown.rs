@@ -160,10 +160,11 @@ fn differences(
     for d in chosen.iter().take(MOST_LISTED) {
         writeln!(
             out,
-            "| {} ({}) | {} | {} | {} {} {} | {} | {} |",
+            "| {} ({}) | {}{} | {} | {} {} {} | {} | {} |",
             d.count,
             percent(d.share),
             d.class.name(),
+            d.measured().map(|measured| format!(": {measured}")).unwrap_or_default(),
             code(&d.route),
             d.layer.name(),
             code(&d.path),

@@ -5,11 +5,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::diff::{Difference, Fingerprint, Learned, general_path, template};
+use crate::diff::{Difference, Evidence, Fingerprint, Learned, general_path, template};
 use crate::http::RequestHead;
 
 /// Characters that are kept of a method; known ones are shorter.
 const METHOD_CHARS: usize = 32;
+
+/// What was asked for, as far as differences are told apart by it.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    method: Vec<u8>,
+    host: Vec<u8>,
+    place: String,
+}
 
 /// The routes of requests: as they look one by one, or as the whole capture has shown them to be.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +68,19 @@ impl Routes {
         }
     }
 
-    /// What was learned beside them.
-    pub(super) fn knowledge(&self) -> Option<&Learned> {
-        self.0.as_deref()
+    /// What evidence is found by, of all requests of a route.
+    pub(super) fn asked(&self, head: &RequestHead) -> Asked {
+        let host = head.host().unwrap_or_default();
+        Asked {
+            method: head.method().to_vec(),
+            host: host.to_vec(),
+            place: self.place(head).into_owned(),
+        }
+    }
+
+    /// What was measured of a difference in the answers to such requests.
+    pub(super) fn evidence(&self, asked: &Asked, difference: &Difference) -> Option<Evidence> {
+        let Asked { method, host, place } = asked;
+        self.0.as_ref()?.evidence(method, host, place, difference).cloned()
     }
 }

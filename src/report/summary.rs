@@ -370,6 +370,26 @@ pub struct DistinctDifference {
 }
 
 impl DistinctDifference {
+    /// The counts behind its class in words; `None` where nothing was asked again, nor disagreed with itself.
+    pub(super) fn measured(&self) -> Option<String> {
+        let e = self.evidence.as_ref()?;
+        let mut said = Vec::new();
+        if e.asked > 0 {
+            said.push(format!("asked again in {}, v2 repeated it in {}", e.asked, e.repeated));
+        }
+        for (count, words) in [
+            (e.v1_held, "v1 now answers as recorded in"),
+            (e.v1_changed, "v1 now answers otherwise in"),
+            (e.v2_changed, "v2 disagreed with itself in"),
+            (e.v1_disagreed, "identical requests, v1 disagreed in"),
+            (e.v2_disagreed, "identical requests, v2 disagreed in"),
+        ] {
+            said.extend((count > 0).then(|| format!("{words} {count}")));
+        }
+        said.extend(e.p.map(|p| format!("p = {p:.2e}")));
+        Some(said.join("; ")).filter(|said| !said.is_empty())
+    }
+
     /// How sure it is, for the ranking alone, from 0 to 1: by the test where there was one, else by how many of the
     /// answers that were asked for again repeat it (Laplace's rule of succession).
     #[expect(clippy::cast_precision_loss, reason = "an order needs no more digits")]

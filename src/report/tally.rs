@@ -7,7 +7,7 @@ use super::earlier::Earlier;
 use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
-use super::route::Routes;
+use super::route::{Asked, Routes};
 use super::slower::Sample;
 use super::summary::{
     AskedSummary, DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary,
@@ -78,6 +78,7 @@ struct Counted {
     host: String,
     route: String,
     path: String,
+    asked: Asked,
     first: Difference,
     values: Values,
     count: u64,
@@ -205,6 +206,7 @@ impl Tally {
             host: shown_host(host),
             route: route.to_owned(),
             path: self.names.path(head, difference),
+            asked: self.names.asked(head),
             first: difference.clone(),
             count: 0,
             last_row: 0,
@@ -456,6 +458,7 @@ fn ranked(
     let mut ranked: Vec<_> = differences
         .into_iter()
         .map(|((fingerprint, class), counted)| DistinctDifference {
+            evidence: names.evidence(&counted.asked, &counted.first),
             fingerprint,
             class,
             host: counted.host,
@@ -470,7 +473,6 @@ fn ranked(
             exchanges: counted.values.exchanges(),
             examples: counted.values.examples(),
             values: counted.values.common(),
-            evidence: names.knowledge().and_then(|learned| learned.evidence(fingerprint)),
             standing: None,
         })
         .collect();

@@ -264,7 +264,11 @@ fn difference(out: &mut String, d: &DistinctDifference, screen: Screen) -> fmt::
     let half = room.saturating_sub(24) / 2;
     let side = |value: &Option<String>| value.as_deref().map_or("absent".to_owned(), |v| excerpt(v, half));
     let values = format!("{} → {}", side(&d.v1_example), side(&d.v2_example));
-    writeln!(out, "{:19}{} {values}", "", screen.paint(FAINT, &format!("{}:", d.kind.words())))
+    writeln!(out, "{:19}{} {values}", "", screen.paint(FAINT, &format!("{}:", d.kind.words())))?;
+    match d.measured() {
+        Some(measured) => writeln!(out, "{:19}{}", "", screen.paint(FAINT, &measured)),
+        None => Ok(()),
+    }
 }
 
 fn latency(out: &mut String, summary: &Summary) -> fmt::Result {

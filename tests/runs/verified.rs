@@ -64,6 +64,7 @@ fn what_v2_repeats_is_asked_once_more() {
     let summary = summary(finished.folder());
     assert_eq!(summary["asked"], json!({"v1": 0, "v2": 10, "not_asked": {}}));
     assert_eq!(summary["exchanges"]["replayed"], 10);
+    assert_eq!(classes(&summary), [("confirmed".to_owned(), 10)], "{summary:#}");
     made_again(&finished);
 }
 
@@ -83,6 +84,8 @@ fn what_disagrees_with_itself_is_asked_on() {
     assert!(times(&v2).values().all(|&n| n == 4), "{:?}", times(&v2));
     let summary = summary(finished.folder());
     assert_eq!(summary["asked"]["v2"], 12);
+    assert!(classes(&summary).iter().all(|(class, _)| class == "volatile"), "{summary:#}");
+    assert_eq!(summary["verdicts"]["different"], 0, "{summary:#}");
     made_again(&finished);
 }
 
@@ -143,6 +146,46 @@ fn v1_is_asked_with_the_captured_host_and_without_what_is_meant_for_v2() {
     assert_eq!(received.len(), 1);
     let bytes = String::from_utf8(received[0].bytes.clone()).unwrap();
     assert_eq!(bytes, "GET /a HTTP/1.1\r\nHost: shop:8000\r\nX-Odd:  kept \r\nX-Set: 1\r\n\r\n");
+}
+
+#[test]
+fn what_v1_itself_answers_by_now_does_not_count() {
+    let (v1, v2) = (wrong_v2(), wrong_v2());
+    let finished = replay(&v2.url(), &made::exchanges(1, 6), &["--baseline", &v1.url()]).run();
+    let summary = summary(finished.folder());
+    assert!(classes(&summary).iter().all(|(class, _)| class == "drift"), "{summary:#}");
+    assert_eq!(summary["verdicts"]["different"], 0, "{summary:#}");
+    made_again(&finished);
+
+    let (v1, v2) = (crate::same_v2(), wrong_v2());
+    let finished = replay(&v2.url(), &made::exchanges(1, 6), &["--baseline", &v1.url()]).run();
+    ends(&finished, 1);
+    assert_eq!(classes(&self::summary(finished.folder())), [("confirmed".to_owned(), 6)]);
+    assert_eq!(v1.requests().len(), 6);
+}
+
+#[test]
+fn rules_are_followed_while_the_run_goes_on_and_those_that_did_nothing_are_named() {
+    let v2 = wrong_v2();
+    let program = replay(&v2.url(), &made::exchanges(1, 3), &["--rules", "rules.toml"]);
+    let rules = "[[rule]]\nname = \"text\"\npath = \"$\"\nignore = \"another text\"\n\n[[rule]]\nname = \"none\"\n\
+                 header = \"x-none\"\nignore = true\n";
+    fs::write(program.folder().join("rules.toml"), rules).unwrap();
+    let finished = program.run();
+    ends(&finished, 0);
+    finished.stderr_has("warning: the rule `none` matched nothing");
+    let summary = summary(finished.folder());
+    let told = json!([
+        {"name": "text", "reason": "another text", "matched": 3},
+        {"name": "none", "matched": 0},
+    ]);
+    assert_eq!(summary["rules"], told, "{summary:#}");
+    assert_eq!(classes(&summary), [("ruled_out".to_owned(), 3)]);
+    let run = finished.folder().join("run");
+    let rules = finished.folder().join("rules.toml");
+    let report = Shadowcap::new(["report", "--out", "again", "--rules"]).arg(rules).arg(&run).run();
+    ends(&report, 0);
+    same_reports(&run, &report.folder().join("again"));
 }
 
 #[test]

@@ -159,5 +159,6 @@ const LIVE_EXAMPLES: &str = "\
 Examples:
   shadowcap live -i eth0 -f 'tcp port 80' --to http://v2.staging:8080
   shadowcap live -i any --port 80 --to http://127.0.0.1:8080 --duration 10m
+  shadowcap live -i eth0 --to http://127.0.0.1:8080 --verify
   shadowcap live -i eth0 --percent 10 --to http://127.0.0.1:8080 --ui
   shadowcap live -i eth0 --port 80 --to http://127.0.0.1:8080 -w x.pcapng";

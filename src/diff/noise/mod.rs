@@ -9,12 +9,18 @@
 //!   chance explains: an exact test, stratified by exchange, with the false-discovery rate controlled over all that is tested;
 //! - a value of a form that v1's values at a volatile place never have is a finding of its own.
 
+mod exact;
+mod place;
+
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::routes::{RouteLearner, RouteTemplates, Routes};
 use super::rules::Applicable;
-use super::{Context, Difference, Fingerprint};
+use super::{Class, Context, Difference, Fingerprint, Kind, Layer, compare_by_rules};
 use crate::http::{Request, Response};
+
+use place::{Event, Name, Observed, Place};
 
 /// Whom a request was sent to again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -61,12 +67,17 @@ impl Default for Settings {
     }
 }
 
-/// Gathers what all exchanges show, in bounded memory. The order of the exchanges does not matter.
+/// Places that are counted; what is beyond is told by [`Learned::beyond`].
+const MAX_PLACES: usize = 20_000;
+
+/// Gathers what all exchanges show, in bounded memory. Below the bounds the order of the exchanges does not matter.
 #[derive(Clone, Debug)]
 pub struct Learner {
-    #[expect(dead_code, reason = "the skeleton")]
     settings: Settings,
     routes: RouteLearner,
+    places: HashMap<Name, Place>,
+    beyond: u64,
+    asked: bool,
 }
 
 impl Learner {
@@ -74,19 +85,68 @@ impl Learner {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let routes = RouteLearner::new(settings.templates.clone());
-        Self { settings, routes }
+        Self { settings, routes, places: HashMap::new(), beyond: 0, asked: false }
     }
 
     /// Takes one exchange in. Equal answers that were not asked for again cost a look-up of their route.
     pub fn observe(&mut self, seen: &Seen<'_>) {
         let head = &seen.request.head;
-        self.routes.observe(head.method(), head.host().unwrap_or_default(), head.target());
+        let (method, host) = (head.method(), head.host().unwrap_or_default());
+        self.routes.observe(method, host, head.target());
+        if seen.differences.is_empty() && seen.again.is_empty() {
+            return;
+        }
+        self.asked |= !seen.again.is_empty();
+        let answers = Answers::of(seen);
+        let route = self.routes.before(method, host, head.target());
+        for key in answers.keys() {
+            let (layer, path, sort) = key.clone();
+            let name = Name {
+                method: method.to_vec(),
+                host: host.to_vec(),
+                route: route.clone(),
+                layer,
+                path,
+                sort,
+            };
+            if self.places.len() >= MAX_PLACES && !self.places.contains_key(&name) {
+                self.beyond += 1;
+                continue;
+            }
+            let place = self.places.entry(name).or_default();
+            place.count(&answers.observed(key));
+            answers.v1_values(key).for_each(|value| place.shape(value));
+        }
     }
 
     /// What is known so far.
     #[must_use]
     pub fn learned(&self) -> Learned {
-        Learned { routes: self.routes.learned() }
+        let routes = self.routes.learned();
+        let mut places: HashMap<Name, Place> = HashMap::new();
+        for (name, place) in &self.places {
+            let route = routes.reopened(&name.method, &name.host, &name.route);
+            places.entry(Name { route, ..name.clone() }).or_default().merge(place);
+        }
+        let rate = self.settings.false_discovery_rate;
+        // Only where v1 or v2 disagrees with itself is anything decided by a test.
+        let tested = |place: &Place| {
+            let unsteady = place.is_volatile() || place.evidence.v2_changed > 0;
+            if unsteady { place.tested(rate) } else { HashMap::new() }
+        };
+        let tests: HashMap<Name, HashMap<Event, f64>> =
+            places.iter().map(|(name, place)| (name.clone(), tested(place))).collect();
+        let threshold = exact::threshold(tests.values().flat_map(HashMap::values).copied().collect(), rate);
+        let mut fingerprints = HashMap::new();
+        for (name, place) in &mut places {
+            let p = tests.get(name).and_then(|tests| tests.values().copied().min_by(f64::total_cmp));
+            place.evidence.p = p;
+            place.evidence.significant = p.zip(threshold).is_some_and(|(p, most)| p <= most);
+            place.evidence.shapes = place.shape_names();
+            fingerprints.insert(name.clone(), place.clone());
+        }
+        let asked = self.asked;
+        Learned { routes, places: fingerprints, tests, threshold, asked, beyond: self.beyond }
     }
 }
 
@@ -94,6 +154,12 @@ impl Learner {
 #[derive(Clone, Debug, Default)]
 pub struct Learned {
     routes: Routes,
+    places: HashMap<Name, Place>,
+    tests: HashMap<Name, HashMap<Event, f64>>,
+    /// The greatest probability that is significant.
+    threshold: Option<f64>,
+    asked: bool,
+    beyond: u64,
 }
 
 impl Learned {
@@ -103,8 +169,7 @@ impl Learned {
         self.routes.route(method, host, target)
     }
 
-    /// The place of a difference for all that are like it, as [`general_path`](super::general_path()) gives it, with names that
-    /// were learned to be names of single things left open too.
+    /// The place of a difference for all that are like it.
     #[must_use]
     pub fn general_path(
         &self,
@@ -113,7 +178,7 @@ impl Learned {
         _route: &str,
         difference: &Difference,
     ) -> String {
-        super::general_path(difference.layer, &difference.path)
+        super::fingerprint::general_place_of(difference)
     }
 
     /// The fingerprint of a difference on a learned route.
@@ -130,19 +195,157 @@ impl Learned {
 
     /// Gives the differences of an exchange, which are those of `seen`, the classes that the measurements justify. Those
     /// that the shadowing or the user's rules explain, or that could not be compared, keep theirs.
-    pub fn classify(&self, _seen: &Seen<'_>, _differences: &mut [Difference]) {}
+    pub fn classify(&self, seen: &Seen<'_>, differences: &mut [Difference]) {
+        let open = differences.iter().any(|difference| difference.class == Class::Unverified);
+        if self.places.is_empty() || !open {
+            return;
+        }
+        let answers = Answers::of(seen);
+        for difference in differences.iter_mut().filter(|d| d.class == Class::Unverified) {
+            let name = self.name(seen, difference);
+            if let Some(place) = self.places.get(&name) {
+                let observed = answers.observed(&(name.layer, name.path.clone(), name.sort));
+                difference.class = self.class(difference, &name, place, &observed);
+            }
+        }
+    }
 
-    /// What was measured of a distinct difference; `None` where nothing was.
+    fn name(&self, seen: &Seen<'_>, difference: &Difference) -> Name {
+        let head = &seen.request.head;
+        let (method, host) = (head.method(), head.host().unwrap_or_default());
+        let (layer, path, sort) = key(difference);
+        let route = self.routes.route(method, host, head.target()).into_owned();
+        Name { method: method.to_vec(), host: host.to_vec(), route, layer, path, sort }
+    }
+
+    fn class(&self, difference: &Difference, name: &Name, place: &Place, observed: &Observed) -> Class {
+        let confirmed = observed.is_repeated() && observed.v1_holds();
+        if !place.is_volatile() {
+            return match () {
+                () if confirmed => Class::Confirmed,
+                () if !observed.is_asked() || observed.is_repeated() => Class::Unverified,
+                () if self.is_significant(difference, name, observed) => Class::Confirmed,
+                () => Class::Volatile,
+            };
+        }
+        if self.is_significant(difference, name, observed) || place.is_misshapen(difference.v2.as_deref()) {
+            return if confirmed || observed.is_asked() { Class::Confirmed } else { Class::Unverified };
+        }
+        if observed.v1_is_as_v2() { Class::Drift } else { Class::Volatile }
+    }
+
+    /// Whether some event that the difference is one of is significant.
+    fn is_significant(&self, difference: &Difference, name: &Name, observed: &Observed) -> bool {
+        let (Some(tests), Some(threshold)) = (self.tests.get(name), self.threshold) else { return false };
+        let values = place::values(&[difference]);
+        tests.iter().filter(|(_, p)| **p <= threshold).any(|(event, _)| match event {
+            Event::Differs => true,
+            Event::Repeats => observed.is_repeated() && !observed.v1_is_as_v2(),
+            Event::Value(value) => values.contains(value),
+        })
+    }
+
+    /// What was measured where a difference is; `None` where nothing was. Of the method, Host and [route](Self::route) of
+    /// the exchange.
     #[must_use]
-    pub fn evidence(&self, _fingerprint: Fingerprint) -> Option<Evidence> {
-        None
+    pub fn evidence(
+        &self,
+        method: &[u8],
+        host: &[u8],
+        route: &str,
+        difference: &Difference,
+    ) -> Option<&Evidence> {
+        let (layer, path, sort) = key(difference);
+        let name =
+            Name { method: method.to_vec(), host: host.to_vec(), route: route.to_owned(), layer, path, sort };
+        self.places.get(&name).map(|place| &place.evidence)
+    }
+
+    /// How many differences lay at places beyond those that are counted: nothing was measured of them.
+    #[must_use]
+    pub fn beyond(&self) -> u64 {
+        self.beyond
     }
 
     /// Whether it would change no class and no route of any exchange that was seen.
     #[must_use]
     pub fn is_neutral(&self) -> bool {
-        self.routes.is_neutral()
+        self.routes.is_neutral() && !self.asked
     }
+}
+
+/// A place within an answer, and the sort of change.
+type Key = (Layer, String, Kind);
+
+fn key(difference: &Difference) -> Key {
+    (difference.layer, super::fingerprint::general_place_of(difference), place::sort(difference.kind))
+}
+
+/// The differences from v1's recorded answer that each answer to one request has, by place.
+struct Answers {
+    first: BTreeMap<Key, Vec<Difference>>,
+    fresh: Vec<Fresh>,
+}
+
+struct Fresh {
+    side: Side,
+    /// Another status is another content: what is behind it does not show.
+    other_status: bool,
+    places: BTreeMap<Key, Vec<Difference>>,
+}
+
+impl Answers {
+    fn of(seen: &Seen<'_>) -> Self {
+        let as_captured = Context {
+            method: seen.context.method.clone(),
+            host: seen.context.host.clone(),
+            shadow_host: seen.context.host.clone(),
+            conditional: seen.context.conditional,
+            edits: Vec::new(),
+        };
+        let whole = seen.again.iter().filter(|(_, response)| response.completeness.is_complete());
+        let fresh = whole.map(|(side, response)| {
+            let context = if *side == Side::V1 { &as_captured } else { seen.context };
+            let (differences, _) = compare_by_rules(seen.v1, response, context, seen.rules);
+            let other_status = response.head.status != seen.v1.head.status;
+            Fresh { side: *side, other_status, places: by_place(differences) }
+        });
+        Self { first: by_place(seen.differences.to_vec()), fresh: fresh.collect() }
+    }
+
+    fn keys(&self) -> BTreeSet<&Key> {
+        self.first.keys().chain(self.fresh.iter().flat_map(|fresh| fresh.places.keys())).collect()
+    }
+
+    fn observed(&self, key: &Key) -> Observed {
+        let at = |places: &BTreeMap<Key, Vec<Difference>>| {
+            let differences: Vec<_> = places.get(key).into_iter().flatten().collect();
+            (place::sign(&differences), place::values(&differences))
+        };
+        let mut observed = Observed { first: at(&self.first).0, ..Observed::default() };
+        let shows = |fresh: &&Fresh| !fresh.other_status || key.0 == Layer::Status;
+        for fresh in self.fresh.iter().filter(shows) {
+            observed.fresh[usize::from(fresh.side == Side::V2)].push(at(&fresh.places));
+        }
+        observed
+    }
+
+    /// The values that v1 has at a place: the recorded one, and those it gave now.
+    fn v1_values<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = Option<&'a str>> {
+        let recorded = self.first.get(key).into_iter().flatten().map(|d| d.v1.as_deref());
+        let now = self.fresh.iter().filter(|fresh| fresh.side == Side::V1);
+        let now = now.filter_map(|fresh| fresh.places.get(key)).flatten().map(|d| d.v2.as_deref());
+        recorded.chain(now)
+    }
+}
+
+/// Those that count, by place.
+fn by_place(differences: Vec<Difference>) -> BTreeMap<Key, Vec<Difference>> {
+    let mut places: BTreeMap<Key, Vec<Difference>> = BTreeMap::new();
+    for difference in differences.into_iter().filter(|d| d.class.counts()) {
+        places.entry(key(&difference)).or_default().push(difference);
+    }
+    places
 }
 
 /// What was measured of a distinct difference: the counts behind its class.
@@ -171,3 +374,6 @@ pub struct Evidence {
     /// The forms that v1's values have there.
     pub shapes: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests;

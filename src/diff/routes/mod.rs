@@ -35,6 +35,11 @@ impl RouteLearner {
         }
     }
 
+    /// The route of a target before anything is learned of others.
+    pub(super) fn before(&self, method: &[u8], host: &[u8], target: &[u8]) -> String {
+        self.written.find(method, host, target).map_or_else(|| template(target), str::to_owned)
+    }
+
     /// The routes of what was seen.
     #[must_use]
     pub fn learned(&self) -> Routes {
@@ -58,6 +63,14 @@ impl Routes {
             return Cow::Borrowed(written);
         }
         Cow::Owned(self.forest.open(&[method, b" ", host].concat(), &template(target)))
+    }
+
+    /// The route that a target has whose [`template`] is this, or which has this template of the user.
+    pub(super) fn reopened(&self, method: &[u8], host: &[u8], before: &str) -> String {
+        if self.written.has(before) {
+            return before.to_owned();
+        }
+        self.forest.open(&[method, b" ", host].concat(), before)
     }
 
     /// Whether every target has the template that [`template`] makes of it alone.

@@ -39,6 +39,11 @@ impl RouteTemplates {
         self.0.is_empty()
     }
 
+    /// Whether it is one of them.
+    pub(super) fn has(&self, template: &str) -> bool {
+        self.0.iter().any(|route| route.template == template)
+    }
+
     /// The template that fits a request.
     pub(super) fn find(&self, method: &[u8], host: &[u8], target: &[u8]) -> Option<&str> {
         if self.0.is_empty() {

@@ -1,1 +1,91 @@
+use super::*;
 
+fn learned(written: RouteTemplates, targets: &[String]) -> Routes {
+    let mut learner = RouteLearner::new(written);
+    for target in targets {
+        learner.observe(b"GET", b"api", target.as_bytes());
+    }
+    learner.learned()
+}
+
+fn names(n: usize) -> Vec<String> {
+    (0..n)
+        .map(|i| {
+            ["ada", "bo", "cy", "di", "ed"][i % 5].to_owned() + ["lyn", "ron", "ta", "mund", "gar"][i / 5]
+        })
+        .collect()
+}
+
+fn route(routes: &Routes, target: &str) -> String {
+    routes.route(b"GET", b"api", target.as_bytes()).into_owned()
+}
+
+#[test]
+fn names_of_people_are_one_route_and_words_stay() {
+    let mut targets: Vec<String> = Vec::new();
+    for name in names(20) {
+        targets.push(format!("/users/{name}/profile"));
+        targets.push(format!("/users/{name}/orders/17"));
+    }
+    targets.extend((0..30).map(|_| "/users/me/profile".to_owned()));
+    for word in ["orders", "carts", "items", "health"] {
+        targets.extend((0..9).map(|n| format!("/api/{word}/{n}")));
+    }
+    let routes = learned(RouteTemplates::default(), &targets);
+    assert_eq!(route(&routes, "/users/adalyn/profile?x"), "/users/{user}/profile");
+    assert_eq!(route(&routes, "/users/edmund/orders/3"), "/users/{user}/orders/{number}");
+    assert_eq!(route(&routes, "/users/me/profile"), "/users/me/profile");
+    assert_eq!(route(&routes, "/api/orders/1"), "/api/orders/{number}");
+    assert_eq!(route(&routes, "/api/carts/1"), "/api/carts/{number}");
+    assert!(!routes.is_neutral());
+    // Whatever the order.
+    targets.reverse();
+    let reversed = learned(RouteTemplates::default(), &targets);
+    targets.iter().for_each(|target| assert_eq!(route(&routes, target), route(&reversed, target)));
+}
+
+#[test]
+fn titles_and_many_names_are_open() {
+    let mut targets: Vec<String> = names(20).iter().map(|name| format!("/blog/how-to-{name}")).collect();
+    targets.extend(
+        (0..120).map(|n| format!("/tags/{}{}", char::from(b'a' + n % 26), char::from(b'a' + n / 26))),
+    );
+    let routes = learned(RouteTemplates::default(), &targets);
+    assert_eq!(route(&routes, "/blog/how-to-adalyn"), "/blog/{name}");
+    assert_eq!(route(&routes, "/tags/aa"), "/tags/{tag}");
+}
+
+#[test]
+fn few_words_are_neutral() {
+    let targets: Vec<String> = ["/api/orders", "/api/carts", "/x/1"].map(str::to_owned).to_vec();
+    assert!(learned(RouteTemplates::default(), &targets).is_neutral());
+}
+
+#[test]
+fn the_templates_of_the_user_come_first() {
+    let template = |template: &str, host: Option<&str>| RouteTemplate {
+        template: template.into(),
+        method: None,
+        host: host.map(str::to_owned),
+    };
+    let written = RouteTemplates::new(vec![
+        template("/{tenant}/orders/{order}", None),
+        template("/only/there", Some("other")),
+    ])
+    .unwrap();
+    let routes = learned(written, &[]);
+    assert_eq!(route(&routes, "/acme/orders/1?x"), "/{tenant}/orders/{order}");
+    assert_eq!(route(&routes, "/acme/orders/1/2"), "/acme/orders/{number}/{number}");
+    assert!(RouteTemplates::new(vec![template("orders", None)]).is_err());
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut learner = RouteLearner::default();
+    for n in 0..150_000u32 {
+        let word: String = n.to_string().bytes().map(|b| char::from(b - b'0' + b'a')).collect();
+        learner.observe(b"GET", b"api", format!("/{word}/x").as_bytes());
+    }
+    assert!(learner.forest.size() <= 100_000);
+    assert_eq!(route(&learner.learned(), "/bcd/x"), "/{name}/x");
+}

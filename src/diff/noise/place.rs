@@ -1,0 +1,235 @@
+//! What is counted at one place of the answers on one route.
+
+use std::collections::{BTreeMap, HashMap};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::super::shape::Shape;
+use super::super::{Difference, Kind, Layer};
+use super::Evidence;
+use super::exact::Tables;
+
+/// Values of which each is an event of its own; a place with more has none.
+const MAX_VALUES: usize = 32;
+/// Values of v1 whose forms have to be known before another form is news.
+const MIN_SHAPED: u64 = 10;
+/// Forms that are made by machines; what has none of them may be any text.
+const SHAPES: [(&str, Shape); 8] = [
+    ("uuid", Shape::Uuid),
+    ("ulid", Shape::Ulid),
+    ("jwt", Shape::Jwt),
+    ("date-time", Shape::DateTime),
+    ("date", Shape::Date),
+    ("integer", Shape::Integer),
+    ("number", Shape::Number),
+    ("hex", Shape::Hex),
+];
+
+/// A place and a sort of change there. Both directions of a change are one sort: what comes goes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Name {
+    pub(super) method: Vec<u8>,
+    pub(super) host: Vec<u8>,
+    pub(super) route: String,
+    pub(super) layer: Layer,
+    pub(super) path: String,
+    pub(super) sort: Kind,
+}
+
+/// The sort that a kind belongs to.
+pub(super) const fn sort(kind: Kind) -> Kind {
+    match kind {
+        Kind::Added => Kind::Missing,
+        Kind::ElementAdded => Kind::ElementRemoved,
+        other => other,
+    }
+}
+
+/// What one answer has at a place, other than the recorded one: the digest of it.
+pub(super) type Sign = Option<u64>;
+
+/// An answer's differences at one place as a digest, with the values where it is they that changed.
+pub(super) fn sign(differences: &[&Difference]) -> Sign {
+    if differences.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    for d in differences {
+        bytes.extend_from_slice(d.kind.name().as_bytes());
+        bytes.extend_from_slice(d.path.as_bytes());
+        bytes.push(0);
+        if matches!(d.kind, Kind::ValueChanged | Kind::StringNumber | Kind::NumberFormat) {
+            bytes.extend_from_slice(d.v2.as_deref().unwrap_or_default().as_bytes());
+        }
+        bytes.push(0);
+    }
+    Some(xxh3_64(&bytes))
+}
+
+/// The digests of the values that differ, wherever at the place they are.
+pub(super) fn values(differences: &[&Difference]) -> Vec<u64> {
+    differences.iter().filter_map(|d| Some(xxh3_64(d.v2.as_deref()?.as_bytes()))).collect()
+}
+
+/// What the answers to one request have at one place.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    /// v2's first answer.
+    pub(super) first: Sign,
+    /// The fresh answers of v1 and of v2, without those that do not show the place.
+    pub(super) fresh: [Vec<(Sign, Vec<u64>)>; 2],
+}
+
+impl Observed {
+    pub(super) fn is_asked(&self) -> bool {
+        !self.fresh[1].is_empty()
+    }
+
+    pub(super) fn is_repeated(&self) -> bool {
+        self.is_asked() && self.fresh[1].iter().all(|(sign, _)| *sign == self.first)
+    }
+
+    pub(super) fn v1_holds(&self) -> bool {
+        !self.fresh[0].is_empty() && self.fresh[0].iter().all(|(sign, _)| sign.is_none())
+    }
+
+    pub(super) fn v1_is_as_v2(&self) -> bool {
+        !self.fresh[0].is_empty() && self.fresh[0].iter().all(|(sign, _)| *sign == self.first)
+    }
+}
+
+/// What is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Event {
+    /// The answer is another than the recorded one.
+    Differs,
+    /// It is what v2's first answer was. That one only says what is looked for, and is not counted.
+    Repeats,
+    /// It has that value.
+    Value(u64),
+}
+
+/// The counts of one place.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    pub(super) evidence: Evidence,
+    events: BTreeMap<Event, Tables>,
+    many_values: bool,
+    shapes: [u64; SHAPES.len()],
+    /// Values of v1 that have none of the forms.
+    shapeless: u64,
+}
+
+impl Place {
+    /// Takes in what one exchange shows.
+    pub(super) fn count(&mut self, observed: &Observed) {
+        let e = &mut self.evidence;
+        let differs = observed.first.is_some();
+        e.differing += u64::from(differs);
+        e.asked += u64::from(differs && observed.is_asked());
+        e.repeated += u64::from(differs && observed.is_repeated());
+        e.v2_changed += u64::from(observed.is_asked() && !observed.is_repeated());
+        e.v1_held += u64::from(observed.v1_holds());
+        e.v1_changed += u64::from(!observed.fresh[0].is_empty() && !observed.v1_holds());
+        self.test(Event::Differs, observed, |(sign, _)| sign.is_some());
+        if differs {
+            self.test(Event::Repeats, observed, |(sign, _)| *sign == observed.first);
+        }
+        let mut seen: Vec<u64> =
+            observed.fresh.iter().flatten().flat_map(|(_, values)| values.clone()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        for value in seen {
+            self.value(value, observed);
+        }
+    }
+
+    fn value(&mut self, value: u64, observed: &Observed) {
+        if self.many_values {
+            return;
+        }
+        self.test(Event::Value(value), observed, |(_, values)| values.contains(&value));
+        self.forget_many();
+    }
+
+    fn forget_many(&mut self) {
+        let values = self.events.keys().filter(|event| matches!(event, Event::Value(_))).count();
+        if self.many_values || values > MAX_VALUES {
+            self.many_values = true;
+            self.events.retain(|event, _| !matches!(event, Event::Value(_)));
+        }
+    }
+
+    /// The first answers of both sides are a table of their own: whether more were asked for may depend on them.
+    fn test(&mut self, event: Event, observed: &Observed, shows: impl Fn(&(Sign, Vec<u64>)) -> bool) {
+        let shown = |side: usize| observed.fresh[side].iter().map(&shows).collect::<Vec<bool>>();
+        let (v1, v2) = (shown(0), shown(1));
+        if v1.is_empty() || v2.is_empty() {
+            return;
+        }
+        let tables = self.events.entry(event).or_default();
+        tables.add(&v1[..1], &v2[..1]);
+        tables.add(&v1[1..], &v2[1..]);
+    }
+
+    /// Notes the form of one of v1's values.
+    pub(super) fn shape(&mut self, value: Option<&str>) {
+        let Some(value) = value else { return };
+        match SHAPES.iter().position(|(_, shape)| shape.fits(bare(value))) {
+            Some(at) => self.shapes[at] += 1,
+            None => self.shapeless += 1,
+        }
+    }
+
+    /// Whether a value has none of the forms that v1's values have, all of which have one.
+    pub(super) fn is_misshapen(&self, value: Option<&str>) -> bool {
+        let known = SHAPES.iter().zip(self.shapes).filter(|(_, count)| *count > 0);
+        self.shapeless == 0
+            && self.shapes.iter().sum::<u64>() >= MIN_SHAPED
+            && value.is_some_and(|value| !known.into_iter().any(|((_, shape), _)| shape.fits(bare(value))))
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        let (e, o) = (&mut self.evidence, &other.evidence);
+        for (mine, theirs) in [
+            (&mut e.differing, o.differing),
+            (&mut e.asked, o.asked),
+            (&mut e.repeated, o.repeated),
+            (&mut e.v1_held, o.v1_held),
+            (&mut e.v1_changed, o.v1_changed),
+            (&mut e.v2_changed, o.v2_changed),
+            (&mut e.v1_disagreed, o.v1_disagreed),
+            (&mut e.v2_disagreed, o.v2_disagreed),
+            (&mut self.shapeless, other.shapeless),
+        ] {
+            *mine += theirs;
+        }
+        self.shapes.iter_mut().zip(other.shapes).for_each(|(mine, theirs)| *mine += theirs);
+        for (event, tables) in &other.events {
+            self.events.entry(*event).or_default().merge(tables);
+        }
+        self.many_values |= other.many_values;
+        self.forget_many();
+    }
+
+    /// Whether v1 was seen to disagree with itself.
+    pub(super) fn is_volatile(&self) -> bool {
+        self.evidence.v1_changed > 0 || self.evidence.v1_disagreed > 0
+    }
+
+    /// The probability of each event of which some outcome would have been significant by itself.
+    pub(super) fn tested(&self, rate: f64) -> HashMap<Event, f64> {
+        let p = |tables: &Tables| tables.p().filter(|(_, least)| *least <= rate).map(|(p, _)| p);
+        self.events.iter().filter_map(|(event, tables)| Some((*event, p(tables)?))).collect()
+    }
+
+    pub(super) fn shape_names(&self) -> Vec<String> {
+        let known = SHAPES.iter().zip(self.shapes).filter(|(_, count)| *count > 0);
+        known.map(|((name, _), _)| (*name).to_owned()).collect()
+    }
+}
+
+/// A value without the quotes of a JSON string.
+fn bare(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
+}
