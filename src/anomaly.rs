@@ -44,7 +44,9 @@ anomalies! {
     // TCP (RFC 9293).
     /// Bytes that the receiver acknowledged are not in the capture.
     StreamGap = "stream-gap",
-    /// A segment repeats bytes with other content; the first copy was kept.
+    /// A segment repeats bytes with other content; the first copy was kept. Seen where the first copy still waits for
+    /// bytes before it, or is one of the last four segments of its direction, with the same bounds, and differs in its
+    /// first or last 32 bytes.
     ConflictingOverlap = "conflicting-overlap",
     /// Payload arrived on a connection whose sender had already reset it.
     DataAfterReset = "data-after-reset",
@@ -68,6 +70,19 @@ anomalies! {
     OddWhitespace = "odd-whitespace",
     /// A line of the head is no header field.
     InvalidHeaderLine = "invalid-header-line",
+    /// A CR stands alone within a line (RFC 9112, section 2.2).
+    BareCr = "bare-cr",
+    /// A field value holds NUL or another control character (RFC 9110, section 5.5).
+    ControlInValue = "control-in-value",
+    /// The request's target holds bytes that no URI has: controls, or none of ASCII (RFC 9112, section 3.2; RFC 3986,
+    /// section 2).
+    InvalidTarget = "invalid-target",
+    /// A request of HTTP/1.1 without Host (RFC 9112, section 3.2).
+    MissingHost = "missing-host",
+    /// More than one Host field (RFC 9112, section 3.2).
+    DuplicateHost = "duplicate-host",
+    /// A Host field that is no host and port (RFC 9112, section 3.2; RFC 3986, section 3.2.2).
+    InvalidHost = "invalid-host",
     /// The start line breaks the grammar, and could still be read.
     InvalidStartLine = "invalid-start-line",
     /// A request without version and headers (HTTP/0.9).
@@ -80,6 +95,10 @@ anomalies! {
     LengthWithTransferEncoding = "length-with-transfer-encoding",
     /// A transfer coding other than chunked, or chunked not last.
     UnknownTransferEncoding = "unknown-transfer-encoding",
+    /// Transfer-Encoding in a message of HTTP/1.0 (RFC 9112, section 6.1).
+    CodingInHttp10 = "transfer-encoding-in-http-1.0",
+    /// A line of the trailer section is no header field (RFC 9112, section 7.1.2).
+    InvalidTrailer = "invalid-trailer",
     /// A chunk header that breaks the grammar.
     InvalidChunk = "invalid-chunk",
     /// The message ended before its framing said so.
@@ -88,6 +107,11 @@ anomalies! {
     EarlyResponse = "early-response",
     /// A response that no captured request asked for.
     OrphanResponse = "orphan-response",
+    /// More interim responses (1xx) to one request than are kept.
+    InterimLeftOut = "interim-left-out",
+    /// Bytes that are no message, or an answer too many, came before: what is paired behind them is likely, and not
+    /// certain.
+    UncertainPairing = "uncertain-pairing",
     /// Bytes between messages that belong to none.
     StrayBytes = "stray-bytes",
     /// The head is larger than shadowcap keeps.
@@ -123,6 +147,12 @@ impl AnomalySet {
     /// Adds all of `other`.
     pub fn extend(&mut self, other: Self) {
         self.0 |= other.0;
+    }
+
+    /// The set without one.
+    #[must_use]
+    pub const fn without(self, anomaly: Anomaly) -> Self {
+        Self(self.0 & !(1 << anomaly as u8))
     }
 
     /// Whether it holds `anomaly`.

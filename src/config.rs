@@ -5,6 +5,7 @@
 
 mod rules;
 mod target;
+mod tls_of_rules;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -19,6 +20,7 @@ use crate::time::Timestamp;
 
 pub use rules::{Routing, RulesFault, Said, UserEdits, istio_host_edit, routing, user_edits};
 pub use target::{Connecting, Target};
+pub use tls_of_rules::tls_words;
 
 /// A word of the user's that cannot be meant.
 #[derive(Debug, thiserror::Error)]

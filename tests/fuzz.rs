@@ -34,6 +34,11 @@ fn dialogues_of_any_course() {
     assert!(exchanges.into_inner() > inputs / 2);
 }
 
+#[test]
+fn streams_of_any_bytes() {
+    try_all("streams", |bytes| _ = targets::streams(bytes));
+}
+
 fn try_all(name: &str, target: impl Fn(&[u8]) + RefUnwindSafe) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
     let mut seeds: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();

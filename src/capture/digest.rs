@@ -7,27 +7,40 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::input::Origin;
+use crate::packet::Packet;
 
 /// Bytes of each block that is looked at.
 const BLOCK: u64 = 64 << 10;
 /// How many blocks of a file are looked at, evenly spread, its first and its last among them.
 const BLOCKS: u64 = 64;
 
-/// A digest of what the streams are, in their order. Of a file go into it the size and 64 blocks of
-/// 64 KiB, so that a capture of any size costs four megabytes; of a stream that is read once, only that
-/// it is one.
-pub(super) fn digest<'o>(origins: impl Iterator<Item = &'o Origin>) -> io::Result<String> {
+/// A digest of what the streams are, in their order, each with the packet that it stands on where it is
+/// open. Of a file go into it the size and 64 blocks of 64 KiB, so that a capture of any size costs four
+/// megabytes; of a stream that is read once, its first packet with its time. That one is waited for in any
+/// case before anything is sent: more of a pipe that trickles would hold the run up.
+pub(super) fn digest<'o>(
+    origins: impl Iterator<Item = (&'o Origin, Option<Packet<'o>>)>,
+) -> io::Result<String> {
     let mut digest = Sha256::new();
-    for origin in origins {
+    for (origin, first) in origins {
         match origin {
             Origin::File(path) => add_file(&mut digest, path)?,
-            Origin::Stdin | Origin::Special(_) => digest.update(b"stream\n"),
+            Origin::Stdin | Origin::Special(_) => add_stream(&mut digest, first.as_ref()),
             Origin::Url(_) => digest.update(format!("address {}\n", origin.name())),
         }
     }
     // The first half of it is enough to tell captures apart.
     let half = digest.finalize().iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte));
     Ok(format!("{half:032x}"))
+}
+
+fn add_stream(digest: &mut Sha256, first: Option<&Packet<'_>>) {
+    digest.update(b"stream\n");
+    if let Some(packet) = first {
+        let Packet { at, link, original_len, data, .. } = packet;
+        digest.update(format!("{} {link:?} {original_len} {}\n", at.as_nanos(), data.len()));
+        digest.update(data);
+    }
 }
 
 fn add_file(digest: &mut Sha256, path: &Path) -> io::Result<()> {
@@ -66,7 +79,7 @@ mod tests {
         other_end[299_999] = 8;
         other_start[0] = 8;
         let a = file("a", &long);
-        let of = |origins: &[&Origin]| digest(origins.iter().copied()).unwrap();
+        let of = |origins: &[&Origin]| digest(origins.iter().map(|origin| (*origin, None))).unwrap();
         assert_eq!(of(&[&a]), of(&[&file("b", &long)]));
         let others = [file("c", &other_end), file("d", &other_start), file("e", &long[1..]), file("f", b"")];
         for other in &others {

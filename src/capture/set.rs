@@ -118,12 +118,13 @@ impl CaptureSet {
     }
 
     /// A digest by which the same capture is known again: of what the files are, not of their names. It
-    /// looks at samples of large files, and cannot look at streams.
+    /// looks at samples of large files, and at the first packet of streams, so that it is to be asked for
+    /// before any is read.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub fn digest(&self) -> std::io::Result<String> {
-        digest::digest(self.members.iter().map(|member| &member.origin))
+        digest::digest(self.members.iter().map(|member| (&member.origin, member.next())))
     }
 
     /// What gives the reading up from another thread, where it waits for bytes that may never come.
@@ -269,6 +270,14 @@ impl PacketSource for CaptureSet {
 }
 
 impl Member {
+    /// The packet that it stands on, where it is open; of the first of its interfaces, whichever it is of.
+    fn next(&self) -> Option<Packet<'_>> {
+        match &self.state {
+            State::Open(file, record) => Some(file.lend(record, 1, 0)),
+            State::Waiting(_) | State::Finished(_) => None,
+        }
+    }
+
     fn stats(&self) -> FileStats {
         match &self.state {
             State::Waiting(stats) | State::Finished(stats) => stats.clone(),

@@ -8,6 +8,7 @@ pub(super) mod live;
 mod routes;
 mod schedule;
 mod target;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -21,13 +22,14 @@ use crate::time::parse_duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use care::{Care, PreviewFormat};
-pub(super) use choice::Choice;
+pub(super) use care::{Care, PreviewFormat, Tending};
+pub(super) use choice::{Choice, Window};
 pub(super) use gate::GateArgs;
-pub(super) use keep::KeepArgs;
+pub(super) use keep::{Extent, KeepArgs};
 pub(super) use routes::{Route, RouteArgs, RouteFormat, Sampling, SetupArgs};
-pub(super) use schedule::Schedule;
+pub(super) use schedule::{Limited, Schedule};
 pub(super) use target::TargetArgs;
+pub(super) use verify::{Asking, VerifyArgs};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -109,7 +111,7 @@ pub(super) enum Command {
     /// Explain what rules would do with a request, or with those of a capture.
     Route(Box<Route>),
     /// Diff and render again from a run's recording, sending nothing.
-    Report(Report),
+    Report(Box<Report>),
     /// Print the man page.
     #[command(hide = true)]
     Man,
@@ -151,7 +153,8 @@ pub(super) struct Reading {
     /// Read only connections with one of these ports [default: HTTP on any port].
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub(super) port: Vec<u16>,
-    /// Keep bodies up to this size; larger ones are counted and hashed.
+    /// Keep bodies up to this size; larger ones are counted and hashed. Larger ones of requests are sent all the same,
+    /// from a temporary file in the run's folder.
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse_size)]
     pub(super) max_body: u64,
     /// Memory for connections and unfinished messages; beyond it the oldest are given up, and counted.
@@ -166,6 +169,7 @@ impl Reading {
             filter: self.bpf.as_deref().map(config::packet_filter).transpose()?,
             ports: self.port.clone(),
             bodies,
+            store: None,
             limits: Limits { memory: self.memory },
             except: Except::default(),
         })
@@ -219,6 +223,8 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) edits: Edits,
     #[command(flatten)]
+    pub(super) window: Window,
+    #[command(flatten)]
     pub(super) choice: Choice,
     #[command(flatten)]
     pub(super) pace: Pace,
@@ -226,6 +232,8 @@ pub(super) struct Replay {
     pub(super) schedule: Schedule,
     #[command(flatten)]
     pub(super) care: Care,
+    #[command(flatten)]
+    pub(super) verify: VerifyArgs,
     #[command(flatten)]
     pub(super) keep: KeepArgs,
     #[command(flatten)]
@@ -240,6 +248,7 @@ Examples:
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
   shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --dry-run
   shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --methods safe
+  shadowcap replay today.pcap --to http://127.0.0.1:8081 --baseline http://127.0.0.1:8080
   shadowcap replay day.pcap --routes r.yaml --endpoint v2=http://127.0.0.1:8080
   kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
     shadowcap replay - --to http://127.0.0.1:8080";
@@ -398,12 +407,12 @@ pub(super) struct Report {
     /// Write all rows to standard output in this form, and no reports.
     #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["out", "against", "annotations"])]
     pub(super) export: Option<ExportFormat>,
-    /// Judge by the rules of this file (TOML): which differences are meant, or do not matter.
-    #[arg(long, value_name = "FILE")]
-    pub(super) rules: Option<PathBuf>,
     /// Add the differences that count to this file of accepted ones, made where it is missing, and write no reports.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "show", "export", "annotations", "accepted"])]
     pub(super) accept: Option<PathBuf>,
+    /// Write candidate rules with their evidence to this file, or - for standard output, and no reports.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "against", "show", "export", "annotations", "accept"])]
+    pub(super) suggest_rules: Option<PathBuf>,
     #[command(flatten)]
     pub(super) gate: GateArgs,
     /// Redact further values: those of this name, or what this regular expression matches.

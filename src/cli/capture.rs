@@ -38,6 +38,13 @@ pub(super) fn run(args: &Capture, global: &Global) -> anyhow::Result<Exit> {
     drop(status);
     let files = match recorded {
         Ok(files) => files,
+        Err(error) if error.is_unread() => {
+            terminal::say(
+                global,
+                format_args!("Whoever read the packets has ended; {packets} were written."),
+            );
+            return Ok(Exit::Pass);
+        }
         Err(error) => {
             exit::complain(&error.to_string());
             return Ok(Exit::Inconclusive);
@@ -74,6 +81,8 @@ fn write_all(mut capture: LiveCapture, mut recorder: Recorder, args: &Capture) -
             return (recorder.packets(), Err(error));
         }
         if recorder.packets() >= most {
+            // So that the statistics tell of all that was captured.
+            capture.end();
             break;
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -96,7 +105,7 @@ fn write_some(
     Ok(())
 }
 
-/// Ends capturing at Ctrl-C and SIGTERM, for as long as what is returned lives.
+/// Ends capturing at Ctrl-C, SIGTERM and SIGHUP, for as long as what is returned lives.
 fn stop_at_signals(stopper: Stopper) -> Result<tokio::runtime::Runtime, RunError> {
     let system = |what| move |source| RunError::System { what, source };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();

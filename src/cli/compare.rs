@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Exit;
 use super::args::{Compare, Global, Mirroring};
+use super::progress::View;
 use super::report::redactor;
 use super::running::{Around, carry_out_with, conclude};
 use crate::capture::{CaptureSet, Input};
@@ -25,7 +26,8 @@ pub(super) fn run(args: &Compare, global: &Global) -> anyhow::Result<Exit> {
     }
     let folder = job.folder.clone();
     let read = job.source.progress();
-    let outcome = carry_out_with(&Around::default(), global, read, counts, |progress, stop, signal| {
+    let view = move |progress: &Progress, took| View::of_reading(&read, took, counts(progress));
+    let outcome = carry_out_with(&Around::default(), global, view, |progress, stop, signal| {
         pipeline::compare(job, progress, stop, signal)
     })?;
     conclude(&outcome, &folder, global)
@@ -55,6 +57,7 @@ fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Compari
         redactor: redactor(&args.output)?,
         folder: args.output.folder(&args.reading, clock),
         gate: args.gate.resolve()?,
+        ruling: args.gate.ruling()?,
     })
 }
 
@@ -80,6 +83,7 @@ fn options(args: &Compare, sides: &Sides) -> Vec<String> {
     ];
     options.extend(sides.servers.iter().map(|server| format!("--shadow-server {server}")));
     options.extend(args.reading.words());
+    options.extend(args.gate.options());
     options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
     options
 }

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context as _;
 
 use super::args::{Digest, Global, Inspect, InspectFormat};
-use super::progress::Display;
+use super::progress::{Display, View};
 use super::{Exit, exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config;
-use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
+use crate::exchange::{Exchange, Sequencer, Told};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::{Reading, ReadingOptions};
 
@@ -57,7 +57,7 @@ fn print(
     let goes_on = Cell::new(true);
     let (document, broken_off) = {
         let _display = display(&source, &printer, global);
-        let sequencer = Sequencer::new(SequencerLimits::default(), |told| {
+        let sequencer = Sequencer::new(options.in_order(), |told| {
             if let Told::Exchange(exchange) = told {
                 goes_on.set(printer.exchange(&exchange));
             }
@@ -87,7 +87,9 @@ fn print(
 fn display(source: &CaptureSet, printer: &Printer, global: &Global) -> Option<Display> {
     let printed = Arc::clone(&printer.printed);
     let counts = move || format!("{} exchanges", printed.load(Ordering::Relaxed));
-    (!io::stdout().is_terminal()).then(|| Display::start(global, source.progress(), counts))
+    let read = source.progress();
+    let view = move |took| View::of_reading(&read, took, counts());
+    (!io::stdout().is_terminal()).then(|| Display::start(global, view))
 }
 
 /// Prints exchanges as they come, a page at a time.

@@ -9,26 +9,29 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::args::Global;
 use super::args::live::Live;
+use super::args::{Asking, Global};
 use super::capturing::{open, record, say_begun};
 use super::live_status::Status;
 use super::live_view::LiveView;
-use super::replay::{Plan, edit_words, host_edit, output_words, plan, target_words};
-use super::running::conclude;
+use super::replay::{
+    Plan, around, choice, choice_words, edit_words, host_edit, limit_words, output_words, plan, rate,
+    target_words,
+};
+use super::running::{self, conclude};
 use super::signals::Signals;
 use super::{Exit, exit, report, terminal};
 use crate::capture::live::{Opened, Stopper};
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::live::{self, Control, LiveJob, View, Watch};
 use crate::pipeline::{Except, Planning, ReadingOptions, RunError, RunOutcome};
 use crate::record::{Mode, Run};
 use crate::replay::Planner;
-use crate::replay::choice::Choice;
 use crate::replay::clock::Clock;
 use crate::replay::engine::Settings;
 use crate::replay::own::OwnConnections;
+use crate::replay::reqwest_client::Via;
 use crate::replay::stop::{StopHandle, stop_channel};
 use crate::report::Summary;
 use crate::route::Shares;
@@ -39,9 +42,11 @@ const WAIT: Duration = Duration::from_millis(1);
 
 pub(super) fn run(args: &Live, global: &Global) -> anyhow::Result<Exit> {
     let clock = Clock::start();
+    let ready = wait_until_ready(args, clock, global)?;
     let opened = open(&args.front, WAIT)?;
     let watch = Arc::new(Watch::new(opened.account()));
-    let job = job(args, clock, opened, global)?;
+    let towards = ready.map_or_else(|| Towards::new(args, global), Ok)?;
+    let job = job(args, clock, opened, towards)?;
     if args.output.no_redact {
         report::warn_of_secrets();
     }
@@ -51,29 +56,102 @@ pub(super) fn run(args: &Live, global: &Global) -> anyhow::Result<Exit> {
         );
     }
     let folder = job.folder.clone();
-    say_begun(global, &args.front);
-    let outcome = carry_out(job, &watch, args.ui, global)?;
+    let outcome = carry_out(job, &watch, args, global)?;
     say_ended(&watch, global);
     let exit = conclude(&outcome, &folder, global)?;
     report::annotate(&outcome.summary, args.output.annotations)?;
     Ok(exit)
 }
 
+/// Where requests go.
+struct Towards {
+    connecting: Connecting,
+    plan: Plan,
+}
+
+impl Towards {
+    fn new(args: &Live, global: &Global) -> anyhow::Result<Self> {
+        let connecting = args.connecting.resolve(args.sending.timeout, max_body(args))?;
+        let plan = plan(&args.target, &args.routes, &connecting, global)?;
+        if connecting.via != Via::Direct {
+            plan.targets.iter().try_for_each(|(_, target)| not_round(args, target))?;
+        }
+        Ok(Self { connecting, plan })
+    }
+}
+
+/// Refuses what could go round without end: a proxy's own connection to v2 is none of ours, so that only v2's address
+/// or port tells it from v1's traffic where it is captured as well.
+fn not_round(args: &Live, target: &Target) -> Result<(), ConfigError> {
+    let Some(port) = target.readable_port() else { return Ok(()) };
+    let known = !target.addresses().is_empty() && !args.target.allow_captured_server;
+    if known || (!args.port.is_empty() && !args.port.contains(&port)) {
+        return Ok(());
+    }
+    let option = if args.connecting.proxy_from_env { "--proxy-from-env" } else { "--proxy" };
+    let why = if target.addresses().is_empty() {
+        "v2's name does not resolve here"
+    } else {
+        "--allow-captured-server lets it through"
+    };
+    let problem = format!(
+        "what the proxy sends on to v2 may pass the interface as well, and {why}, so that each shadow could be shadowed \
+         again without end; give v1's ports with --port, v2's port {port} not among them"
+    );
+    Err(ConfigError::new(option, &target.url, problem))
+}
+
+fn max_body(args: &Live) -> usize {
+    usize::try_from(args.max_body).unwrap_or(usize::MAX)
+}
+
+/// Waits for the target where that is asked for, before anything is captured. It takes no thread of its own, since
+/// rights are given up for those threads alone that are started after that.
+fn wait_until_ready(args: &Live, clock: Clock, global: &Global) -> anyhow::Result<Option<Towards>> {
+    if args.tending.wait_ready.is_none() {
+        return Ok(None);
+    }
+    let towards = Towards::new(args, global)?;
+    let targets = &towards.plan.targets;
+    let clients = targets.iter().map(|(_, target)| towards.connecting.client(target, clock));
+    let around = around(&args.tending, &clients.collect::<Result<Vec<_>, _>>()?, targets)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let system = |what| move |source| RunError::System { what, source };
+    runtime.map_err(system("an asynchronous runtime"))?.block_on(async {
+        let (handle, stop) = stop_channel();
+        let signals = Signals::listen().map_err(system("signals"))?;
+        let stopping = tokio::spawn(signals.heed(Arc::new(handle), true));
+        let ready = running::wait_until_ready(&around.ready, stop, global).await;
+        stopping.abort();
+        ready
+    })?;
+    Ok(Some(towards))
+}
+
 /// What was typed, as the pipeline takes it.
-fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Result<LiveJob> {
-    let max_body = usize::try_from(args.max_body).unwrap_or(usize::MAX);
-    let connecting = args.connecting.resolve(args.sending.timeout, max_body)?;
-    let Plan { table, targets } = plan(&args.target, &args.routes, &connecting, global)?;
+fn job(args: &Live, clock: Clock, opened: Opened, towards: Towards) -> anyhow::Result<LiveJob> {
+    let Towards { connecting, plan: Plan { table, targets } } = towards;
     let edits = config::user_edits(&args.edits.set_header, &args.edits.remove_header)?;
     let own_edits = edits.own(&table)?;
-    let edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
+    let mut edits = edits.head_edits(host_edit(&args.edits)?, args.edits.as_envoy);
+    edits.credentials = config::credentials(&args.choice.credentials)?;
     let own = OwnConnections::default();
-    let client = |target| Ok::<_, ConfigError>(connecting.client(target, clock)?.registering(&own));
-    let clients = targets.iter().map(|(_, target)| client(target)).collect::<Result<Vec<_>, _>>()?;
+    let clients = targets.iter().map(|(_, target)| connecting.registering_client(target, clock, &own));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
     let mut captured = Vec::new();
     if !args.target.allow_captured_server {
         captured.extend(targets.iter().flat_map(|(_, target)| target.addresses().to_vec()));
     }
+    let planner = Planner::new(edits, captured).with_own(own_edits);
+    let asking = Asking {
+        connecting: &connecting,
+        planner: &planner,
+        seed: args.target.seed,
+        clock,
+        own: Some(&own),
+        waits: false,
+    };
+    let verification = args.verify.resolve(None, &asking)?;
     let recorder = args.write.as_ref().map(|path| record(path, &args.rotate, &args.front, &opened));
     let recorder = recorder.transpose()?;
     Ok(LiveJob {
@@ -92,22 +170,25 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
         reading: ReadingOptions {
             filter: None,
             ports: args.port.clone(),
-            bodies: Options { keep: BodyKeep::UpTo(max_body), hash: false },
+            bodies: Options { keep: BodyKeep::UpTo(max_body(args)), hash: false },
+            store: None,
             limits: Limits { memory: args.memory },
             except: Except::those(move |source, destination| own.contains(source, destination)),
         },
         planning: Planning {
-            choice: Choice::default(),
+            choice: choice(&args.choice, args.target.seed)?,
             shares: Shares::new(&table),
             table,
             sampling: args.routes.setup.sampling.into(),
             seed: args.target.seed,
-            planner: Planner::new(edits, captured).with_own(own_edits),
+            planner,
             guard: None,
         },
         settings: Settings {
             concurrency: args.sending.concurrency as usize,
             connections: args.connecting.connections()?,
+            rate: rate(&args.limited)?,
+            abort_after: args.tending.abort_after,
             ..Settings::new(clients)
         },
         queue: args.sending.queue as usize,
@@ -115,10 +196,13 @@ fn job(args: &Live, clock: Clock, opened: Opened, global: &Global) -> anyhow::Re
         report_every: args.report_every,
         clock,
         redactor: report::redactor(&args.output)?,
+        keep: args.keep.resolve(),
         folder: args.output.out.clone().unwrap_or_else(|| {
             config::default_folder(&format!("live-{}", args.front.interface.join("-")), clock.now())
         }),
         gate: args.gate.resolve()?,
+        ruling: args.gate.ruling()?,
+        verification,
     })
 }
 
@@ -131,27 +215,37 @@ fn options(args: &Live) -> Vec<String> {
         format!("--timeout {}s", args.sending.timeout.as_secs_f64()),
     ]);
     options.extend(target_words(&args.target, &args.routes));
+    options.extend(choice_words(&args.choice));
+    options.extend(limit_words(&args.limited, &args.tending));
     options.extend(args.front.bpf.iter().map(|filter| format!("--bpf {filter}")));
     options.extend(args.port.iter().map(|port| format!("--port {port}")));
     options.extend(args.connecting.options());
+    options.extend(args.keep.options());
+    options.extend(args.verify.options());
     options.extend(output_words(&args.output));
     options
 }
 
 /// Runs a job on a runtime of its own until its end or Ctrl-C.
-fn carry_out(job: LiveJob, watch: &Arc<Watch>, ui: bool, global: &Global) -> Result<RunOutcome, RunError> {
+fn carry_out(job: LiveJob, watch: &Arc<Watch>, args: &Live, global: &Global) -> Result<RunOutcome, RunError> {
     let system = |what| move |source| RunError::System { what, source };
     let runtime = Runtime::new().map_err(system("an asynchronous runtime"))?;
-    let display = Display::start(&job, watch, ui, global);
+    // Whoever hears that it has begun may send a signal.
+    let inside = runtime.enter();
+    let signals = Signals::listen().map_err(system("signals"))?;
+    let (ask, report_now) = mpsc::channel(1);
+    let asking = ask_at_signals(ask).map_err(system("signals"))?;
+    drop(inside);
+    say_begun(global, &args.front);
+    let display = Display::start(&job, watch, args.ui, global);
     // What is said would stand in the middle of the screen.
     let (folder, quiet) = (job.folder.clone(), global.quiet || matches!(display, Display::Screen(_)));
     let outcome = runtime.block_on(async {
         let (handle, signal_of_stop) = stop_channel();
         let handle = Arc::new(handle);
-        let signals = Signals::listen().map_err(system("signals"))?;
+        let metrics = running::serve_metrics(args.tending.metrics, &watch.progress, global).await?;
         let stopping = tokio::spawn(heed(signals, job.capture.stopper(), Arc::clone(&handle), quiet));
-        let (ask, report_now) = mpsc::channel(1);
-        let asking = tokio::spawn(ask_at_signals(ask).map_err(system("signals"))?);
+        let asking = tokio::spawn(asking);
         let control = Control { stop: handle, signal: signal_of_stop, report_now };
         let told = |summary: &Summary| {
             let verdict = summary.verdict;
@@ -162,6 +256,7 @@ fn carry_out(job: LiveJob, watch: &Arc<Watch>, ui: bool, global: &Global) -> Res
         let outcome = live::run(job, Arc::clone(watch), control, told).await;
         stopping.abort();
         asking.abort();
+        metrics.iter().for_each(tokio::task::JoinHandle::abort);
         outcome
     });
     drop(display);

@@ -53,7 +53,9 @@ pub fn run() -> Exit {
         #[cfg(feature = "live")]
         Command::Capture(args) => capture::run(&args, &cli.global),
         #[cfg(not(feature = "live"))]
-        Command::Live(_) | Command::Capture(_) => Err(not_built().into()),
+        Command::Live(_) | Command::Capture(_) => {
+            Err(not_built(&std::env::args().nth(1).unwrap_or_default()).into())
+        }
         Command::Route(args) => route::run(&args, &cli.global),
         Command::Report(args) => report::run(&args, &cli.global),
         Command::Man => print_man_page(),
@@ -62,11 +64,11 @@ pub fn run() -> Exit {
 }
 
 /// What the commands say that need libpcap where there is none.
-#[cfg(not(feature = "live"))]
-fn not_built() -> crate::config::ConfigError {
+#[cfg(any(test, not(feature = "live")))]
+fn not_built(command: &str) -> crate::config::ConfigError {
     crate::config::ConfigError::new(
         "the command",
-        std::env::args().nth(1).unwrap_or_default(),
+        command,
         "this build cannot capture: it was made without the feature `live`; build with it, or let tcpdump capture: \
          `tcpdump -U -w - | shadowcap replay - --to URL`",
     )
@@ -79,4 +81,21 @@ fn print_man_page() -> anyhow::Result<Exit> {
     let written = terminal::unless_unread(std::io::stdout().write_all(&page));
     written.context("cannot write to standard output")?;
     Ok(Exit::Pass)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_that_cannot_capture_says_so_and_what_to_do() {
+        for command in ["live", "capture"] {
+            let told = not_built(command).to_string();
+            for part in
+                [command, "without the feature `live`", "tcpdump -U -w - | shadowcap replay - --to URL"]
+            {
+                assert!(told.contains(part), "{part} in {told}");
+            }
+        }
+    }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::args::{Global, PreviewFormat};
 use super::{Exit, exit, terminal};
+use crate::http::Elsewhere;
 use crate::pipeline::{self, Job, Previewed};
 use crate::replay::methods::is_safe;
 use crate::replay::pace::Schedule;
@@ -85,7 +86,9 @@ fn text(out: &mut impl Write, one: &Previewed<'_>, target: &str) -> io::Result<(
         writeln!(out, "{}", visible(line))?;
     }
     let body = request.body.entity.as_deref().unwrap_or_default();
-    if !body.is_empty() {
+    if let Elsewhere::Stored(body) = &request.body.elsewhere {
+        writeln!(out, "# and {} bytes of its body\n", body.len())?;
+    } else if !body.is_empty() {
         let (shown, rest) = body.split_at(body.len().min(SHOWN));
         for line in String::from_utf8_lossy(shown).lines() {
             writeln!(out, "{}", visible(line))?;

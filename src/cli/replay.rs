@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::args::{self, Edits, Global, Output, Replay, RouteArgs};
+use super::args::{self, Asking, Edits, Global, Output, Replay, RouteArgs};
 use super::running::{Around, carry_out, conclude};
 use super::{Exit, exit, preview, report, route, terminal};
 use crate::capture::{CaptureSet, Input};
@@ -55,10 +55,19 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
     let Plan { table, targets } = plan(&args.target, &args.routes, &connecting, global)?;
     let clients = targets.iter().map(|(_, target)| connecting.client(target, clock));
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
-    let around = around(args, &clients, &targets)?;
+    let around = around(&args.care.tending, &clients, &targets)?;
     let repeat = repeat(args)?;
     let settings = settings(args, clients, repeat)?;
     let planning = planning(args, table, &targets)?;
+    let asking = Asking {
+        connecting: &connecting,
+        planner: &planning.planner,
+        seed: args.target.seed,
+        clock,
+        own: None,
+        waits: settings.speed == Speed::Max && settings.rate.is_none(),
+    };
+    let verification = args.verify.resolve(Some(&args.keep), &asking)?;
     let source = CaptureSet::open(inputs)?;
     if repeat != Repeat::ONCE && !source.can_be_rewound() {
         let given = args.schedule.repeat.clone().unwrap_or_default();
@@ -84,6 +93,8 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
         redactor,
         folder: folder(args, clock),
         keep: args.keep.resolve(),
+        ruling: args.gate.ruling()?,
+        verification,
         resumption: resumption(args, &run)?,
         gate: args.gate.resolve()?,
         source,
@@ -108,15 +119,17 @@ pub(super) fn plan(
 ) -> anyhow::Result<Plan> {
     let Some(to) = &typed.to else {
         let routing = route::routing(&routes.files, &routes.setup)?;
-        for warning in &routing.warnings {
+        for warning in routing.warnings.iter().chain(&routing.tls_warnings(connecting)) {
             terminal::say(global, format_args!("warning: {warning}"));
         }
         let target = |(name, url): (String, String)| Ok((name, connecting.target("--endpoint", &url)?));
-        let targets = routing.endpoints.into_iter().map(target).collect::<Result<_, ConfigError>>()?;
+        let targets = routing.endpoints.into_iter().map(target).collect::<Result<Vec<_>, ConfigError>>()?;
+        connecting.fits(targets.iter().map(|(_, target)| target))?;
         return Ok(Plan { table: routing.table, targets });
     };
     let percent = config::parse("--percent", &typed.percent)?;
     let target = connecting.target("--to", to)?;
+    connecting.fits([&target])?;
     Ok(Plan { table: RouteTable::to_v2(percent), targets: vec![("v2".to_owned(), target)] })
 }
 
@@ -148,22 +161,26 @@ fn repeat(args: &Replay) -> Result<Repeat, ConfigError> {
 }
 
 fn settings(args: &Replay, clients: Vec<Client>, repeat: Repeat) -> Result<Settings, ConfigError> {
-    let rate: Option<Rate> =
-        args.schedule.rate.as_deref().map(|given| config::parse("--rate", given)).transpose()?;
-    let ramp = args.schedule.ramp.unwrap_or_default();
     Ok(Settings {
         speed: config::parse::<Speed>("--speed", &args.pace.speed)?,
         concurrency: args.pace.concurrency as usize,
-        rate: rate.map(|rate| rate.reached_after(ramp)),
+        rate: rate(&args.schedule.limited)?,
         connections: args.connecting.connections()?,
         order: config::parse("--order", &args.schedule.order)?,
-        abort_after: args.care.abort_after,
+        abort_after: args.care.tending.abort_after,
         time_limit: match repeat {
             Repeat::For(time) => Some(time),
             Repeat::Times(_) => None,
         },
         ..Settings::new(clients)
     })
+}
+
+/// How many requests a second are sent at most.
+pub(super) fn rate(limited: &args::Limited) -> Result<Option<Rate>, ConfigError> {
+    let rate: Option<Rate> =
+        limited.rate.as_deref().map(|given| config::parse("--rate", given)).transpose()?;
+    Ok(rate.map(|rate| rate.reached_after(limited.ramp.unwrap_or_default())))
 }
 
 fn planning(args: &Replay, table: RouteTable, targets: &[(String, Target)]) -> anyhow::Result<Planning> {
@@ -177,7 +194,7 @@ fn planning(args: &Replay, table: RouteTable, targets: &[(String, Target)]) -> a
         targets.iter().flat_map(|(_, target)| target.addresses().to_vec()).collect()
     };
     Ok(Planning {
-        choice: choice(&args.choice, args.target.seed)?,
+        choice: Choice { window: window(&args.window)?, ..choice(&args.choice, args.target.seed)? },
         shares: Shares::new(&table),
         table,
         sampling: args.routes.setup.sampling.into(),
@@ -187,17 +204,22 @@ fn planning(args: &Replay, table: RouteTable, targets: &[(String, Target)]) -> a
     })
 }
 
-fn choice(args: &args::Choice, seed: u64) -> Result<Choice, ConfigError> {
+fn window(args: &args::Window) -> Result<Window, ConfigError> {
     let edge = |option, given: &Option<String>| {
         given.as_deref().map(|given| config::parse(option, given)).transpose()
     };
+    Ok(Window::new(edge("--from", &args.from)?, edge("--to-time", &args.to_time)?))
+}
+
+/// Which of the requests are sent, whenever they were captured.
+pub(super) fn choice(args: &args::Choice, seed: u64) -> Result<Choice, ConfigError> {
     let filter = |given: &String| {
         Filter::new(given).map_err(|error| ConfigError::new("--filter", given, error.to_string()))
     };
     let sample: Option<Sample> =
         args.sample.as_deref().map(|given| config::parse("--sample", given)).transpose()?;
     Ok(Choice {
-        window: Window::new(edge("--from", &args.from)?, edge("--to-time", &args.to_time)?),
+        window: Window::default(),
         methods: config::parse("--methods", &args.methods)?,
         filter: args.filter.as_ref().map(filter).transpose()?,
         sample: sample.unwrap_or_default().seeded(seed),
@@ -236,20 +258,35 @@ fn shaping(args: &Replay) -> Vec<String> {
     let mut options = edit_words(&args.edits);
     options.extend(target_words(&args.target, &args.routes));
     options.extend(args.reading.words());
-    let choice = &args.choice;
-    for (option, given) in [
-        ("--from", &choice.from),
-        ("--to-time", &choice.to_time),
+    options.extend(words(&[("--from", &args.window.from), ("--to-time", &args.window.to_time)]));
+    options.extend(choice_words(&args.choice));
+    options.extend(words(&[("--loop", &args.schedule.repeat)]));
+    options
+}
+
+/// Which of the requests are sent.
+pub(super) fn choice_words(choice: &args::Choice) -> Vec<String> {
+    words(&[
         ("--filter", &choice.filter),
         ("--sample", &choice.sample),
         ("--limit", &choice.limit.map(|limit| limit.to_string())),
         ("--methods", &Some(choice.methods.clone()).filter(|methods| methods != "all")),
         ("--credentials", &Some(choice.credentials.clone()).filter(|what| what != "pass")),
-        ("--loop", &args.schedule.repeat),
-    ] {
-        options.extend(given.iter().map(|given| format!("{option} {given}")));
-    }
-    options
+    ])
+}
+
+/// The options that were given.
+fn words(options: &[(&str, &Option<String>)]) -> Vec<String> {
+    options.iter().filter_map(|(option, given)| Some(format!("{option} {}", given.as_ref()?))).collect()
+}
+
+/// How fast it is sent at most, and when it is given up.
+pub(super) fn limit_words(limited: &args::Limited, tending: &args::Tending) -> Vec<String> {
+    let mut words = Vec::new();
+    words.extend(limited.rate.iter().map(|rate| format!("--rate {rate}")));
+    words.extend(limited.ramp.iter().map(|ramp| format!("--ramp {}s", ramp.as_secs_f64())));
+    words.extend(tending.abort_after.map(|times| format!("--abort-after {times}")));
+    words
 }
 
 /// What is done to heads. Header values may be secrets and are left out.
@@ -281,13 +318,13 @@ fn pacing(args: &Replay) -> Vec<String> {
         format!("--concurrency {}", args.pace.concurrency),
         format!("--timeout {}s", args.pace.timeout.as_secs_f64()),
     ];
-    options.extend(args.schedule.rate.iter().map(|rate| format!("--rate {rate}")));
-    options.extend(args.schedule.ramp.iter().map(|ramp| format!("--ramp {}s", ramp.as_secs_f64())));
+    options.extend(limit_words(&args.schedule.limited, &args.care.tending));
     let order = Some(&args.schedule.order).filter(|order| *order != "connection");
     options.extend(order.map(|order| format!("--order {order}")));
-    options.extend(args.care.abort_after.map(|times| format!("--abort-after {times}")));
     options.extend(args.connecting.options());
     options.extend(args.keep.options());
+    options.extend(args.verify.options());
+    options.extend(args.gate.options());
     options.extend(output_words(&args.output));
     options
 }
@@ -298,19 +335,24 @@ pub(super) fn output_words(output: &Output) -> Vec<String> {
     also.into_iter().chain(output.no_redact.then(|| "--no-redact".to_owned())).collect()
 }
 
-fn around(args: &Replay, clients: &[Client], targets: &[(String, Target)]) -> Result<Around, ConfigError> {
-    if let Some(path) = &args.care.ready_path
+/// What is waited for before a run, and who may watch it.
+pub(super) fn around(
+    tending: &args::Tending,
+    clients: &[Client],
+    targets: &[(String, Target)],
+) -> Result<Around, ConfigError> {
+    if let Some(path) = &tending.ready_path
         && !(path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic()))
     {
         return Err(ConfigError::new("--ready-path", path, "a path begins with / and holds no blank"));
     }
     let readiness = |limit, url: &str| {
         let host = url.split_once("://").map_or("", |(_, host)| host.trim_end_matches('/'));
-        Readiness { limit, asked: args.care.ready_path.clone().map(|path| (path, host.to_owned())) }
+        Readiness { limit, asked: tending.ready_path.clone().map(|path| (path, host.to_owned())) }
     };
-    let ready = args.care.wait_ready.map(|limit| {
+    let ready = tending.wait_ready.map(|limit| {
         let both = clients.iter().zip(targets);
         both.map(|(client, (_, target))| (client.clone(), readiness(limit, &target.url))).collect()
     });
-    Ok(Around { ready: ready.unwrap_or_default(), metrics: args.care.metrics })
+    Ok(Around { ready: ready.unwrap_or_default(), metrics: tending.metrics })
 }

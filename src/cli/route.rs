@@ -17,7 +17,7 @@ use crate::capture::CaptureSet;
 use crate::config::{self, ConfigError, Routing, RulesFault, Said};
 use crate::http::RequestHead;
 use crate::http::h1::parse_head;
-use crate::report::visible;
+use crate::report::{ShareSummary, visible};
 use crate::route::{self, ShareCount, Shares, Vantage, Warning};
 use capture::Manner;
 use explain::Explainer;
@@ -125,6 +125,7 @@ fn all(
     }
     let (counted, broken_off) = capture::each(explainer, source, manner, out)?;
     if manner.json {
+        let counted: Vec<_> = counted.into_iter().filter_map(ShareSummary::new).collect();
         let (counted, warnings) = (serde_json::to_string(&counted)?, serde_json::to_string(warnings)?);
         writeln!(out, "\n],\"shares\":{counted},\"warnings\":{warnings}}}")?;
     } else {

@@ -5,18 +5,17 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
 use super::args::Global;
 use super::metrics::Metrics;
-use super::progress::Display;
+use super::progress::{Display, View};
 use super::signals::Signals;
 use super::{Exit, exit, terminal};
-use crate::capture::BytesRead;
-use crate::pipeline::{self, Job, Progress, RunError, RunOutcome};
-use crate::record::Mode;
+use crate::pipeline::{self, Extent, Job, Progress, Repeat, RunError, RunOutcome};
 use crate::replay::client::Client;
 use crate::replay::ready::{NotReady, Readiness};
 use crate::replay::stop::{StopHandle, StopSignal, stop_channel};
@@ -33,17 +32,24 @@ pub(super) struct Around {
 /// Replays on a runtime of its own, with a progress bar, until the capture's end or Ctrl-C.
 pub(super) fn carry_out(job: Job, around: &Around, global: &Global) -> Result<RunOutcome, RunError> {
     let read = job.source.progress();
-    carry_out_with(around, global, read, counts, |progress, stop, signal| {
-        pipeline::run(job, progress, stop, signal)
-    })
+    let limit = job.settings.time_limit;
+    let extent = match job.repeat {
+        Repeat::Times(times) => Extent::Readings(times.get()),
+        Repeat::For(time) => Extent::Time(time),
+    };
+    let view = move |progress: &Progress, _| {
+        let outlook = progress.course.outlook(extent, progress.outcomes(), (read.read(), read.total()));
+        View::of_sending(&outlook, limit, &read, counts(progress))
+    };
+    carry_out_with(around, global, view, |progress, stop, signal| pipeline::run(job, progress, stop, signal))
 }
 
-/// The same for whatever reads a capture: `run` is told where to count and when to stop.
+/// The same for whatever reads a capture: `run` is told where to count and when to stop, and `view` makes of
+/// the counts what is shown.
 pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
     around: &Around,
     global: &Global,
-    read: BytesRead,
-    counts: fn(&Progress) -> String,
+    view: impl Fn(&Progress, Duration) -> View + Send + 'static,
     run: impl FnOnce(Arc<Progress>, Arc<StopHandle>, StopSignal) -> R,
 ) -> Result<RunOutcome, RunError> {
     let refused = |source| RunError::System { what: "an asynchronous runtime", source };
@@ -56,9 +62,9 @@ pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
         let interrupts = tokio::spawn(signals.heed(Arc::clone(&handle), global.quiet));
         let metrics = serve_metrics(around.metrics, &progress, global).await?;
         wait_until_ready(&around.ready, signal.clone(), global).await?;
-        let display = Display::start(global, read, {
+        let display = Display::start(global, {
             let progress = Arc::clone(&progress);
-            move || counts(&progress)
+            move |took| view(&progress, took)
         });
         let outcome = run(progress, handle, signal).await;
         drop(display);
@@ -68,7 +74,7 @@ pub(super) fn carry_out_with<R: Future<Output = Result<RunOutcome, RunError>>>(
     })
 }
 
-async fn serve_metrics(
+pub(super) async fn serve_metrics(
     address: Option<SocketAddr>,
     progress: &Arc<Progress>,
     global: &Global,
@@ -79,7 +85,7 @@ async fn serve_metrics(
     Ok(Some(tokio::spawn(metrics.serve(Arc::clone(progress)))))
 }
 
-async fn wait_until_ready(
+pub(super) async fn wait_until_ready(
     targets: &[(Client, Readiness)],
     mut stop: StopSignal,
     global: &Global,
@@ -118,15 +124,17 @@ fn counts(progress: &Progress) -> String {
 pub(super) fn conclude(outcome: &RunOutcome, folder: &Path, global: &Global) -> anyhow::Result<Exit> {
     terminal::print_summary(&outcome.summary, &folder.join("report.html"), global)
         .context("cannot write the summary to standard output")?;
+    super::report::warn_of_rules(&outcome.summary, global);
     if let Some(what) = &outcome.broken_off {
         exit::complain(&format!("the capture breaks off, the report is of what could be read: {what}"));
     }
     if let Some(what) = &outcome.gave_up {
-        exit::complain(&format!("{what}; `--resume {}` goes on", folder.display()));
+        let on = format!("; `--resume {}` goes on", folder.display());
+        exit::complain(&format!("{what}{}", if outcome.resumable { &on } else { "" }));
     }
     name_those_in_flight(outcome, global);
     // What was not read yet is no row, so that nothing in the summary tells whether there is a rest.
-    if outcome.interrupted && outcome.summary.mode == Mode::Replay {
+    if outcome.interrupted && outcome.resumable {
         terminal::say(
             global,
             format_args!("--resume {} goes on where this run was stopped.", folder.display()),

@@ -1,4 +1,5 @@
-//! What asks the program to stop: Ctrl-C, and SIGTERM, which container runtimes send.
+//! What asks the program to stop: Ctrl-C; SIGTERM, which container runtimes send; and SIGHUP, which comes when the
+//! terminal or the connection to it goes away, unless somebody (nohup) has arranged that it does not count.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -11,13 +12,15 @@ use crate::replay::stop::StopHandle;
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
     /// Begins to listen; on a runtime.
     pub(super) fn listen() -> io::Result<Self> {
+        let hang_up = if ignores_hang_up() { None } else { Some(signal(SignalKind::hangup())?) };
         let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
-        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)?, hang_up })
     }
 
     /// Waits for the next one; `false` if there can be none.
@@ -25,6 +28,7 @@ impl Signals {
         tokio::select! {
             heard = self.interrupt.recv() => heard.is_some(),
             heard = self.terminate.recv() => heard.is_some(),
+            heard = next_of(&mut self.hang_up) => heard.is_some(),
         }
     }
 
@@ -43,4 +47,20 @@ impl Signals {
             handle.raise();
         }
     }
+}
+
+async fn next_of(signal: &mut Option<Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the process was started so that SIGHUP does nothing to it; to be asked before it is listened to. Where the
+/// system does not tell (proc_pid_status(5)), it is taken for heard.
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // A bit for each signal, from the lowest on: SIGHUP is number 1.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 != 0)
 }

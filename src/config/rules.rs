@@ -48,6 +48,8 @@ pub struct Routing {
     pub table: RouteTable,
     /// The endpoints' names and URLs as they were given, in the order of the table's places.
     pub endpoints: Vec<(String, String)>,
+    /// The service's port that the requests were sent to, where it was said.
+    pub service_port: Option<u16>,
     /// What of the files is not acted on, and what is missing.
     pub warnings: Vec<Warning>,
 }
@@ -90,7 +92,7 @@ pub fn routing(files: &[PathBuf], said: Said<'_>) -> Result<Routing, RulesFault>
     }
     let mut warnings = rules.warnings.clone();
     warnings.extend(more);
-    Ok(Routing { rules, table, endpoints, warnings })
+    Ok(Routing { rules, table, endpoints, service_port: setup.vantage.port, warnings })
 }
 
 fn nothing_named(option: &'static str, name: &Selector, addresses: &[Address]) -> ConfigError {

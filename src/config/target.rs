@@ -10,6 +10,7 @@ use super::ConfigError;
 use crate::replay::client::{Client, ClientKind, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::endpoint::{Endpoint, Place};
+use crate::replay::own::OwnConnections;
 use crate::replay::reqwest_client::{ReqwestClient, Via};
 use crate::replay::tls::{Tls, TlsOptions};
 
@@ -18,6 +19,8 @@ const HINT: &str = "write http://HOST:PORT, https://HOST:PORT or unix:/PATH, suc
 /// Where v2 is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// The option that names it.
+    option: &'static str,
     /// The URL as reports show it.
     pub url: String,
     /// Scheme, host and port.
@@ -49,6 +52,13 @@ impl Target {
         Self::resolve(option, given).or_else(|_| Self::read(option, given))
     }
 
+    /// The port of HTTP in plain text, which whoever captures it can read.
+    #[cfg(feature = "live")]
+    #[must_use]
+    pub fn readable_port(&self) -> Option<u16> {
+        (self.base.scheme() == "http" && matches!(self.place, Place::Tcp(_))).then(|| port(&self.base))
+    }
+
     /// The addresses that a host resolved to, in the resolver's order.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
@@ -56,6 +66,11 @@ impl Target {
             Place::Tcp(addresses) => addresses,
             Place::Unix(_) => &[],
         }
+    }
+
+    /// Whether it is spoken to by TLS.
+    fn is_https(&self) -> bool {
+        self.base.scheme() == "https"
     }
 
     /// What stands there, as yet without addresses.
@@ -66,7 +81,7 @@ impl Target {
                 return Err(error(format!("the path of the socket is not absolute; {HINT}")));
             }
             let base = Url::parse("http://localhost").map_err(|e| error(e.to_string()))?;
-            return Ok(Self { url: given.to_owned(), base, place: Place::Unix(path) });
+            return Ok(Self { option, url: given.to_owned(), base, place: Place::Unix(path) });
         }
         let url = Url::parse(given).map_err(|e| error(format!("not a URL ({e}); {HINT}")))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -82,7 +97,7 @@ impl Target {
             return Err(error(format!("it names no host; {HINT}")));
         }
         let shown = given.trim_end_matches('/').to_owned();
-        Ok(Self { url: shown, base: url, place: Place::Tcp(Arc::new([])) })
+        Ok(Self { option, url: shown, base: url, place: Place::Tcp(Arc::new([])) })
     }
 }
 
@@ -128,8 +143,25 @@ impl Connecting {
     /// # Errors
     /// When the options contradict the target or each other, or a file that they name cannot be used.
     pub fn client(&self, target: &Target, clock: Clock) -> Result<Client, ConfigError> {
-        let tls = self.tls(target)?;
-        let endpoint = Endpoint::new(target.place.clone(), tls);
+        let endpoint = Endpoint::new(target.place.clone(), self.tls(target)?);
+        self.client_of(endpoint, target, clock)
+    }
+
+    /// The same, which makes each of its connections known before a request is sent over it.
+    ///
+    /// # Errors
+    /// As with [`client`](Self::client).
+    pub fn registering_client(
+        &self,
+        target: &Target,
+        clock: Clock,
+        own: &OwnConnections,
+    ) -> Result<Client, ConfigError> {
+        let endpoint = Endpoint::new(target.place.clone(), self.tls(target)?);
+        self.client_of(endpoint.registering(own), target, clock)
+    }
+
+    fn client_of(&self, endpoint: Endpoint, target: &Target, clock: Clock) -> Result<Client, ConfigError> {
         if self.client == ClientKind::Exact {
             if self.via != Via::Direct {
                 let problem = "the exact client speaks to v2 itself; a proxy takes --client reqwest";
@@ -145,25 +177,37 @@ impl Connecting {
         Ok(Client::with_reqwest(client, clock))
     }
 
-    fn tls(&self, target: &Target) -> Result<Option<Tls>, ConfigError> {
+    /// Whether there is a target for all that was said of TLS.
+    ///
+    /// # Errors
+    /// When something was, and none of the targets is spoken to by TLS.
+    pub fn fits<'t>(&self, targets: impl IntoIterator<Item = &'t Target>) -> Result<(), ConfigError> {
         let TlsOptions { ca, identity, sni, insecure } = &self.tls;
-        if target.base.scheme() != "https" {
-            let asked = [
-                (ca.is_some(), "--ca"),
-                (identity.is_some(), "--cert"),
-                (sni.is_some(), "--sni"),
-                (*insecure, "--insecure"),
-            ];
-            return match asked.into_iter().find(|(given, _)| *given) {
-                Some((_, option)) => {
-                    Err(ConfigError::new(option, &target.url, "TLS is spoken to https:// targets alone"))
-                }
-                None => Ok(None),
-            };
+        let asked = [
+            (ca.is_some(), "--ca"),
+            (identity.is_some(), "--cert"),
+            (sni.is_some(), "--sni"),
+            (*insecure, "--insecure"),
+        ];
+        let mut targets = targets.into_iter().peekable();
+        let Some((_, option)) = asked.into_iter().find(|(given, _)| *given) else { return Ok(()) };
+        let shown = targets.peek().map(|target| target.url.clone());
+        if targets.any(Target::is_https) {
+            return Ok(());
+        }
+        match shown {
+            Some(url) => Err(ConfigError::new(option, url, "TLS is spoken to https:// targets alone")),
+            None => Ok(()),
+        }
+    }
+
+    fn tls(&self, target: &Target) -> Result<Option<Tls>, ConfigError> {
+        if !target.is_https() {
+            return Ok(None);
         }
         let host = target.base.host_str().unwrap_or_default();
         let tls = Tls::new(host, &self.tls).map_err(|error| error.to_string());
-        tls.map(Some).map_err(|problem| ConfigError::new("--to", &target.url, problem))
+        tls.map(Some).map_err(|problem| ConfigError::new(target.option, &target.url, problem))
     }
 
     /// The target as reqwest has to call it, so that TLS asks for the right name.
@@ -171,7 +215,7 @@ impl Connecting {
         let Some(sni) = &self.tls.sni else { return Ok(target.base.clone()) };
         let error = |problem: &str| ConfigError::new("--sni", sni, problem);
         if self.via != Via::Direct {
-            return Err(error("through a proxy, reqwest asks for the target's host; name that in --to"));
+            return Err(error("through a proxy, reqwest asks for the target's host; name that in its URL"));
         }
         let mut base = target.base.clone();
         base.set_host(Some(sni)).map_err(|_| error("not a host name"))?;
@@ -293,11 +337,13 @@ mod tests {
             (
                 Connecting { tls: named, via: proxy, client: other, ..plain },
                 "https://v2.invalid",
-                "name that in --to",
+                "name that in its URL",
             ),
         ] {
             let target = connecting.target("--to", to).unwrap();
-            let message = connecting.client(&target, Clock::start()).unwrap_err().to_string();
+            let fits = connecting.fits([&target]);
+            let message =
+                fits.and_then(|()| connecting.client(&target, Clock::start())).unwrap_err().to_string();
             assert!(message.contains(reason), "{to}: {message}");
         }
     }

@@ -38,6 +38,7 @@ pub(super) fn response(status: u16, lines: &[&str], body: impl Into<Bytes>) -> R
             wire: None,
             entity: Some(entity),
             sha256: None,
+            elsewhere: crate::http::Elsewhere::Nowhere,
         },
         first_byte: Timestamp::default(),
         last_byte: Timestamp::default(),

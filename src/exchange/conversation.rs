@@ -9,18 +9,22 @@
 //!    └──┴── anything else ──▶ Searching ──────┘
 //! ```
 
+use std::sync::Arc;
+
 use super::Protocol;
 use super::pairing::{Context, Moment, Pairing, Requests, Responses, Stand};
 use super::protocol::{Opening, opening};
 use super::reader::Listener;
 use super::socks::{Handshake, Progress};
-use crate::http::{Close, Options, Parser, RequestHead, ResponseHead, Sink, h1};
+use crate::http::{BodyStore, Close, Options, Parser, RequestHead, ResponseHead, Sink, h1};
 use crate::stream::{Chunk, ConnectionId, Direction, End};
 use crate::time::Timestamp;
 
 /// What an [`ExchangeReader`](super::ExchangeReader) keeps for one connection.
 pub struct Conversation {
     options: Options,
+    /// Where request bodies go that are too large to be kept.
+    store: Option<Arc<dyn BodyStore>>,
     stage: Stage,
     /// Bytes of no message and gaps, while the connection is not known to speak HTTP/1.
     to_server: Side,
@@ -28,6 +32,9 @@ pub struct Conversation {
     socks: u64,
     /// Bytes of prefaces of the PROXY protocol.
     proxy: u64,
+    /// How many of those, and how many SOCKS handshakes, it began with.
+    prefaces: u8,
+    handshakes: u8,
     /// How many bytes of each direction were told of, gaps included.
     told: [u64; 2],
 }
@@ -51,6 +58,13 @@ enum Stage {
     Searching,
 }
 
+/// More prefaces of the PROXY protocol than these, one behind the other, no chain of load balancers writes.
+const MOST_PREFACES: u8 = 2;
+
+/// So many proxies may a client reach its server through. Each handshake may come with the bytes of the next one:
+/// what follows the last of them is read that deep within itself.
+const MOST_HANDSHAKES: u8 = 8;
+
 /// First bytes, until they tell what is spoken.
 #[derive(Default)]
 struct Held {
@@ -70,14 +84,17 @@ struct Http {
 }
 
 impl Conversation {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(options: Options, store: Option<Arc<dyn BodyStore>>) -> Self {
         Self {
             options,
+            store,
             stage: Stage::Opening(Held::default()),
             to_server: Side::default(),
             to_client: Side::default(),
             socks: 0,
             proxy: 0,
+            prefaces: 0,
+            handshakes: 0,
             told: [0; 2],
         }
     }
@@ -103,6 +120,14 @@ impl Conversation {
                     http.end(direction, end, context);
                 }
             }
+        }
+    }
+
+    /// Who talks to whom, where that is HTTP/1: its requests tell who the client is.
+    pub(super) fn speakers(&self) -> Option<ConnectionId> {
+        match &self.stage {
+            Stage::Http(http) => Some(http.connection),
+            _ => None,
         }
     }
 
@@ -138,9 +163,10 @@ impl Conversation {
     /// Bytes of memory beside the conversation itself.
     pub(super) fn memory(&self) -> usize {
         match &self.stage {
-            Stage::Opening(held) => held.to_server.capacity() + held.to_client.capacity(),
+            Stage::Opening(held) => held.memory(),
             Stage::Http(http) => size_of::<Http>() + http.memory(),
-            Stage::Socks(..) | Stage::Opaque(_) | Stage::Searching => 0,
+            Stage::Socks(handshake, _) => handshake.memory(),
+            Stage::Opaque(_) | Stage::Searching => 0,
         }
     }
 
@@ -212,53 +238,37 @@ impl Conversation {
         if !fresh {
             held.keep(direction, moment, bytes);
         }
-        let told = opening(if fresh { bytes } else { held.of(direction) });
-        if told == Opening::Perhaps {
-            if fresh {
-                held.keep(direction, moment, bytes);
-            }
-            return;
+        let mut told = opening(if fresh { bytes } else { held.of(direction) });
+        if fresh && matches!(told, Opening::Perhaps | Opening::Proxy(_)) {
+            held.keep(direction, moment, bytes);
         }
-        let mut held = std::mem::take(held);
-        if let Opening::Proxy(length) = told {
-            if fresh {
-                held.keep(direction, moment, bytes);
+        // One after the other and in place: a packet may hold thousands of them.
+        while let Opening::Proxy(length) = told {
+            if self.prefaces == MOST_PREFACES {
+                told = Opening::Other(Protocol::Unknown);
+                break;
             }
-            return self.pass_preface(&held, direction, length, context);
+            self.prefaces += 1;
+            self.proxy += length as u64;
+            held.drop_front(direction, length);
+            told = opening(held.of(direction));
         }
-        self.stage = match told {
+        let next = match told {
+            Opening::Perhaps | Opening::Proxy(_) => return,
+            Opening::Socks(_) if self.handshakes == MOST_HANDSHAKES => Stage::Searching,
+            Opening::Socks(version) => Stage::Socks(Handshake::new(version), direction),
             Opening::Request => self.http(direction, context),
             Opening::Response => self.http(direction.reverse(), context),
-            Opening::Socks(version) => Stage::Socks(Handshake::new(version), direction),
             Opening::Other(protocol @ (Protocol::Http2 | Protocol::Tls)) => Stage::Opaque(protocol),
-            Opening::Other(Protocol::Http1 | Protocol::Unknown) | Opening::Proxy(_) | Opening::Perhaps => {
-                Stage::Searching
-            }
+            Opening::Other(Protocol::Http1 | Protocol::Unknown) => Stage::Searching,
         };
-        if fresh {
-            self.data(direction, moment, bytes, context);
-        } else {
-            held.each(|direction, moment, bytes| self.data(direction, moment, bytes, context));
-        }
-    }
-
-    /// Begins anew behind a preface of so many bytes in one direction.
-    fn pass_preface<L: Listener>(
-        &mut self,
-        held: &Held,
-        direction: Direction,
-        length: usize,
-        context: &mut Context<'_, L>,
-    ) {
-        self.proxy += length as u64;
-        let mut left = length;
-        held.each(|sender, moment, bytes| {
-            let skipped = if sender == direction { left.min(bytes.len()) } else { 0 };
-            left -= skipped;
-            if let Some(rest) = bytes.get(skipped..).filter(|rest| !rest.is_empty()) {
-                self.data(sender, moment.behind(skipped), rest, context);
+        self.handshakes += u8::from(matches!(next, Stage::Socks(..)));
+        match std::mem::replace(&mut self.stage, next) {
+            Stage::Opening(held) if !held.pieces.is_empty() => {
+                held.each(|direction, moment, bytes| self.data(direction, moment, bytes, context));
             }
-        });
+            _ => self.data(direction, moment, bytes, context),
+        }
     }
 
     /// HTTP/1, with requests in the direction `requesting`.
@@ -267,7 +277,8 @@ impl Conversation {
             Direction::ToServer => context.connection,
             Direction::ToClient => context.connection.reversed(),
         };
-        let (requests, responses) = (self.parser(requesting), self.parser(requesting.reverse()));
+        let requests = self.parser(requesting).storing(self.store.clone());
+        let responses = self.parser(requesting.reverse());
         let pairing = Pairing::new(self.is_torn(requesting), self.is_torn(requesting.reverse()));
         Stage::Http(Box::new(Http { requesting, connection, requests, responses, pairing }))
     }
@@ -366,6 +377,29 @@ impl Held {
         }
     }
 
+    /// Takes the first `length` bytes of a direction away.
+    fn drop_front(&mut self, direction: Direction, length: usize) {
+        let side = match direction {
+            Direction::ToServer => &mut self.to_server,
+            Direction::ToClient => &mut self.to_client,
+        };
+        let mut left = length.min(side.len());
+        side.drain(..left);
+        for (_, moment, len) in self.pieces.iter_mut().filter(|(sender, ..)| *sender == direction) {
+            let dropped = left.min(*len);
+            *moment = moment.behind(dropped);
+            *len -= dropped;
+            left -= dropped;
+        }
+        self.pieces.retain(|&(.., len)| len > 0);
+    }
+
+    /// Bytes of memory.
+    fn memory(&self) -> usize {
+        let pieces = self.pieces.capacity() * size_of::<(Direction, Moment, usize)>();
+        self.to_server.capacity() + self.to_client.capacity() + pieces
+    }
+
     /// Hands out the pieces in the order in which they came.
     fn each(&self, mut take: impl FnMut(Direction, Moment, &[u8])) {
         let (mut to_server, mut to_client) = (self.to_server.as_slice(), self.to_client.as_slice());
@@ -412,6 +446,7 @@ impl Http {
     ) {
         let behind = Moment { position: moment.position.saturating_add(len), ..moment };
         let context = context.of(self.connection);
+        self.pairing.note_hole();
         if direction == self.requesting {
             let mut requests = Requests(&mut self.pairing, context);
             requests.stand(moment);

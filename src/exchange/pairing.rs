@@ -4,7 +4,9 @@
 //! told in causal order: a response that comes while no request is open was asked for by none that is
 //! in the capture. What is left to decide is what a hole swallowed; [`step`] tells how.
 //!
-//! Every exchange that may be paired wrongly carries [`Anomaly::StreamGap`].
+//! Every exchange that may be paired wrongly carries [`Anomaly::StreamGap`]; or [`Anomaly::UncertainPairing`], where no
+//! byte of the connection is missing, and bytes that are no message, or an answer too many, are what leaves room for
+//! doubt.
 
 mod guess;
 mod step;
@@ -24,6 +26,9 @@ use crate::time::Timestamp;
 /// So many requests may wait for their answers. Nobody pipelines that many: the answers are not in
 /// the capture.
 const MOST_OPEN: usize = 1000;
+
+/// So many status codes of interim responses to one request are kept. No server has that much to say before its answer.
+const MOST_INTERIM: usize = 1000;
 
 /// The requests of one connection that have no answer yet, oldest first.
 #[derive(Default)]
@@ -49,6 +54,8 @@ pub(super) struct Pairing {
     step: Step,
     /// Holes among pipelined messages.
     guess: Guess,
+    /// Bytes of the connection are missing.
+    holed: bool,
     /// Answers are not waited for any more.
     given_up: bool,
     /// Bytes of memory in `open`.
@@ -177,7 +184,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     }
 
     fn message(&mut self, request: Request) {
-        self.0.held += weigh(request.head.raw(), request.body.entity.as_ref());
+        self.0.held += request.memory();
         self.0.step.note_request(request.completeness.is_complete());
         if let Some(open) = self.0.open.back_mut() {
             open.request = Some(request);
@@ -198,6 +205,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     }
 
     fn lost(&mut self, missing: u64) {
+        self.0.holed |= missing > 0;
         let (place, position) = (self.0.end(), self.0.asked_at.position);
         self.0.step.lose_requests();
         if let Some(open) = self.0.open.back_mut() {
@@ -226,13 +234,12 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
     fn message(&mut self, response: Response) {
         if !response.head.is_final() {
             self.0.choose(&mut self.1);
-            if let Some(open) = self.0.answering() {
-                open.interim.push(response.head.status);
-            }
+            let kept = self.0.answering().is_some_and(|open| open.keep_interim(response.head.status));
+            self.0.held += usize::from(kept) * size_of::<u16>();
             return;
         }
         let pairing = &mut *self.0;
-        let weight = weigh(response.head.raw(), response.body.entity.as_ref());
+        let weight = response.memory();
         let upgraded = response.head.status == 101
             && response.head.headers.all("upgrade").any(|value| value.eq_ignore_ascii_case(b"h2c"));
         let chosen = pairing.answering.take().and_then(Answering::place);
@@ -255,6 +262,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
     }
 
     fn lost(&mut self, missing: u64) {
+        self.0.holed |= missing > 0;
         self.0.step.lose_responses(self.0.answered_at.position);
         let awaited = self.0.awaited();
         self.0.guess.lose_responses(missing, awaited);
@@ -268,7 +276,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
 impl Pairing {
     /// A pairing for what follows: of requests and responses, whether some may have gone by.
     pub(super) fn new(requests_lost: bool, responses_lost: bool) -> Self {
-        let mut pairing = Self::default();
+        let mut pairing = Self { holed: requests_lost || responses_lost, ..Self::default() };
         if requests_lost {
             pairing.step.lose_requests();
         }
@@ -276,6 +284,16 @@ impl Pairing {
             pairing.step.lose_responses(0);
         }
         pairing
+    }
+
+    /// Bytes of the connection are missing.
+    pub(super) fn note_hole(&mut self) {
+        self.holed = true;
+    }
+
+    /// Why a pair is in doubt.
+    fn doubt(&self) -> Anomaly {
+        if self.holed { Anomaly::StreamGap } else { Anomaly::UncertainPairing }
     }
 
     /// Bytes of memory that the open requests and their answers hold.
@@ -344,7 +362,7 @@ impl Pairing {
         };
         self.answering = Some(chosen);
         if let Answering::Request(place) = chosen {
-            self.answer_none(place, Anomaly::StreamGap);
+            self.answer_none(place, self.doubt());
             self.at(place).into_iter().for_each(|open| open.is_answered = true);
             self.tell(context);
         }
@@ -363,7 +381,7 @@ impl Pairing {
         let (next, end, position) = (self.next, self.end(), self.answer_began.position);
         let begun = self.open.partition_point(|open| open.began.position < acked);
         let place = (self.base + u32::try_from(begun).unwrap_or(u32::MAX)).saturating_sub(1);
-        let sure = self.step.is_sure();
+        let (sure, doubt) = (self.step.is_sure(), self.doubt());
         let Some(open) = self.at(place).filter(|_| begun > 0) else { return Answering::Nothing };
         let follows = open.began.acked == Some(position);
         let beyond = open.hole.is_some_and(|hole| hole < acked) && open.is_whole();
@@ -376,7 +394,7 @@ impl Pairing {
             return Answering::Nothing;
         }
         if !sure || !(follows || open.is_answered) {
-            open.anomalies.insert(Anomaly::StreamGap);
+            open.anomalies.insert(doubt);
         } else if place + 1 == end {
             self.step.note_exact();
         }
@@ -396,8 +414,9 @@ impl Pairing {
         if self.guess.take_lost_request(place) {
             return Answering::Nothing;
         }
+        let doubt = self.doubt();
         let Some(open) = self.at(place) else { return Answering::Nothing };
-        open.anomalies.insert(Anomaly::StreamGap);
+        open.anomalies.insert(doubt);
         Answering::Request(place)
     }
 
@@ -406,7 +425,7 @@ impl Pairing {
         let heard = began.acked.is_some_and(|acked| acked <= self.answered_at.position);
         let numbered = !self.step.is_kept() && !self.step.is_pipelined();
         if numbered && heard && self.answering.is_none() {
-            self.answer_none(self.end(), Anomaly::StreamGap);
+            self.answer_none(self.end(), self.doubt());
         }
     }
 
@@ -440,10 +459,21 @@ impl Open {
         self.request.as_ref().is_some_and(|request| request.completeness.is_complete())
     }
 
+    /// Notes the status code of an interim response; says whether there was room for it.
+    fn keep_interim(&mut self, status: u16) -> bool {
+        let room = self.interim.len() < MOST_INTERIM;
+        if room {
+            self.interim.push(status);
+        } else {
+            self.anomalies.insert(Anomaly::InterimLeftOut);
+        }
+        room
+    }
+
     fn weight(&self) -> usize {
-        let request = self.request.as_ref().map_or(0, |m| weigh(m.head.raw(), m.body.entity.as_ref()));
+        let request = self.request.as_ref().map_or(0, Request::memory) + size_of_val(self.interim.as_slice());
         match &self.answer {
-            Answer::Here(m) => request + weigh(m.head.raw(), m.body.entity.as_ref()),
+            Answer::Here(response) => request + response.memory(),
             Answer::Awaited | Answer::Missing => request,
         }
     }
@@ -468,9 +498,4 @@ impl Open {
         }
         context.listener.finished(start, exchange);
     }
-}
-
-/// The memory that a message's bytes take.
-fn weigh(head: &[u8], entity: Option<&bytes::Bytes>) -> usize {
-    head.len() + entity.map_or(0, bytes::Bytes::len)
 }

@@ -1,10 +1,12 @@
 //! The listener of all connections.
 
+use std::sync::Arc;
+
 use super::conversation::Conversation;
 use super::pairing::Context;
 use super::{Exchange, ExchangeAccount};
-use crate::http::Options;
-use crate::stream::{Application, Chunk, ConnectionId, ConnectionInfo, Direction};
+use crate::http::{BodyStore, Options};
+use crate::stream::{Application, Chunk, Closing, ConnectionId, ConnectionInfo, Direction};
 use crate::time::Timestamp;
 
 /// The place of a request among all of a capture: by the time of its first byte and, of those with
@@ -25,9 +27,9 @@ pub trait Listener {
     /// What began is complete, with its response or without; `None` if it turned out to be no request.
     fn finished(&mut self, start: Start, exchange: Option<Exchange>);
 
-    /// A connection has closed: no exchange of it follows.
-    fn closed(&mut self, connection: ConnectionId) {
-        let _ = connection;
+    /// A connection has closed, in this way where the capture shows it: no exchange of it follows.
+    fn closed(&mut self, connection: ConnectionId, closing: Option<Closing>) {
+        let _ = (connection, closing);
     }
 }
 
@@ -45,6 +47,7 @@ impl<F: FnMut(Exchange)> Listener for F {
 /// Reads the exchanges of all connections of a capture.
 pub struct ExchangeReader<L> {
     options: Options,
+    store: Option<Arc<dyn BodyStore>>,
     listener: L,
     account: ExchangeAccount,
 }
@@ -52,7 +55,13 @@ pub struct ExchangeReader<L> {
 impl<L: Listener> ExchangeReader<L> {
     /// A reader that treats bodies as `options` say and tells `listener`.
     pub fn new(options: Options, listener: L) -> Self {
-        Self { options, listener, account: ExchangeAccount::default() }
+        Self { options, store: None, listener, account: ExchangeAccount::default() }
+    }
+
+    /// The same, with a place for the bodies of requests that are too large to be kept.
+    #[must_use]
+    pub fn storing(self, store: Option<Arc<dyn BodyStore>>) -> Self {
+        Self { store, ..self }
     }
 
     /// What became of all bytes of the connections that have closed.
@@ -87,7 +96,7 @@ impl<L: Listener> Application for ExchangeReader<L> {
     type State = Conversation;
 
     fn open(&mut self, _: &ConnectionInfo) -> Conversation {
-        Conversation::new(self.options)
+        Conversation::new(self.options, self.store.clone())
     }
 
     fn chunk(
@@ -101,8 +110,14 @@ impl<L: Listener> Application for ExchangeReader<L> {
     }
 
     fn close(&mut self, connection: &ConnectionInfo, state: Conversation) {
+        // The one that opened the connection may have been taken for its client and be none.
+        let id = state.speakers().unwrap_or(connection.id);
+        let closing = connection.closing.map(|closing| {
+            let by_client = closing.reset_by_client && id == connection.id;
+            Closing { reset_by_client: by_client, ..closing }
+        });
         state.close(&mut self.context(connection));
-        self.listener.closed(connection.id);
+        self.listener.closed(id, closing);
     }
 
     fn memory(&self, state: &Conversation) -> usize {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Exchange;
 use super::reader::{Listener, Start};
-use crate::stream::ConnectionId;
+use crate::stream::{Closing, ConnectionId};
 use crate::time::Timestamp;
 
 /// How much a [`Sequencer`] may hold back.
@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 pub struct SequencerLimits {
     /// Exchanges that are complete and wait for an earlier one.
     pub exchanges: usize,
-    /// Bytes of their heads and kept bodies.
+    /// Bytes of memory that they take.
     pub bytes: usize,
 }
 
@@ -23,6 +23,16 @@ impl Default for SequencerLimits {
     }
 }
 
+impl SequencerLimits {
+    /// The share of a reader's memory that exchanges may take while they wait for their turn: an eighth, and no more
+    /// than 64 MiB.
+    #[must_use]
+    pub fn within(memory: u64) -> Self {
+        let all = Self::default();
+        Self { bytes: usize::try_from(memory / 8).unwrap_or(usize::MAX).min(all.bytes), ..all }
+    }
+}
+
 /// What a [`Sequencer`] tells.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "most are exchanges that pass through without being held")]
@@ -30,7 +40,7 @@ pub enum Told {
     /// An exchange.
     Exchange(Exchange),
     /// A connection has closed, and all exchanges of it were told.
-    Closed(ConnectionId),
+    Closed(ConnectionId, Option<Closing>),
 }
 
 impl Told {
@@ -38,7 +48,7 @@ impl Told {
     fn weight(&self) -> usize {
         match self {
             Self::Exchange(exchange) => weigh(exchange),
-            Self::Closed(_) => 0,
+            Self::Closed(..) => 0,
         }
     }
 }
@@ -252,22 +262,17 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
         }
     }
 
-    fn closed(&mut self, connection: ConnectionId) {
+    fn closed(&mut self, connection: ConnectionId, closing: Option<Closing>) {
         // After every request that has begun, and so after those of this connection.
-        let told = Told::Closed(connection);
+        let told = Told::Closed(connection, closing);
         self.hold(&told);
         self.join(self.latest, State::Complete(Box::new(told)));
         self.advance();
     }
 }
 
-/// The memory that an exchange's bytes take.
+/// The memory that an exchange takes.
 pub(super) fn weigh(exchange: &Exchange) -> usize {
-    let request = exchange.request.head.raw().len() + kept(&exchange.request.body);
-    let response = exchange.response.as_ref().map_or(0, |m| m.head.raw().len() + kept(&m.body));
-    request + response
-}
-
-fn kept(body: &crate::http::Body) -> usize {
-    body.entity.as_ref().map_or(0, bytes::Bytes::len)
+    let response = exchange.response.as_ref().map_or(0, crate::http::Response::memory);
+    size_of::<Place>() + exchange.request.memory() + response + size_of_val(exchange.interim.as_slice())
 }

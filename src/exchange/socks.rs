@@ -47,6 +47,11 @@ impl Handshake {
         self.client.len() + self.server.len()
     }
 
+    /// Bytes of memory.
+    pub(super) fn memory(&self) -> usize {
+        self.client.capacity() + self.server.capacity()
+    }
+
     /// What came of the client and of the server beyond the handshake's bytes.
     pub(super) fn rest(&self, client: usize, server: usize) -> (Vec<u8>, Vec<u8>) {
         let rest = |side: &[u8], from| side.get(from..).unwrap_or_default().to_vec();

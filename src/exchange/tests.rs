@@ -30,7 +30,13 @@ fn connection() -> ConnectionInfo {
         server: "192.0.2.2:80".parse().unwrap(),
         instance: 1,
     };
-    ConnectionInfo { id, roles: Roles::Certain, opened: Timestamp::default(), anomalies: AnomalySet::EMPTY }
+    ConnectionInfo {
+        id,
+        roles: Roles::Certain,
+        opened: Timestamp::default(),
+        anomalies: AnomalySet::EMPTY,
+        closing: None,
+    }
 }
 
 /// Plays a connection, one nanosecond a step, and checks that every byte is accounted for.
@@ -317,6 +323,105 @@ fn http_is_read_behind_a_preface_of_the_proxy_protocol() {
     assert_eq!((exchanges.len(), account.proxy), (0, 47));
 }
 
+/// Runs in a thread whose stack holds no recursion that input can drive.
+fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(256 << 10).spawn(test).unwrap().join().unwrap();
+}
+
+#[test]
+fn prefaces_without_end_are_something_unknown() {
+    for preface in ["PROXY UNKNOWN\r\n", "\r\n\r\n\0\r\nQUIT\n\u{21}\0\0\0"] {
+        on_a_small_stack(move || {
+            let glued = preface.repeat((64 << 10) / preface.len());
+            let (front, back) = glued.split_at(100);
+            for steps in [vec![Client(&glued)], vec![Client(front), Client(back)]] {
+                let (exchanges, account) = play(&steps, End::Fin);
+                let unknown = account.of(Protocol::Unknown);
+                assert_eq!((exchanges.len(), unknown.connections), (0, 1));
+                assert_eq!(account.proxy, 2 * preface.len() as u64);
+                assert_eq!(unknown.bytes, (glued.len() - 2 * preface.len()) as u64);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_preface_leaves_alone_what_the_server_said_meanwhile() {
+    let line = "PROXY UNKNOWN\r\n";
+    let glued = line.to_owned() + &get("/a");
+    let (exchanges, account) = play(
+        &[Server("HT"), Client(&glued[..5]), Client(&glued[5..]), Server("TP/1.1 204 No\r\n\r\n")],
+        End::Fin,
+    );
+    assert_eq!((exchanges.len(), account.proxy, account.http.torn + account.http.stray), (1, 15, 0));
+}
+
+#[test]
+fn handshakes_without_end_are_something_unknown() {
+    on_a_small_stack(|| {
+        // Version 4: the client's nine bytes and the server's eight.
+        let (asks, answers) =
+            ("\u{4}\u{1}\0\u{50}\u{7f}\0\0\u{1}\0".repeat(200), "\0Z\0\0\0\0\0\0".repeat(200));
+        let (exchanges, account) = play(&[Client(&asks), Server(&answers)], End::Fin);
+        assert_eq!((exchanges.len(), account.of(Protocol::Unknown).connections), (0, 1));
+        assert_eq!(account.socks, u64::from(8_u8) * 17);
+    });
+}
+
+#[test]
+fn http_is_read_behind_a_handshake_of_socks_4() {
+    // A name behind the address 0.0.0.1 (version 4a), and the request glued to neither.
+    let plain = "\u{4}\u{1}\0\u{50}\u{7f}\0\0\u{1}me\0";
+    let named = "\u{4}\u{1}\0\u{50}\0\0\0\u{1}\0a.example\0";
+    for greeting in [plain, named] {
+        let granted = "\0Z\0\0\0\0\0\0";
+        let (request, answer) = (get("/4"), ok("A"));
+        let (front, back) = greeting.split_at(3);
+        let (exchanges, account) = play(
+            &[Client(front), Client(back), Server(granted), Client(&request), Server(&answer)],
+            End::Fin,
+        );
+        assert_eq!(summary(&exchanges), "/4 200 A");
+        assert_eq!((account.socks, account.socks_connections), ((greeting.len() + 8) as u64, 1));
+        assert!(exchanges[0].anomalies.is_empty());
+    }
+}
+
+#[test]
+fn doubt_without_a_hole_is_not_called_one() {
+    // RFC 9112, section 6.1: no server knows this coding, so what follows is no body.
+    let odd =
+        "POST /odd HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: \u{b}chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let (next, refused) = (get("/next"), "HTTP/1.1 501 No\r\nContent-Length: 0\r\n\r\n");
+    let (exchanges, _) = play(&[Client(odd), Server(refused), Client(&next), Server(&ok("N"))], End::Fin);
+    assert_eq!(summary(&exchanges), "/odd 501, /next 200 N");
+    assert!(exchanges.iter().all(|e| !e.anomalies.contains(Anomaly::StreamGap)), "{exchanges:#?}");
+    assert!(exchanges[1].anomalies.contains(Anomaly::UncertainPairing));
+    assert!(exchanges[0].request.anomalies.contains(Anomaly::UnknownTransferEncoding));
+}
+
+#[test]
+fn interim_responses_without_end_are_counted_off() {
+    let request = get("/slow");
+    let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(3000);
+    let (exchanges, _) = play(&[Client(&request), Server(&interim), Server(&ok("A"))], End::Fin);
+    assert_eq!(summary(&exchanges), "/slow 200 A");
+    assert_eq!(exchanges[0].interim.len(), 1000);
+    assert!(exchanges[0].anomalies.contains(Anomaly::InterimLeftOut));
+}
+
+#[test]
+fn what_waits_to_be_told_apart_weighs_what_it_takes() {
+    let mut reader = ExchangeReader::new(KEEP, |_| ());
+    let info = connection();
+    let mut state = reader.open(&info);
+    for nanos in 0..10_000 {
+        let at = Timestamp::from_nanos(nanos);
+        reader.chunk(&info, &mut state, ToServer, Chunk::Data { at, bytes: b"\n", acked: None });
+    }
+    assert!(reader.memory(&state) > 10_000 * 40, "{}", reader.memory(&state));
+}
+
 #[test]
 fn a_refused_expectation_is_answered_before_the_body_that_may_not_come() {
     let post = "POST /big HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
@@ -456,12 +561,12 @@ fn a_connection_is_told_closed_after_its_exchanges_and_not_before() {
     let (id, exchange) = (exchanges[0].connection, exchanges[0].clone());
     let mut told = Vec::new();
     let mut sequencer = Sequencer::new(SequencerLimits::default(), |next| {
-        told.push(matches!(next, Told::Closed(closed) if closed == id));
+        told.push(matches!(next, Told::Closed(closed, _) if closed == id));
     });
     let slow = sequencer.began(Timestamp::from_nanos(1));
     let quick = sequencer.began(Timestamp::from_nanos(2));
     sequencer.finished(quick, Some(exchange.clone()));
-    sequencer.closed(id);
+    sequencer.closed(id, None);
     sequencer.finished(slow, Some(exchange));
     assert_eq!(told, [false, false, true]);
 }

@@ -46,7 +46,7 @@ pub(crate) struct Plain {
     pub(crate) has_coding: bool,
     /// The value of the last Content-Length.
     pub(crate) length: (u32, u32),
-    /// The value of the first Host.
+    /// The value of the only Host.
     pub(crate) host: Option<(u32, u32)>,
 }
 
@@ -109,6 +109,20 @@ impl Headers {
             Fields::Plain(plain) => plain.host.map(|host| self.part(host)),
             Fields::Listed(_) => self.get("host"),
         }
+    }
+
+    /// Whether there may be more than one Host field: a head of plain lines has one at most.
+    pub(super) fn may_have_several_hosts(&self) -> bool {
+        matches!(self.fields, Fields::Listed(_))
+    }
+
+    /// Bytes of memory beside the head itself.
+    pub(crate) fn memory(&self) -> usize {
+        let listed = match &self.fields {
+            Fields::Plain(_) => 0,
+            Fields::Listed(fields) => size_of_val::<[_]>(fields),
+        };
+        self.raw.len() + listed
     }
 
     /// Where the name of the `index`th field lies in the raw head.

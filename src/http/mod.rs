@@ -8,12 +8,14 @@ pub mod coding;
 pub mod h1;
 pub mod head;
 mod reader;
+mod stored;
 
 use bytes::Bytes;
 
 pub use h1::{Asked, Close, Parser, Sink};
 pub use head::{Headers, RequestHead, ResponseHead};
 pub use reader::ResponseReader;
+pub use stored::{BodyStore, BodyWriter, Elsewhere, ReadAt, StoredBody};
 
 use crate::anomaly::AnomalySet;
 use crate::time::Timestamp;
@@ -92,6 +94,31 @@ pub struct Body {
     pub wire: Option<Bytes>,
     /// The digest of the entity bytes, where asked for, or where they were too many to keep.
     pub sha256: Option<[u8; 32]>,
+    /// Where the wire bytes are instead, of a body that was too large to keep.
+    pub elsewhere: Elsewhere,
+}
+
+impl Body {
+    /// Bytes of memory beside the body itself.
+    pub(crate) fn memory(&self) -> usize {
+        let kept = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        // Unless chunked, both are one buffer.
+        kept(&self.entity) + if self.framing == Framing::Chunked { kept(&self.wire) } else { 0 }
+    }
+}
+
+impl Message<RequestHead> {
+    /// Bytes of memory, those of the message itself included.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.head.headers.memory() + self.body.memory()
+    }
+}
+
+impl Message<ResponseHead> {
+    /// Bytes of memory, those of the message itself included.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.head.headers.memory() + self.body.memory()
+    }
 }
 
 /// What a parser does with bodies. They are always counted.

@@ -16,15 +16,16 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::feed::Halt;
+use super::judging::Ruling;
 use super::keeping::{Judging, Keep};
 use super::reader::{Handed, Repeat, Source, Taker, spawn_reader};
-use super::run::{WAITING, give_up, make_folder};
+use super::run::{Kept, WAITING, give_up, make_folder};
 use super::{Progress, ReadingOptions, RunError, RunOutcome, Sides};
 use crate::capture::CaptureSet;
 use crate::exchange::mirrors::{Alone, Evidence, Mirrored, Mirrors, MirrorsLimits};
 use crate::exchange::{Exchange, Told};
 use crate::http::Completeness;
-use crate::record::{Redactor, Row, Run};
+use crate::record::{Intents, Redactor, Row, Run};
 use crate::replay::clock::Clock;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::replay::{Failure, Outcome, SkipReason, Timing};
@@ -49,6 +50,8 @@ pub struct Comparison {
     pub redactor: Option<Redactor>,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The user's rules.
+    pub ruling: Ruling,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -65,7 +68,9 @@ pub async fn compare(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
-    let (mut judging, _) = Judging::begin(&job.folder, job.run, Keep::default())?;
+    let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default(), job.ruling)?;
+    // Nothing is sent, so that nothing will be on its way.
+    intents.as_ref().map_or(Ok(()), Intents::close)?;
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&progress);
     let (rows_in, mut rows) = mpsc::channel(WAITING);
@@ -82,14 +87,22 @@ pub async fn compare(
     drop(rows);
     let reading = tokio::task::spawn_blocking(move || reader.join()).await;
     giving_up.abort();
-    judged.map_err(|source| RunError::Unkept { source: Box::new(source), folder: job.folder })?;
+    let kept = Kept { folder: job.folder, recorded: true, resumable: false };
+    judged.map_err(|error| kept.unkept(error))?;
     let Ok(Ok(read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
     let interrupted = signal.state() != Stop::Run;
     let finished = judging.account(&read, interrupted, None, job.clock);
     let broken_off = finished.broken_off.clone();
     let summary = judging.finish(&finished, &job.gate)?;
-    Ok(RunOutcome { summary, broken_off, interrupted, in_flight: Vec::new(), gave_up: None })
+    Ok(RunOutcome {
+        summary,
+        broken_off,
+        interrupted,
+        in_flight: Vec::new(),
+        gave_up: None,
+        resumable: false,
+    })
 }
 
 /// Judges rows until there are no more; what is recorded is on its way to disk at least each second.
@@ -140,7 +153,7 @@ impl Taker for Pairing {
     fn end(mut self) -> Handed {
         self.mirrors.finish(&mut |mirrored| self.handing.hand(mirrored));
         let halt = self.handing.gone.then_some(Halt::Gone);
-        Handed { rows: self.handing.handed, halt, shares: Vec::new() }
+        Handed { rows: self.handing.handed, halt, ..Handed::default() }
     }
 }
 
@@ -185,6 +198,8 @@ fn row(mirrored: Mirrored) -> Row {
         sent_head,
         client: None,
         outcome,
+        again: Vec::new(),
+        not_asked: None,
     }
 }
 
@@ -213,6 +228,7 @@ fn outcome(shadow: Exchange) -> Outcome {
     let Some(response) = shadow.response else { return Outcome::Skipped(SkipReason::NoShadowAnswer) };
     let timing = Timing {
         due: began,
+        connecting: None,
         sent: Some(began),
         first_byte: Some(response.first_byte),
         last_byte: Some(response.last_byte),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::record::RecordError;
@@ -44,16 +44,16 @@ pub enum RunError {
         folder: PathBuf,
     },
     /// The recording or a report could not be written any more while requests were sent.
-    #[error(
-        "{source}. Nothing more was sent; `shadowcap report {0}` shows what was recorded until then, and the same command \
-         with --resume {0} goes on",
-        folder.display()
-    )]
+    #[error("{source}. Nothing more was sent{}", what_there_is(folder, *recorded, *resumable))]
     Unkept {
         /// What could not be written.
         source: Box<RunError>,
         /// The run's folder.
         folder: PathBuf,
+        /// Whether there is a recording.
+        recorded: bool,
+        /// Whether the run can be gone on with.
+        resumable: bool,
     },
     /// The run that is to be gone on with is another one.
     #[error(
@@ -99,4 +99,17 @@ pub enum RunError {
         /// What it said.
         source: io::Error,
     },
+}
+
+/// What can be done with what was kept.
+fn what_there_is(folder: &Path, recorded: bool, resumable: bool) -> String {
+    let folder = folder.display();
+    match (recorded, resumable) {
+        (false, _) => String::new(),
+        (true, false) => format!("; `shadowcap report {folder}` shows what was recorded until then"),
+        (true, true) => format!(
+            "; `shadowcap report {folder}` shows what was recorded until then, and the same command with --resume \
+             {folder} goes on"
+        ),
+    }
 }

@@ -1,24 +1,24 @@
 //! From exchanges to work: what is sent goes to the engine, what is not goes to the reports.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
 use tokio::sync::mpsc::Sender;
 
 use super::planning::{Lap, Planned, Planning};
 use super::progress::Progress;
-use super::reader::{Handed, Taker};
+use super::reader::{Handed, Taker, Unmet};
+use super::spill::{LARGE, Place, Room};
 use crate::exchange::{Exchange, Told};
-use crate::http::{Body, Request};
-use crate::record::{RequestName, Row, RowName};
+use crate::http::{Body, Elsewhere, Request};
+use crate::record::{Names, RequestName, Row, RowName};
 use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::CapturedServer;
-use crate::replay::{Failure, Outcome, ShadowRequest, SkipReason, Timing};
+use crate::replay::{Failure, Outcome, ShadowBody, ShadowRequest, SkipReason, Timing};
 use crate::route::Role;
+use crate::stream::Closing;
 
 /// A row whose outcome is still to come.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Pending {
     pub(super) route: String,
     pub(super) matched: String,
     pub(super) reason: String,
+    /// The room that it takes, where it is large or its body is stored.
+    pub(super) place: Option<Place>,
 }
 
 impl Pending {
@@ -40,8 +42,23 @@ impl Pending {
         client: Option<ClientKind>,
         outcome: Outcome,
     ) -> Row {
-        let Self { exchange, lap, copy, role, destination, route, matched, reason } = self;
-        Row { exchange, lap, copy, role, destination, route, matched, reason, sent_head, client, outcome }
+        let Self { exchange, lap, copy, role, destination, route, matched, reason, place: _ } = self;
+        let (again, not_asked) = (Vec::new(), None);
+        Row {
+            exchange,
+            lap,
+            copy,
+            role,
+            destination,
+            route,
+            matched,
+            reason,
+            sent_head,
+            client,
+            outcome,
+            again,
+            not_asked,
+        }
     }
 
     pub(super) fn name(&self) -> RowName {
@@ -76,9 +93,40 @@ pub(super) enum Halt {
 #[derive(Debug, Default)]
 pub(super) struct Past {
     /// They have an outcome.
-    pub(super) recorded: HashSet<u64, RandomState>,
+    pub(super) recorded: Names,
     /// They were on their way when the run was killed, and are not sent again.
-    pub(super) in_flight: HashSet<u64, RandomState>,
+    pub(super) in_flight: Names,
+    /// They were put off, and have to be met again.
+    pub(super) put_off: Names,
+}
+
+/// What an earlier part of the run left to this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Nothing: its outcome is recorded.
+    Nothing,
+    /// To say that it may have been sent.
+    Unknown,
+    /// To send it, or to say why it is not sent.
+    All,
+}
+
+impl Past {
+    /// Meets a row of the capture.
+    fn meet(&mut self, pending: &Pending) -> Left {
+        if self.recorded.is_empty() && self.in_flight.is_empty() && self.put_off.is_empty() {
+            return Left::All;
+        }
+        let name = pending.name().digest();
+        self.put_off.remove(&name);
+        if self.recorded.contains(&name) {
+            Left::Nothing
+        } else if self.in_flight.remove(&name) {
+            Left::Unknown
+        } else {
+            Left::All
+        }
+    }
 }
 
 /// Takes exchanges in the order of the capture, from the thread that reads.
@@ -89,6 +137,9 @@ pub(super) struct Feed {
     pub(super) work: Sender<Work<Pending>>,
     pub(super) skipped: Sender<Row>,
     pub(super) progress: Arc<Progress>,
+    /// For the bodies that are not in memory, and for large messages that are.
+    pub(super) disk: Room,
+    pub(super) memory: Room,
     /// Rows handed on.
     pub(super) rows: u64,
     /// Set once; all that follows is dropped.
@@ -102,8 +153,10 @@ impl Taker for Feed {
         }
         self.halt = match told {
             Told::Exchange(exchange) => self.exchange(exchange).err(),
-            Told::Closed(connection) => {
-                self.send(Work::ConnectionEnded(self.lap.connection(connection))).err()
+            Told::Closed(connection, closing) => {
+                let shifted = |closing: Closing| Closing { at: closing.at + self.lap.shift, ..closing };
+                let connection = self.lap.connection(connection);
+                self.send(Work::ConnectionEnded(connection, closing.map(shifted))).err()
             }
         };
     }
@@ -121,8 +174,15 @@ impl Taker for Feed {
         self.progress.lap.store(self.lap.number.into(), Ordering::Relaxed);
     }
 
+    fn goes_again(&self) -> bool {
+        !self.progress.course.gave_up()
+    }
+
     fn end(self) -> Handed {
-        Handed { rows: self.rows, halt: self.halt, shares: self.planning.shares.told(&self.planning.table) }
+        self.progress.course.end_of_reading();
+        let shares = self.planning.shares.told(&self.planning.table);
+        let unmet = Unmet { put_off: self.past.put_off, in_flight: self.past.in_flight.len() as u64 };
+        Handed { rows: self.rows, halt: self.halt, shares, unmet }
     }
 }
 
@@ -144,38 +204,43 @@ impl Feed {
         let left_out = request.as_ref().err().is_some_and(|reason| reason.is_choice());
         let exchange = if left_out { without_bodies(exchange) } else { exchange };
         let lap = self.lap.number;
-        let pending = Pending { exchange, lap, copy, role, destination, route: rule, matched, reason };
-        match request {
-            Ok((place, request)) => self.request(pending, place, request),
-            Err(reason) => self.skip(pending, Outcome::Skipped(reason)),
+        let (route, place) = (rule, None);
+        let pending = Pending { exchange, lap, copy, role, destination, route, matched, reason, place };
+        match (self.past.meet(&pending), request) {
+            (Left::Nothing, _) => Ok(()),
+            (Left::Unknown, Ok((_, request))) => {
+                self.hand_on(pending.into_row(Some(request.head), None, killed()))
+            }
+            (Left::All, Ok((place, request))) => self.request(pending, place, request),
+            (Left::All | Left::Unknown, Err(reason)) => self.skip(pending, Outcome::Skipped(reason)),
         }
     }
 
-    fn request(&mut self, pending: Pending, place: usize, mut request: ShadowRequest) -> Result<(), Halt> {
-        if !self.past.recorded.is_empty() || !self.past.in_flight.is_empty() {
-            let name = pending.name().digest();
-            if self.past.recorded.contains(&name) {
-                return Ok(());
-            }
-            if self.past.in_flight.contains(&name) {
-                return self.hand_on(pending.into_row(Some(request.head), None, killed()));
-            }
-        }
+    fn request(
+        &mut self,
+        mut pending: Pending,
+        place: usize,
+        mut request: ShadowRequest,
+    ) -> Result<(), Halt> {
+        let weight = pending.weight();
+        pending.place = match &request.body {
+            ShadowBody::Stored { body, .. } => Some(self.disk.take_stored(body.len())),
+            ShadowBody::Kept(_) if weight as u64 >= LARGE => Some(self.memory.take(weight as u64)),
+            ShadowBody::Kept(_) => None,
+        };
         request.captured = request.captured + self.lap.shift;
         self.rows += 1;
+        self.progress.course.hand_on();
         self.send(Work::Send(Box::new(Job {
             connection: self.lap.connection(pending.exchange.connection),
             destination: place,
             request,
-            weight: pending.weight(),
+            weight,
             payload: pending,
         })))
     }
 
     fn skip(&mut self, pending: Pending, outcome: Outcome) -> Result<(), Halt> {
-        if !self.past.recorded.is_empty() && self.past.recorded.contains(&pending.name().digest()) {
-            return Ok(());
-        }
         Progress::count(&self.progress.skipped);
         self.hand_on(pending.into_row(None, None, outcome))
     }
@@ -183,6 +248,7 @@ impl Feed {
     /// A row that needs nothing sent.
     fn hand_on(&mut self, row: Row) -> Result<(), Halt> {
         self.rows += 1;
+        self.progress.course.hand_on();
         self.skipped.blocking_send(row).map_err(|_| Halt::Gone)
     }
 
@@ -205,7 +271,9 @@ fn killed() -> Outcome {
 
 /// What the user left out is counted and named; nobody will compare it.
 fn without_bodies(mut exchange: Exchange) -> Exchange {
-    let drop = |body: &mut Body| (body.entity, body.wire) = (None, None);
+    let drop = |body: &mut Body| {
+        (body.entity, body.wire, body.elsewhere) = (None, None, Elsewhere::Nowhere);
+    };
     let Request { body, .. } = &mut exchange.request;
     drop(body);
     if let Some(response) = &mut exchange.response {

@@ -1,6 +1,7 @@
 //! Sees each request before it leaves: notes it on disk, and counts it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::feed::Pending;
 use super::progress::Progress;
@@ -24,10 +25,15 @@ impl Ledger {
     }
 
     /// These rows are recorded.
-    pub(super) fn recorded(&self, rows: &[Row]) {
+    pub(super) fn recorded<'r>(&self, rows: impl IntoIterator<Item = &'r Row>) {
         if let Some(intents) = &self.intents {
-            intents.end(rows.iter().map(Row::name));
+            intents.end(rows.into_iter().map(Row::name));
         }
+    }
+
+    /// The run has ended in order.
+    pub(super) fn close(&self) -> Result<(), RecordError> {
+        self.intents.as_ref().map_or(Ok(()), Intents::close)
     }
 
     /// What kept a request from being noted, where something did: it was not sent.
@@ -55,5 +61,13 @@ impl Watch<Pending> for Ledger {
 
     fn ended(&self, _: &Pending, outcome: &Outcome) {
         self.progress.end(outcome);
+    }
+
+    fn scheduled(&self, due: Option<Duration>) {
+        self.progress.course.schedule(due);
+    }
+
+    fn gave_up(&self) {
+        self.progress.course.give_up();
     }
 }

@@ -10,6 +10,8 @@
 #[cfg(feature = "cli")]
 mod compare;
 #[cfg(feature = "cli")]
+mod course;
+#[cfg(feature = "cli")]
 mod error;
 #[cfg(feature = "cli")]
 mod feed;
@@ -36,9 +38,17 @@ mod report;
 mod run;
 #[cfg(feature = "cli")]
 mod sides;
+#[cfg(feature = "cli")]
+mod spill;
+#[cfg(feature = "cli")]
+mod verifying;
+#[cfg(feature = "cli")]
+mod wavering;
 
 #[cfg(feature = "cli")]
 pub use compare::{Comparison, compare};
+#[cfg(feature = "cli")]
+pub use course::{Extent, Outlook};
 #[cfg(feature = "cli")]
 pub use error::RunError;
 #[cfg(feature = "cli")]
@@ -55,8 +65,10 @@ pub use progress::Progress;
 pub use reader::Repeat;
 pub use reading::{Account, Except, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
-pub use report::{RECORDING, Rendering};
+pub use report::{Knowledge, RECORDING, Rendering};
 #[cfg(feature = "cli")]
 pub use run::{Job, Resumption, RunOutcome, run};
 #[cfg(feature = "cli")]
 pub use sides::{ShadowServer, ShadowServerError, Sides};
+#[cfg(feature = "cli")]
+pub use verifying::{Baseline, Verification};

@@ -1,13 +1,15 @@
 //! What a run would do, without doing it.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::RunError;
 use super::planning::{Planned, Planning};
 use super::reading::{Reading, ReadingOptions};
+use super::spill::Counted;
 use crate::capture::{CaptureError, CaptureSet};
-use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
+use crate::exchange::{Exchange, Sequencer, Told};
 use crate::record::{Redactor, Row};
 use crate::replay::pace::Schedule;
 use crate::replay::{Outcome, SkipReason};
@@ -31,14 +33,14 @@ pub struct Previewed<'r> {
 /// When the target is a server of the capture.
 pub fn preview(
     source: CaptureSet,
-    options: ReadingOptions,
+    mut options: ReadingOptions,
     mut planning: Planning,
     mut schedule: Schedule,
     redactor: Option<&Redactor>,
     mut show: impl FnMut(&Previewed<'_>) -> bool,
 ) -> Result<Vec<CaptureError>, RunError> {
     let (enough, mut refused) = (Cell::new(false), None);
-    let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| {
+    let sequencer = Sequencer::new(options.in_order(), |told: Told| {
         let Told::Exchange(exchange) = told else { return };
         if enough.get() {
             return;
@@ -60,6 +62,7 @@ pub fn preview(
             }
         }
     });
+    options.store = Some(Arc::new(Counted));
     let mut reading = Reading::new(source, options, sequencer);
     let broken_off = reading.read_while(|| !enough.get());
     reading.finish();
@@ -88,6 +91,8 @@ fn row(exchange: &Exchange, copy: u32, planned: Planned) -> (Row, Option<SkipRea
         client: None,
         // A row has an outcome; this one's is never shown.
         outcome: Outcome::Skipped(SkipReason::Interrupted),
+        again: Vec::new(),
+        not_asked: None,
     };
     (row, skipped, captured)
 }

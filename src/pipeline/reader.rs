@@ -11,8 +11,8 @@ use super::feed::Halt;
 use super::reading::{Account, Reading, ReadingOptions};
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{CaptureError, CaptureSet, CaptureStats};
-use crate::exchange::{Sequencer, SequencerLimits, Told};
-use crate::record::CaptureTotals;
+use crate::exchange::{Sequencer, Told};
+use crate::record::{CaptureTotals, Names};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::route::ShareCount;
 use crate::time::parse_duration;
@@ -33,6 +33,11 @@ pub(super) trait Taker: Send + 'static {
     /// Whether nothing more is taken.
     fn has_halted(&self) -> bool;
 
+    /// Whether it makes sense to read the capture again for as long as there is time.
+    fn goes_again(&self) -> bool {
+        true
+    }
+
     /// The capture, which lasted so long, is about to be read again.
     fn read_again(&mut self, _lasted: Duration) {}
 
@@ -49,6 +54,17 @@ pub(super) struct Handed {
     pub(super) halt: Option<Halt>,
     /// How often destinations were picked.
     pub(super) shares: Vec<ShareCount>,
+    /// What had to be met and was not.
+    pub(super) unmet: Unmet,
+}
+
+/// Rows of an earlier part of the run that the capture did not have again, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Unmet {
+    /// Those that had been put off.
+    pub(super) put_off: Names,
+    /// How many had been on their way when the run was killed.
+    pub(super) in_flight: u64,
 }
 
 /// What the reading thread leaves behind.
@@ -62,6 +78,8 @@ pub(super) struct Read {
     pub(super) halt: Option<Halt>,
     /// How often the destinations of the rules were picked.
     pub(super) shares: Vec<ShareCount>,
+    /// What had to be met and was not.
+    pub(super) unmet: Unmet,
 }
 
 impl Read {
@@ -172,6 +190,7 @@ fn read_all(source: Source, mut taker: impl Taker, signal: &StopSignal, stop: &S
         && !taker.has_halted()
         && read.broken_off.is_empty()
         && repeat.goes_on(taker.readings(), began)
+        && (matches!(repeat, Repeat::Times(_)) || taker.goes_again())
     {
         let lasted = read.stats.last_packet().zip(read.stats.first_packet());
         taker.read_again(lasted.map(|(last, first)| last.since(first)).unwrap_or_default());
@@ -189,12 +208,12 @@ fn read_all(source: Source, mut taker: impl Taker, signal: &StopSignal, stop: &S
             }
         }
     }
-    let Handed { rows, halt, shares } = taker.end();
+    let Handed { rows, halt, shares, unmet } = taker.end();
     if matches!(halt, Some(Halt::Refused(_))) {
         stop.raise();
         stop.raise();
     }
-    Read { rows, halt, shares, ..read }
+    Read { rows, halt, shares, unmet, ..read }
 }
 
 /// Reads the capture once, or as long as it goes on.
@@ -204,13 +223,15 @@ fn read(
     taker: &mut impl Taker,
     goes_on: &dyn Fn() -> bool,
 ) -> (Read, (CaptureSet, ReadingOptions)) {
-    let sequencer = Sequencer::new(SequencerLimits::default(), |told: Told| taker.take(told));
+    let sequencer = Sequencer::new(options.in_order(), |told: Told| taker.take(told));
     let mut reading = Reading::new(captures, options, sequencer);
     let broken_off = reading.read_while(goes_on);
     reading.finish();
     reading.listener_mut().finish();
     let (stats, account) = (reading.source().stats(), reading.account());
-    (Read { stats, account, broken_off, rows: 0, halt: None, shares: Vec::new() }, reading.into_parts())
+    let read =
+        Read { stats, account, broken_off, rows: 0, halt: None, shares: Vec::new(), unmet: Unmet::default() };
+    (read, reading.into_parts())
 }
 
 #[cfg(test)]
@@ -244,6 +265,7 @@ mod tests {
                 rows,
                 halt: None,
                 shares: Vec::new(),
+                unmet: Unmet::default(),
             };
             read.broken_off(judged)
         };

@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{PacketFilter, PacketSource};
-use crate::exchange::{ExchangeAccount, ExchangeReader, Listener};
-use crate::http::Options;
+use crate::exchange::{ExchangeAccount, ExchangeReader, Listener, SequencerLimits};
+use crate::http::{BodyStore, Options};
 use crate::stream::{ConnectionTable, Limits, StreamAccount};
 use crate::time::Timestamp;
 use crate::wire::{Decoded, Decoder, PacketAccount, PacketClass, Segment};
 
 /// Which packets are read, and what is kept of them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ReadingOptions {
     /// Only packets that it admits; all without one.
     pub filter: Option<PacketFilter>,
@@ -20,10 +21,34 @@ pub struct ReadingOptions {
     pub ports: Vec<u16>,
     /// What is kept of bodies.
     pub bodies: Options,
-    /// What connections may cost.
+    /// Where the bodies of requests go that are too large to be kept; nowhere without one.
+    pub store: Option<Arc<dyn BodyStore>>,
+    /// What connections may cost, together with what waits for its turn behind them ([`Self::in_order`]).
     pub limits: Limits,
     /// Connections that are left out.
     pub except: Except,
+}
+
+impl ReadingOptions {
+    /// What of the memory is for exchanges that wait for earlier ones.
+    #[must_use]
+    pub fn in_order(&self) -> SequencerLimits {
+        SequencerLimits::within(self.limits.memory)
+    }
+
+    /// What is for the connections.
+    fn connections(&self) -> Limits {
+        Limits { memory: self.limits.memory.saturating_sub(self.in_order().bytes as u64) }
+    }
+}
+
+impl fmt::Debug for ReadingOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { filter, ports, bodies, store, limits, except } = self;
+        let mut shown = f.debug_struct("ReadingOptions");
+        shown.field("filter", filter).field("ports", ports).field("bodies", bodies);
+        shown.field("store", &store.is_some()).field("limits", limits).field("except", except).finish()
+    }
 }
 
 /// Leaves connections out by their two endpoints, whatever else is asked for.
@@ -57,12 +82,16 @@ pub struct Reading<S, L: Listener> {
     table: ConnectionTable<ExchangeReader<L>>,
     exchanges: ExchangeReader<L>,
     packets: PacketAccount,
+    /// Packets that the source gave.
+    read: u64,
 }
 
 /// What became of everything that was read.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
-    /// Of the packets.
+    /// How many packets were read.
+    pub read: u64,
+    /// What became of them.
     pub packets: PacketAccount,
     /// Of their TCP payload.
     pub streams: StreamAccount,
@@ -85,6 +114,7 @@ impl Account {
     pub fn imbalances(&self) -> Vec<String> {
         let streams = self.streams.total();
         let sums = [
+            ("packets read", self.read, "packets of a class", self.packets.total()),
             ("packets used", self.packets.of(PacketClass::Used), "segments taken", self.streams.segments),
             ("payload bytes", streams.payload, "payload bytes accounted for", streams.balance()),
             (
@@ -105,9 +135,10 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
         Self {
             source,
             decoder: Decoder::new(),
-            table: ConnectionTable::new(options.limits),
-            exchanges: ExchangeReader::new(options.bodies, listener),
+            table: ConnectionTable::new(options.connections()),
+            exchanges: ExchangeReader::new(options.bodies, listener).storing(options.store.clone()),
             packets: PacketAccount::default(),
+            read: 0,
             options,
         }
     }
@@ -119,6 +150,7 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     #[inline]
     pub fn step(&mut self) -> Result<bool, S::Error> {
         let Some(packet) = self.source.next_packet()? else { return Ok(false) };
+        self.read += 1;
         if self.options.filter.as_mut().is_some_and(|filter| !filter.admits(&packet)) {
             self.packets.count(PacketClass::Filtered);
             return Ok(true);
@@ -168,6 +200,7 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
     #[must_use]
     pub fn account(&self) -> Account {
         Account {
+            read: self.read,
             packets: self.packets.clone(),
             streams: self.table.account().clone(),
             exchanges: self.exchanges.account().clone(),

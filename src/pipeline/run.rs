@@ -17,20 +17,23 @@ use tokio::sync::mpsc;
 
 use super::RunError;
 use super::feed::{Feed, Halt, Past};
-use super::judging::judged;
+use super::judging::Ruling;
 use super::keeping::{Judging, Keep, count_anomalies};
 use super::ledger::Ledger;
 use super::planning::{Lap, Planning};
 use super::progress::Progress;
 use super::reader::{Repeat, Source, spawn_reader};
 use super::reading::ReadingOptions;
+use super::spill::{Room, Spill};
+use super::verifying::{Verification, Verifying};
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
+use crate::http::BodyStore;
 use crate::record::{Intents, RecordError, Redactor, Resuming, RowName, Run};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
-use crate::replay::{Failure, Outcome};
+use crate::replay::{Failure, Outcome, SkipReason};
 use crate::report::{Gate, Reporter, Summary};
 
 /// How many outcomes, and how many skipped rows, may wait to be judged.
@@ -58,6 +61,10 @@ pub struct Job {
     pub keep: Keep,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The user's rules.
+    pub ruling: Ruling,
+    /// What is asked again, if anything is.
+    pub verification: Option<Verification>,
     /// The run that is gone on with; `None` where this is a new one.
     pub resumption: Option<Resumption>,
     /// What the verdict demands.
@@ -87,6 +94,8 @@ pub struct RunOutcome {
     pub in_flight: Vec<RowName>,
     /// Why nothing more was sent from some time on, where the target could not be reached any more.
     pub gave_up: Option<String>,
+    /// Whether the run can be gone on with: it was recorded, and has a rest.
+    pub resumable: bool,
 }
 
 /// Makes a folder and those above it, and says which it made, the innermost first.
@@ -107,12 +116,18 @@ pub async fn run(
     stop: Arc<StopHandle>,
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
+    let resumable = job.keep.rows && matches!(job.repeat, Repeat::Times(_));
+    let kept = Kept { folder: job.folder.clone(), recorded: job.keep.rows, resumable };
     let made = make_folder(&job.folder)?;
     let Begun { mut judging, intents, past, in_flight } =
-        begin(&job.folder, job.run, job.resumption, job.keep)?;
+        begin(&job.folder, job.run, job.resumption, job.keep, job.ruling)?;
     judging.redactor = job.redactor;
     judging.diff = job.keep.diff;
     judging.progress = Arc::clone(&progress);
+    let verification = job.verification.filter(|_| job.keep.diff);
+    judging.verifying = verification.map(|verification| {
+        Verifying::new(verification, &job.settings, signal.clone(), Arc::clone(&progress))
+    });
     let ledger = Arc::new(Ledger::new(intents, Arc::clone(&progress), Arc::clone(&stop)));
 
     let (work_in, work) = mpsc::channel(WAITING);
@@ -125,11 +140,15 @@ pub async fn run(
         work: work_in,
         skipped: skipped_in,
         progress,
+        disk: Room::on_disk(),
+        memory: Room::in_memory(),
         rows: 0,
         halt: None,
     };
     let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
-    let source = Source { captures: job.source, options: job.reading, repeat: job.repeat };
+    let store: Arc<dyn BodyStore> = Arc::new(Spill::in_folder(job.folder.clone()));
+    let options = ReadingOptions { store: Some(store), ..job.reading };
+    let source = Source { captures: job.source, options, repeat: job.repeat };
     let reader = spawn_reader(source, feed, signal.clone(), Arc::clone(&stop))?;
     let watch = Arc::clone(&ledger);
     let engine = tokio::spawn(engine::run_watched(job.settings, work, done_in, signal.clone(), watch));
@@ -145,9 +164,9 @@ pub async fn run(
     let reading = tokio::task::spawn_blocking(move || reader.join()).await;
     giving_up.abort();
     let unnoted = ledger.take_error().map_or(Ok(()), |error| Err(RunError::from(error)));
-    judged.and(unnoted).map_err(|error| unkept(error, &job.folder))?;
+    judged.and(unnoted).map_err(|error| kept.unkept(error))?;
     let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
-    let Ok(Ok(read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
+    let Ok(Ok(mut read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
     let refused = match &read.halt {
         Some(Halt::Refused(refused)) if judging.sent == 0 && judging.is_new => {
@@ -159,20 +178,45 @@ pub async fn run(
     };
     let interrupted = signal.state() != Stop::Run;
     let sent = judging.sent;
-    let finished = judging.account(&read, interrupted, ended.gave_up.clone(), job.clock);
+    let unmet = std::mem::take(&mut read.unmet);
+    judging.put_off_again(&job.folder, unmet.put_off, interrupted)?;
+    let mut finished = judging.account(&read, interrupted, ended.gave_up.clone(), job.clock);
+    if unmet.in_flight > 0 && !interrupted {
+        finished.without_row.insert(SkipReason::NotMetAgain.name().to_owned(), unmet.in_flight);
+    }
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, &job.gate).map_err(|error| unkept(error, &job.folder))?;
+    let summary = judging.finish(&finished, &job.gate).map_err(|error| kept.unkept(error))?;
+    ledger.close()?;
     match refused {
         Some(refused) => Err(RunError::CapturedServerMet { refused, sent, folder: job.folder }),
-        None => Ok(RunOutcome { summary, broken_off, interrupted, in_flight, gave_up: ended.gave_up }),
+        None => {
+            Ok(RunOutcome { summary, broken_off, interrupted, in_flight, gave_up: ended.gave_up, resumable })
+        }
     }
 }
 
-/// What it means for a run that something could not be kept any more.
-pub(super) fn unkept(error: RunError, folder: &Path) -> RunError {
-    match error {
-        vanished @ RunError::Record(RecordError::Vanished(_)) => vanished,
-        error => RunError::Unkept { source: Box::new(error), folder: folder.to_owned() },
+/// What there is of a run.
+pub(super) struct Kept {
+    /// Its folder.
+    pub(super) folder: PathBuf,
+    /// Whether there is a recording.
+    pub(super) recorded: bool,
+    /// Whether it can be gone on with.
+    pub(super) resumable: bool,
+}
+
+impl Kept {
+    /// What it means for the run that something could not be kept any more.
+    pub(super) fn unkept(&self, error: RunError) -> RunError {
+        match error {
+            vanished @ RunError::Record(RecordError::Vanished(_)) => vanished,
+            error => RunError::Unkept {
+                source: Box::new(error),
+                folder: self.folder.clone(),
+                recorded: self.recorded,
+                resumable: self.resumable,
+            },
+        }
     }
 }
 
@@ -184,22 +228,29 @@ struct Begun {
     in_flight: Vec<RowName>,
 }
 
-fn begin(folder: &Path, run: Run, resumption: Option<Resumption>, keep: Keep) -> Result<Begun, RunError> {
+fn begin(
+    folder: &Path,
+    run: Run,
+    resumption: Option<Resumption>,
+    keep: Keep,
+    ruling: Ruling,
+) -> Result<Begun, RunError> {
     if let Some(resumption) = resumption {
-        return go_on(folder, resumption);
+        return go_on(folder, resumption, ruling);
     }
-    let (judging, intents) = Judging::begin(folder, run, keep)?;
+    let (judging, intents) = Judging::begin(folder, run, keep, ruling)?;
     Ok(Begun { judging, intents, past: Past::default(), in_flight: Vec::new() })
 }
 
 /// The recording behind its last row, and the reports with the rows that it holds.
-fn go_on(folder: &Path, resumption: Resumption) -> Result<Begun, RunError> {
+fn go_on(folder: &Path, resumption: Resumption, ruling: Ruling) -> Result<Begun, RunError> {
     let Resumption { mut recording, resend } = resumption;
     let mut reporter = Reporter::create(folder, recording.run().clone())?;
     let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
-    let mut killed = Vec::new();
+    let (mut killed, mut learner) = (Vec::new(), ruling.learner());
     while let Some(row) = recording.next_row()? {
-        reporter.add(&row, judged(&row).as_ref())?;
+        let judged = ruling.learn(&row, &mut learner);
+        reporter.add(&row, judged.as_ref())?;
         count_anomalies(&mut anomalies, &row);
         past.recorded.insert(row.name().digest());
         if matches!(row.outcome, Outcome::Failed { failure: Failure::Killed, .. }) {
@@ -209,10 +260,12 @@ fn go_on(folder: &Path, resumption: Resumption) -> Result<Begun, RunError> {
     let resumed = recording.go_on()?;
     let in_flight = if resend { Vec::new() } else { resumed.in_flight };
     past.in_flight = in_flight.iter().map(RowName::digest).collect();
+    past.put_off = resumed.put_off;
     // With those of an earlier resumption, which may have been killed before it could name them.
     let in_flight = [killed, in_flight].concat();
-    let mut judging = Judging::new(Some(resumed.writer), reporter, false);
+    let mut judging = Judging::new(folder, Some(resumed.writer), reporter, ruling, false);
     judging.anomalies = anomalies;
+    judging.learner = learner;
     Ok(Begun { judging, intents: Some(resumed.intents), past, in_flight })
 }
 

@@ -69,6 +69,21 @@ impl Intents {
         }
     }
 
+    /// The run has ended in order: the file goes, save where names are left that were on their way when an
+    /// earlier part of the run was killed, and of which this part came to nothing.
+    ///
+    /// # Errors
+    /// When what is left cannot be noted.
+    pub fn close(&self) -> Result<(), RecordError> {
+        let mut inner = self.lock();
+        if inner.open.is_empty() {
+            remove_file(&inner.path);
+        } else {
+            (inner.file, inner.written) = renewed(&inner.path, &inner.open)?;
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,10 +125,14 @@ pub(super) fn left(folder: &Path) -> Result<HashSet<RowName, RandomState>, Recor
     }
 }
 
-/// Takes the file away: the run has ended in order.
+/// Takes the file away: nothing was begun.
 pub(super) fn remove(folder: &Path) {
+    remove_file(&folder.join(NAME));
+}
+
+fn remove_file(path: &Path) {
     // What cannot be removed names rows that the recording holds, and does no harm.
-    let _ = fs::remove_file(folder.join(NAME));
+    let _ = fs::remove_file(path);
 }
 
 #[cfg(test)]
@@ -147,6 +166,19 @@ mod tests {
         assert_eq!(names(folder.path()), [2, 3]);
         remove(folder.path());
         assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn at_an_orderly_end_the_file_goes_save_for_what_came_to_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let intents = Intents::create(folder.path(), HashSet::from_iter([name(1)])).unwrap();
+        intents.begin(name(2)).unwrap();
+        intents.end([name(2)]);
+        intents.close().unwrap();
+        assert_eq!(names(folder.path()), [1]);
+        intents.end([name(1)]);
+        intents.close().unwrap();
+        assert!(!folder.path().join(NAME).exists());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use foldhash::fast::RandomState;
 
 use super::journal::{Journal, Place};
-use super::{Intents, Reader, RecordError, Row, RowName, Run, Writer, intents};
+use super::{Finished, Intents, Reader, RecordError, Row, RowName, Run, Writer, intents};
 
 const NAME: &str = "resumed.json";
 
@@ -18,7 +18,11 @@ pub struct Resuming {
     reader: Reader,
     journal: Journal,
     in_flight: HashSet<RowName, RandomState>,
+    put_off: Names,
 }
+
+/// Rows by the digests of their names.
+pub type Names = HashSet<u64, RandomState>;
 
 /// What a recording is gone on with.
 pub struct Resumed {
@@ -28,6 +32,8 @@ pub struct Resumed {
     pub intents: Intents,
     /// The rows that were on their way when the process died: their requests may have reached v2.
     pub in_flight: Vec<RowName>,
+    /// The rows that were put off and have had no outcome since: the capture has to have them again.
+    pub put_off: Names,
 }
 
 impl Resuming {
@@ -39,7 +45,8 @@ impl Resuming {
         // Before the journal, which opening would make.
         let reader = Reader::open(folder)?;
         let journal = Journal::open(folder)?;
-        Ok(Self { folder: folder.to_owned(), reader, journal, in_flight: intents::left(folder)? })
+        let in_flight = intents::left(folder)?;
+        Ok(Self { folder: folder.to_owned(), reader, journal, in_flight, put_off: Names::default() })
     }
 
     /// The run as it began.
@@ -52,7 +59,8 @@ impl Resuming {
     /// were read.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.reader.finished().is_some_and(|finished| !finished.interrupted && finished.gave_up.is_none())
+        let in_order = |finished: &Finished| !finished.interrupted && finished.gave_up.is_none();
+        self.reader.finished().is_some_and(in_order) && self.put_off.is_empty()
     }
 
     /// The next row that holds: not one that was only put off, since its request is now sent after all.
@@ -60,9 +68,13 @@ impl Resuming {
     /// # Errors
     /// As [`Reader::next_row`].
     pub fn next_row(&mut self) -> Result<Option<Row>, RecordError> {
-        while let Some(row) = self.reader.next_row()? {
-            self.in_flight.remove(&row.name());
-            if !row.is_put_off() {
+        while let Some((row, _)) = self.reader.next_written()? {
+            let name = row.name();
+            self.in_flight.remove(&name);
+            if row.is_put_off() {
+                self.put_off.insert(name.digest());
+            } else {
+                self.put_off.remove(&name.digest());
                 return Ok(Some(row));
             }
         }
@@ -75,11 +87,42 @@ impl Resuming {
     /// # Errors
     /// When the recording cannot be written.
     pub fn go_on(self) -> Result<Resumed, RecordError> {
-        let Self { folder, reader, journal, in_flight } = self;
+        let Self { folder, reader, journal, in_flight, put_off } = self;
         let writer = Writer::behind(&folder, reader.end(), &reader.journalled(), journal)?;
         mark(&folder, writer.place())?;
         let names = in_flight.iter().cloned().collect();
-        Ok(Resumed { writer, intents: Intents::create(&folder, in_flight)?, in_flight: names })
+        let intents = Intents::create(&folder, in_flight)?;
+        Ok(Resumed { writer, intents, in_flight: names, put_off })
+    }
+}
+
+/// Reads again the rows of a recording that were put off before the run was resumed last.
+pub struct PutOff {
+    reader: Reader,
+    names: Names,
+}
+
+impl PutOff {
+    /// Stands before those of these names.
+    ///
+    /// # Errors
+    /// When the recording cannot be read.
+    pub fn open(folder: &Path, names: Names) -> Result<Self, RecordError> {
+        Ok(Self { reader: Reader::open(folder)?, names })
+    }
+
+    /// The next of them, each once; `None` when there is none before the place where the run was resumed.
+    ///
+    /// # Errors
+    /// As [`Reader::next_row`].
+    pub fn next_row(&mut self) -> Result<Option<Row>, RecordError> {
+        while !self.names.is_empty() {
+            let Some((row, holds)) = self.reader.next_written()? else { break };
+            if !holds && self.names.remove(&row.name().digest()) {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
+use super::Again;
 use super::journal::{Journal, Place};
-use super::line::{FORMAT, Line, RowLine};
-use super::{Finished, Intents, RecordError, Row, Run, intents, resume};
+use super::line::{AgainLine, FORMAT, Line, RowLine};
+use super::{Finished, Intents, NotAsked, RecordError, Row, RowName, Run, intents, resume};
 
 /// Uncompressed bytes after which a frame is written without being asked for.
 const FRAME_BYTES: usize = 1 << 20;
@@ -41,12 +42,26 @@ impl Writer {
     /// When the folder cannot be written, or holds a recording already.
     pub fn create(folder: &Path, run: &Run) -> Result<(Self, Intents), RecordError> {
         make_private_folder(folder)?;
-        let (path, file) = create_segment(folder, 1)?;
-        let mut writer =
-            Self::at(folder, path, file, Place { segment: 1, offset: 0 }, Journal::open(folder)?)?;
-        writer.line(&Line::Run { format: FORMAT, run: run.clone().without_secrets() })?;
-        writer.flush()?;
-        Ok((writer, Intents::create(folder, HashSet::default())?))
+        let path = segment_path(folder, 1);
+        let (file, journal) = if never_began(&path)? {
+            // A run that was killed before its first line left it. What another process has just made is
+            // locked, or the other one finds it locked by us.
+            let journal = Journal::open(folder)?;
+            fs::remove_file(&path).map_err(RecordError::io("replace", &path))?;
+            (create_segment(folder, 1)?.1, journal)
+        } else {
+            (create_segment(folder, 1)?.1, Journal::open(folder)?)
+        };
+        let mut writer = Self::at(folder, path, file, Place { segment: 1, offset: 0 }, journal)?;
+        let first = Line::Run { format: FORMAT, run: run.clone().without_secrets() };
+        let begun = writer.line(&first).and_then(|()| writer.flush());
+        match begun.and_then(|()| Intents::create(folder, HashSet::default())) {
+            Ok(intents) => Ok((writer, intents)),
+            Err(error) => {
+                writer.discard();
+                Err(error)
+            }
+        }
     }
 
     /// Goes on behind `place`, where the last whole frame ends: what lies behind it is cut off, and the
@@ -93,7 +108,37 @@ impl Writer {
     /// # Errors
     /// When a frame was due and could not be written.
     pub fn row(&mut self, row: &Row) -> Result<(), RecordError> {
-        self.line(&Line::Row(Box::new(RowLine::from(row))))?;
+        self.row_line(RowLine::from(row))
+    }
+
+    /// The same for a row whose request is sent again, so that [`again`](Self::again) follows.
+    ///
+    /// # Errors
+    /// As for [`row`](Self::row).
+    pub fn asked_row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.row_line(RowLine::asked(row))
+    }
+
+    /// Appends what became of the request of such a row; as safe as a row.
+    ///
+    /// # Errors
+    /// As for [`row`](Self::row).
+    pub fn again(
+        &mut self,
+        row: &RowName,
+        again: &[Again],
+        not_asked: Option<NotAsked>,
+    ) -> Result<(), RecordError> {
+        self.line(&Line::Again(AgainLine::new(row, again, not_asked)))?;
+        self.flush_if_due()
+    }
+
+    fn row_line(&mut self, line: RowLine) -> Result<(), RecordError> {
+        self.line(&Line::Row(Box::new(line)))?;
+        self.flush_if_due()
+    }
+
+    fn flush_if_due(&mut self) -> Result<(), RecordError> {
         self.pending_rows += 1;
         if self.pending.len() >= FRAME_BYTES || self.pending_rows >= FRAME_ROWS {
             self.flush()?;
@@ -164,7 +209,8 @@ impl Writer {
         let _ = fs::remove_dir(&self.folder);
     }
 
-    /// Ends the recording in order: the last line, and everything on the disk itself.
+    /// Ends the recording in order: the last line, and everything on the disk itself. What was on its way
+    /// is closed by [`Intents::close`].
     ///
     /// # Errors
     /// When it cannot be written.
@@ -174,7 +220,6 @@ impl Writer {
         self.flush()?;
         self.file.sync_all().map_err(RecordError::io("write", &self.path))?;
         self.journal.remove();
-        intents::remove(&self.folder);
         Ok(())
     }
 
@@ -184,6 +229,25 @@ impl Writer {
         self.pending.push(b'\n');
         Ok(())
     }
+}
+
+/// The most that a first line can take, compressed.
+const LARGEST_FIRST_FRAME: u64 = 1 << 20;
+
+/// Whether a first segment is there and ends before its first frame does: nothing was ever sent behind it.
+pub(super) fn never_began(path: &Path) -> Result<bool, RecordError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(RecordError::io("read", path)(error)),
+    };
+    let size = file.metadata().map_err(RecordError::io("read", path))?.len();
+    if size == 0 || size > LARGEST_FIRST_FRAME {
+        return Ok(size == 0);
+    }
+    let read = zstd::stream::read::Decoder::new(file)
+        .and_then(|decoder| io::copy(&mut decoder.single_frame(), &mut io::sink()));
+    Ok(read.is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof))
 }
 
 /// Where the `number`th segment is, counted from 1.
@@ -208,7 +272,7 @@ fn create_segment(folder: &Path, number: u32) -> Result<(PathBuf, File), RecordE
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(&path) {
         Ok(file) => Ok((path, file)),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(RecordError::Exists(folder.to_owned()))
         }
         Err(error) => Err(RecordError::io("create", path)(error)),

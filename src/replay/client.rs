@@ -11,7 +11,6 @@ use super::endpoint::Endpoint;
 pub use super::exact::Connection;
 use super::exact::Exact;
 use super::outcome::{Failure, Outcome, Timing};
-use super::own::OwnConnections;
 use super::plan::ShadowRequest;
 use super::reqwest_client::ReqwestClient;
 use super::stop::StopSignal;
@@ -95,17 +94,6 @@ impl Client {
         Self { way: Way::Reqwest(client), clock }
     }
 
-    /// The same, which makes each of its connections known before anything is sent over it. reqwest
-    /// does not tell which connections it makes.
-    #[must_use]
-    pub fn registering(self, own: &OwnConnections) -> Self {
-        let way = match self.way {
-            Way::Exact(client) => Way::Exact(client.registering(own)),
-            way @ Way::Reqwest(_) => way,
-        };
-        Self { way, ..self }
-    }
-
     /// Which client it is.
     #[must_use]
     pub fn kind(&self) -> ClientKind {
@@ -154,6 +142,6 @@ impl Client {
 
 /// A request of which no byte left.
 pub(super) fn not_sent(failure: Failure, detail: String, due: Timestamp) -> Outcome {
-    let timing = Timing { due, sent: None, first_byte: None, last_byte: None };
+    let timing = Timing { due, ..Timing::default() };
     Outcome::Failed { failure, detail, partial: None, timing }
 }

@@ -17,8 +17,9 @@ use super::client::{Connection, Limits};
 use super::clock::Clock;
 use super::endpoint::Endpoint;
 use super::outcome::{Failure, Outcome, Timing};
-use super::plan::ShadowRequest;
+use super::plan::{ShadowBody, ShadowRequest};
 use super::stop::{Stop, StopSignal};
+use super::stored::Pieces;
 use crate::anomaly::Anomaly;
 use crate::http::{Close, Response};
 use crate::time::Timestamp;
@@ -60,13 +61,17 @@ pub(super) struct Dialogue<'a> {
     /// How many bytes the kernel had accepted on this connection before.
     accepted_before: u64,
     /// How many bytes of the request the connection took.
-    written: usize,
+    written: u64,
     /// Some of them may still wait to be encrypted and handed to the kernel.
     unflushed: bool,
     /// How many may be written now: the head alone while an interim answer is awaited.
-    allowed: usize,
+    allowed: u64,
+    /// Where the body comes from that is not in memory.
+    stored: Option<Pieces>,
     /// Why no more can be written.
     write_error: Option<io::Error>,
+    /// When a connection began to be made for it, where that was needed.
+    connecting: Option<Timestamp>,
     sent: Option<Timestamp>,
     interim: Vec<u16>,
     answer: Option<Response>,
@@ -82,6 +87,8 @@ pub(super) struct Dialogue<'a> {
 enum Event {
     Wrote,
     WriteFailed(io::Error),
+    /// The rest of the body is there no more.
+    BodyLost(io::Error),
     Read,
     /// v2 closed, or the connection broke.
     Ended(Close, Option<io::Error>),
@@ -98,8 +105,12 @@ impl<'a> Dialogue<'a> {
         endpoint: &'a Endpoint,
     ) -> Self {
         let accepted_before = connection.stream.accepted();
-        let whole = request.head.len() + request.body.len();
-        let allowed = if request.manner.expects_continue { request.head.len() } else { whole };
+        let head = request.head.len() as u64;
+        let allowed = if request.manner.expects_continue { head } else { head + request.body.len() };
+        let stored = match &request.body {
+            ShadowBody::Kept(_) => None,
+            ShadowBody::Stored { body, .. } => Some(Pieces::new(body.clone())),
+        };
         connection.reader.expect(request.manner.asked);
         Self {
             connection,
@@ -110,7 +121,9 @@ impl<'a> Dialogue<'a> {
             written: 0,
             unflushed: false,
             allowed,
+            stored,
             write_error: None,
+            connecting: None,
             sent: None,
             interim: Vec::new(),
             answer: None,
@@ -118,6 +131,11 @@ impl<'a> Dialogue<'a> {
             stray: false,
             heard: false,
         }
+    }
+
+    /// The same on a connection that was made for it, from that time on.
+    pub(super) fn connected_since(self, connecting: Option<Timestamp>) -> Self {
+        Self { connecting, ..self }
     }
 
     /// Speaks until the answer is whole or something goes wrong.
@@ -136,6 +154,11 @@ impl<'a> Dialogue<'a> {
                     }
                 }
                 Event::WriteFailed(error) if !self.is_accepted() => return Ending::NothingAccepted(error),
+                Event::BodyLost(error) => {
+                    let detail =
+                        format!("the rest of the body cannot be read back: {error}; {}", self.progress());
+                    return self.broken(Failure::Send, &detail, due);
+                }
                 // The answer may be on its way all the same: it explains why v2 reads no more.
                 Event::WriteFailed(error) => self.write_error = Some(error),
                 Event::Read => {
@@ -210,17 +233,30 @@ impl<'a> Dialogue<'a> {
         if self.written >= self.allowed {
             return if self.unflushed { self.poll_flush(cx) } else { Poll::Pending };
         }
-        let head = self.request.head.get(self.written..).unwrap_or_default();
-        let body_from = self.written.saturating_sub(self.request.head.len());
-        let body_to = self.allowed.saturating_sub(self.request.head.len());
-        let body = self.request.body.get(body_from..body_to).unwrap_or_default();
+        let head_len = self.request.head.len() as u64;
+        let head = from(&self.request.head, self.written);
+        let (body_from, body_to) =
+            (self.written.saturating_sub(head_len), self.allowed.saturating_sub(head_len));
+        let piece;
+        let body = match &mut self.stored {
+            None => from(up_to(self.request.body.kept(), body_to), body_from),
+            // With the head goes nothing that is not there yet.
+            Some(_) if !head.is_empty() => &[],
+            Some(pieces) => match std::task::ready!(pieces.poll_from(cx, body_from)) {
+                Ok(bytes) => {
+                    piece = bytes;
+                    up_to(&piece, body_to - body_from)
+                }
+                Err(error) => return Poll::Ready(Event::BodyLost(error)),
+            },
+        };
         let slices = [IoSlice::new(head), IoSlice::new(body)];
         let present = if head.is_empty() { &slices[1..] } else { &slices[..] };
         let wrote = self.connection.stream.poll_write(cx, present);
         wrote.map(|result| match result {
             Ok(0) => Event::WriteFailed(io::ErrorKind::WriteZero.into()),
             Ok(count) => {
-                self.written += count;
+                self.written += count as u64;
                 self.unflushed = self.connection.stream.buffers();
                 Event::Wrote
             }
@@ -346,7 +382,7 @@ impl<'a> Dialogue<'a> {
     fn timing(&self, answer: Option<&Response>, due: Timestamp) -> Timing {
         let (first_byte, last_byte) = (answer.map(|a| a.first_byte), answer.map(|a| a.last_byte));
         let sent = self.sent.filter(|_| self.is_accepted());
-        Timing { due, sent, first_byte, last_byte }
+        Timing { due, connecting: self.connecting, sent, first_byte, last_byte }
     }
 
     /// Whether nothing of the request remains to be said once the answer is whole: all of it was sent,
@@ -379,8 +415,8 @@ impl<'a> Dialogue<'a> {
         if self.is_waiting_for_continue() { deadline.min(Instant::now() + CONTINUE_WAIT) } else { deadline }
     }
 
-    fn whole(&self) -> usize {
-        self.request.head.len() + self.request.body.len()
+    fn whole(&self) -> u64 {
+        self.request.head.len() as u64 + self.request.body.len()
     }
 
     /// How far the dialogue came, for a person.
@@ -396,6 +432,16 @@ impl<'a> Dialogue<'a> {
         };
         format!("{sent}, got {came}")
     }
+}
+
+/// The bytes from there on.
+fn from(bytes: &[u8], at: u64) -> &[u8] {
+    usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default()
+}
+
+/// So many of the bytes at most.
+fn up_to(bytes: &[u8], most: u64) -> &[u8] {
+    usize::try_from(most).ok().and_then(|most| bytes.get(..most)).unwrap_or(bytes)
 }
 
 /// Whether v2 ended the session in the words of TLS, as one does that wants another certificate: in TLS 1.3

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::credentials::{self, Credentials};
 use crate::http::RequestHead;
 use crate::route::host::effective_host;
-use crate::route::{Decision, Field, FieldEdits, HostEdit, RequestEdits, Target};
+use crate::route::{Decision, Field, FieldEdits, HostEdit, Replaced, RequestEdits, Target};
 
 /// The edits of a head that the user asks for. They come after those of the rules, and where they name a
 /// field, before what the shadow itself changes.
@@ -26,6 +26,9 @@ pub struct HeadEdits {
     pub fields: FieldEdits,
     /// What becomes of credentials that no edit names.
     pub credentials: Credentials,
+    /// It is the request itself that leaves and not a copy: Envoy adds to a copy alone that it is internal,
+    /// and from whom it was forwarded.
+    pub is_original: bool,
 }
 
 /// What the rules change in one request.
@@ -36,6 +39,12 @@ pub struct RuleEdits<'d> {
 }
 
 impl<'d> RuleEdits<'d> {
+    /// These edits, with the target as captured.
+    #[must_use]
+    pub const fn new(edits: &'d RequestEdits) -> Self {
+        Self { edits, target: None }
+    }
+
     /// The edits of a decision.
     #[must_use]
     pub fn of(decision: &'d Decision) -> Self {
@@ -71,10 +80,15 @@ enum Fate {
 }
 
 impl HeadEdits {
-    /// The same edits with the Host unchanged, as a canary gets it.
+    /// The same edits as a canary gets them: it is the request itself, and its Host is unchanged.
     #[must_use]
-    pub fn keeping_host(&self) -> Self {
-        Self { host: HostEdit::None, ..self.clone() }
+    pub fn for_canary(&self) -> Self {
+        Self { host: HostEdit::None, is_original: true, ..self.clone() }
+    }
+
+    /// Whether what leaves is marked as Envoy marks its copies.
+    const fn marks_copy(&self) -> bool {
+        self.as_envoy && !self.is_original
     }
 
     /// The head as it leaves, for a request that came from `client`.
@@ -141,9 +155,13 @@ fn envoys_own(rule: RuleEdits<'_>, head: &RequestHead) -> FieldEdits {
         let captured = Target::new(head.target());
         set(ORIGINAL_PATH, [&captured.matched_path(), captured.rest].concat());
     }
-    if rule.edits.authority.is_some() {
-        let field = head.headers.get("host").unwrap_or_default();
-        set(ORIGINAL_HOST, effective_host(head.target(), field).to_vec());
+    match &rule.edits.replaced {
+        Replaced::Untold => {}
+        Replaced::Captured => {
+            let field = head.headers.get("host").unwrap_or_default();
+            set(ORIGINAL_HOST, effective_host(head.target(), field).to_vec());
+        }
+        Replaced::Other(authority) => set(ORIGINAL_HOST, authority.as_bytes().to_vec()),
     }
     if let Some(timeout) = rule.edits.timeout.filter(|timeout| !timeout.is_zero()) {
         set(EXPECTED_TIMEOUT, timeout.as_millis().to_string().into_bytes());
@@ -178,7 +196,7 @@ impl<'a> Editor<'a> {
     ) -> Self {
         let mut names = head.headers.iter().map(|(name, _)| name);
         let is = |wanted: &'static str| move |name: &[u8]| name.eq_ignore_ascii_case(wanted.as_bytes());
-        let forwarded_for = if edits.as_envoy {
+        let forwarded_for = if edits.marks_copy() {
             names.clone().enumerate().filter(|(_, name)| is(FORWARDED_FOR)(name)).map(|(i, _)| i).last()
         } else {
             None
@@ -213,7 +231,7 @@ impl<'a> Editor<'a> {
             let separator: &[u8] = if value.is_empty() { b"" } else { b"," };
             return Fate::Value([value, separator, self.client.to_string().as_bytes()].concat().into());
         }
-        if self.edits.as_envoy && name.eq_ignore_ascii_case(ENVOY_INTERNAL.as_bytes()) {
+        if self.edits.marks_copy() && name.eq_ignore_ascii_case(ENVOY_INTERNAL.as_bytes()) {
             return Fate::Value(Bytes::from_static(b"true"));
         }
         Fate::Keep
@@ -266,7 +284,7 @@ impl<'a> Editor<'a> {
         let raw = &self.head.raw()[..];
         let end = empty_line(raw);
         self.copy_to(raw.len() - end.len()..raw.len());
-        let free = |name: &str| self.edits.as_envoy && fields.position(name.as_bytes()).is_none();
+        let free = |name: &str| self.edits.marks_copy() && fields.position(name.as_bytes()).is_none();
         let (forwarded_for, internal) = (free(FORWARDED_FOR), free(ENVOY_INTERNAL));
         if self.forwarded_for.is_none() && forwarded_for {
             let client = self.client.to_string();
@@ -364,7 +382,7 @@ mod tests {
         for field in set {
             fields.set(field.parse().unwrap());
         }
-        HeadEdits { host: HostEdit::None, as_envoy, fields, credentials: Credentials::Pass }
+        HeadEdits { host: HostEdit::None, as_envoy, fields, ..HeadEdits::default() }
     }
 
     #[test]
@@ -450,7 +468,7 @@ mod tests {
         let raw = "GET / HTTP/1.1\r\nHost:  a.example:80 \r\n\r\n";
         let literal = HeadEdits { host: HostEdit::Literal("v2.test:1".into()), ..HeadEdits::default() };
         assert_eq!(edited(&literal, raw), "GET / HTTP/1.1\r\nHost:  v2.test:1 \r\n\r\n");
-        assert_eq!(edited(&literal.keeping_host(), raw), raw);
+        assert_eq!(edited(&literal.for_canary(), raw), raw);
         assert_eq!(edited(&literal, "GET / HTTP/1.0\r\n\r\n"), "GET / HTTP/1.0\r\n\r\n");
     }
 

@@ -57,6 +57,11 @@ impl Endpoint {
         Self { own: Some(own.clone()), ..self }
     }
 
+    /// Where its connections are made known, if they are.
+    pub(super) fn own(&self) -> Option<&OwnConnections> {
+        self.own.as_ref()
+    }
+
     /// What a socket is connected to.
     #[must_use]
     pub fn place(&self) -> &Place {

@@ -11,7 +11,6 @@ use super::clock::Clock;
 use super::dialogue::{Dialogue, Ending};
 use super::endpoint::{Endpoint, Unconnected};
 use super::outcome::{Failure, Outcome, SkipReason};
-use super::own::OwnConnections;
 use super::plan::ShadowRequest;
 use super::stop::{Stop, StopSignal};
 use super::stream::Stream;
@@ -37,10 +36,6 @@ impl Exact {
         Self { endpoint, limits, clock }
     }
 
-    pub(super) fn registering(self, own: &OwnConnections) -> Self {
-        Self { endpoint: self.endpoint.registering(own), ..self }
-    }
-
     /// Makes a connection and closes it.
     pub(super) async fn reach(&self) -> Result<(), String> {
         let connected = self.endpoint.connect(self.limits.connect).await;
@@ -57,7 +52,7 @@ impl Exact {
         if let Some(mut kept) = slot.take()
             && kept.stream.is_silent()
         {
-            match self.talk(&mut kept, request, due, stop).await {
+            match self.talk(&mut kept, request, (due, None), stop).await {
                 Ending::NothingAccepted(_) => {}
                 Ending::Outcome { outcome, reusable } => {
                     *slot = reusable.then_some(kept);
@@ -65,6 +60,7 @@ impl Exact {
                 }
             }
         }
+        let connecting = Some(self.clock.now());
         let connected = tokio::select! {
             biased;
             connected = self.endpoint.connect(self.limits.connect) => connected,
@@ -75,7 +71,7 @@ impl Exact {
             Ok(stream) => Connection::new(stream, self.limits.max_body),
             Err(Unconnected { failure, detail }) => return not_sent(failure, detail, due),
         };
-        match self.talk(&mut fresh, request, due, stop).await {
+        match self.talk(&mut fresh, request, (due, connecting), stop).await {
             Ending::NothingAccepted(error) => not_sent(
                 Failure::Send,
                 format!("the new connection to {} took no byte: {error}", self.endpoint),
@@ -92,16 +88,22 @@ impl Exact {
         &self,
         connection: &mut Connection,
         request: &ShadowRequest,
-        due: Timestamp,
+        (due, connecting): (Timestamp, Option<Timestamp>),
         stop: &mut StopSignal,
     ) -> Ending {
-        Dialogue::new(connection, request, self.clock, &self.endpoint).run(due, self.limits, stop).await
+        let dialogue = Dialogue::new(connection, request, self.clock, &self.endpoint);
+        dialogue.connected_since(connecting).run(due, self.limits, stop).await
     }
 }
 
 impl Connection {
     fn new(stream: Stream, max_body: usize) -> Self {
         Self { stream, reader: ResponseReader::new(Options { keep: BodyKeep::UpTo(max_body), hash: false }) }
+    }
+
+    /// Breaks the connection off: v2 gets a reset.
+    pub fn reset(self) {
+        self.stream.reset();
     }
 
     /// Waits until v2 closes the connection or says something unasked. After that it will not be used

@@ -21,6 +21,8 @@ pub mod endpoint;
 #[cfg(feature = "cli")]
 pub mod engine;
 #[cfg(feature = "cli")]
+mod entity_stream;
+#[cfg(feature = "cli")]
 mod exact;
 #[cfg(feature = "cli")]
 pub mod filter;
@@ -43,9 +45,13 @@ mod reach;
 #[cfg(feature = "cli")]
 pub mod ready;
 #[cfg(feature = "cli")]
+mod registering;
+#[cfg(feature = "cli")]
 pub mod reqwest_client;
 #[cfg(feature = "cli")]
 pub mod stop;
+#[cfg(feature = "cli")]
+mod stored;
 #[cfg(feature = "cli")]
 mod stream;
 #[cfg(feature = "cli")]
@@ -57,4 +63,4 @@ pub use edits::{HeadEdits, RuleEdits};
 pub use order::Order;
 pub use outcome::{Failure, Outcome, SkipReason, Timing};
 pub use pace::Speed;
-pub use plan::{Plan, Planner, ShadowRequest};
+pub use plan::{Plan, Planner, ShadowBody, ShadowRequest};

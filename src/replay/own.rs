@@ -47,6 +47,12 @@ impl OwnConnections {
         Registration { all: self.clone(), key }
     }
 
+    /// Makes a connection known whose close nobody tells: it stays known. There can be no more of them than a machine
+    /// has ports for the servers that it speaks to.
+    pub(super) fn register_for_good(&self, local: SocketAddr, remote: SocketAddr) {
+        self.lock().connections.insert((canonical(local), canonical(remote)), None);
+    }
+
     /// Makes a connected socket known. `None` where it is no longer connected.
     pub(super) fn register_stream(&self, stream: &tokio::net::TcpStream) -> Option<Registration> {
         Some(self.register(stream.local_addr().ok()?, stream.peer_addr().ok()?))

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use super::edits::{HeadEdits, RuleEdits};
 use super::outcome::SkipReason;
 use crate::exchange::Exchange;
-use crate::http::{Asked, Framing, Request, RequestHead, Version};
+use crate::http::{Asked, Elsewhere, Framing, Request, RequestHead, StoredBody, Version};
 use crate::route::host::is_shadow_request;
-use crate::route::{Decision, Destination, FieldEdits, Role};
+use crate::route::{Decision, Destination, FieldEdits, RequestEdits, Role};
 use crate::time::Timestamp;
 
 /// Exactly the bytes that will be sent, and what the sender must know about them.
@@ -20,11 +20,53 @@ pub struct ShadowRequest {
     /// The head: as captured, with the edits.
     pub head: Bytes,
     /// What follows it: the captured bytes, chunk headers and trailers included.
-    pub body: Bytes,
+    pub body: ShadowBody,
     /// What its method and version mean for the answer and the connection.
     pub manner: Manner,
     /// When the capture saw its first byte.
     pub captured: Timestamp,
+}
+
+/// The bytes that follow a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShadowBody {
+    /// They are in memory.
+    Kept(Bytes),
+    /// They are too many for that.
+    Stored {
+        /// Where they are.
+        body: StoredBody,
+        /// How many of them are the entity's.
+        entity: u64,
+        /// Whether the others are those of the chunked coding.
+        chunked: bool,
+    },
+}
+
+impl ShadowBody {
+    /// How many they are.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Kept(bytes) => bytes.len() as u64,
+            Self::Stored { body, .. } => body.len(),
+        }
+    }
+
+    /// Whether they are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those that are in memory.
+    #[must_use]
+    pub fn kept(&self) -> &[u8] {
+        match self {
+            Self::Kept(bytes) => bytes,
+            Self::Stored { .. } => &[],
+        }
+    }
 }
 
 /// What a request's head means for how it is sent and how its answer is read.
@@ -69,7 +111,7 @@ impl Planner {
     /// one of `targets` as the replay's own.
     #[must_use]
     pub fn new(edits: HeadEdits, targets: Vec<SocketAddr>) -> Self {
-        Self { canary: edits.keeping_host(), shadow: edits, own: BTreeMap::new(), targets }
+        Self { canary: edits.for_canary(), shadow: edits, own: BTreeMap::new(), targets }
     }
 
     /// The same with edits for some destinations alone, by the names that the rules have for them.
@@ -92,6 +134,14 @@ impl Planner {
         Plan::Send(decision.destinations.iter().map(|to| (to.clone(), request(to))).collect())
     }
 
+    /// The request for v1 as it is now: with the user's edits and credentials, and the captured Host, without
+    /// what rules and Envoy's manners change for v2.
+    #[must_use]
+    pub fn as_captured(&self, exchange: &Exchange) -> ShadowRequest {
+        let edits = HeadEdits { as_envoy: false, ..self.shadow.for_canary() };
+        request(exchange, &edits, RuleEdits::new(&RequestEdits::default()))
+    }
+
     /// Why an exchange cannot or should not be sent again, whatever the rules say.
     #[must_use]
     pub fn obstacle(&self, exchange: &Exchange) -> Option<SkipReason> {
@@ -103,6 +153,7 @@ impl Planner {
             (request.head.version == Version::Http09, SkipReason::Http09),
             (was_upgraded(exchange), SkipReason::Upgrade),
             (!request.completeness.is_complete(), SkipReason::IncompleteRequest),
+            (matches!(request.body.elsewhere, Elsewhere::NoRoom(_)), SkipReason::NoRoomForBody),
             (body(exchange).is_none(), SkipReason::BodyNotKept),
         ];
         obstacles.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
@@ -125,14 +176,17 @@ impl Planner {
         let own =
             self.own.get(&to.name).map(|own| HeadEdits { fields: edits.fields.then(own), ..edits.clone() });
         let edits = own.as_ref().unwrap_or(edits);
-        let rule = RuleEdits::of(decision);
-        let body = body(exchange).unwrap_or_default();
-        ShadowRequest {
-            manner: Manner::of(&exchange.request, edits, rule, !body.is_empty()),
-            head: edits.apply(&exchange.request.head, exchange.connection.client.ip(), rule),
-            body,
-            captured: exchange.request.first_byte,
-        }
+        request(exchange, edits, RuleEdits::of(decision))
+    }
+}
+
+fn request(exchange: &Exchange, edits: &HeadEdits, rule: RuleEdits<'_>) -> ShadowRequest {
+    let body = body(exchange).unwrap_or_else(|| ShadowBody::Kept(Bytes::new()));
+    ShadowRequest {
+        manner: Manner::of(&exchange.request, edits, rule, !body.is_empty()),
+        head: edits.apply(&exchange.request.head, exchange.connection.client.ip(), rule),
+        body,
+        captured: exchange.request.first_byte,
     }
 }
 
@@ -156,10 +210,15 @@ fn was_upgraded(exchange: &Exchange) -> bool {
 }
 
 /// The body's bytes as captured, where they were kept.
-fn body(exchange: &Exchange) -> Option<Bytes> {
-    match exchange.request.body.framing {
-        Framing::None | Framing::Length(0) => Some(Bytes::new()),
-        _ => exchange.request.body.wire.clone(),
+fn body(exchange: &Exchange) -> Option<ShadowBody> {
+    let body = &exchange.request.body;
+    match (body.framing, &body.elsewhere) {
+        (Framing::None | Framing::Length(0), _) => Some(ShadowBody::Kept(Bytes::new())),
+        (framing, Elsewhere::Stored(stored)) => {
+            let chunked = framing == Framing::Chunked;
+            Some(ShadowBody::Stored { body: stored.clone(), entity: body.len, chunked })
+        }
+        _ => body.wire.clone().map(ShadowBody::Kept),
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::watch;
 
-use super::outcome::{Failure, Outcome};
+use super::outcome::Outcome;
 
-/// Counts, for each destination, how many attempts in a row came to no connection, and gives up at a
-/// limit.
+/// Counts, for each destination, how many attempts in a row came to no connection on which anything could
+/// be sent, a handshake of TLS that failed among them, and gives up at a limit.
 #[derive(Debug)]
 pub(super) struct Reach {
     limit: Option<NonZeroU32>,
@@ -28,7 +28,9 @@ impl Reach {
     pub(super) fn note(&self, destination: usize, outcome: &Outcome) {
         let Some(in_a_row) = self.in_a_row.get(destination) else { return };
         match outcome {
-            Outcome::Failed { failure: Failure::Connect | Failure::ConnectTimeout, detail, .. } => {
+            Outcome::Failed { failure, detail, timing, .. }
+                if failure.is_unconnected() && timing.sent.is_none() =>
+            {
                 let failed = in_a_row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
                 if self.limit.is_some_and(|limit| failed >= limit.get()) {
                     let times = if failed == 1 { "once" } else { "times in a row" };
@@ -61,10 +63,16 @@ impl Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replay::{SkipReason, Timing};
+    use crate::replay::{Failure, SkipReason, Timing};
+    use crate::time::Timestamp;
 
     fn failed(failure: Failure) -> Outcome {
         Outcome::Failed { failure, detail: "refused".to_owned(), partial: None, timing: Timing::default() }
+    }
+
+    fn heard(failure: Failure) -> Outcome {
+        let timing = Timing { sent: Some(Timestamp::default()), ..Timing::default() };
+        Outcome::Failed { failure, detail: "refused".to_owned(), partial: None, timing }
     }
 
     #[test]
@@ -75,6 +83,10 @@ mod tests {
             (0, failed(Failure::ConnectTimeout)),
             (1, failed(Failure::Connect)),
             (0, failed(Failure::Timeout)),
+            (0, failed(Failure::Tls)),
+            (0, failed(Failure::Tls)),
+            // In TLS 1.3 a client hears only after it has spoken that its certificate is not wanted.
+            (0, heard(Failure::Tls)),
             (0, failed(Failure::Connect)),
             (0, Outcome::Skipped(SkipReason::Interrupted)),
             (0, failed(Failure::Connect)),
@@ -82,7 +94,7 @@ mod tests {
             reach.note(destination, &outcome);
             assert_eq!(reach.gave_up(), None);
         }
-        reach.note(0, &failed(Failure::Connect));
+        reach.note(0, &failed(Failure::Tls));
         assert_eq!(
             reach.gave_up(),
             Some("gave up after the target could not be reached 3 times in a row: refused")

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use super::outcome::Outcome;
-use super::plan::{Manner, ShadowRequest};
+use super::plan::{Manner, ShadowBody, ShadowRequest};
 use super::stop::{Stop, StopSignal};
 use crate::http::Asked;
 
@@ -74,7 +74,7 @@ impl Readiness {
         let now = client.clock().now();
         let request = ShadowRequest {
             head: head.into(),
-            body: Bytes::new(),
+            body: ShadowBody::Kept(Bytes::new()),
             manner: Manner { asked: Asked::by(b"GET"), expects_continue: false, persistent: false },
             captured: now,
         };

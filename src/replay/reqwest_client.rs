@@ -40,10 +40,14 @@ use tokio::time::timeout;
 use super::client::{Limits, not_sent};
 use super::clock::Clock;
 use super::endpoint::{Endpoint, Place};
+use super::entity_stream::EntityStream;
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
-use super::plan::ShadowRequest;
+use super::plan::{ShadowBody, ShadowRequest};
+use super::registering::Registering;
 use super::stop::{Stop, StopSignal};
-use crate::http::{BodyKeep, Close, Options, Parser, Request, RequestHead, Response, ResponseReader, Sink};
+use crate::http::{
+    BodyKeep, Close, Options, Parser, Request, RequestHead, Response, ResponseReader, Sink, h1,
+};
 use crate::time::Timestamp;
 
 /// How v2 is reached.
@@ -94,7 +98,8 @@ enum Broken {
 }
 
 impl ReqwestClient {
-    /// A client for the target `base`, whose addresses `endpoint` knows.
+    /// A client for the target `base`, whose addresses `endpoint` knows. Where that makes its connections known, so
+    /// does the client.
     ///
     /// # Errors
     /// When reqwest refuses the settings, such as a proxy that it does not know.
@@ -126,6 +131,10 @@ impl ReqwestClient {
             #[cfg(not(unix))]
             Place::Unix(_) => builder,
         };
+        let builder = match endpoint.own() {
+            Some(own) => builder.connector_layer(Registering(own.clone())),
+            None => builder,
+        };
         Ok(Self { client: builder.build()?, base, by_host, limits })
     }
 
@@ -149,8 +158,10 @@ impl ReqwestClient {
                 Err(Broken::Failed(Failure::Interrupted, "stopped by the user".to_owned()))
             }
         };
+        // When reqwest makes a connection, it does not say.
         let timing = |response: Option<&Response>| Timing {
             due,
+            connecting: None,
             sent: Some(sent),
             first_byte: response.map(|response| response.first_byte),
             last_byte: response.map(|response| response.last_byte),
@@ -232,7 +243,7 @@ impl ReqwestClient {
 
     /// The request in reqwest's form; `None` where it has none.
     fn said_again(&self, request: &ShadowRequest) -> Option<reqwest::Request> {
-        let Request { head, body, .. } = parse(request)?;
+        let (head, body) = parse(request)?;
         let target = std::str::from_utf8(head.target()).ok()?;
         let base = if self.by_host { self.called(head.headers.get("host")) } else { self.base.clone() };
         let url = format!("{}{}", base.as_str().trim_end_matches('/'), path(target)?);
@@ -244,8 +255,14 @@ impl ReqwestClient {
                 said.headers_mut().append(name, HeaderValue::from_bytes(value).ok()?);
             }
         }
-        if body.len > 0 {
-            *said.body_mut() = Some(body.entity?.into());
+        match body {
+            Entity::Kept(bytes) if bytes.is_empty() => {}
+            Entity::Kept(bytes) => *said.body_mut() = Some(bytes.into()),
+            Entity::Stored(stream, len) => {
+                // Of a stream reqwest does not know the length.
+                said.headers_mut().insert(CONTENT_LENGTH, len.into());
+                *said.body_mut() = Some(reqwest::Body::wrap_stream(stream));
+            }
         }
         Some(said)
     }
@@ -267,8 +284,29 @@ fn path(target: &str) -> Option<&str> {
     Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"))
 }
 
-/// The captured request, its body without the chunked coding.
-fn parse(request: &ShadowRequest) -> Option<Request> {
+/// A body without the chunked coding.
+enum Entity {
+    Kept(Bytes),
+    /// So many bytes, from a store.
+    Stored(EntityStream, u64),
+}
+
+/// The captured request.
+fn parse(request: &ShadowRequest) -> Option<(RequestHead, Entity)> {
+    match &request.body {
+        ShadowBody::Kept(_) => {
+            let Request { head, body, .. } = parse_kept(request)?;
+            let entity = if body.len == 0 { Bytes::new() } else { body.entity? };
+            Some((head, Entity::Kept(entity)))
+        }
+        ShadowBody::Stored { body, entity, chunked } => {
+            let stream = EntityStream::new(body.clone(), *chunked);
+            Some((h1::parse_head(request.head.clone())?, Entity::Stored(stream, *entity)))
+        }
+    }
+}
+
+fn parse_kept(request: &ShadowRequest) -> Option<Request> {
     struct First(Option<Request>);
     impl Sink<RequestHead> for First {
         fn message(&mut self, message: Request) {
@@ -278,7 +316,7 @@ fn parse(request: &ShadowRequest) -> Option<Request> {
     let mut parser = Parser::new(Options { keep: BodyKeep::UpTo(usize::MAX), hash: false });
     let mut first = First(None);
     parser.push(request.captured, &request.head, &mut first);
-    parser.push(request.captured, &request.body, &mut first);
+    parser.push(request.captured, request.body.kept(), &mut first);
     first.0.filter(|request| request.completeness.is_complete())
 }
 

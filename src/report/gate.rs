@@ -12,8 +12,9 @@ use crate::replay::{Failure, SkipReason};
 /// What the user demands of a run.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    /// The share of rows, from 0 to 1, that may be lost to judgement because the capture lacks bytes of
-    /// the request or of v1's answer. Above it a run without differences is inconclusive.
+    /// The share, from 0 to 1, that may be lost to judgement: of rows, because the capture lacks bytes of the request
+    /// or of v1's answer, or because they were shed; and of packets, because they were dropped. Above it a run
+    /// without differences is inconclusive.
     pub max_loss: f64,
     /// Fewer compared rows than this say too little; at least one is needed in any case.
     pub min_compared: u64,
@@ -42,6 +43,8 @@ pub(super) struct Evidence<'a> {
     pub(super) unreached: Option<&'a str>,
     /// What the capture held, where that is known.
     pub(super) capture: Option<&'a CaptureTotals>,
+    /// Packets that the kernel or an interface dropped while it was captured.
+    pub(super) dropped: u64,
     pub(super) end: End,
     /// What broke the capture off.
     pub(super) broken_off: Option<&'a str>,
@@ -66,7 +69,7 @@ pub(super) enum End {
 }
 
 /// What stands before the description of what broke a capture off.
-pub(super) const BREAKS_OFF: &str = "the capture breaks off: ";
+const BREAKS_OFF: &str = "the capture breaks off: ";
 
 impl Gate {
     /// The judgement and its reasons. Evidence against v2 counts even where other evidence is missing.
@@ -145,18 +148,49 @@ impl Gate {
             reasons.push(format!("--fail-on has no answer for this run: {why}"));
         }
         reasons.extend(cut_short(evidence));
-        let (lost, share) = loss(evidence);
-        if share > self.max_loss && evidence.exchanges.captured > 0 {
-            let (share, limit) = (share * 100.0, self.max_loss * 100.0);
-            reasons.push(format!(
-                "the capture lacks bytes for {lost} rows ({share:.1} %), and {limit:.1} % are allowed"
-            ));
-        }
+        reasons.extend(self.lost(evidence));
         let (unpaired, share) = unpaired(evidence);
         if share > self.max_loss {
             let (share, limit) = (share * 100.0, self.max_loss * 100.0);
             reasons.push(format!(
                 "{unpaired} shadows ({share:.1} %) found no primary, and {limit:.1} % are allowed"
+            ));
+        }
+        reasons
+    }
+}
+
+impl Gate {
+    /// What was lost on the way, where it is more than may be: each cause with its share.
+    fn lost(&self, evidence: &Evidence<'_>) -> Vec<String> {
+        let limit = self.max_loss * 100.0;
+        let captured = evidence.exchanges.captured;
+        let (lacking, shed) = (lacking(evidence), shed(evidence));
+        let mut reasons = Vec::new();
+        if captured > 0 && share(lacking + shed, captured) > self.max_loss {
+            let share = |count| share(count, captured) * 100.0;
+            if lacking > 0 {
+                reasons.push(format!(
+                    "the capture lacks bytes for {lacking} rows ({:.1} %), and {limit:.1} % are allowed",
+                    share(lacking)
+                ));
+            }
+            if shed > 0 {
+                reasons.push(format!(
+                    "{shed} requests ({:.1} %) were shed, since those before them waited for v2, and {limit:.1} % are \
+                     allowed",
+                    share(shed)
+                ));
+            }
+        }
+        let dropped = evidence.dropped;
+        let passed = dropped + evidence.capture.map_or(0, |capture| capture.packets);
+        let of_packets = share(dropped, passed);
+        if of_packets > self.max_loss {
+            reasons.push(format!(
+                "{dropped} of {passed} packets ({:.1} %) were dropped before they could be read, and {limit:.1} % are \
+                 allowed",
+                of_packets * 100.0
             ));
         }
         reasons
@@ -189,9 +223,21 @@ fn cut_short(evidence: &Evidence<'_>) -> Vec<String> {
             "the recording lacks its end: the run goes on, or was killed, or its disk was full".to_owned(),
         ),
     };
+    let no_room = evidence.exchanges.skipped.get(SkipReason::NoRoomForBody.name()).map(|count| {
+        format!(
+            "{count} requests with large bodies were not sent, since the disk had no room for these: free some space and \
+             go on with --resume"
+        )
+    });
+    let unmet = evidence.exchanges.skipped.get(SkipReason::NotMetAgain.name()).map(|count| {
+        format!(
+            "{count} requests that had been put off were not met again when the run was resumed: what was read is not \
+             the capture that it began with, or not all of it"
+        )
+    });
     let broken_off = evidence.broken_off.map(|what| format!("{BREAKS_OFF}{what}"));
     let unreadable = evidence.unreadable.then(|| "a part of the recording could not be read".to_owned());
-    [stopped, broken_off, unreadable].into_iter().flatten().collect()
+    [stopped, no_room, unmet, broken_off, unreadable].into_iter().flatten().collect()
 }
 
 /// That there was nothing to lay side by side, and why.
@@ -230,21 +276,30 @@ fn unreachable(evidence: &Evidence<'_>) -> bool {
     unconnected > 0 && unconnected == evidence.verdicts.failed && evidence.verdicts.compared() == 0
 }
 
-/// Rows that could not be judged for want of captured bytes, and their share.
+/// A share; 0 of nothing.
 #[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
-fn loss(evidence: &Evidence<'_>) -> (u64, f64) {
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+/// Rows that could not be judged for want of captured bytes.
+fn lacking(evidence: &Evidence<'_>) -> u64 {
     let skipped = |reason: SkipReason| evidence.exchanges.skipped.get(reason.name()).copied().unwrap_or(0);
     let of = |name: &str| evidence.not_comparable.get(name).copied().unwrap_or(0);
     let cut_off = of(INTERRUPTED) + of(KILLED);
     let not_comparable = evidence.verdicts.not_comparable.saturating_sub(cut_off);
     let lacking =
         [SkipReason::IncompleteRequest, SkipReason::NoShadowAnswer, SkipReason::IncompleteShadowAnswer];
-    let lost = not_comparable + lacking.into_iter().map(skipped).sum::<u64>();
-    (lost, lost as f64 / evidence.exchanges.captured.max(1) as f64)
+    not_comparable + lacking.into_iter().map(skipped).sum::<u64>()
+}
+
+/// Requests that were not sent because there was no room for them to wait.
+fn shed(evidence: &Evidence<'_>) -> u64 {
+    let skipped = |reason: SkipReason| evidence.exchanges.skipped.get(reason.name()).copied().unwrap_or(0);
+    skipped(SkipReason::QueueFull) + skipped(SkipReason::QueueMemory)
 }
 
 /// Shadows of a mesh that were not paired, and their share of all of its shadows.
-#[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
 fn unpaired(evidence: &Evidence<'_>) -> (u64, f64) {
     let skipped = |reason: SkipReason| evidence.exchanges.skipped.get(reason.name()).copied().unwrap_or(0);
     let alone = [SkipReason::NoPrimary, SkipReason::OutsideWindow, SkipReason::Ambiguous];
@@ -252,7 +307,7 @@ fn unpaired(evidence: &Evidence<'_>) -> (u64, f64) {
     let paired = evidence.exchanges.replayed
         + skipped(SkipReason::NoShadowAnswer)
         + skipped(SkipReason::IncompleteShadowAnswer);
-    (unpaired, unpaired as f64 / (unpaired + paired).max(1) as f64)
+    (unpaired, share(unpaired, unpaired + paired))
 }
 
 #[cfg(test)]
@@ -271,6 +326,7 @@ mod tests {
             not_comparable: &BTreeMap::new(),
             unreached: None,
             capture: None,
+            dropped: 0,
             end: End::InOrder,
             broken_off: None,
             gave_up: None,
@@ -310,6 +366,21 @@ mod tests {
                 3,
             ),
             (Verdicts { matching: 8, ..zero }, &[(SkipReason::NoShadowAnswer, 2)], &[], 3),
+            (Verdicts { matching: 9, ..zero }, &[(SkipReason::QueueFull, 1)], &[], 0),
+            (Verdicts { matching: 8, ..zero }, &[(SkipReason::QueueFull, 2)], &[], 3),
+            (
+                Verdicts { matching: 8, ..zero },
+                &[(SkipReason::QueueMemory, 1), (SkipReason::QueueFull, 1)],
+                &[],
+                3,
+            ),
+            (
+                Verdicts { matching: 8, ..zero },
+                &[(SkipReason::QueueMemory, 1), (SkipReason::IncompleteRequest, 1)],
+                &[],
+                3,
+            ),
+            (Verdicts { different: 8, ..zero }, &[(SkipReason::QueueFull, 2)], &[], 1),
         ] {
             let (got, reasons) = judge(verdicts, skipped, failures);
             assert_eq!(got, status, "{verdicts:?} {skipped:?} {failures:?}: {reasons}");
@@ -319,6 +390,16 @@ mod tests {
 
     /// Nine rows of which `different` differ and `cut_off` were cut off, judged after `change`.
     fn judge_changed(different: u64, cut_off: u64, change: impl FnOnce(&mut Evidence<'_>)) -> (u8, String) {
+        judge_captured(None, different, cut_off, change)
+    }
+
+    /// The same of a capture.
+    fn judge_captured(
+        capture: Option<&CaptureTotals>,
+        different: u64,
+        cut_off: u64,
+        change: impl FnOnce(&mut Evidence<'_>),
+    ) -> (u8, String) {
         let verdicts = Verdicts {
             matching: 9 - different - cut_off,
             different,
@@ -333,7 +414,8 @@ mod tests {
             failures: &BTreeMap::new(),
             not_comparable: &not_comparable,
             unreached: None,
-            capture: None,
+            capture,
+            dropped: 0,
             end: End::InOrder,
             broken_off: None,
             gave_up: None,
@@ -344,6 +426,20 @@ mod tests {
         change(&mut evidence);
         let (judgement, reasons) = Gate::default().judge(&evidence);
         (judgement.exit_status(), reasons.join("; "))
+    }
+
+    #[test]
+    fn packets_that_were_dropped_are_lost_evidence() {
+        let capture = CaptureTotals { packets: 90, ..CaptureTotals::default() };
+        for (dropped, different, status) in [(10, 0, 0), (11, 0, 3), (11, 1, 1)] {
+            let (got, reasons) = judge_captured(Some(&capture), different, 0, |e| e.dropped = dropped);
+            assert_eq!(got, status, "{dropped}: {reasons}");
+            assert_eq!(
+                reasons.contains("11 of 101 packets (10.9 %) were dropped before they could be read"),
+                status == 3,
+                "{reasons}"
+            );
+        }
     }
 
     #[test]

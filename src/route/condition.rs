@@ -4,79 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::pattern::Pattern;
 use super::request::{MESH, RequestFacts, Vantage};
-
-/// A regular expression that has to match the whole of a value, as RE2 does in Envoy.
-#[derive(Clone, Debug)]
-pub struct Pattern {
-    source: String,
-    regex: regex::bytes::Regex,
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
-    }
-}
-
-/// Memory that one compiled pattern may take, in bytes.
-const MOST_PATTERN: usize = 1 << 20;
-
-impl Pattern {
-    /// Compiles a pattern in RE2's syntax. Classes such as `\d` are ASCII, as they are there.
-    ///
-    /// # Errors
-    /// When it is no such pattern; in words.
-    pub fn new(source: &str) -> Result<Self, String> {
-        Ok(Self { source: source.to_owned(), regex: compile(source, Whole::Yes)? })
-    }
-
-    /// The pattern as it was written.
-    #[must_use]
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    fn matches(&self, value: &[u8]) -> bool {
-        self.regex.is_match(value)
-    }
-}
-
-/// Whether a pattern has to cover the whole value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whole {
-    Yes,
-    No,
-}
-
-/// Compiles a pattern. Envoy's RE2 takes pattern and value for bytes, and so does this: a character beyond
-/// ASCII is the bytes of its UTF-8, also within a class.
-pub(super) fn compile(source: &str, whole: Whole) -> Result<regex::bytes::Regex, String> {
-    let mut text = String::with_capacity(source.len());
-    for byte in source.bytes() {
-        if byte.is_ascii() {
-            text.push(char::from(byte));
-        } else {
-            text.extend(["\\x", &format!("{byte:02x}")]);
-        }
-    }
-    let build = |text: &str| {
-        let built = regex::bytes::RegexBuilder::new(text).unicode(false).size_limit(MOST_PATTERN).build();
-        built.map_err(|error| last_line(&error))
-    };
-    // What is whole only within the group that is put around it is no pattern.
-    let own = build(&text)?;
-    match whole {
-        Whole::Yes => build(&format!(r"\A(?:{text})\z")),
-        Whole::No => Ok(own),
-    }
-}
-
-/// The reason, without the drawing of the pattern above it.
-fn last_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-}
 
 /// How a value is compared.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,7 +39,7 @@ impl fmt::Display for TextMatch {
             Self::Present => f.write_str("present"),
             Self::Exact(text) => write!(f, "exact {text:?}"),
             Self::Prefix(text) => write!(f, "prefix {text:?}"),
-            Self::Regex(pattern) => write!(f, "regex {:?}", pattern.source),
+            Self::Regex(pattern) => write!(f, "regex {:?}", pattern.source()),
         }
     }
 }
@@ -175,7 +104,7 @@ impl fmt::Display for PathMatch {
             PathKind::Prefix(text) => write!(f, "path prefix {text:?}")?,
             PathKind::Elements(text) if text.is_empty() => return f.write_str("any path"),
             PathKind::Elements(text) => write!(f, "path elements {text:?}")?,
-            PathKind::Regex(pattern) => write!(f, "path regex {:?}", pattern.source)?,
+            PathKind::Regex(pattern) => write!(f, "path regex {:?}", pattern.source())?,
         }
         f.write_str(if self.ignore_case { " in any case" } else { "" })
     }

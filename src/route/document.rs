@@ -1,7 +1,7 @@
 //! Kubernetes objects: what they are and what they are called.
 
 use super::note::RulesError;
-use super::yaml::{Fields, Node, Reader};
+use super::yaml::{Fields, Line, Node, Reader};
 
 /// One object of a rules file.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Document<'n> {
     /// When it was made, as a cluster tells it.
     pub(super) created: Option<String>,
     /// Where it begins.
-    pub(super) line: u32,
+    pub(super) line: Line,
     /// What it says.
     pub(super) spec: Fields<'n>,
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::condition::{PathMatch, Whole, compile};
+use super::condition::PathMatch;
+use super::pattern::Pattern;
 use super::request::Target;
 
 /// The name of a header field: a token (RFC 9110, section 5.1), case kept.
@@ -184,10 +185,24 @@ impl FieldEdits {
 pub struct RequestEdits {
     /// The authority that takes the place of the captured one.
     pub authority: Option<Arc<str>>,
+    /// What the mesh tells the destination of the authority before that.
+    pub replaced: Replaced,
     /// The fields.
     pub fields: FieldEdits,
     /// How long the mesh lets the destination answer, which it tells the destination in a field.
     pub timeout: Option<Duration>,
+}
+
+/// The authority before a rewrite, as Envoy tells it in `x-envoy-original-host`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Replaced {
+    /// Envoy says nothing of it: there is no rewrite, or it is one of several weighted destinations' own.
+    #[default]
+    Untold,
+    /// The captured one.
+    Captured,
+    /// That of the weighted destination, which the rule's own rewrites once more.
+    Other(Arc<str>),
 }
 
 impl RequestEdits {
@@ -227,18 +242,17 @@ pub enum PathRewrite {
     /// This is the path.
     Full(String),
     /// Each part of the path that matches is replaced, with `\1` for what the first group matched.
-    Regex(regex::bytes::Regex, Substitution),
+    Regex(Pattern, Substitution),
 }
 
 impl PathRewrite {
-    /// A rewrite by a pattern in RE2's syntax and its substitution.
+    /// A rewrite by a pattern and its substitution.
     ///
     /// # Errors
-    /// When either is wrong; in words.
-    pub fn regex(pattern: &str, substitution: &str) -> Result<Self, String> {
-        let regex = compile(pattern, Whole::No)?;
-        let substitution = Substitution::new(substitution, regex.captures_len() - 1)?;
-        Ok(Self::Regex(regex, substitution))
+    /// When the substitution is wrong; in words.
+    pub fn regex(pattern: Pattern, substitution: &str) -> Result<Self, String> {
+        let substitution = Substitution::new(substitution, pattern.groups())?;
+        Ok(Self::Regex(pattern, substitution))
     }
 
     /// The target with its path rewritten, after a match on `path`.
@@ -251,7 +265,7 @@ impl PathRewrite {
             Self::Full(text) => text.as_bytes().to_vec(),
             Self::Elements(text) if text.is_empty() && after.is_empty() => b"/".to_vec(),
             Self::Matched(text) | Self::Elements(text) => [text.as_bytes(), after].concat(),
-            Self::Regex(regex, substitution) => substitution.replace_all(regex, old),
+            Self::Regex(pattern, substitution) => substitution.replace_all(pattern, old),
         };
         // A request line needs a target.
         let new = if new.is_empty() && target.origin.is_empty() { b"/".to_vec() } else { new };
@@ -295,7 +309,8 @@ impl Substitution {
         Ok(Self(pieces))
     }
 
-    fn replace_all(&self, regex: &regex::bytes::Regex, path: &[u8]) -> Vec<u8> {
+    fn replace_all(&self, pattern: &Pattern, path: &[u8]) -> Vec<u8> {
+        let Some(regex) = pattern.finder() else { return path.to_vec() };
         let replaced = regex.replace_all(path, |captures: &regex::bytes::Captures<'_>| {
             let mut out = Vec::new();
             for piece in &self.0 {

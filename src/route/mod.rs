@@ -19,8 +19,11 @@ pub mod host;
 mod hosts;
 mod istio;
 mod note;
+mod operations;
 mod path;
+mod pattern;
 mod precedence;
+mod re2;
 mod request;
 mod rule;
 mod rules;
@@ -30,14 +33,15 @@ mod table;
 mod yaml;
 
 pub use address::{Address, Selector};
-pub use condition::{Condition, Match, PathKind, PathMatch, Pattern, TextMatch};
+pub use condition::{Condition, Match, PathKind, PathMatch, TextMatch};
 pub use decision::{Decision, Destination, NotMirrored, Picked, Role, Why};
 pub use edit::{
-    Field, FieldEdit, FieldEdits, FieldError, FieldName, PathRewrite, RequestEdits, Substitution,
+    Field, FieldEdit, FieldEdits, FieldError, FieldName, PathRewrite, Replaced, RequestEdits, Substitution,
 };
 pub use host::{HostEdit, SHADOW_SUFFIX};
-pub use istio::{DestinationRule, Subset, Tls, TlsMode};
+pub use istio::{DestinationRule, Subset, Tls, TlsMode, TlsPolicy};
 pub use note::{Origin, RulesError, Warning};
+pub use pattern::Pattern;
 pub use request::{RequestFacts, Target, Vantage};
 pub use rule::{Action, Forward, Mirror, Order, Part, Primary, Rule, RuleSet};
 pub use rules::{MOST_BYTES, Rules};

@@ -1,5 +1,7 @@
 //! Reads rules files.
 
+use std::collections::{HashMap, HashSet};
+
 use super::document::{Document, objects};
 use super::istio::{DestinationRule, TlsMode, VirtualService, destination_rule, rule_sets, virtual_service};
 use super::note::{Origin, RulesError, Warning};
@@ -27,7 +29,8 @@ impl Rules {
     /// # Errors
     /// When a file is no YAML, or says something that a cluster would refuse, with the place.
     pub fn read(files: &[(String, String)], home: &str) -> Result<Self, RulesError> {
-        let mut readers: Vec<_> = files.iter().map(|(name, _)| Reader::new(name)).collect();
+        let mut reader = Reader::new(files.iter().map(|(name, _)| name.as_str()));
+        let reader = &mut reader;
         let mut rules = Self::default();
         let (mut services, mut http_routes) = (Vec::new(), Vec::new());
         for (file, (name, text)) in files.iter().enumerate() {
@@ -35,11 +38,10 @@ impl Rules {
                 let problem = format!("{} bytes are more than any rules need ({MOST_BYTES})", text.len());
                 return Err(RulesError::new(Origin::new(name, 0), problem));
             }
-            for node in read(name, text)? {
-                let reader = &mut readers[file];
+            for node in read(file, name, text)? {
                 for object in objects(reader, &node, home)? {
                     match Kind::of(&object) {
-                        Kind::VirtualService => services.push(virtual_service(reader, file, object)?),
+                        Kind::VirtualService => services.push(virtual_service(reader, object)?),
                         Kind::DestinationRule => rules.destinations.push(destination_rule(reader, object)?),
                         Kind::HttpRoute => http_routes.push(gateway_api::http_route(reader, object, home)?),
                         Kind::Other(why) => reader.warn(object.line, why),
@@ -47,9 +49,10 @@ impl Rules {
                 }
             }
         }
-        rules.sets = rule_sets(&mut readers, &services, home)?;
+        rules.sets = rule_sets(reader, &services, home)?;
         rules.sets.extend(gateway_api::by_age(http_routes));
-        rules.warnings = readers.into_iter().flat_map(Reader::into_warnings).collect();
+        bounded(&rules.sets)?;
+        rules.warnings = reader.take_warnings();
         rules.warnings.dedup();
         rules.check_subsets();
         if rules.sets.is_empty() {
@@ -63,29 +66,43 @@ impl Rules {
         Ok(rules)
     }
 
-    /// How a destination is spoken to, where a destination rule says so.
+    /// How a destination is spoken to, and where that is said; `None` where no destination rule says it. The
+    /// port is that of the destination, else `port`.
     #[must_use]
-    pub fn tls(&self, to: &Address) -> Option<&TlsMode> {
-        let rule = self.destinations.iter().find(|rule| rule.host == *to.host)?;
-        let subset = rule.subsets.iter().find(|subset| Some(subset.name.as_str()) == to.subset.as_deref());
-        let at_port = |ports: &'_ [(u16, TlsMode)]| ports.iter().position(|(port, _)| Some(*port) == to.port);
-        subset
-            .and_then(|s| at_port(&s.port_tls).map(|at| &s.port_tls[at].1).or(s.tls.as_ref()))
-            .or_else(|| at_port(&rule.port_tls).map(|at| &rule.port_tls[at].1))
-            .or(rule.tls.as_ref())
+    pub fn tls(&self, to: &Address, port: Option<u16>) -> Option<(&Origin, &TlsMode)> {
+        let port = to.port.or(port);
+        let rules = self.of_host(&to.host);
+        let by_subset = rules
+            .iter()
+            .find_map(|rule| Some((&rule.origin, rule.subset(to.subset.as_deref()?)?.tls.of_port(port)?)));
+        by_subset.or_else(|| rules.iter().find_map(|rule| Some((&rule.origin, rule.tls.of_port(port)?))))
+    }
+
+    /// The destination rules for a host: those for its name, else those for the longest wildcard.
+    fn of_host(&self, host: &str) -> Vec<&DestinationRule> {
+        let closeness = |rule: &DestinationRule| match rule.host.strip_prefix('*') {
+            None => (*rule.host == *host).then_some(usize::MAX),
+            Some(suffix) => (host.len() > suffix.len() && host.ends_with(suffix)).then_some(suffix.len()),
+        };
+        let best = self.destinations.iter().filter_map(closeness).max();
+        self.destinations.iter().filter(|rule| best.is_some() && closeness(rule) == best).collect()
     }
 
     /// Warns of subsets that rules name and no destination rule of the host has.
     fn check_subsets(&mut self) {
         let mut missing = Vec::new();
+        // `None` where no destination rule for the host is in these files.
+        let mut by_host: HashMap<&str, Option<HashSet<&str>>> = HashMap::new();
         for rule in self.sets.iter().flat_map(|set| &set.rules) {
             let Action::Forward(forward) = &rule.action else { continue };
             for to in forward.addresses() {
                 let Some(subset) = to.subset.as_deref() else { continue };
-                let mut of_host = self.destinations.iter().filter(|rule| rule.host == *to.host).peekable();
-                if of_host.peek().is_some()
-                    && !of_host.any(|rule| rule.subsets.iter().any(|s| s.name == subset))
-                {
+                let known = by_host.entry(&to.host).or_insert_with(|| {
+                    let rules = self.of_host(&to.host);
+                    let names = rules.iter().flat_map(|rule| &rule.subsets).map(|subset| &*subset.name);
+                    (!rules.is_empty()).then(|| names.collect())
+                });
+                if known.as_ref().is_some_and(|known| !known.contains(subset)) {
                     let text = format!(
                         "no DestinationRule for {} has the subset `{subset}`: a mesh would send nothing there",
                         to.host
@@ -97,6 +114,29 @@ impl Rules {
         missing.dedup();
         self.warnings.extend(missing);
     }
+}
+
+/// Where several sets are for one host, what is tried for it is put together from all of them.
+const MOST_TRIED: usize = 4_000_000;
+
+/// Refuses sets whose rules would be put together for too many hosts.
+fn bounded(sets: &[RuleSet]) -> Result<(), RulesError> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    sets.iter().flat_map(|set| &set.hosts).for_each(|host| *counts.entry(host).or_default() += 1);
+    let mut tried = 0_usize;
+    for set in sets {
+        let shared =
+            set.hosts.iter().filter(|host| counts.get(host.as_str()).is_some_and(|n| *n > 1)).count();
+        let matches: usize = set.rules.iter().map(|rule| rule.matches.len()).sum();
+        tried = tried.saturating_add(shared.saturating_mul(matches));
+        if tried > MOST_TRIED {
+            let problem = format!(
+                "for hosts that several objects have rules for, up to here {tried} matches are to be tried, which is more than any rules need ({MOST_TRIED})"
+            );
+            return Err(RulesError::new(set.origin.clone(), problem));
+        }
+    }
+    Ok(())
 }
 
 fn services_without_hosts(services: &[VirtualService]) -> bool {

@@ -1,6 +1,7 @@
 //! All rules together, ready to decide.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::address::{Selector, names};
@@ -10,7 +11,7 @@ use super::edit::RequestEdits;
 use super::hosts::Hosts;
 use super::note::{Origin, Warning};
 use super::request::{MESH, RequestFacts, Vantage};
-use super::rule::{Action, Forward, Mirror, Order, Part, Primary, Rule, RuleSet};
+use super::rule::{Action, Forward, Mirror, Order, Part, Rule, RuleSet};
 use super::sampling::{Draws, Percent, Purpose, Share};
 use super::{address::Address, precedence};
 use crate::http::RequestHead;
@@ -33,8 +34,17 @@ pub struct RouteTable {
     sets: Vec<(RuleSet, String)>,
     /// The rules of all sets, by number: the set and the place in it.
     rules: Vec<(usize, usize)>,
-    hosts: Hosts<Vec<Candidate>>,
+    hosts: Hosts<Listed>,
     vantage: Vantage,
+}
+
+/// A host of rules.
+#[derive(Clone, Debug)]
+struct Listed {
+    /// As it is listed: a name, `*.suffix`, or `*`.
+    host: Arc<str>,
+    /// What is tried for it, in order; hosts with the same rules share it.
+    candidates: Arc<[Candidate]>,
 }
 
 /// A match that may be met by a request for a host.
@@ -63,10 +73,12 @@ pub struct Miss<'t> {
 pub struct Search<'t> {
     /// What was tried before, in order.
     pub misses: Vec<Miss<'t>>,
-    /// Whether there are rules for the host at all.
-    pub known_host: bool,
+    /// The host of the rules that was found for the request's; `None` where no rules are for it.
+    pub host: Option<&'t str>,
     /// The rule, its number, and the match that was met.
     pub hit: Option<(usize, &'t Rule, &'t Match)>,
+    /// What would have been tried after that, in order.
+    pub not_reached: Vec<(&'t Rule, &'t Match)>,
 }
 
 impl RouteTable {
@@ -98,8 +110,9 @@ impl RouteTable {
     /// The table of these sets of rules, and what there is to say about how they fit the setup.
     ///
     /// In each rule, the captured service is the destination that [`Setup::captured`] names. Without it, it
-    /// is the subset called `v1`; else, of the weighted destinations without an endpoint, the heaviest, and
-    /// of equals the first; else none, and every request of the rule is sent again.
+    /// is the subset called `v1`, be it without weight; else, of the weighted destinations without an
+    /// endpoint, the heaviest, and of equals the first; else none, and every request of the rule is sent
+    /// again.
     #[must_use]
     pub fn new(sets: Vec<RuleSet>, setup: &Setup) -> (Self, Vec<Warning>) {
         let mut warnings = Vec::new();
@@ -154,17 +167,19 @@ impl RouteTable {
             }
         }
         let mut hosts = Hosts::default();
+        let mut made: HashMap<Vec<usize>, Arc<[Candidate]>> = HashMap::new();
         for host in all_hosts {
             let sharing = owners.entry(&host, Vec::new);
-            let candidates = table.candidates(sharing, &first_rules);
-            hosts.entry(&host, || candidates);
+            let candidates =
+                made.entry(sharing.clone()).or_insert_with_key(|sets| table.candidates(sets, &first_rules));
+            hosts.entry(&host, || Listed { host: host.as_ref().into(), candidates: Arc::clone(candidates) });
         }
         table.hosts = hosts;
         table
     }
 
     /// What is tried for a host for which these sets are, in order.
-    fn candidates(&self, sets: &[usize], first_rules: &[usize]) -> Vec<Candidate> {
+    fn candidates(&self, sets: &[usize], first_rules: &[usize]) -> Arc<[Candidate]> {
         let of_set = |number: &usize| {
             let (set, _) = &self.sets[*number];
             let first = first_rules[*number];
@@ -180,7 +195,7 @@ impl RouteTable {
             // A gateway merges the sets, and what matches anything goes to the end.
             all.sort_by_key(|candidate| self.tried(*candidate).1.is_any());
         }
-        all
+        all.into()
     }
 
     fn tried(&self, candidate: Candidate) -> (&Rule, &Match, &str) {
@@ -195,9 +210,31 @@ impl RouteTable {
         self.rules.iter().map(|(set, place)| &self.sets[*set].0.rules[*place])
     }
 
+    /// The rule of that number.
+    #[must_use]
+    pub fn rule(&self, number: usize) -> Option<&Rule> {
+        let (set, place) = *self.rules.get(number)?;
+        self.sets.get(set)?.0.rules.get(place)
+    }
+
     /// The sets of rules that apply.
     pub fn sets(&self) -> impl Iterator<Item = &RuleSet> {
         self.sets.iter().map(|(set, _)| set)
+    }
+
+    /// The destinations that there is an endpoint for, each with the endpoint's place.
+    pub fn placed(&self) -> impl Iterator<Item = (&Address, usize)> {
+        let forwards = self.rules().filter_map(|rule| match &rule.action {
+            Action::Forward(forward) => Some(forward),
+            Action::Redirect | Action::Respond(_) => None,
+        });
+        forwards.flat_map(|forward| {
+            let primaries = forward.primaries.iter().filter_map(|primary| match primary.part {
+                Part::Other(place) => Some((&primary.to, place?)),
+                Part::Captured => None,
+            });
+            primaries.chain(forward.mirrors.iter().filter_map(|mirror| Some((&mirror.to, mirror.place?))))
+        })
     }
 
     /// The destination that a decision was about, where it sends nothing: the first mirror of the rule, in
@@ -207,8 +244,7 @@ impl RouteTable {
         if let Some(first) = decision.destinations.first() {
             return Some((first.role, &first.name));
         }
-        let (set, place) = *self.rules.get(decision.picked.as_ref()?.rule)?;
-        match &self.sets[set].0.rules[place].action {
+        match &self.rule(decision.picked.as_ref()?.rule)?.action {
             Action::Forward(forward) => Some((Role::Shadow, &*forward.mirrors.first()?.to.name)),
             Action::Redirect | Action::Respond(_) => None,
         }
@@ -218,15 +254,16 @@ impl RouteTable {
     #[must_use]
     pub fn search(&self, request: &RequestFacts<'_>) -> Search<'_> {
         let mut search = Search::default();
-        let Some(candidates) = self.hosts.find(request.host()) else { return search };
-        search.known_host = true;
-        for candidate in candidates {
+        let Some(listed) = self.hosts.find(request.host()) else { return search };
+        search.host = Some(&listed.host);
+        for candidate in listed.candidates.iter() {
             let (rule, tried, gateway) = self.tried(*candidate);
+            if search.hit.is_some() {
+                search.not_reached.push((rule, tried));
+                continue;
+            }
             match tried.failing(request, &self.vantage, gateway) {
-                None => {
-                    search.hit = Some((candidate.rule, rule, tried));
-                    break;
-                }
+                None => search.hit = Some((candidate.rule, rule, tried)),
                 Some(failed) => {
                     let observed = failed.observed(request, &self.vantage, gateway);
                     search.misses.push(Miss { rule, tried, failed, observed });
@@ -238,8 +275,8 @@ impl RouteTable {
 
     /// The rule for a request, and whether there are rules for its host.
     fn hit(&self, request: &RequestFacts<'_>) -> Result<(usize, &Rule, &Match), NotMirrored> {
-        let candidates = self.hosts.find(request.host()).ok_or(NotMirrored::NoHost)?;
-        let met = candidates.iter().find_map(|candidate| {
+        let listed = self.hosts.find(request.host()).ok_or(NotMirrored::NoHost)?;
+        let met = listed.candidates.iter().find_map(|candidate| {
             let (rule, tried, gateway) = self.tried(*candidate);
             tried.failing(request, &self.vantage, gateway).is_none().then_some((candidate.rule, rule, tried))
         });
@@ -304,7 +341,7 @@ fn cast(rule: &mut Rule, setup: &Setup, warnings: &mut Vec<Warning>) {
     for mirror in &mut forward.mirrors {
         mirror.place = place(&mirror.to);
     }
-    let captured = captured(&forward.primaries, setup, place);
+    let captured = captured(forward, setup, place);
     for (number, primary) in forward.primaries.iter_mut().enumerate() {
         primary.part =
             if captured == Some(number) { Part::Captured } else { Part::Other(place(&primary.to)) };
@@ -322,20 +359,19 @@ fn cast(rule: &mut Rule, setup: &Setup, warnings: &mut Vec<Warning>) {
 }
 
 /// Which of the weighted destinations is the captured service.
-fn captured(
-    primaries: &[Primary],
-    setup: &Setup,
-    place: impl Fn(&Address) -> Option<usize>,
-) -> Option<usize> {
+fn captured(forward: &Forward, setup: &Setup, place: impl Fn(&Address) -> Option<usize>) -> Option<usize> {
     let heaviest = |among: &dyn Fn(&Address) -> bool| {
-        let chosen = primaries.iter().enumerate().filter(|(_, primary)| among(&primary.to));
+        let chosen = forward.primaries.iter().enumerate().filter(|(_, primary)| among(&primary.to));
         chosen.max_by_key(|(number, primary)| (primary.weight, std::cmp::Reverse(*number))).map(|(n, _)| n)
     };
     if let Some(named) = &setup.captured {
         return heaviest(&|to| named.closeness(to).is_some());
     }
-    let v1 = || heaviest(&|to| to.subset.as_deref() == Some("v1"));
-    v1().or_else(|| heaviest(&|to| place(to).is_none()))
+    let is_v1 = |to: &Address| to.subset.as_deref() == Some("v1");
+    if forward.idle.iter().any(is_v1) {
+        return heaviest(&is_v1);
+    }
+    heaviest(&is_v1).or_else(|| heaviest(&|to| place(to).is_none()))
 }
 
 impl Forward {

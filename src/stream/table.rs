@@ -41,6 +41,9 @@ impl Default for Limits {
 /// the next one between the same endpoints gets the next instance number.
 const REMEMBERED: usize = 1 << 16;
 
+/// So many deadlines of connections that are over are left where they are.
+const STALE_DEADLINES: usize = 1024;
+
 /// What is remembered of a connection that is over.
 #[derive(Clone, Copy, Debug)]
 struct Closed {
@@ -86,7 +89,9 @@ pub struct ConnectionTable<A: Application> {
 }
 
 impl<A: Application> ConnectionTable<A> {
-    const OPEN_COST: u64 = size_of::<Open<A::State>>() as u64;
+    /// What an open connection takes beside its slot, with the allocator's own.
+    const OPEN_COST: u64 = size_of::<Open<A::State>>() as u64 + 16;
+    const DEADLINE_COST: u64 = size_of::<Reverse<(Timestamp, u32)>>() as u64;
 
     /// An empty table.
     #[must_use]
@@ -122,7 +127,8 @@ impl<A: Application> ConnectionTable<A> {
     #[must_use]
     pub fn memory(&self) -> u64 {
         let slots = [Line::Empty, Line::Open, Line::Closed].iter().map(|&line| self.slots.len(line) as u64);
-        self.memory + slots.sum::<u64>() * Slots::<Slot<A::State>>::COST
+        let deadlines = self.deadlines.len() as u64 * Self::DEADLINE_COST;
+        self.memory + deadlines + slots.sum::<u64>() * Slots::<Slot<A::State>>::COST
     }
 
     /// Takes one segment, in capture order, and tells `app` what follows from it.
@@ -193,8 +199,23 @@ impl<A: Application> ConnectionTable<A> {
         if open.connection.is_over() {
             self.close(id, app);
         }
+        if deadline.is_some() {
+            self.drop_stale_deadlines();
+        }
         if self.memory > self.limits.memory / 2 {
             self.keep_within_budget(app);
+        }
+    }
+
+    /// Takes away the deadlines of connections that are over, where they outnumber those that are open: they would
+    /// pile up where the packets' time stands still.
+    #[inline]
+    fn drop_stale_deadlines(&mut self) {
+        if self.deadlines.len() > 2 * self.slots.len(Line::Open) + STALE_DEADLINES {
+            let slots = &mut self.slots;
+            self.deadlines.retain(|&Reverse((deadline, id))| {
+                matches!(slots.get_mut(id), Some(Slot::Open(open)) if open.timed == Some(deadline))
+            });
         }
     }
 
@@ -279,6 +300,7 @@ impl<A: Application> ConnectionTable<A> {
     fn close(&mut self, id: u32, app: &mut A) {
         let Some(Slot::Open(open)) = self.slots.get_mut(id) else { return };
         let mut listener = Listener { app, state: &mut open.state, account: &mut self.account };
+        open.connection.note_closing();
         open.connection.finish(End::Idle, &mut listener);
         let closed = Slot::Closed(Closed::new(&open.connection));
         if let Some(Slot::Open(open)) = self.slots.replace(id, Line::Closed, closed) {

@@ -50,8 +50,79 @@ fn other_projects_captures_are_read_as_independent_decoders_agree() {
     }
     assert!(classes.len() >= 4, "the truth has other classes: {:?}", classes.keys());
     for (class, (count, wrong)) in classes {
+        println!("{class}: {} of {count} exactly right", count - wrong.len());
         assert!(wrong.is_empty(), "{class}: {} of {count} are wrong\n{}", wrong.len(), wrong.join("\n"));
     }
+}
+
+/// The bytes that `inspect` prints, by what they are, are those that the streams delivered and lost; its packets are
+/// those of the classes. Gives what it is true of.
+fn assert_printed_account_balances(capture: &Path) -> serde_json::Value {
+    let inspect = std::process::Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+        .args(["inspect", "--quiet", "--format", "json"])
+        .arg(capture)
+        .output()
+        .unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&inspect.stdout).unwrap_or_else(|e| {
+        panic!("{}: {e}: {}", capture.display(), String::from_utf8_lossy(&inspect.stderr))
+    });
+    let sum = |counts: &serde_json::Value, which: &dyn Fn(&str) -> bool| -> u64 {
+        let counts = counts.as_object().unwrap().iter().filter(|(name, _)| which(name));
+        counts.map(|(_, n)| n.as_u64().unwrap()).sum()
+    };
+    let all = |_: &str| true;
+    let streams = |name: &str| document["streams"][name].as_u64().unwrap();
+    let bytes =
+        sum(&document["http"], &|name| name.ends_with("_bytes")) + sum(&document["other_bytes"], &all);
+    assert_eq!(bytes, streams("delivered") + streams("lost"), "{}: {document:#}", capture.display());
+    let payload = sum(&document["streams"], &|name| !["payload", "lost", "conflicting"].contains(&name));
+    assert_eq!(payload, streams("payload"), "{}: {document:#}", capture.display());
+    assert_eq!(sum(&document["packets"], &all), document["capture"]["packets"], "{}", capture.display());
+    document
+}
+
+#[test]
+fn what_is_printed_of_other_projects_captures_adds_up() {
+    let corpus = or_skip!(captures::corpus());
+    let mut others = 0;
+    for capture in truth::load(&corpus.join("truth.json")) {
+        let path = corpus.join("captures").join(&capture.repo).join(&capture.path);
+        let document = assert_printed_account_balances(&path);
+        others += usize::from(!document["other_bytes"].as_object().unwrap().is_empty());
+    }
+    assert!(others > 0, "all of it was HTTP/1");
+}
+
+#[test]
+fn packets_of_other_ports_are_filtered_and_counted_as_such() {
+    let capture = captures::bundled("httpbin-v1.pcap");
+    let document = |more: &[&str]| -> serde_json::Value {
+        let inspect = std::process::Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+            .args(["inspect", "--quiet", "--format", "json"])
+            .args(more)
+            .arg(&capture)
+            .output()
+            .unwrap();
+        serde_json::from_slice(&inspect.stdout).unwrap()
+    };
+    let whole = document(&[]);
+    let (packets, used) = (&whole["capture"]["packets"], &whole["packets"]["used"]);
+    let none = document(&["--port", "1"]);
+    assert_eq!((&none["packets"]["filtered"], &none["http"]["exchanges"]), (used, &0.into()), "{none:#}");
+    assert_eq!(&none["capture"]["packets"], packets);
+    // The port of the server, as tcpdump's language has it too: the same exchanges.
+    let port = (1..=u16::MAX).find(|port| whole_of(&whole, *port)).expect("a port of the server").to_string();
+    let some = document(&["--port", &port]);
+    assert_eq!(some["http"], whole["http"]);
+    let filter = document(&["--bpf", &format!("tcp port {port}")]);
+    assert_eq!(filter["http"], whole["http"]);
+    assert_eq!(filter["imbalances"], serde_json::json!([]));
+}
+
+/// Whether the server of the first exchange has this port.
+fn whole_of(document: &serde_json::Value, port: u16) -> bool {
+    let server = document["exchanges"][0]["server"].as_str().unwrap_or_default();
+    server.ends_with(&format!(":{port}"))
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::gateway::virtual_service;
 use crate::pilot::Version;
 
 /// Why a shadow differs from Envoy's, by design.
@@ -23,7 +24,7 @@ pub(crate) enum Kept {
     Trailers,
     /// The message is framed as captured, also where a proxy would state the length of no body.
     Framing,
-    /// Fields by which a client steers Envoy's router, which takes them out.
+    /// Fields by which a client speaks to Envoy itself, which takes them out.
     Steering,
     /// Envoy refuses the request by itself. v1 was asked it, so v2 is asked it.
     Refused,
@@ -86,9 +87,28 @@ impl Rules {
         Self { yaml, version: Version::WithSuffix }
     }
 
+    /// An `HTTPRoute` for any host with this rule, which mirrors to v2.
+    fn gateway(rule: &str) -> Self {
+        let yaml = format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: httpbin}}\nspec:\n  hostnames: ['*']\n  rules:\n  - {rule}\n"
+        );
+        Self { yaml, version: Version::WithSuffix }
+    }
+
+    /// Whether a destination is named, and by which name `--endpoint` finds it.
+    pub(crate) fn endpoint<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let subset = name.split('/').next_back()?;
+        if self.yaml.contains("kind: HTTPRoute") {
+            return self.yaml.contains(&format!("name: {subset}")).then_some(subset);
+        }
+        self.yaml.contains(&format!("subset: {subset}")).then_some(name)
+    }
+
     /// The documents, read by another YAML reader than the program's own reading of rules.
     pub(crate) fn services(&self) -> Vec<Value> {
-        vec![serde_saphyr::from_str(&self.yaml).unwrap_or_else(|error| panic!("{error}: {}", self.yaml))]
+        let document =
+            serde_saphyr::from_str(&self.yaml).unwrap_or_else(|error| panic!("{error}: {}", self.yaml));
+        vec![virtual_service(document)]
     }
 }
 
@@ -98,7 +118,7 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) rules: Rules,
     pub(crate) request: Vec<u8>,
-    /// Which destinations get a shadow from the program.
+    /// Which destinations get the request from the program.
     pub(crate) mirrors: &'static [&'static str],
     pub(crate) kept: Vec<Deviation>,
     /// It is sent as it is, without what a proxy gives every request.
@@ -142,6 +162,11 @@ impl Case {
         self
     }
 
+    fn mirrored_to(mut self, mirrors: &'static [&'static str]) -> Self {
+        self.mirrors = mirrors;
+        self
+    }
+
     fn refused(self) -> Self {
         self.keeps(Kept::Refused, &["Envoy refuses the request"])
     }
@@ -180,8 +205,20 @@ fn with_fields(fields: &str) -> String {
 
 /// All of them.
 pub(crate) fn cases() -> Vec<Case> {
-    [hosts(), targets(), messages(), fields(), rewrites(), operations(), destinations(), own_answers()]
-        .concat()
+    [
+        hosts(),
+        targets(),
+        messages(),
+        fields(),
+        rewrites(),
+        operations(),
+        joint_operations(),
+        destinations(),
+        canaries(),
+        http_routes(),
+        own_answers(),
+    ]
+    .concat()
 }
 
 fn hosts() -> Vec<Case> {
@@ -395,12 +432,91 @@ fn operations() -> Vec<Case> {
             "x-a: 1\r\nx-b: 1\r\nx-c: 1\r\n",
         ),
         headers("the Host set", "{set: {Host: 'set.test:1'}}", ""),
+        headers("a field set to nothing", "{set: {x-a: '', x-b: ''}}", "x-a: 1\r\n"),
+        headers("a field added with nothing", "{add: {x-a: '', x-b: ''}}", "x-a: 1\r\n"),
         Case::with(
             "operations of the destination",
             Rules::new("'*'", on_destination),
             V2,
             &with_fields("x-gone: 1\r\nx-both: client\r\n"),
         ),
+    ]
+}
+
+/// Operations of a rule and of its destination on the same fields: v1 is the destination, and the other has no weight.
+fn joint_operations() -> Vec<Case> {
+    let joint = |name, of_rule: &str, own: &str, other: &str| {
+        let rule = format!(
+            "
+- route:
+  - destination: {{host: httpbin, subset: v1}}
+    weight: 100
+    headers: {{request: {own}}}
+{other}  headers: {{request: {of_rule}}}
+  mirror: {{host: httpbin, subset: v2}}"
+        );
+        Case::with(name, Rules::new("'*'", &rule), V2, &with_fields("x-a: client\r\nx-b: client\r\n"))
+    };
+    let alone = |name, of_rule, own| joint(name, of_rule, own, "");
+    let weighted = |name, of_rule, own| {
+        joint(name, of_rule, own, "  - {destination: {host: httpbin, subset: v3}, weight: 0}\n")
+    };
+    vec![
+        alone("the rule adds what its destination sets", "{add: {x-a: rule}}", "{set: {x-a: own}}"),
+        alone("the rule sets what its destination adds", "{set: {x-a: rule}}", "{add: {x-a: own}}"),
+        alone("rule and destination set a field", "{set: {x-a: rule}}", "{set: {x-a: own}}"),
+        alone("rule and destination add a field", "{add: {x-a: rule}}", "{add: {x-a: own}}"),
+        alone("the destination removes what the rule sets", "{set: {x-a: rule}}", "{remove: [x-a, x-b]}"),
+        alone("the rule removes what its destination adds", "{remove: [x-a]}", "{add: {x-a: own}}"),
+        alone("rule and destination set the Host", "{set: {host: rule.test}}", "{set: {host: own.test}}"),
+        alone("the destination sets the Host", "{set: {x-a: rule}}", "{set: {Host: 'own.test:1'}}"),
+        weighted("a weighted destination sets what the rule sets", "{set: {x-a: rule}}", "{set: {x-a: own}}"),
+        weighted("a weighted destination sets what the rule adds", "{add: {x-a: rule}}", "{set: {x-a: own}}"),
+        weighted("a weighted destination adds what the rule sets", "{set: {x-a: rule}}", "{add: {x-a: own}}"),
+        weighted(
+            "a weighted destination adds what the rule removes",
+            "{remove: [x-a]}",
+            "{add: {x-a: own}, remove: [x-b]}",
+        ),
+        weighted("a weighted destination sets the Host", "{add: {x-a: rule}}", "{set: {host: 'own.test:1'}}"),
+        weighted(
+            "a weighted destination and the rule set the Host",
+            "{set: {host: rule.test}}",
+            "{set: {host: own.test}}",
+        ),
+    ]
+}
+
+/// Requests that the weights send to v2: they arrive there as they are, and not as shadows.
+fn canaries() -> Vec<Case> {
+    let canary = |name, more: &str, own: &str, fields: &str| {
+        let rule = format!(
+            "
+- route:
+  - {{destination: {{host: httpbin, subset: v1}}, weight: 0}}
+  - destination: {{host: httpbin, subset: v2}}
+    weight: 100
+    headers: {{request: {own}}}{more}"
+        );
+        Case::with(name, Rules::new("'*'", &rule), V2, &with_fields(fields))
+    };
+    vec![
+        canary("a canary", "", "{}", ""),
+        canary("a canary for a client inside", "", "{}", "X-Forwarded-For: 10.0.0.1\r\n"),
+        canary("a canary for a client outside", "", "{}", "X-Forwarded-For: 203.0.113.9\r\n"),
+        canary("a canary that was forwarded twice", "", "{}", "X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\n"),
+        canary("a canary that calls itself internal", "", "{}", "X-Envoy-Internal: no\r\n")
+            .keeps(Kept::Steering, &["Envoy drops x-envoy-internal: no"]),
+        canary("a canary that is rewritten", "\n  rewrite: {uri: /x/, authority: 'c.test:9'}", "{}", ""),
+        canary("a canary with a timeout", "\n  timeout: 1.5s", "{}", ""),
+        canary(
+            "a canary with operations",
+            "\n  headers: {request: {set: {x-a: rule}}}",
+            "{set: {x-a: own, host: own.test}}",
+            "",
+        ),
+        canary("a canary and its shadow", "\n  mirror: {host: httpbin, subset: v3}", "{set: {x-a: own}}", "")
+            .mirrored_to(V2_AND_V3),
     ]
 }
 
@@ -434,6 +550,8 @@ fn destinations() -> Vec<Case> {
             rules(&format!("{both}\n  rewrite: {{uri: /all, authority: new.test}}")),
             V2_AND_V3,
         ),
+        case("a timeout", percentage("timeout: 1.5s"), V2),
+        case("a timeout of none", percentage("timeout: 0s"), V2),
         case("a mirror of 100 %", percentage("mirrorPercentage: {value: 100}"), V2),
         case("a mirror of 0 %", percentage("mirrorPercentage: {value: 0}"), NOBODY),
         case("a mirror of 100 as it was written once", percentage("mirrorPercent: 100"), V2),
@@ -452,6 +570,80 @@ fn destinations() -> Vec<Case> {
             },
             ..case("Istio 1.28, two mirrors and an authority", rules(MIRROR), V2_AND_V3)
         },
+    ]
+}
+
+/// Rules of Gateway API, whose backends are the subsets.
+fn http_routes() -> Vec<Case> {
+    const MIRROR: &str = "{type: RequestMirror, requestMirror: {backendRef: {name: v2}}}";
+    let of = |name, matched: &str, filter: &str, request: &str| {
+        let rule = format!(
+            "matches: [{matched}]\n    filters: [{MIRROR}{filter}]\n    backendRefs: [{{name: v1, port: 80}}]"
+        );
+        Case::with(name, Rules::gateway(&rule), V2, request)
+    };
+    let rewrite = |name, prefix: &str, to: &str, target: &str| {
+        let matched = format!("{{path: {{value: {prefix}}}}}");
+        let filter = format!(
+            ", {{type: URLRewrite, urlRewrite: {{path: {{type: ReplacePrefixMatch, replacePrefixMatch: '{to}'}}}}}}"
+        );
+        of(name, &matched, &filter, &get(target))
+    };
+    let mirror = |name, share: &str, mirrors| {
+        let rule = format!(
+            "filters: [{{type: RequestMirror, requestMirror: {{backendRef: {{name: v2}}, {share}}}}}]\n    backendRefs: [{{name: v1}}]"
+        );
+        Case::with(name, Rules::gateway(&rule), mirrors, &get("/get"))
+    };
+    let modifier = "{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-a, value: rule}, {name: X-A, value: other}], add: [{name: x-b, value: more}], remove: [x-c]}}";
+    let fields = with_fields("x-a: client\r\nx-b: client\r\nx-c: client\r\n");
+    let backends = |name, more: &str, request: &str| {
+        let own = "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-a, value: own}]}}]";
+        let rule = format!(
+            "filters: [{MIRROR}, {modifier}]\n    backendRefs:\n    - {{name: v1, {own}}}\n    - {{name: v3, {more}}}"
+        );
+        Case::with(name, Rules::gateway(&rule), V2, request)
+    };
+    let alone =
+        |name, rule: &str| Case::with(name, Rules::gateway(rule), NOBODY, &get("/get")).answers_itself();
+    vec![
+        of("HTTPRoute: a header modifier", "{}", &format!(", {modifier}"), &fields),
+        of(
+            "HTTPRoute: a host name",
+            "{}",
+            ", {type: URLRewrite, urlRewrite: {hostname: other.test}}",
+            &get("/get"),
+        ),
+        of(
+            "HTTPRoute: a full path",
+            "{}",
+            ", {type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /all}}}",
+            &get("/a/b?c"),
+        ),
+        rewrite("HTTPRoute: a prefix replaced", "/foo", "/xyz/", "/foo/bar?x"),
+        rewrite("HTTPRoute: a prefix taken away", "/foo/", "/", "/foo/bar"),
+        rewrite("HTTPRoute: a prefix that is all", "/foo", "", "/foo"),
+        of("HTTPRoute: an exact path", "{path: {type: Exact, value: /get}, method: GET}", "", &get("/get?x")),
+        mirror("HTTPRoute: 100 percent", "percent: 100", V2),
+        mirror("HTTPRoute: 0 percent", "percent: 0", NOBODY),
+        mirror("HTTPRoute: all of a fraction", "fraction: {numerator: 7, denominator: 7}", V2),
+        backends("HTTPRoute: a backend without weight", "weight: 0", &fields),
+        alone(
+            "HTTPRoute: no backend",
+            &format!(
+                "filters: [{MIRROR}]\n  - matches: [{{path: {{value: /other}}}}]\n    filters: [{MIRROR}]\n    backendRefs: [{{name: v1}}]"
+            ),
+        ),
+        alone(
+            "HTTPRoute: a redirect",
+            "filters: [{type: RequestRedirect, requestRedirect: {hostname: other.test}}]",
+        ),
+        alone(
+            "HTTPRoute: elements of the path",
+            &format!(
+                "matches: [{{path: {{value: /ge}}}}]\n    filters: [{MIRROR}]\n    backendRefs: [{{name: v1}}]"
+            ),
+        ),
     ]
 }
 

@@ -13,6 +13,7 @@ mod support;
 mod capture;
 mod cases;
 mod client;
+mod gateway;
 mod matching;
 mod mirroring;
 mod paths;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use shadowcap::route::Pattern;
 
 use crate::client::{Answer, ask};
 use crate::pilot::{Version, bootstrap, listener};
@@ -55,4 +56,36 @@ fn envoy_finds_the_rules_that_the_tables_have() {
     }
     assert!(wrong.is_empty(), "{} of {cases}\n{}", wrong.len(), wrong.join("\n"));
     assert!(cases >= 120, "{cases}");
+}
+
+/// Patterns that are none in RE2's dialect, though other engines take them.
+const REFUSED: [&str; 12] = [
+    r"a**",
+    r"a{2}{3}",
+    r"a{1001}",
+    r"(a{40}){26}",
+    r"(?x)a",
+    r"(?=a)",
+    r"\1",
+    r"\h",
+    r"\x{100}",
+    r"\E",
+    r"[[:foo:]]",
+    r"[\d-",
+];
+
+#[test]
+fn patterns_that_envoy_refuses_are_refused() {
+    let accepts = |pattern: &str| {
+        let rule = json!({ "name": "r", "match": [{ "headers": { "x": { "regex": pattern } } }] });
+        let service: Service = serde_json::from_value(json!({ "hosts": ["a"], "http": [rule] })).unwrap();
+        let listener = listener("l", Version::WithSuffix, &[answering(&service)]);
+        Envoy::accepts(&bootstrap(&[listener], &BTreeMap::new()))
+    };
+    assert!(or_skip!(accepts(r"(a{40}){25}")));
+    assert!(Pattern::new(r"(a{40}){25}").is_ok());
+    for pattern in REFUSED {
+        assert!(!or_skip!(accepts(pattern)), "Envoy takes {pattern}");
+        assert!(Pattern::new(pattern).is_err(), "{pattern} is taken");
+    }
 }

@@ -118,10 +118,9 @@ fn through_shadowcap(cases: &[Case], client: IpAddr) -> BTreeMap<(usize, String)
 fn replay(rules: &Rules, numbers: &[usize], cases: &[Case], client: IpAddr, servers: &Servers) {
     let mut arguments = vec!["replay".to_owned(), "cases.pcap".into(), "--as-envoy".into()];
     // An endpoint that the rules do not name is refused.
-    let named =
-        |name: &&&str| rules.yaml.contains(&format!("subset: {}", name.split('/').next_back().unwrap()));
-    for name in DESTINATIONS[1..].iter().filter(named) {
-        arguments.extend(["--endpoint".to_owned(), format!("{name}={}", servers.0[*name].url())]);
+    for name in &DESTINATIONS[1..] {
+        let Some(named) = rules.endpoint(name) else { continue };
+        arguments.extend(["--endpoint".to_owned(), format!("{named}={}", servers.0[*name].url())]);
     }
     arguments.extend(["--routes".to_owned(), "rules.yaml".to_owned()]);
     if rules.version == Version::WithoutSuffix {

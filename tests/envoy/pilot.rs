@@ -16,7 +16,13 @@ const FAULT: &str = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.
 /// A bootstrap configuration with these listeners and clusters.
 pub(crate) fn bootstrap(listeners: &[Value], clusters: &BTreeMap<String, SocketAddr>) -> String {
     let clusters: Vec<_> = clusters.iter().map(|(name, address)| cluster(name, *address)).collect();
-    format!("static_resources: {}\n", json!({ "listeners": listeners, "clusters": clusters }))
+    // As Istio's bootstrap lets patterns be larger than Envoy does by itself.
+    let layer = json!({ "name": "istio", "static_layer": { "re2.max_program_size.error_level": 32768 } });
+    format!(
+        "layered_runtime: {}\nstatic_resources: {}\n",
+        json!({ "layers": [layer] }),
+        json!({ "listeners": listeners, "clusters": clusters })
+    )
 }
 
 fn cluster(name: &str, address: SocketAddr) -> Value {
@@ -125,7 +131,7 @@ fn route(version: Version, rule: &Value, matched: &Value) -> Value {
     } else {
         route.insert("route".into(), forward(version, rule));
         operations(&rule["headers"]["request"], &mut route);
-        if let [only] = destinations(rule).as_slice() {
+        if let [only] = declared(rule).as_slice() {
             operations(&only["headers"]["request"], &mut route);
         }
     }
@@ -136,10 +142,9 @@ fn route(version: Version, rule: &Value, matched: &Value) -> Value {
     Value::Object(route)
 }
 
-fn destinations(rule: &Value) -> Vec<Value> {
-    let all = rule["route"].as_array().cloned().unwrap_or_default();
-    let alone = all.len() == 1;
-    all.into_iter().filter(|to| alone || to["weight"].as_u64().unwrap_or(0) > 0).collect()
+/// The destinations of a rule. Whether it has one or several is decided before those without weight are left out.
+fn declared(rule: &Value) -> Vec<Value> {
+    rule["route"].as_array().cloned().unwrap_or_default()
 }
 
 /// The name of the cluster: that of the endpoint in the tables.
@@ -149,12 +154,13 @@ pub(crate) fn cluster_name(destination: &Value) -> String {
 }
 
 fn forward(version: Version, rule: &Value) -> Value {
-    let mut action = json!({ "timeout": "0s", "request_mirror_policies": mirrors(version, rule) });
-    match destinations(rule).as_slice() {
+    let timeout = rule["timeout"].as_str().unwrap_or("0s");
+    let mut action = json!({ "timeout": timeout, "request_mirror_policies": mirrors(version, rule) });
+    match declared(rule).as_slice() {
         [only] => action["cluster"] = json!(cluster_name(&only["destination"])),
         several => {
-            action["weighted_clusters"] =
-                json!({ "clusters": several.iter().map(weighted).collect::<Vec<_>>() });
+            let weighing = several.iter().filter(|to| to["weight"].as_u64().unwrap_or(0) > 0);
+            action["weighted_clusters"] = json!({ "clusters": weighing.map(weighted).collect::<Vec<_>>() });
         }
     }
     let rewrite = &rule["rewrite"];
@@ -164,12 +170,18 @@ fn forward(version: Version, rule: &Value) -> Value {
     } else if let Some(uri) = rewrite["uri"].as_str() {
         action["prefix_rewrite"] = json!(uri);
     }
-    let set = &rule["headers"]["request"]["set"];
-    let authority = [&rewrite["authority"], &set["Host"], &set["host"], &set[":authority"]];
-    if let Some(authority) = authority.into_iter().find_map(Value::as_str) {
+    let own = declared(rule);
+    let own = if let [only] = own.as_slice() { authority(only) } else { None };
+    if let Some(authority) = rewrite["authority"].as_str().or(authority(rule)).or(own) {
         action["host_rewrite_literal"] = json!(authority);
     }
     action
+}
+
+/// The authority that the header operations of a rule or of a destination set.
+fn authority(of: &Value) -> Option<&str> {
+    let set = &of["headers"]["request"]["set"];
+    [&set["Host"], &set["host"], &set[":authority"]].into_iter().find_map(Value::as_str)
 }
 
 fn weighted(to: &Value) -> Value {
@@ -177,6 +189,9 @@ fn weighted(to: &Value) -> Value {
     cluster.insert("name".into(), json!(cluster_name(&to["destination"])));
     cluster.insert("weight".into(), to["weight"].clone());
     operations(&to["headers"]["request"], &mut cluster);
+    if let Some(authority) = authority(to) {
+        cluster.insert("host_rewrite_literal".into(), json!(authority));
+    }
     Value::Object(cluster)
 }
 
@@ -279,6 +294,9 @@ fn matches(matched: &Value) -> Value {
         Some((kind, value)) => match kind.as_str() {
             "exact" => json!({ "path": value }),
             "prefix" => json!({ "prefix": value }),
+            // Of Gateway API.
+            "elements" if value == "" => json!({ "prefix": "/" }),
+            "elements" => json!({ "path_separated_prefix": value }),
             "regex" => json!({ "safe_regex": { "regex": value } }),
             other => panic!("{other}"),
         },

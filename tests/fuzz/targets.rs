@@ -50,7 +50,30 @@ pub fn wire_decode(bytes: &[u8]) {
 /// Everything from packets to exchanges, on a dialogue that the bytes direct: every account must balance. Gives
 /// the number of exchanges.
 pub fn reading(bytes: &[u8]) -> u64 {
-    let frames = frames(bytes);
+    read(frames(bytes))
+}
+
+/// The same on one connection whose streams are the bytes as they are: three of them direct each segment, who sends
+/// (bit 0), whether it is lost (bit 1) or ends the stream (bit 2), and its length; the segment follows.
+pub fn streams(bytes: &[u8]) -> u64 {
+    let mut next = [1000_u32, 2000];
+    let mut frames = vec![frame(0, 0, 999, 0, 0x02, b""), frame(0, 1, 1999, 1000, 0x12, b"")];
+    let mut rest = bytes;
+    while let Some((&[how, low, high], after)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_le_bytes([low, high])).min(after.len()).min(65_000);
+        let (payload, after) = after.split_at(length);
+        rest = after;
+        let direction = usize::from(how & 1);
+        let flags = if how & 4 == 0 { 0x10 } else { 0x11 };
+        if how & 2 == 0 {
+            frames.push(frame(0, direction, next[direction], next[1 - direction], flags, payload));
+        }
+        next[direction] = next[direction].wrapping_add(u32::try_from(length).unwrap_or_default());
+    }
+    read(frames)
+}
+
+fn read(frames: Vec<Vec<u8>>) -> u64 {
     let count = frames.len() as u64;
     let mut told = 0;
     let mut reading = Reading::new(Frames(frames, 0), ReadingOptions::default(), |_| told += 1);
@@ -83,7 +106,7 @@ impl PacketSource for Frames {
 }
 
 /// What a segment may carry, so that the fuzzer need not learn HTTP first.
-const PHRASES: [&[u8]; 24] = [
+const PHRASES: [&[u8]; 30] = [
     b"",
     b"GET / HTTP/1.1\r\n\r\n",
     b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -108,6 +131,12 @@ const PHRASES: [&[u8]; 24] = [
     b"\x05\x01\x00",
     b"\x16\x03\x01\x00\x05",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"PROXY UNKNOWN\r\nPROXY UNKNOWN\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\0\x01\0\x02",
+    b"\x04\x01\0\x50\x7f\0\0\x01\0",
+    b"\0\x5a\0\0\0\0\0\0",
+    b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    b"GET /n HTTP/1.0\r\nX: \0\x0b\r \r\nTransfer-Encoding: \x0bchunked\r\nHost: a\r\nHost: b\r\n\r\n",
 ];
 
 /// IPv4 packets of a few connections; four bytes direct each: who sends and with which flags, where in the

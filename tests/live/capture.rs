@@ -92,6 +92,94 @@ fn as_many_packets_as_asked_for_and_no_more() {
     let finished = running.wait();
     finished.exits(0).stderr_has("7 packets written");
     assert_eq!(tshark(&file, &["frame.number"]).len(), 7);
+    // Short as it was, the kernel was asked what it had counted.
+    let statistics = statistics(&fs::read(&file).unwrap());
+    assert!(statistics.received >= 7, "{statistics:?}");
+    assert_eq!((statistics.dropped_by_interface, statistics.dropped), (0, 0));
+}
+
+#[test]
+fn no_more_of_each_packet_than_asked_for() {
+    let lab = or_skip!(Lab::new());
+    let running = lab.start(&["capture", "-i", "veth0", "-w", "x.pcapng", "-s", "96", "-f", "tcp port 8000"]);
+    lab.curl("snap", 5);
+    running.interrupt();
+    let finished = running.wait();
+    finished.exits(0);
+    let lengths = tshark(&finished.folder().join("x.pcapng"), &["frame.cap_len", "frame.len"]);
+    let lengths = lengths.iter().filter_map(|line| line.split_once('\t'));
+    let lengths: Vec<(u32, u32)> = lengths.map(|(a, b)| (a.parse().unwrap(), b.parse().unwrap())).collect();
+    assert!(lengths.iter().all(|&(kept, whole)| kept == whole.min(96)), "{lengths:?}");
+    assert!(lengths.iter().any(|&(_, whole)| whole > 96), "{lengths:?}");
+}
+
+#[test]
+fn the_interface_is_promiscuous_for_as_long_as_it_is_captured_on_unless_told_otherwise() {
+    let lab = or_skip!(Lab::new());
+    let promiscuity = || {
+        let mut command = lab.cable.b.command("ip");
+        let output = command.args(["-d", "link", "show", "veth0"]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let after = text.split("promiscuity ").nth(1).unwrap_or_else(|| panic!("{text}"));
+        after.split_whitespace().next().unwrap().parse::<u32>().unwrap()
+    };
+    for (further, promiscuous) in [(&[][..], 1), (&["-p"], 0)] {
+        assert_eq!(promiscuity(), 0);
+        let running = lab.start(&[&["capture", "-i", "veth0", "-w", "x.pcapng"][..], further].concat());
+        assert_eq!(promiscuity(), promiscuous, "{further:?}");
+        running.interrupt();
+        running.wait().exits(0);
+    }
+    assert_eq!(promiscuity(), 0);
+}
+
+#[test]
+fn a_file_follows_another_after_its_time_and_tells_what_was_counted_until_then() {
+    let lab = or_skip!(Lab::new());
+    let arguments = ["capture", "-i", "veth0", "-f", "tcp", "-w", "x.pcapng", "--rotate-every", "200ms"];
+    let running = lab.start(&arguments);
+    lab.curl("first", 20);
+    crate::endings::wait_for_files(&running, 3);
+    lab.curl("second", 20);
+    running.interrupt();
+    let finished = running.wait();
+    finished.exits(0);
+    let files = captures_in(finished.folder());
+    assert_eq!(inspect(&files)["exchanges"].as_array().unwrap().len(), 40);
+    let mut written = 0;
+    for file in &files {
+        written += u64::try_from(tshark(file, &["frame.number"]).len()).unwrap();
+        let statistics = statistics(&fs::read(file).unwrap());
+        assert!(statistics.received >= written, "{}: {statistics:?}, {written} written", file.display());
+    }
+}
+
+#[test]
+fn it_ends_by_itself_after_its_time() {
+    let lab = or_skip!(Lab::new());
+    let running =
+        lab.start(&["capture", "-i", "veth0", "-f", "tcp", "-w", "x.pcapng", "--duration", "500ms"]);
+    lab.curl("timed", 3);
+    let finished = running.wait();
+    finished.exits(0);
+    assert!(captures_in(finished.folder()).len() == 1);
+    inspect(&captures_in(finished.folder()));
+}
+
+#[test]
+fn whoever_reads_the_pipe_may_go_at_any_time() {
+    let lab = or_skip!(Lab::new());
+    let program = env!("CARGO_BIN_EXE_shadowcap");
+    let line = format!("set -o pipefail; {program} capture -i veth0 -f tcp -w - | head -c 100 | wc -c");
+    let mut command = lab.cable.b.command("bash");
+    command.args(["-c", &line]).stdin(Stdio::null());
+    let mut process = Process::spawn(command, "TERM");
+    process.wait_for_stderr("Capturing on ");
+    lab.curl("unread", 5);
+    let ended = process.wait(crate::support::PATIENCE);
+    assert!(ended.is_some_and(|status| status.success()), "{}", process.describe());
+    assert!(!process.stderr.text().contains("cannot write"), "{}", process.describe());
+    process.wait_for_stderr("Whoever read the packets has ended");
 }
 
 #[test]
@@ -167,9 +255,10 @@ fn what_the_kernel_drops_is_told_and_stands_in_the_file() {
     assert!(statistics.received >= written + told, "{statistics:?}, {written} written");
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Statistics {
     received: u64,
+    dropped_by_interface: u64,
     dropped: u64,
 }
 
@@ -183,18 +272,22 @@ fn statistics(file: &[u8]) -> Statistics {
         }
         at += word(at + 4) as usize;
     }
+    // isb_ifrecv, isb_ifdrop and isb_osdrop.
     let block = last.unwrap_or_else(|| panic!("no statistics"));
-    let (mut at, mut found) = (block + 20, Statistics { received: 0, dropped: 0 });
+    let (mut at, mut found, mut codes) = (block + 20, Statistics::default(), Vec::new());
     while word(at) != 0 {
         let (code, length) = (word(at) & 0xffff, word(at) >> 16);
         let value = || u64::from_le_bytes(file[at + 4..at + 12].try_into().unwrap());
+        codes.push(code);
         match code {
             4 => found.received = value(),
+            5 => found.dropped_by_interface = value(),
             7 => found.dropped = value(),
             _ => {}
         }
         at += 4 + (length as usize).next_multiple_of(4);
     }
+    assert!([4, 5, 7].iter().all(|code| codes.contains(code)), "{codes:?}");
     found
 }
 

@@ -1,13 +1,14 @@
 //! However capturing ends, what was written can be read.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::lab::{Lab, captures_in, inspect, tshark};
-use crate::support::{PATIENCE, Running, Skip, Veth};
+use crate::lab::{Lab, balance, captures_in, inspect, summary, tshark};
+use crate::load::Load;
+use crate::support::{PATIENCE, Process, Running, Skip};
 
 /// Waits until a run has begun so many files.
-fn wait_for_files(running: &Running, count: usize) {
+pub(crate) fn wait_for_files(running: &Running, count: usize) {
     let deadline = Instant::now() + PATIENCE;
     while captures_in(running.folder()).len() < count {
         assert!(Instant::now() < deadline, "too few files: {}", running.process.describe());
@@ -15,30 +16,75 @@ fn wait_for_files(running: &Running, count: usize) {
     }
 }
 
-#[test]
-fn killed_in_the_midst_of_it_with_rotation_every_file_is_whole() {
-    let lab = or_skip!(Lab::new());
-    for name in ["x.pcapng", "x.pcapng.gz", "x.pcapng.zst"] {
-        let arguments = ["capture", "-i", "veth0", "-f", "tcp", "-w", name, "--rotate-packets", "200"];
-        let running = lab.start(&arguments);
-        lab.curls(4, 100);
-        wait_for_files(&running, 3);
-        running.process.signal("KILL");
-        let finished = running.wait();
-        assert_eq!(finished.code, None, "{finished}");
-        let files = captures_in(finished.folder());
-        assert!(files.len() >= 3, "{files:?}");
-        for file in &files {
-            tshark(file, &["frame.number"]);
-        }
-        assert!(inspect(&files)["exchanges"].as_array().unwrap().len() > 100);
+/// Ends a command by a signal while requests go on, when it has begun so many files; every file must be whole.
+fn ended_under_load(lab: &Lab, arguments: &[&str], signal: &str) {
+    let load = Load { rate: 300, seconds: 120, ..Load::default() }.start(lab);
+    let running = lab.start(arguments);
+    wait_for_files(&running, 3);
+    running.process.signal(signal);
+    let finished = running.wait();
+    // It still went on: nothing has waited for the signal.
+    load.stop();
+    assert_eq!(finished.code.is_none(), signal == "KILL", "{finished}");
+    let files = captures_in(finished.folder());
+    assert!(files.len() >= 3, "{files:?}");
+    for file in &files {
+        assert!(
+            !tshark(file, &["frame.number"]).is_empty() || Some(file) == files.last(),
+            "{}",
+            file.display()
+        );
+    }
+    assert!(inspect(&files)["exchanges"].as_array().unwrap().len() > 20);
+    if signal != "KILL" && arguments[0] == "live" {
+        balance(&summary(&finished.folder().join("run")));
     }
 }
 
 #[test]
-fn ctrl_c_and_sigterm_lose_nothing_that_was_on_the_wire() {
+fn ended_in_the_midst_of_load_with_rotation_every_file_is_whole() {
     let lab = or_skip!(Lab::new());
+    let rotated = ["-i", "veth0", "-f", "tcp port 8000", "--rotate-packets", "200", "-w"];
+    for name in ["x.pcapng", "x.pcapng.gz", "x.pcapng.zst"] {
+        ended_under_load(&lab, &[&["capture"][..], &rotated, &[name]].concat(), "KILL");
+    }
     for signal in ["INT", "TERM"] {
+        ended_under_load(&lab, &[&["capture"][..], &rotated, &["x.pcapng"]].concat(), signal);
+    }
+}
+
+#[test]
+fn ended_in_the_midst_of_shadowing_with_rotation_every_file_is_whole() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    let rotated = ["-i", "veth0", "-f", "tcp port 8000", "--rotate-packets", "200", "-w", "x.pcapng"];
+    for signal in ["KILL", "INT", "TERM"] {
+        let to = ["--to", &v2.url(), "--out", "run"];
+        ended_under_load(&lab, &[&["live"][..], &rotated, &to].concat(), signal);
+    }
+}
+
+#[test]
+fn a_hang_up_that_is_to_be_ignored_is() {
+    let lab = or_skip!(Lab::new());
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut command = lab.cable.b.command("sh");
+    let program = env!("CARGO_BIN_EXE_shadowcap");
+    let line = format!("trap '' HUP; exec {program} capture -i veth0 -f tcp -w x.pcapng");
+    command.args(["-c", &line]).current_dir(folder.path()).stdin(Stdio::null());
+    let mut process = Process::spawn(command, "KILL");
+    process.wait_for_stderr("Capturing on ");
+    process.signal("HUP");
+    lab.curl("on", 5);
+    process.signal("INT");
+    assert!(process.wait(PATIENCE).is_some_and(|status| status.success()), "{}", process.describe());
+    assert_eq!(inspect(&captures_in(folder.path()))["exchanges"].as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn ctrl_c_sigterm_and_sighup_lose_nothing_that_was_on_the_wire() {
+    let lab = or_skip!(Lab::new());
+    for signal in ["INT", "TERM", "HUP"] {
         let running = lab.start(&["capture", "-i", "veth0", "-f", "tcp", "-w", "x.pcapng"]);
         lab.curl("end", 30);
         // At once: the kernel still holds what came last.
@@ -81,12 +127,7 @@ fn an_interface_that_comes_back_is_captured_on_again() {
     lab.curl("before", 10);
     lab.cable.b.ip(&["link", "del", "veth0"]);
     running.process.wait_for_stderr("veth0: gone");
-    let (name, a, b) = (Veth::INTERFACE, &lab.cable.a, &lab.cable.b);
-    a.ip(&["link", "add", name, "type", "veth", "peer", "name", name, "netns", b.name()]);
-    for (end, address) in [(a, Veth::ADDRESS_A), (b, Veth::ADDRESS_B)] {
-        end.ip(&["addr", "add", &format!("{address}/24"), "dev", name]);
-        end.ip(&["link", "set", name, "up"]);
-    }
+    lab.cable.connect();
     running.process.wait_for_stderr("veth0: back");
     lab.curl("after", 10);
     running.interrupt();

@@ -1,6 +1,11 @@
 //! The shadows' own traffic is captured and not shadowed again.
 
+use std::fs;
+
+use tempfile::TempDir;
+
 use crate::lab::{Lab, balance, curl, summary};
+use crate::support::{Process, Shadowcap, Skip, require_tool};
 
 #[test]
 fn with_v1_v2_and_itself_on_one_interface_nothing_goes_round() {
@@ -73,4 +78,100 @@ fn on_loopback_with_clients_and_shadows_on_the_same_addresses_nothing_goes_round
     let finished = running.wait();
     finished.exits(0);
     assert_eq!(balance(&summary(&finished.folder().join("run"))), (51, 51, 0));
+}
+
+#[test]
+fn the_connections_of_reqwest_are_known_as_well() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    let to = v2.url();
+    let running = lab.start(&[
+        "live",
+        "-i",
+        "lo",
+        "--to",
+        &to,
+        "--out",
+        "run",
+        "--istio",
+        "1.28",
+        "--allow-captured-server",
+        "--client",
+        "reqwest",
+    ]);
+    curl(&lab.cable.b, &format!("{}/lo/[1-50]", lab.v1.url()));
+    v2.wait_for_requests(50);
+    curl(&lab.cable.b, &format!("{}/last", lab.v1.url()));
+    assert_eq!(v2.wait_for_requests(51).len(), 51);
+    running.interrupt();
+    let finished = running.wait();
+    finished.exits(0);
+    assert_eq!(balance(&summary(&finished.folder().join("run"))), (51, 51, 0));
+}
+
+/// tinyproxy beside v1 and v2.
+fn proxy(lab: &Lab) -> Result<(Process, TempDir), Skip> {
+    require_tool("tinyproxy", "-v")?;
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("tinyproxy.conf");
+    fs::write(&file, "Port 3128\nListen 10.99.0.2\nAllow 10.99.0.2\nLogLevel Connect\n").unwrap();
+    let mut command = lab.cable.b.command("tinyproxy");
+    command.arg("-d").arg("-c").arg(file).stdin(std::process::Stdio::null());
+    let process = Process::spawn(command, "TERM");
+    let mut command = lab.cable.b.command("bash");
+    let knock = "for i in {1..600}; do (exec 3<>/dev/tcp/10.99.0.2/3128) 2>/dev/null && exit 0; sleep 0.05; done; exit 1";
+    assert!(command.args(["-c", knock]).status().unwrap().success(), "{}", process.describe());
+    Ok((process, folder))
+}
+
+#[test]
+fn through_a_proxy_on_the_same_interface_nothing_goes_round() {
+    let lab = or_skip!(Lab::new());
+    let _proxy = or_skip!(proxy(&lab));
+    let v2 = or_skip!(lab.v2_beside());
+    let to = v2.url();
+    let mut arguments = vec!["live", "-i", "lo", "--to", &to, "--out", "run", "--istio", "1.28"];
+    arguments.extend(["--client", "reqwest", "--proxy", "http://10.99.0.2:3128"]);
+    let running = lab.start(&arguments);
+    curl(&lab.cable.b, &format!("{}/lo/[1-20]", lab.v1.url()));
+    v2.wait_for_requests(1);
+    curl(&lab.cable.b, &format!("{}/last", lab.v1.url()));
+    running.interrupt();
+    let finished = running.wait();
+    // This proxy closes connections as it likes, so that a shadow may come to nothing; but none leaves twice. What the
+    // proxy sent on was captured, too, and known by v2's address.
+    let of_v2 = u64::try_from(v2.wait_for_requests(1).len()).unwrap();
+    let summary = summary(&finished.folder().join("run"));
+    let (_, replayed, to_v2) = balance(&summary);
+    assert_eq!(replayed, 21, "{summary}");
+    assert!(of_v2 <= 21 && to_v2 <= of_v2, "{of_v2} requests at v2: {}", summary["exchanges"]);
+    assert_eq!(summary["exchanges"]["skipped"]["to-target"], to_v2, "{}", summary["exchanges"]);
+}
+
+#[test]
+fn a_proxy_behind_which_v2_cannot_be_known_is_refused_unless_the_port_tells_it() {
+    let lab = or_skip!(Lab::new());
+    let common =
+        ["live", "-i", "lo", "--out", "run", "--client", "reqwest", "--proxy", "socks5h://127.0.0.1:9"];
+    for (further, told) in [
+        (&["--to", "http://v2.invalid:9000"][..], "v2's name does not resolve here"),
+        (&["--to", "http://v2.invalid:9000", "--port", "8000,9000"], "v2's port 9000 not among them"),
+        (
+            &["--to", "http://10.99.0.2:9000", "--allow-captured-server"],
+            "--allow-captured-server lets it through",
+        ),
+    ] {
+        let finished = Shadowcap::new_in(&lab.cable.b, [&common[..], further].concat()).run();
+        finished.exits(2).stderr_has(told).stderr_has("shadowed again without end");
+    }
+    for further in [
+        &["--to", "http://v2.invalid:9000", "--port", "8000"][..],
+        &["--to", "http://10.99.0.2:9000"],
+        // Nobody who captures it can read it.
+        &["--to", "https://v2.invalid:9000"],
+    ] {
+        let running = lab.start(&[&common[..], further].concat());
+        running.interrupt();
+        running.wait().exits(3).stdout_has("nothing was compared");
+    }
 }

@@ -19,11 +19,21 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new() -> Result<Self, Skip> {
+        Self::with_site(SITE)
+    }
+
+    /// One whose v1 is another site.
+    pub(crate) fn with_site(site: &str) -> Result<Self, Skip> {
         require_tool("curl", "--version")?;
         require_tool("tshark", "--version")?;
         let cable = Veth::new()?;
-        let v1 = Nginx::start_in(&cable.b, SocketAddr::new(Veth::ADDRESS_B, 8000), SITE)?;
+        let v1 = Nginx::start_in(&cable.b, SocketAddr::new(Veth::ADDRESS_B, 8000), site)?;
         Ok(Self { cable, v1 })
+    }
+
+    /// A v2 that is v1's site, beside it.
+    pub(crate) fn v2_of_site(&self, site: &str) -> Result<Nginx, Skip> {
+        Nginx::start_in(&self.cable.b, SocketAddr::new(Veth::ADDRESS_B, 9000), site)
     }
 
     /// A v2 beside v1, so that what goes to it never passes the cable.
@@ -38,13 +48,17 @@ impl Lab {
 
     /// A v2 at the server's side that takes connections and never answers.
     pub(crate) fn hanging_v2(&self) -> Process {
+        self.hanging_v2_at(9000)
+    }
+
+    pub(crate) fn hanging_v2_at(&self, port: u16) -> Process {
         let script = "import socket, sys\n\
-                      s = socket.create_server(('0.0.0.0', 9000), backlog=4096)\n\
+                      s = socket.create_server(('0.0.0.0', int(sys.argv[1])), backlog=4096)\n\
                       print('ready', file=sys.stderr, flush=True)\n\
                       held = []\n\
                       while True: held.append(s.accept())\n";
         let mut command = self.cable.b.command("python3");
-        command.args(["-c", script]).stdin(Stdio::null());
+        command.args(["-c", script, &port.to_string()]).stdin(Stdio::null());
         let process = Process::spawn(command, "KILL");
         process.wait_for_stderr("ready");
         process

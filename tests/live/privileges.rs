@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::lab::{Lab, captures_in, inspect};
+use crate::lab::{Lab, balance, captures_in, inspect, summary};
 use crate::support::{Process, Skip, require_tool};
 
 /// `nobody`, who has no rights at all.
@@ -18,7 +18,10 @@ fn copy() -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let program = folder.path().join("shadowcap");
-    fs::copy(env!("CARGO_BIN_EXE_shadowcap"), &program).unwrap();
+    // By another process: what another test starts at this moment would hold the file open, and a file that is open for
+    // writing cannot be run.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_shadowcap")).arg(&program).status();
+    assert!(copied.unwrap().success());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     (folder, program)
 }
@@ -112,4 +115,52 @@ fn in_a_container_with_net_raw_alone_it_captures() {
     let ended = process.wait(crate::support::PATIENCE);
     assert!(ended.is_some_and(|status| status.success()), "{}", process.describe());
     assert_eq!(inspect(&captures_in(folder.path()))["exchanges"].as_array().unwrap().len(), 10);
+}
+
+#[test]
+fn a_user_with_the_capabilities_shadows_also_in_a_container_with_net_raw_alone() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    for (capabilities, bounds) in
+        [("cap_net_raw,cap_net_admin+ep", "+all"), ("cap_net_raw+ep", "-all,+net_raw")]
+    {
+        let (folder, program) = copy();
+        or_skip!(set_capabilities(&program, capabilities));
+        let before = v2.wait_for_requests(0).len();
+        let mut command = lab.cable.b.command("setpriv");
+        command.args([
+            "--bounding-set",
+            bounds,
+            "--reuid",
+            NOBODY,
+            "--regid",
+            NOBODY,
+            "--clear-groups",
+            "--",
+        ]);
+        command.arg(&program).args([
+            "live",
+            "-i",
+            "veth0",
+            "-f",
+            "tcp port 8000",
+            "--to",
+            &v2.url(),
+            "--out",
+            "run",
+        ]);
+        command.current_dir(folder.path()).stdin(Stdio::null());
+        let mut process = Process::spawn(command, "TERM");
+        process.wait_for_stderr("Capturing on ");
+        for thread in fs::read_dir(format!("/proc/{}/task", process.id())).unwrap() {
+            let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+            assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+        }
+        lab.curl("user", 10);
+        v2.wait_for_requests(before + 10);
+        process.signal("TERM");
+        let ended = process.wait(crate::support::PATIENCE);
+        assert!(ended.is_some_and(|status| status.success()), "{}", process.describe());
+        assert_eq!(balance(&summary(&folder.path().join("run"))), (10, 10, 0));
+    }
 }

@@ -64,6 +64,101 @@ fn the_manifests_arguments_are_understood() {
     }
 }
 
+/// A line of a document as a shell splits it: blanks between words, and what is quoted whole.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for letter in line.chars().chain([' ']) {
+        match letter {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+            letter => word.push(letter),
+        }
+    }
+    words
+}
+
+/// The arguments of `shadowcap live` in the commands of a document that start a container.
+fn containers(file: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(deploy().join(file)).unwrap();
+    let lines = text.lines().map(|line| line.trim_start_matches('#').trim());
+    let text = lines.collect::<Vec<_>>().join("\n").replace("\\\n", "");
+    let commands =
+        text.lines().filter(|line| line.starts_with("kubectl debug") || line.starts_with("docker run"));
+    let arguments =
+        |line: &str| words(line).into_iter().skip_while(|word| word != "live").collect::<Vec<_>>();
+    commands.map(arguments).collect()
+}
+
+#[test]
+fn the_arguments_of_documented_containers_are_understood() {
+    let namespace = or_skip!(Namespace::new());
+    for file in ["README.md", "Dockerfile", "ephemeral.yaml"] {
+        let commands = containers(file);
+        assert!(!commands.is_empty(), "{file}");
+        for mut arguments in commands {
+            assert!(arguments.len() >= 5, "{file}: {arguments:?}");
+            let interface = arguments.iter().position(|word| word == "-i").unwrap() + 1;
+            // `any` is everywhere; and what follows it would be asked for first.
+            arguments[interface] = "nowhere".to_owned();
+            let finished = Shadowcap::new_in(&namespace, &arguments).run();
+            finished.exits(2).stderr_has("nowhere: no such interface");
+        }
+    }
+}
+
+#[test]
+fn the_dockerfile_is_valid_and_names_what_there_is() {
+    let linter = or_skip!(venv()).join("bin/hadolint");
+    if !linter.exists() {
+        return Skip::NotSetUp("target/venv has no hadolint; `make setup-test` installs it".into()).report();
+    }
+    let output = Command::new(&linter).arg(deploy().join("Dockerfile")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = fs::read_to_string(deploy().join("Dockerfile")).unwrap();
+    for part in ["--bin shadowcap", "/src/target/release/shadowcap", "setcap cap_net_raw+ep", "USER 65532"] {
+        assert!(text.contains(part), "{part}");
+    }
+}
+
+/// A container is started again in the folder of the one before it, at most a second later.
+#[test]
+fn a_container_that_is_started_again_goes_on_beside_the_first_ones_reports() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    let to = format!("--to={}", v2.url());
+    let mut arguments = arguments("sidecar.yaml");
+    for argument in &mut arguments {
+        let option = argument.split('=').next().unwrap().to_owned();
+        match option.as_str() {
+            "--interface" => *argument = "--interface=veth0".to_owned(),
+            "--bpf" => *argument = "--bpf=tcp port 8000".to_owned(),
+            "--percent" => *argument = "--percent=100".to_owned(),
+            "--to" => argument.clone_from(&to),
+            _ => {}
+        }
+    }
+    let data = tempfile::TempDir::new().unwrap();
+    for start in 1..=2 {
+        let mut command = lab.cable.b.command(env!("CARGO_BIN_EXE_shadowcap"));
+        command.args(&arguments).current_dir(data.path()).stdin(Stdio::null());
+        let mut process = Process::spawn(command, "KILL");
+        process.wait_for_stderr("Capturing on ");
+        lab.curl("again", 10);
+        v2.wait_for_requests(start * 10);
+        // The first is killed, as by a lack of memory, and leaves what it has.
+        process.signal(if start == 1 { "KILL" } else { "TERM" });
+        let ended = process.wait(crate::support::PATIENCE);
+        assert!(ended.is_some_and(|status| status.success()) || start == 1, "{}", process.describe());
+    }
+    let folders = fs::read_dir(data.path().join("reports")).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<_> = folders.collect();
+    folders.sort();
+    let last = folders.last().unwrap();
+    assert_eq!(balance(&summary(last)), (10, 10, 0));
+    // What is left is the reports alone, which do not grow with what is captured.
+    assert!(!last.join("recording.jsonl.zst").exists() && !last.join("exchanges.csv").exists());
+}
+
 /// Copies what passes the server's end of the cable, in both directions, to the monitor: as frames, as a switch's mirror
 /// port does, or in VXLAN (RFC 7348), as clouds do.
 fn mirror(lab: &Lab, how: &str) -> Process {

@@ -15,6 +15,12 @@ pub enum Attack {
     OpenConnections,
     /// The first byte of a stream never comes, and each packet is another thousand bytes behind it.
     HoleThatNeverFills,
+    /// Connections send empty lines, a byte in each packet, and never anything else.
+    BlanksByteByByte,
+    /// An answer never comes, only interim ones (1xx), 40 in each packet.
+    InterimForEver,
+    /// Connections send bodies in chunks of a byte, 100 in each packet, and never end them.
+    OneByteChunks,
     /// The answer announces 2^63 bytes, and each packet brings a thousand of them.
     BoundlessBody,
 }
@@ -23,6 +29,7 @@ const SYN: u8 = 2;
 const ACK: u8 = 16;
 const SERVER: [u8; 4] = [192, 0, 2, 1];
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const CHUNKED: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n";
 
 /// Writes so many packets of it, and a few before them.
@@ -30,6 +37,11 @@ pub fn write(attack: Attack, count: u32, sink: &mut impl Write) -> io::Result<()
     let writer = PcapWriter::new(io::BufWriter::with_capacity(1 << 20, sink), LinkType::RAW);
     let mut traffic = Traffic { writer: writer.map_err(io::Error::other)?, packets: 0 };
     let thousand = [b'x'; 1000];
+    let interim = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(40);
+    let chunks = b"1\r\na\r\n".repeat(100);
+    if attack == Attack::InterimForEver {
+        traffic.client(1, 1, ACK, REQUEST)?;
+    }
     if attack == Attack::HoleThatNeverFills || attack == Attack::BoundlessBody {
         traffic.client(1, 0, SYN, b"")?;
     }
@@ -42,6 +54,15 @@ pub fn write(attack: Attack, count: u32, sink: &mut impl Write) -> io::Result<()
         match attack {
             Attack::SynFlood => traffic.client(n, 0, SYN, b"")?,
             Attack::OpenConnections => traffic.client(n, 1, ACK, REQUEST)?,
+            Attack::BlanksByteByByte => traffic.client(n / PACKETS_EACH, 1 + n % PACKETS_EACH, ACK, b"\n")?,
+            Attack::InterimForEver => traffic.server(1, after(n, interim.len(), 1), ACK, &interim)?,
+            Attack::OneByteChunks if n % PACKETS_EACH == 0 => {
+                traffic.client(n / PACKETS_EACH, 1, ACK, CHUNKED)?
+            }
+            Attack::OneByteChunks => {
+                let seq = after(n % PACKETS_EACH - 1, chunks.len(), 1 + CHUNKED.len());
+                traffic.client(n / PACKETS_EACH, seq, ACK, &chunks)?;
+            }
             Attack::HoleThatNeverFills => {
                 traffic.client(1, n.wrapping_mul(1000).wrapping_add(2), ACK, &thousand)?;
             }
@@ -52,6 +73,15 @@ pub fn write(attack: Attack, count: u32, sink: &mut impl Write) -> io::Result<()
         }
     }
     traffic.writer.finish().map_err(io::Error::other)?.flush()
+}
+
+/// How many packets a connection has, where an attack has many connections of many packets.
+const PACKETS_EACH: u32 = 500;
+
+/// The sequence number behind `n` pieces of a length.
+fn after(n: u32, length: usize, first: usize) -> u32 {
+    let number = |n: usize| u32::try_from(n).unwrap_or_default();
+    n.wrapping_mul(number(length)).wrapping_add(number(first))
 }
 
 struct Traffic<W: Write> {

@@ -24,3 +24,4 @@ mod pipelines;
 mod ruled;
 mod scale;
 mod secrets;
+mod suggested;

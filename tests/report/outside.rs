@@ -1,23 +1,12 @@
 //! Parsers from outside, and what they say.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Skip, require_tool};
+use crate::support::{Skip, node_packages, require_tool};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The folder of npm's packages, where `make setup-test` put them.
-fn packages() -> Result<PathBuf, Skip> {
-    require_tool("node", "--version")?;
-    let place = root().join("target/node");
-    if place.join("node_modules/playwright-core").exists() {
-        Ok(place)
-    } else {
-        Err(Skip::NotSetUp("there is no target/node; `make setup-test` makes it".into()))
-    }
 }
 
 /// A Chromium, by the names that distributions give it.
@@ -31,7 +20,7 @@ pub(crate) fn chromium() -> Result<String, Skip> {
 
 /// Runs one of the scripts beside this file, which print the faults that they find as a list.
 pub(crate) fn faults(script: &str, arguments: &[&str]) -> Result<Vec<String>, Skip> {
-    let place = packages()?;
+    let place = node_packages("playwright-core")?;
     let script = root().join("tests/report/node").join(script);
     let output =
         Command::new("node").arg(script).arg(place).args(arguments).stdin(Stdio::null()).output().unwrap();

@@ -149,6 +149,97 @@ fn a_delegate_has_both_matches_and_what_it_leaves_open_from_the_root() {
     assert_eq!(of("/q"), Err(NotMirrored::NoRoute));
 }
 
+/// Istio's `hasConflict` in `pilot/pkg/model/virtualservice.go`: what a delegate matches has to be narrower than what
+/// the rule that delegates to it matches, by the texts of both.
+#[test]
+fn a_delegates_rule_that_does_not_go_with_its_root_is_left_out() {
+    for (root, leaf, conflict) in [
+        // No conflict where one of them leaves the field open.
+        ("uri: {regex: '/p.*'}", "method: {exact: GET}", None),
+        ("headers: {x: {regex: 'a.*'}}", "headers: {y: {regex: 'b.*'}}", None),
+        ("uri: {prefix: /p}", "uri: {prefix: /p/q}", None),
+        ("uri: {prefix: /p}", "uri: {exact: /p/q}", None),
+        ("uri: {exact: /p/q}", "uri: {exact: /p/q}", None),
+        ("uri: {prefix: /p}, ignoreUriCase: true", "uri: {prefix: /p/q}, ignoreUriCase: true", None),
+        ("port: 80", "uri: {prefix: /p}", None),
+        ("gateways: [mesh, edge]", "gateways: [mesh]", None),
+        // A pattern on either side.
+        ("uri: {regex: '/p.*'}", "uri: {prefix: /p/q}", Some("`uri`")),
+        ("uri: {prefix: /p}", "uri: {regex: '/p/q'}", Some("`uri`")),
+        ("uri: {regex: '/p.*'}", "uri: {regex: '/p.*'}", Some("`uri`")),
+        ("method: {regex: 'G.*'}", "method: {exact: GET}", Some("`method`")),
+        ("headers: {x: {regex: 'a.*'}}", "headers: {x: {exact: ab}}", Some("`headers x`")),
+        ("withoutHeaders: {x: {exact: a}}", "withoutHeaders: {x: {regex: a}}", Some("`withoutHeaders x`")),
+        ("queryParams: {q: {exact: a}}", "queryParams: {q: {regex: a}}", Some("`queryParams q`")),
+        // What is not narrower.
+        ("uri: {exact: /p/q}", "uri: {prefix: /p}", Some("`uri`")),
+        ("uri: {exact: /p/q}", "uri: {exact: /p}", Some("`uri`")),
+        ("uri: {prefix: /p/q}", "uri: {prefix: /p}", Some("`uri`")),
+        ("uri: {prefix: /p/q}", "uri: {exact: /p}", Some("`uri`")),
+        ("uri: {prefix: /p}, ignoreUriCase: true", "uri: {prefix: /p/q}", Some("`ignoreUriCase`")),
+        ("uri: {prefix: /p}", "uri: {prefix: /p/q}, ignoreUriCase: true", Some("`ignoreUriCase`")),
+        ("authority: {exact: a}", "authority: {exact: b}", Some("`authority`")),
+        ("port: 80", "port: 81", Some("`port`")),
+        ("sourceNamespace: other", "uri: {prefix: /p}", Some("`sourceNamespace`")),
+        ("sourceLabels: {a: one}", "sourceLabels: {a: two}", Some("`sourceLabels`")),
+        ("gateways: [mesh]", "gateways: [edge]", Some("`gateways`")),
+    ] {
+        let text = format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: root}}\nspec:\n  hosts: [a]\n  http:\n  - match: [{{{root}}}]\n    delegate: {{name: child}}\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: child}}\nspec:\n  http:\n  - name: first\n    match: [{{{leaf}}}]\n    mirror: {{host: m}}\n{ROUTE}  - name: second\n    mirror: {{host: m}}\n{ROUTE}"
+        );
+        let rules = Rules::read(&[("r".to_owned(), text)], "default").unwrap();
+        let names: Vec<_> =
+            rules.sets[0].rules.iter().map(|rule| rule.name.rsplit(' ').next().unwrap()).collect();
+        let warnings: Vec<_> = rules.warnings.iter().map(ToString::to_string).collect();
+        match conflict {
+            None => assert_eq!(
+                (&names[..], &warnings[..]),
+                (&["first", "second"][..], &[][..]),
+                "{root} and {leaf}"
+            ),
+            Some(field) => {
+                assert_eq!(names, ["second"], "{root} and {leaf}");
+                let [told] = &warnings[..] else { panic!("{warnings:?}") };
+                // Both lines, and the field.
+                assert!(
+                    told.starts_with("r:16: child http[0] is left out where r:7 delegates to it"),
+                    "{told}"
+                );
+                assert!(told.contains(field), "{told}");
+            }
+        }
+    }
+}
+
+/// Each of the delegate's matches has to go with one of the root's, and is joined with those alone.
+#[test]
+fn of_several_matches_those_pairs_stay_that_go_together() {
+    let text = |leaf: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: root}}\nspec:\n  hosts: [a]\n  http:\n  - match: [{{uri: {{prefix: /p}}}}, {{uri: {{regex: '/.*'}}}}, {{uri: {{exact: /q}}}}]\n    delegate: {{name: child}}\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: child}}\nspec:\n  http:\n  - match: [{leaf}]\n{ROUTE}"
+        )
+    };
+    for (leaf, words) in [
+        (
+            "{uri: {prefix: /p/x}}, {uri: {exact: /q}}",
+            Some(vec!["path prefix \"/p\", path prefix \"/p/x\"", "path exact \"/q\""]),
+        ),
+        ("{uri: {prefix: /p/x}}, {uri: {exact: /other}}", None),
+    ] {
+        let rules = Rules::read(&[("r".to_owned(), text(leaf))], "default").unwrap();
+        let found = rules.sets[0]
+            .rules
+            .first()
+            .map(|rule| rule.matches.iter().map(|m| m.words().to_string()).collect());
+        assert_eq!(
+            found,
+            words.map(|words| words.into_iter().map(str::to_owned).collect::<Vec<_>>()),
+            "{leaf}"
+        );
+        assert_eq!(rules.warnings.is_empty(), leaf.ends_with("/q}}"), "{:?}", rules.warnings);
+    }
+}
+
 #[test]
 fn as_envoy_the_destination_is_told_of_the_rewrite_and_the_timeout() {
     let text = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: s}\nspec:\n  hosts: [a]\n  http:\n  - mirror: {host: m}\n    rewrite: {uri: /r/}\n    timeout: 1.5s\n    route: [{destination: {host: b}}]\n";

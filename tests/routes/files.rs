@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use shadowcap::route::{RouteTable, Rules, RulesError, Setup};
 
 use crate::cases::head;
+use crate::support::Shadowcap;
 
 fn read(text: &str) -> Result<Rules, RulesError> {
     Rules::read(&[("r.yaml".to_owned(), text.to_owned())], "default")
@@ -23,6 +24,21 @@ fn route(rules: &str) -> String {
     format!(
         "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: s}}\nspec:\n  hostnames: [a]\n  rules:\n{rules}"
     )
+}
+
+/// A rule, and a destination rule with this field: of its own, of its policy, of a port's, or of TLS.
+fn destination_rule(place: &str, field: &str) -> String {
+    let indented = match place {
+        "spec" => format!("  subsets: []\n  {field}\n"),
+        "policy" => format!("  trafficPolicy:\n    {field}\n"),
+        "port" => {
+            format!("  trafficPolicy: {{portLevelSettings: [{{port: {{number: 1}},\n    {field}}}]}}\n")
+        }
+        _ => format!("  trafficPolicy: {{tls: {{mode: SIMPLE,\n    {field}}}}}\n"),
+    };
+    http(&format!(
+        "  - {TO}\n---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nspec: &spec\n{indented}  host: b\n"
+    ))
 }
 
 const TO: &str = "route: [{destination: {host: b}}]";
@@ -148,6 +164,34 @@ fn what_is_not_acted_on_is_named_with_file_and_line() {
             7,
             "has the subset `v3`",
         ),
+        (destination_rule("policy", "loadBalancer: {simple: RANDOM}"), 13, "`loadBalancer` is not acted on"),
+        (destination_rule("policy", "connectionPool: {}"), 13, "`connectionPool` is not acted on"),
+        (destination_rule("policy", "outlierDetection: {}"), 13, "`outlierDetection` is not acted on"),
+        (destination_rule("policy", "tunnel: {}"), 13, "`tunnel` is not acted on"),
+        (destination_rule("policy", "proxyProtocol: {}"), 13, "`proxyProtocol` is not acted on"),
+        (destination_rule("policy", "retryBudget: {}"), 13, "`retryBudget` is not acted on"),
+        (destination_rule("spec", "exportTo: [.]"), 13, "`exportTo` is not acted on"),
+        (destination_rule("spec", "workloadSelector: {}"), 13, "`workloadSelector` is not acted on"),
+        (destination_rule("tls", "subjectAltNames: [x]"), 13, "`subjectAltNames` is not acted on"),
+        (destination_rule("tls", "caCrl: /x"), 13, "`caCrl` is not acted on"),
+        (destination_rule("port", "connectionPool: {}"), 13, "`connectionPool` is not acted on"),
+        (destination_rule("port", "sni: x"), 13, "portLevelSettings has no field `sni`"),
+        (destination_rule("policy", "tsl: {}"), 13, "no field `tsl`, so it is not acted on; is `tls` meant?"),
+        (
+            http("  - redirect:\n      urii: /x\n"),
+            8,
+            "redirect has no field `urii`, so it is not acted on; is `uri` meant?",
+        ),
+        (
+            http("  - directResponse:\n      status: 200\n      body: {text: x}\n"),
+            9,
+            "body has no field `text`",
+        ),
+        (
+            route("  - filters: [{type: RequestRedirect, requestRedirect: {hostnam: x}}]\n"),
+            7,
+            "requestRedirect has no field `hostnam`, so it is not acted on; is `hostname` meant?",
+        ),
         (
             route("  - filters: [{type: ExtensionRef, extensionRef: {}}]\n"),
             7,
@@ -172,6 +216,48 @@ fn a_file_of_the_task_has_nothing_to_warn_of() {
         "  - route: [{destination: {host: a, subset: v1}, weight: 100}]\n    mirror: {host: a, subset: v2}\n    mirrorPercentage: {value: 100.0}\n",
     );
     assert_eq!(read(&text).unwrap().warnings, []);
+}
+
+#[test]
+fn several_files_are_one_and_each_is_named_for_what_it_says() {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!("apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n{spec}")
+    };
+    let root = object(
+        "VirtualService",
+        "root",
+        "  hosts: [a]\n  http:\n  - match: [{uri: {prefix: /p}}]\n    delegate: {name: child}\n    mirror: {host: m, sbset: v2}\n    mirror_percent: 25\n",
+    );
+    let child = object(
+        "VirtualService",
+        "child",
+        &format!(
+            "  http:\n  - {TO}\n    retries: {{}}\n  - match: [{{uri: {{regex: '/p/.*'}}}}]\n    {TO}\n"
+        ),
+    );
+    let files = [("root.yaml".to_owned(), root.clone()), ("child.yaml".to_owned(), child)];
+    let rules = Rules::read(&files, "default").unwrap();
+    let [rule] = &rules.sets[0].rules[..] else { panic!("{:?}", rules.sets) };
+    assert_eq!(
+        (&*rule.name, rule.origin.to_string()),
+        ("root http[0] > child http[0]", "child.yaml:6".to_owned())
+    );
+    // `mirror_percent` is what `mirrorPercent` is, and is inherited with the mirror.
+    let shadowcap::route::Action::Forward(forward) = &rule.action else { panic!("{:?}", rule.action) };
+    assert_eq!(forward.mirrors[0].share, shadowcap::route::Share::whole(25));
+    let told: Vec<_> = rules.warnings.iter().map(ToString::to_string).collect();
+    for (place, text) in [
+        ("root.yaml:9: ", "mirror has no field `sbset`"),
+        ("child.yaml:7: ", "`retries` is not acted on"),
+        ("child.yaml:8: ", "child http[1] is left out where root.yaml:7 delegates to it"),
+    ] {
+        assert!(told.iter().any(|told| told.starts_with(place) && told.contains(text)), "{place}: {told:#?}");
+    }
+    // What is wrong in what a delegate inherits is in the root's file.
+    let broken = root.replace("mirror_percent: 25", "mirror_percent: 101");
+    let files = [("child.yaml".to_owned(), files[1].1.clone()), ("root.yaml".to_owned(), broken)];
+    let error = Rules::read(&files, "default").unwrap_err();
+    assert_eq!(error.origin.to_string(), "root.yaml:10", "{error}");
 }
 
 #[test]
@@ -233,15 +319,92 @@ fn a_megabyte_of_nesting_and_a_bomb_of_aliases_are_refused_within_bounds() {
 
 #[test]
 fn a_thousand_hosts_with_a_hundred_rules_each_are_no_trouble() {
-    let rule = format!("  - {TO}\n    match: [{{uri: {{prefix: /x}}}}]\n");
+    let rule = format!("  - {TO}\n    match: [{{uri: {{regex: \"/x/[0-9]+\"}}}}]\n");
     let one = http(&rule.repeat(100));
-    let many: String = (0..40)
-        .map(|n| one.replace("hosts: [a]", &format!("hosts: [h{n}.x, \"*.h{n}.x\"]")) + "---\n")
-        .collect();
+    let of_hosts = |first: usize| -> String {
+        let hosts: Vec<_> = (first..first + 50).map(|n| format!("h{n}.x, \"*.h{n}.x\"")).collect();
+        one.replace("hosts: [a]", &format!("hosts: [{}]", hosts.join(", "))) + "---\n"
+    };
+    let many: String = (0..20).map(|n| of_hosts(50 * n)).collect();
     let rules = read(&many).unwrap();
     let (table, warnings) = RouteTable::new(rules.sets, &Setup::default());
-    assert_eq!(table.rules().count(), 4000);
+    assert_eq!(table.rules().count(), 20 * 100);
     assert!(warnings.iter().all(|warning| !warning.text.contains("comes first")));
+    for number in 0..1000 {
+        for (host, target, found) in
+            [(format!("h{number}.x"), "/x/7", true), (format!("a.h{number}.x:80"), "/x/a", false)]
+        {
+            let head = head(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            let search = table.search(&shadowcap::route::RequestFacts::new(&head));
+            assert!(search.host.is_some(), "{host}");
+            assert_eq!(search.hit.is_some(), found, "{host}");
+            assert_eq!(search.misses.len(), if found { 0 } else { 100 }, "{host}");
+        }
+    }
+}
+
+/// What the program says of a file that is made to cost much, with 300 MB of memory to say it in.
+fn within_bounds(text: &str, target: &str) -> crate::support::Finished {
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -v 300000 && exec \"$0\" \"$@\""]);
+    let url = format!("http://a{target}");
+    let program = Shadowcap::under(limited, ["route", "r.yaml", "--url", &url]);
+    std::fs::write(program.folder().join("r.yaml"), text).unwrap();
+    // Some seconds of one processor, of which a busy machine gives little.
+    program.patience(std::time::Duration::from_secs(300)).run()
+}
+
+/// As many rules with patterns of 420 states, each another one.
+fn patterns(count: usize) -> String {
+    let rule = |n| format!("  - {{match: [{{uri: {{regex: '/(a{{20}}){{20}}{n}'}}}}], {TO}}}\n");
+    http(&(0..count).map(rule).collect::<String>())
+}
+
+#[test]
+fn twenty_thousand_large_patterns_are_refused_and_a_thousand_are_compiled_within_bounds() {
+    within_bounds(&patterns(20_000), "/x")
+        .exits(2)
+        .stderr_has("r.yaml:1")
+        .stderr_has("the patterns of these files");
+    let target = format!("/{}999", "a".repeat(400));
+    within_bounds(&patterns(1000), &target).exits(0).stdout_has("rule      s http[999]");
+}
+
+#[test]
+fn equal_patterns_are_one() {
+    let rule = format!("  - {{match: [{{uri: {{regex: '/(a{{20}}){{20}}'}}}}], {TO}}}\n");
+    within_bounds(&http(&rule.repeat(10_000)), "/x").exits(0).stdout_has("a proxy would answer 404");
+}
+
+#[test]
+fn rules_that_delegation_multiplies_are_bounded() {
+    let with_delegate = |roots: usize, rules: usize| {
+        let delegate = format!("  - {TO}\n").repeat(rules);
+        let delegate = http(&delegate).replace("name: s", "name: d").replace("  hosts: [a]\n", "");
+        http(&"  - delegate: {name: d}\n".repeat(roots)) + "---\n" + &delegate
+    };
+    let refused = within_bounds(&with_delegate(400, 400), "/");
+    refused.exits(2).stderr_has("r.yaml:").stderr_has("the rules that are delegated to come to more than");
+    within_bounds(&with_delegate(100, 100), "/").exits(0).stdout_has("rule      s http[0] > d http[0]");
+    // Large lists of matches multiply, too, and so does what a rule inherits.
+    let matches: Vec<_> = (0..2000).map(|n| format!("{{uri: {{exact: /{n}}}}}")).collect();
+    let own = format!("    match: [{}]\n", matches.join(", "));
+    let both = with_delegate(1, 1)
+        .replace("{name: d}\n  -", "{name: d}\n")
+        .replace("  - delegate: {name: d}\n", &format!("  - delegate: {{name: d}}\n{own}"))
+        + &own;
+    within_bounds(&both, "/").exits(2).stderr_has("the rules that are delegated to come to more than");
+}
+
+#[test]
+fn many_hosts_share_their_rules_and_sets_that_share_hosts_are_bounded() {
+    let hosts: Vec<_> = (0..5000).map(|n| format!("h{n}.x")).collect();
+    let one = http(&format!("  - {TO}\n").repeat(5000))
+        .replace("hosts: [a]", &format!("hosts: [{}]", hosts.join(", ")));
+    within_bounds(&one, "/").exits(0).stdout_has("no rules are for this host");
+    within_bounds(&format!("{one}---\n{one}"), "/")
+        .exits(2)
+        .stderr_has("for hosts that several objects have rules for");
 }
 
 #[test]

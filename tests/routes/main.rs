@@ -9,7 +9,10 @@ mod support;
 
 mod cases;
 mod edits;
+mod explain;
 mod files;
+mod http_route;
 mod istio_task;
 mod matching;
 mod shares;
+mod tls;

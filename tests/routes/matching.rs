@@ -10,7 +10,7 @@ fn found(table: &RouteTable, case: &Case) -> String {
     let search = table.search(&RequestFacts::new(&head));
     match search.hit {
         Some((_, rule, _)) => rule.name.rsplit(' ').next().unwrap().to_owned(),
-        None if search.known_host => "404".to_owned(),
+        None if search.host.is_some() => "404".to_owned(),
         None => "no host".to_owned(),
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::made::{self, Asked};
-use crate::support::{RawServer, Reply, Script, get, refusing_address, venv};
+use crate::support::{RawServer, Reply, Script, Welcome, get, refusing_address, require_tool, venv};
 use crate::{Shadowcap, ends, none_came_twice, replay, resume, same_v2, summary, targets};
 
 #[test]
@@ -70,6 +70,40 @@ fn after_failures_to_connect_in_a_row_the_rest_is_counted_as_not_sent() {
     let paced = replay(&format!("http://{address}"), &later, &["--abort-after", "1", "--speed", "1"]).run();
     ends(&paced, 3);
     assert_eq!(self::summary(paced.folder())["exchanges"]["skipped"]["target-gone"], 1);
+}
+
+#[test]
+fn a_target_that_ends_each_handshake_of_tls_cannot_be_reached() {
+    let v2 = RawServer::start(Script::new(|_| made::answer()).welcome(|_| Welcome::Close));
+    let arguments = ["--insecure", "--abort-after", "7", "--concurrency", "1"];
+    let finished = replay(&format!("https://{}", v2.address()), &made::exchanges(5, 20), &arguments).run();
+    ends(&finished, 3);
+    finished.stderr_has("gave up after the target could not be reached 7 times in a row: no TLS session");
+    let summary = summary(finished.folder());
+    assert_eq!(summary["exchanges"]["skipped"]["target-gone"], 93, "{summary:#}");
+    assert_eq!(summary["failures"]["tls"], 7, "{summary:#}");
+}
+
+#[test]
+fn what_cannot_be_gone_on_with_is_not_said_to_be() {
+    let (address, _kept) = refusing_address();
+    let url = format!("http://{address}");
+    for arguments in [["--record", "none"], ["--loop", "60s"]] {
+        let finished =
+            replay(&url, &made::exchanges(1, 10), &[&["--abort-after", "2"], &arguments[..]].concat()).run();
+        ends(&finished, 3);
+        finished.stderr_has("gave up");
+        assert!(!finished.stderr.contains("--resume"), "{finished}");
+    }
+    let v2 = crate::starved::hanging_after(3);
+    let running = replay(&v2.url(), &made::exchanges(1, 10), &["--loop", "60s", "--timeout", "60s"]).spawn();
+    v2.wait_for_requests(4);
+    running.interrupt();
+    running.process.wait_for_stderr("Stopping");
+    running.interrupt();
+    let stopped = running.wait();
+    ends(&stopped, 130);
+    assert!(!stopped.stderr.contains("--resume"), "{stopped}");
 }
 
 #[test]
@@ -186,11 +220,103 @@ fn where_there_is_no_terminal_lines_tell_how_far_a_run_is() {
     let v2 = crate::starved::hanging_after(3);
     let running = replay(&v2.url(), &made::exchanges(1, 10), &["--timeout", "60s"]).spawn();
     let line = running.process.wait_for_stderr(" in flight");
-    for part in ["read ", "4 sent", "1 in flight", "0 failed", "0 different", "0 skipped", "ms late"] {
+    for part in [
+        "3 of 10 done",
+        "(30 %)",
+        " s left",
+        "4 sent",
+        "1 in flight",
+        "0 failed",
+        "0 different",
+        "0 skipped",
+        "ms late",
+    ] {
         assert!(line.contains(part), "{part} in {line}");
     }
     running.interrupt();
     running.process.wait_for_stderr("Stopping");
     running.interrupt();
     ends(&running.wait(), 130);
+}
+
+#[test]
+fn the_time_left_of_a_schedule_is_that_until_its_end_however_far_ahead_was_read() {
+    let v2 = same_v2();
+    // Ten seconds apart, a minute and a half in all.
+    let running = replay(&v2.url(), &made::exchanges(1, 10), &["--speed", "0.0001"]).spawn();
+    let line = running.process.wait_for_stderr(" of 10 done");
+    assert!(line.contains(" left; ") && line.contains("about 1 min "), "{line}");
+    assert!(line.contains("(10 %)") || line.contains("(20 %)"), "{line}");
+    running.interrupt();
+    ends(&running.wait(), 130);
+}
+
+#[test]
+fn of_a_loop_for_a_time_the_time_is_shown_and_not_how_often_the_capture_was_read() {
+    let v2 = same_v2();
+    let running = replay(&v2.url(), &made::exchanges(1, 10), &["--loop", "60s", "--rate", "20"]).spawn();
+    let line = running.process.wait_for_stderr(" s of 60 s");
+    assert!(line.contains(" %), about ") && !line.contains("read "), "{line}");
+    let left: u64 = line.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((1..=51).contains(&left), "{line}");
+    running.interrupt();
+    ends(&running.wait(), 130);
+}
+
+/// Each drawing of the bar that counts outcomes: outcomes, percent, and the seconds left where they are told.
+fn frames(text: &str) -> Vec<(u64, u64, Option<u64>)> {
+    let frame = |part: &str| {
+        let (before, after) = part.split_once(" of 100 done")?;
+        let outcomes = before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+        let percent = after.split_once('(')?.1.split_once(" %)")?.0.parse().ok()?;
+        let left = after.split_once("about ").and_then(|(_, left)| left.split_once(" s left"));
+        Some((outcomes, percent, left.and_then(|(left, _)| left.parse().ok())))
+    };
+    text.split('\r').filter_map(frame).collect()
+}
+
+#[test]
+fn the_bar_on_a_terminal_is_as_far_as_the_outcomes_are() {
+    or_skip!(require_tool("script", "--version"));
+    let v2 = same_v2();
+    // Three seconds in all. `script` gives the program a terminal.
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "script -qec \"stty cols 160; exec $0 $*\" /dev/null"]).env("TERM", "xterm");
+    let arguments = ["replay", "a.pcap", "--to", &v2.url(), "--out", "run", "--speed", "0.033"];
+    let program = Shadowcap::under(shell, arguments);
+    std::fs::write(program.folder().join("a.pcap"), made::exchanges(1, 100)).unwrap();
+    let finished = program.run();
+    ends(&finished, 0);
+    let frames = frames(&finished.stdout);
+    assert!(frames.iter().all(|(outcomes, percent, _)| outcomes == percent), "{frames:?}");
+    assert!(frames.is_sorted_by_key(|(outcomes, ..)| *outcomes), "{frames:?}");
+    let early =
+        |(outcomes, _, left): &(u64, u64, Option<u64>)| *outcomes < 60 && left.is_some_and(|left| left >= 1);
+    assert!(frames.iter().any(early), "{frames:?}\n{finished}");
+}
+
+#[test]
+fn pooled_connections_are_as_many_as_were_asked_for() {
+    let v2 = same_v2();
+    let finished = replay(&v2.url(), &made::exchanges(10, 10), &["--connections", "pooled:2"]).run();
+    ends(&finished, 0);
+    none_came_twice(&v2);
+    assert_eq!(targets(&v2).len(), 100);
+    assert!((1..=2).contains(&v2.connections().len()), "{}", v2.connections().len());
+}
+
+#[test]
+fn connecting_and_the_first_byte_have_limits_of_their_own() {
+    let v2 = RawServer::start(Script::new(|_| Reply::hang()));
+    let arguments = ["--timeout", "60s", "--timeout-first-byte", "200ms"];
+    let finished = replay(&v2.url(), &made::exchanges(3, 1), &arguments).run();
+    ends(&finished, 1);
+    assert_eq!(summary(finished.folder())["failures"], serde_json::json!({"first-byte-timeout": 3}));
+
+    // It takes connections and says nothing of TLS.
+    let mute = RawServer::start(Script::new(|_| Reply::hang()).welcome(|_| Welcome::NeverRead));
+    let arguments = ["--insecure", "--timeout", "60s", "--timeout-connect", "200ms"];
+    let finished = replay(&format!("https://{}", mute.address()), &made::exchanges(3, 1), &arguments).run();
+    ends(&finished, 3);
+    assert_eq!(summary(finished.folder())["failures"], serde_json::json!({"connect-timeout": 3}));
 }

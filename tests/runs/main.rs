@@ -8,6 +8,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// Bodies that are too large to be kept in memory.
+mod bodies;
 /// What is done when v2 is not there, or there is nothing to be sent.
 mod care;
 /// Which requests are sent, and with what.
@@ -22,6 +24,8 @@ mod resumed;
 mod schedule;
 /// Disks, clocks and servers that fail.
 mod starved;
+/// What differs asked again, of v2 and of v1 as it is now.
+mod verified;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -79,7 +83,8 @@ fn rows(folder: &Path) -> Vec<BTreeMap<String, String>> {
 fn timeless(folder: &Path) -> (Value, Vec<BTreeMap<String, String>>) {
     let mut summary = summary(folder);
     let object = summary.as_object_mut().unwrap();
-    for name in ["started", "finished", "latency", "lateness", "since_due", "captures", "targets"] {
+    for name in ["started", "finished", "latency", "lateness", "since_due", "connect", "captures", "targets"]
+    {
         object.remove(name);
     }
     object["capture"].as_object_mut().unwrap().remove("files");
@@ -88,7 +93,7 @@ fn timeless(folder: &Path) -> (Value, Vec<BTreeMap<String, String>>) {
     }
     let mut rows = rows(folder);
     for row in &mut rows {
-        for name in ["v2_ms", "late_ms", "first_byte_ms"] {
+        for name in ["v2_ms", "late_ms", "first_byte_ms", "connect_ms"] {
             row.remove(name);
         }
     }
@@ -118,4 +123,13 @@ fn targets(server: &RawServer) -> Vec<String> {
 fn none_came_twice(server: &RawServer) {
     let all = targets(server);
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{all:?}");
+}
+
+/// Waits until a file is there.
+fn wait_for_file(path: &Path) {
+    let deadline = std::time::Instant::now() + support::PATIENCE;
+    while !path.exists() {
+        assert!(std::time::Instant::now() < deadline, "{} did not come", path.display());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }

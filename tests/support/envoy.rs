@@ -39,6 +39,16 @@ impl Envoy {
         Ok(Self { process, admin: admin.trim().parse().unwrap(), _folder: folder })
     }
 
+    /// Whether it would start with this YAML: a refusal of anything in it is a refusal of the whole.
+    pub fn accepts(config: &str) -> Result<bool, Skip> {
+        let program = program(&venv()?)?;
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("envoy.yaml"), config).unwrap();
+        let mut command = Command::new(program);
+        command.args(["-c", "envoy.yaml", "--mode", "validate", "--log-level", "off"]).current_dir(&folder);
+        Ok(command.output().unwrap().status.success())
+    }
+
     /// The address that the kernel gave to the listener of this name.
     pub fn listener(&self, name: &str) -> SocketAddr {
         let listeners = self.listeners();

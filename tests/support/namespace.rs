@@ -81,14 +81,19 @@ impl Veth {
 
     /// Two new namespaces and the cable. The addresses are always the same: nothing outside can see them.
     pub fn new() -> Result<Self, Skip> {
-        let (a, b) = (Namespace::new()?, Namespace::new()?);
-        let name = Self::INTERFACE;
+        let cable = Self { a: Namespace::new()?, b: Namespace::new()? };
+        cable.connect();
+        Ok(cable)
+    }
+
+    /// Lays a new cable, where the former was taken away.
+    pub fn connect(&self) {
+        let (name, Self { a, b }) = (Self::INTERFACE, self);
         a.ip(&["link", "add", name, "type", "veth", "peer", "name", name, "netns", &b.name]);
-        for (end, address) in [(&a, Self::ADDRESS_A), (&b, Self::ADDRESS_B)] {
+        for (end, address) in [(a, Self::ADDRESS_A), (b, Self::ADDRESS_B)] {
             end.ip(&["addr", "add", &format!("{address}/24"), "dev", name]);
             end.ip(&["link", "set", name, "up"]);
         }
-        Ok(Self { a, b })
     }
 }
 

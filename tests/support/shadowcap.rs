@@ -13,8 +13,11 @@ use tempfile::TempDir;
 
 use super::{Namespace, PATIENCE, Process};
 
-/// The program as cargo built it for this test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_shadowcap");
+/// The program as cargo built it for this test; or another build of it, which the environment names where something is
+/// measured.
+fn program() -> String {
+    std::env::var("SHADOWCAP_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_shadowcap").to_owned())
+}
 
 /// What it reads from stdin.
 enum Input {
@@ -33,17 +36,17 @@ pub struct Shadowcap {
 impl Shadowcap {
     /// `shadowcap` with these arguments, in an empty folder and without what the user's environment would change.
     pub fn new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        Self::with(Command::new(PROGRAM), arguments)
+        Self::with(Command::new(program()), arguments)
     }
 
     /// The same inside a network namespace.
     pub fn new_in<A: AsRef<OsStr>>(namespace: &Namespace, arguments: impl IntoIterator<Item = A>) -> Self {
-        Self::with(namespace.command(PROGRAM), arguments)
+        Self::with(namespace.command(&program()), arguments)
     }
 
     /// The same, started by another command, which gets the program's path and these as its last arguments.
     pub fn under<A: AsRef<OsStr>>(mut starter: Command, arguments: impl IntoIterator<Item = A>) -> Self {
-        starter.arg(PROGRAM);
+        starter.arg(program());
         Self::with(starter, arguments)
     }
 

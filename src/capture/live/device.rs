@@ -22,6 +22,8 @@ pub(super) struct Device {
     counted: InterfaceCounts,
     /// libpcap's counters as they were read last: received, dropped by the kernel, by the interface.
     last: [u32; 3],
+    /// Packets taken since the interface was first opened.
+    taken: u64,
 }
 
 /// What one look at an interface brought.
@@ -50,13 +52,13 @@ impl Device {
         }
         let link = link_of(handle.get_datalink());
         let counted = InterfaceCounts::default();
-        Ok(Self { number, name: name.to_owned(), handle, link, precision, counted, last: [0; 3] })
+        Ok(Self { number, name: name.to_owned(), handle, link, precision, counted, last: [0; 3], taken: 0 })
     }
 
     /// Opens it anew after it went away; counts go on.
     pub(super) fn reopen(&mut self, options: &LiveOptions) -> Result<(), LiveError> {
-        let counted = self.counts();
-        *self = Self { counted, ..Self::open(self.number, &self.name, options)? };
+        let (counted, taken) = (self.counts(), self.taken);
+        *self = Self { counted, taken, ..Self::open(self.number, &self.name, options)? };
         Ok(())
     }
 
@@ -75,6 +77,7 @@ impl Device {
         let (precision, link, interface) = (self.precision, self.link, self.number);
         match self.handle.next_packet() {
             Ok(packet) => {
+                self.taken += 1;
                 let at = time(packet.header.ts.tv_sec, packet.header.ts.tv_usec, precision);
                 take(&Packet {
                     at,
@@ -99,10 +102,15 @@ impl Device {
         flags.is_some_and(|flags| flags & UP == 0)
     }
 
+    /// What is counted without asking the kernel: at least what was taken has been received.
+    pub(super) fn counts_so_far(&self) -> InterfaceCounts {
+        InterfaceCounts { received: self.counted.received.max(self.taken), ..self.counted }
+    }
+
     /// What the kernel counted since the interface was first opened.
     pub(super) fn counts(&mut self) -> InterfaceCounts {
         // An interface that is gone counts nothing more.
-        let Ok(stat) = self.handle.stats() else { return self.counted };
+        let Ok(stat) = self.handle.stats() else { return self.counts_so_far() };
         let now = [stat.received, stat.dropped, stat.if_dropped];
         let counted = &mut self.counted;
         let sums = [&mut counted.received, &mut counted.dropped_by_kernel, &mut counted.dropped_by_interface];
@@ -111,7 +119,7 @@ impl Device {
             *sum += u64::from(now.wrapping_sub(last));
         }
         self.last = now;
-        self.counted
+        self.counts_so_far()
     }
 }
 

@@ -198,6 +198,16 @@ impl LiveCapture {
         }
     }
 
+    /// Ends it: what the kernel still holds is counted and left. The account changes no more.
+    pub fn end(&mut self) {
+        self.stopper.stop();
+        // The thread may wait for room in the queue.
+        while self.batches.recv().is_ok() {}
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+
     /// What ends it from another thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
@@ -226,11 +236,6 @@ impl PacketSource for LiveCapture {
 
 impl Drop for LiveCapture {
     fn drop(&mut self) {
-        self.stopper.stop();
-        // The thread may wait for room in the queue.
-        while self.batches.recv().is_ok() {}
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.end();
     }
 }

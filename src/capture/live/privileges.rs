@@ -1,11 +1,13 @@
 //! What capturing takes and reading does not: capabilities(7).
 
 use std::env;
+use std::io;
 
-use rustix::io;
+#[cfg(target_os = "linux")]
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 /// What root keeps, so that it can write to the folders that it could write to before.
+#[cfg(target_os = "linux")]
 const FILES: CapabilitySet =
     CapabilitySet::CHOWN.union(CapabilitySet::DAC_OVERRIDE).union(CapabilitySet::FOWNER);
 
@@ -17,18 +19,29 @@ const FILES: CapabilitySet =
 ///
 /// # Errors
 /// When the kernel refuses, which it has no reason to.
+#[cfg(target_os = "linux")]
 pub fn drop_them() -> io::Result<()> {
     thread::set_no_new_privs(true)?;
     let held = thread::capabilities(None)?;
     let kept = |set: CapabilitySet| set.intersection(FILES);
-    thread::set_capabilities(
+    let dropped = thread::set_capabilities(
         None,
         CapabilitySets {
             effective: kept(held.effective),
             permitted: kept(held.permitted),
             inheritable: CapabilitySet::empty(),
         },
-    )
+    );
+    Ok(dropped?)
+}
+
+/// Other systems have no capabilities: there the right to capture is that of a device's file, which is open by now.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn drop_them() -> io::Result<()> {
+    Ok(())
 }
 
 /// What to do where they are missing.

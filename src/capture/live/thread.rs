@@ -88,8 +88,12 @@ impl Collector {
             let mut batch = self.returned.try_recv().unwrap_or_default();
             batch.clear();
             let more = self.collect(&mut batch, stopped.map(|(at, _)| at));
-            if batch.len() > 0 && !self.hand_on(batch) {
-                break;
+            if batch.len() > 0 {
+                // Whoever writes these packets may end a file with them.
+                self.tell_counts();
+                if !self.hand_on(batch) {
+                    break;
+                }
             }
             if counted.elapsed() >= COUNTING {
                 self.count();
@@ -149,6 +153,13 @@ impl Collector {
     /// Waits for room behind a slow consumer; whether there is one.
     fn hand_on(&self, batch: Batch) -> bool {
         self.to_consumer.send(batch).is_ok()
+    }
+
+    fn tell_counts(&self) {
+        for line in self.lines.iter().filter(|line| !line.is_gone()) {
+            let counts = line.device.counts_so_far();
+            self.account.set(line.device.number, |account| account.counts = counts);
+        }
     }
 
     fn count(&mut self) {

@@ -84,6 +84,15 @@ pub enum RecorderError {
     },
 }
 
+impl RecorderError {
+    /// Whether nobody is there any more who reads standard output, which is no failure of ours.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        let (Self::Create { source, .. } | Self::Write { source, .. }) = self;
+        source.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
 /// What reads the counts of the interfaces, in their order, for the statistics blocks.
 pub type Counts = Box<dyn Fn() -> Vec<InterfaceCounts> + Send>;
 

@@ -23,6 +23,21 @@ pub(in crate::cli) struct Care {
         conflicts_with_all = ["resume", "out"]
     )]
     pub(in crate::cli) dry_run: Option<PreviewFormat>,
+    /// Go on with this run, which was stopped or killed: send what has no outcome yet. The capture and the
+    /// options must be those of the run.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "record", "diff"])]
+    pub(in crate::cli) resume: Option<PathBuf>,
+    /// Send also what was on its way when the run was killed; it may have reached v2 already.
+    #[arg(long, requires = "resume")]
+    pub(in crate::cli) resend_in_flight: bool,
+    #[command(flatten)]
+    pub(in crate::cli) tending: Tending,
+}
+
+/// What every run that sends can be told.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The run")]
+pub(in crate::cli) struct Tending {
     /// Wait up to so long for v2 to accept a connection, before anything is sent.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(in crate::cli) wait_ready: Option<Duration>,
@@ -32,13 +47,6 @@ pub(in crate::cli) struct Care {
     /// Give up after so many attempts in a row that came to no connection; the rest is counted as not sent.
     #[arg(long, value_name = "N")]
     pub(in crate::cli) abort_after: Option<NonZeroU32>,
-    /// Go on with this run, which was stopped or killed: send what has no outcome yet. The capture and the
-    /// options must be those of the run.
-    #[arg(long, value_name = "RUN", conflicts_with = "out")]
-    pub(in crate::cli) resume: Option<PathBuf>,
-    /// Send also what was on its way when the run was killed; it may have reached v2 already.
-    #[arg(long, requires = "resume")]
-    pub(in crate::cli) resend_in_flight: bool,
     /// Serve the run's counters at this address under /metrics, in Prometheus' format; port 0 takes a free one. The
     /// address is printed.
     #[arg(long, value_name = "ADDRESS")]

@@ -4,13 +4,18 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which requests are sent")]
-pub(in crate::cli) struct Choice {
+pub(in crate::cli) struct Window {
     /// Those captured from this time on: RFC 3339, or a distance from the first request such as 90s or 5m.
     #[arg(long, value_name = "TIME")]
     pub(in crate::cli) from: Option<String>,
     /// Those captured before this time, said in the same way.
     #[arg(long, value_name = "TIME")]
     pub(in crate::cli) to_time: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which requests are sent")]
+pub(in crate::cli) struct Choice {
     /// Those with these methods: all, safe (GET, HEAD, OPTIONS, TRACE), or a list such as GET,POST.
     #[arg(long, value_name = "METHODS", default_value = "all")]
     pub(in crate::cli) methods: String,

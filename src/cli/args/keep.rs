@@ -9,10 +9,10 @@ use crate::pipeline::Keep;
 pub(crate) struct KeepArgs {
     /// What is kept of each request and its answers; `none` leaves the recording, exchanges.csv and the exchanges of
     /// report.html out, and nothing can be reported again.
-    #[arg(long, value_enum, default_value_t = Extent::Full, value_name = "WHAT", conflicts_with = "resume")]
+    #[arg(long, value_enum, default_value_t = Extent::Full, value_name = "WHAT")]
     pub(crate) record: Extent,
     /// Whether answers are compared; `none` counts statuses, failures and times alone, which proves nothing of v2.
-    #[arg(long, value_enum, default_value_t = Extent::Full, value_name = "WHAT", conflicts_with = "resume")]
+    #[arg(long, value_enum, default_value_t = Extent::Full, value_name = "WHAT")]
     pub(crate) diff: Extent,
 }
 

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
-use super::{Edits, GateArgs, Output, RouteArgs, Target, TargetArgs, parse_duration, parse_size};
+use super::{
+    Choice, Edits, GateArgs, KeepArgs, Limited, Output, RouteArgs, Target, TargetArgs, Tending, VerifyArgs,
+    parse_duration, parse_size,
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = CAPTURE_EXAMPLES)]
@@ -107,14 +110,24 @@ pub(crate) struct Live {
     #[command(flatten)]
     pub(crate) edits: Edits,
     #[command(flatten)]
+    pub(crate) choice: Choice,
+    #[command(flatten)]
+    pub(crate) limited: Limited,
+    #[command(flatten)]
     pub(crate) sending: Sending,
     #[command(flatten)]
+    pub(crate) tending: Tending,
+    #[command(flatten)]
     pub(crate) connecting: TargetArgs,
+    #[command(flatten)]
+    pub(crate) verify: VerifyArgs,
     /// Write the packets to this pcapng file, too, compressed where its name ends in .gz or .zst.
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) rotate: Rotation,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     #[command(flatten)]
     pub(crate) gate: GateArgs,
     #[command(flatten)]

@@ -17,6 +17,9 @@ pub(super) struct Document {
     pub(super) streams: Streams,
     pub(super) connections: BTreeMap<&'static str, u64>,
     pub(super) http: Http,
+    /// Bytes of the streams that are not HTTP/1's, by what they are, those missing under `gap`. Together with the bytes
+    /// of `http` they are what the streams delivered and lost.
+    pub(super) other_bytes: BTreeMap<&'static str, u64>,
     pub(super) anomalies: BTreeMap<&'static str, u64>,
     /// Sums that do not come out even; empty where every packet and byte is accounted for.
     pub(super) imbalances: Vec<String>,
@@ -85,6 +88,12 @@ impl Document {
         let mut anomalies = account.anomalies();
         anomalies.merge(&capture.anomalies());
         let protocols = Protocol::ALL.iter().map(|&p| (p.name(), exchanges.of(p).connections));
+        let protocol_bytes = Protocol::ALL.iter().map(|&p| (p.name(), exchanges.of(p).bytes));
+        let other_bytes = [
+            ("socks", exchanges.socks),
+            ("proxy-preface", exchanges.proxy),
+            ("gap", Protocol::ALL.iter().map(|&p| exchanges.of(p).gap).sum()),
+        ];
         let others = [
             ("empty", account.streams.empty_connections),
             ("behind-socks", exchanges.socks_connections),
@@ -117,6 +126,7 @@ impl Document {
                 torn_bytes: exchanges.http.torn,
                 gap_bytes: exchanges.http.gap,
             },
+            other_bytes: protocol_bytes.chain(other_bytes).filter(|&(_, n)| n > 0).collect(),
             anomalies: anomalies.iter().map(|(anomaly, n)| (anomaly.name(), n)).collect(),
             imbalances: account.imbalances(),
         }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::document::{Capture, Document, Http, Streams};
+use super::document::{Capture, Document, Http};
 use super::line::Line;
 use crate::anomaly::Anomaly;
 use crate::report::visible;
@@ -81,7 +81,7 @@ pub(super) fn totals(out: &mut dyn Write, document: &Document) -> io::Result<()>
     files(out, &document.capture)?;
     line(out, "packets", &format!("{}: {}", document.capture.packets, joined(&document.packets)))?;
     line(out, "connections", &joined(&document.connections))?;
-    bytes(out, &document.streams, &document.http)?;
+    bytes(out, document)?;
     if !document.anomalies.is_empty() {
         line(out, "anomalies", &joined(&document.anomalies))?;
     }
@@ -111,7 +111,8 @@ fn files(out: &mut dyn Write, capture: &Capture) -> io::Result<()> {
     }
 }
 
-fn bytes(out: &mut dyn Write, streams: &Streams, http: &Http) -> io::Result<()> {
+fn bytes(out: &mut dyn Write, document: &Document) -> io::Result<()> {
+    let Document { streams, http, other_bytes: others, .. } = document;
     let Http { exchanges, unanswered, orphan_responses: orphans, .. } = http;
     let answers = format!("{unanswered} without a response; {orphans} responses without a request");
     line(out, "exchanges", &format!("{exchanges}: {answers}"))?;
@@ -132,8 +133,13 @@ fn bytes(out: &mut dyn Write, streams: &Streams, http: &Http) -> io::Result<()> 
         ("headless", http.headless_bytes),
         ("stray", http.stray_bytes),
         ("torn", http.torn_bytes),
+        ("missing", http.gap_bytes),
     ];
     line(out, "HTTP bytes", &balance(parts.iter().map(|(_, n)| n).sum(), &parts))?;
+    if !others.is_empty() {
+        let parts: Vec<_> = others.iter().map(|(name, n)| (*name, *n)).collect();
+        line(out, "other bytes", &balance(others.values().sum(), &parts))?;
+    }
     line(out, "lost", &format!("{} bytes that were on the wire are not in the capture", streams.lost))
 }
 

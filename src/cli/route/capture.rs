@@ -4,12 +4,12 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::explain::Explainer;
+use super::explain::{Explainer, Missed, missed};
 use crate::capture::CaptureSet;
 use crate::exchange::{Exchange, Sequencer, SequencerLimits, Told};
 use crate::pipeline::{Reading, ReadingOptions};
 use crate::report::visible;
-use crate::route::{Draws, Sampling, ShareCount, Shares};
+use crate::route::{Action, Decision, Destination, Draws, RequestFacts, Role, Sampling, ShareCount, Shares};
 
 /// How requests are drawn for, and how they are shown.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +28,21 @@ struct Line<'a> {
     target: String,
     rule: &'a str,
     matched: &'a str,
+    /// The weighted destination that was picked, be it the captured service.
+    primary: Option<&'a str>,
     to: Vec<To>,
     nothing: Option<String>,
+    /// What was tried before, in order; told in JSON alone.
+    not: Vec<Missed>,
 }
 
 #[derive(Serialize)]
 struct To {
-    role: crate::route::Role,
+    role: Role,
     destination: String,
     why: String,
+    /// The lines of the head that is sent and that were not captured.
+    changed: Vec<String>,
 }
 
 /// Prints a line for each request. Returns the shares that result, and what could not be read.
@@ -77,9 +83,16 @@ fn line(
 ) -> std::io::Result<()> {
     let head = &exchange.request.head;
     let draws = Draws::new(manner.seed, exchange.id, manner.sampling);
-    let decision = explainer.routing.table.decide(head, &draws);
+    let table = &explainer.routing.table;
+    let decision = table.decide(head, &draws);
     shares.count(&decision);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let to = |to: &Destination| To {
+        role: to.role,
+        destination: to.name.to_string(),
+        why: to.why.to_string(),
+        changed: explainer.changes(exchange, &decision, to),
+    };
     let told = Line {
         id: exchange.id.to_string(),
         method: text(head.method()),
@@ -87,28 +100,46 @@ fn line(
         target: text(head.target()),
         rule: &decision.rule,
         matched: &decision.matched,
-        to: decision
-            .destinations
-            .iter()
-            .map(|to| To { role: to.role, destination: to.name.to_string(), why: to.why.to_string() })
-            .collect(),
+        primary: primary(explainer, &decision),
+        to: decision.destinations.iter().map(to).collect(),
         nothing: decision.why_nothing.map(|why| why.to_string()),
+        not: if manner.json { missed(&table.search(&RequestFacts::new(head))) } else { Vec::new() },
     };
     if manner.json {
         let before = if std::mem::take(first) { "\n" } else { ",\n" };
         return write!(out, "{before}{}", serde_json::to_string(&told)?);
     }
-    let all: Vec<_> =
-        told.to.iter().map(|to| format!("{} {} ({})", role(to.role), to.destination, to.why)).collect();
-    let what = told.nothing.unwrap_or_else(|| all.join(", "));
-    let rule = if told.rule.is_empty() { "no rule" } else { told.rule };
-    let request = format!("{} {} {}", told.method, told.host, told.target);
-    writeln!(out, "{}  {}  {}: {}", told.id, visible(&request), visible(rule), visible(&what))
+    writeln!(out, "{}", told.words())
 }
 
-const fn role(role: crate::route::Role) -> &'static str {
-    match role {
-        crate::route::Role::Shadow => "shadow",
-        crate::route::Role::Canary => "canary",
+/// The name of the weighted destination that was picked.
+fn primary<'e>(explainer: &'e Explainer, decision: &Decision) -> Option<&'e str> {
+    let picked = decision.picked.as_ref()?;
+    match &explainer.routing.table.rule(picked.rule)?.action {
+        Action::Forward(forward) => Some(&*forward.primaries.get(picked.primary?)?.to.name),
+        Action::Redirect | Action::Respond(_) => None,
+    }
+}
+
+impl Line<'_> {
+    /// For a person: one line, of which the parts about heads are in brackets.
+    fn words(&self) -> String {
+        let sent = |to: &To| {
+            let changed =
+                if to.changed.is_empty() { String::new() } else { format!(" [{}]", to.changed.join(", ")) };
+            format!("{} {} ({}){changed}", to.role.name(), to.destination, to.why)
+        };
+        let is_canary = self.to.iter().any(|to| to.role == Role::Canary);
+        // A canary is the primary, and told as such.
+        let captured = self.primary.filter(|_| !is_canary).map(|name| format!("captured {name}"));
+        let parts: Vec<_> =
+            captured.into_iter().chain(self.nothing.clone()).chain(self.to.iter().map(sent)).collect();
+        let rule = match (self.rule, self.matched) {
+            ("", _) => "no rule".to_owned(),
+            (rule, "") => rule.to_owned(),
+            (rule, matched) => format!("{rule} ({matched})"),
+        };
+        let request = format!("{} {} {}", self.method, self.host, self.target);
+        format!("{}  {}  {}: {}", self.id, visible(&request), visible(&rule), visible(&parts.join(", ")))
     }
 }

@@ -1,18 +1,20 @@
 //! What the rules make of one request, told in full.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::config::Routing;
+use crate::config::{Routing, tls_words};
+use crate::exchange::Exchange;
 use crate::http::RequestHead;
 use crate::replay::{HeadEdits, RuleEdits};
 use crate::report::visible;
 use crate::route::{
-    Action, Address, Decision, FieldEdits, Forward, Part, PathMatch, Primary, RequestFacts, Standing, TlsMode,
+    Action, Address, Decision, Destination, FieldEdits, Forward, Match, Mirror, Miss, Part, Primary,
+    RequestFacts, Role, Rule, Search, Standing,
 };
 
 /// What it takes to tell.
@@ -29,6 +31,8 @@ pub(super) struct Explanation {
     method: String,
     host: String,
     target: String,
+    /// Which of the rules' hosts was found for the request's; `None` where no rules are for it.
+    host_entry: Option<String>,
     /// The rule; `None` where no rules are for the host, or none matches.
     rule: Option<Found>,
     /// What becomes of the request, in words.
@@ -36,6 +40,8 @@ pub(super) struct Explanation {
     destinations: Vec<Choice>,
     /// What was tried before, in order.
     not: Vec<Missed>,
+    /// What would have been tried after that.
+    not_reached: Vec<Found>,
 }
 
 #[derive(Debug, Serialize)]
@@ -43,6 +49,16 @@ struct Found {
     name: String,
     origin: String,
     matched: String,
+}
+
+impl Found {
+    fn new(rule: &Rule, tried: &Match) -> Self {
+        Self {
+            name: rule.name.to_string(),
+            origin: rule.origin.to_string(),
+            matched: tried.words().to_string(),
+        }
+    }
 }
 
 /// A destination that the request may go to.
@@ -54,6 +70,10 @@ struct Choice {
     share: f64,
     /// For which R it is picked.
     when: String,
+    /// Of which weighted destinations' requests this describes the copy, where their copies differ.
+    copies: Option<String>,
+    /// Whether it is sent; the captured service has answered already.
+    sent: bool,
     /// Where it is; `None` where no `--endpoint` says so, or where nothing is sent.
     endpoint: Option<String>,
     /// How a mesh speaks to it, where a destination rule says so.
@@ -64,8 +84,9 @@ struct Choice {
     changed: Vec<String>,
 }
 
+/// A match that was tried and not met.
 #[derive(Debug, Serialize)]
-struct Missed {
+pub(super) struct Missed {
     rule: String,
     origin: String,
     condition: String,
@@ -77,7 +98,9 @@ impl Explainer {
         let request = RequestFacts::new(head);
         let search = self.routing.table.search(&request);
         let (outcome, destinations) = match &search.hit {
-            None if search.known_host => ("no rule matches: a proxy would answer 404".to_owned(), Vec::new()),
+            None if search.host.is_some() => {
+                ("no rule matches: a proxy would answer 404".to_owned(), Vec::new())
+            }
             None => ("no rules are for this host".to_owned(), Vec::new()),
             Some((_, rule, met)) => match &rule.action {
                 Action::Redirect => ("answered by a redirect; nothing is sent".to_owned(), Vec::new()),
@@ -88,7 +111,7 @@ impl Explainer {
                     let outcome = rule.abort.map_or("forwarded".to_owned(), |share| {
                         format!("forwarded, but for {share} that a fault answers: of these nothing is sent")
                     });
-                    (outcome, self.choices(head, forward, met.path()))
+                    (outcome, self.choices(head, forward, met))
                 }
             },
         };
@@ -97,27 +120,25 @@ impl Explainer {
             method: text(head.method()),
             host: text(request.authority),
             target: text(head.target()),
-            rule: search.hit.as_ref().map(|(_, rule, met)| Found {
-                name: rule.name.to_string(),
-                origin: rule.origin.to_string(),
-                matched: met.words().to_string(),
-            }),
+            host_entry: search.host.map(str::to_owned),
+            rule: search.hit.as_ref().map(|(_, rule, met)| Found::new(rule, met)),
             outcome,
             destinations,
-            not: search
-                .misses
-                .iter()
-                .map(|miss| Missed {
-                    rule: miss.rule.name.to_string(),
-                    origin: miss.rule.origin.to_string(),
-                    condition: miss.failed.to_string(),
-                    observed: miss.observed.clone(),
-                })
-                .collect(),
+            not: missed(&search),
+            not_reached: search.not_reached.iter().map(|(rule, tried)| Found::new(rule, tried)).collect(),
         }
     }
 
-    fn choices(&self, head: &RequestHead, forward: &Forward, path: Option<&PathMatch>) -> Vec<Choice> {
+    fn choices(&self, head: &RequestHead, forward: &Forward, met: &Match) -> Vec<Choice> {
+        let target = forward.path.as_ref().map(|rewrite| {
+            let request = RequestFacts::new(head);
+            rewrite.apply(&request.target, met.path())
+        });
+        let edited = |primary: Option<&Primary>| Decision {
+            edits: primary.map(|primary| Arc::clone(&primary.edits)).unwrap_or_default(),
+            target: target.clone(),
+            ..Decision::default()
+        };
         let total = forward.total();
         let mut from = 0;
         let mut choices = Vec::new();
@@ -128,86 +149,81 @@ impl Explainer {
                 _ => format!("R mod {total} in {from}..{to}"),
             };
             from = to;
-            choices.push(self.primary(head, forward, primary, path, when));
+            #[expect(clippy::cast_precision_loss, reason = "weights are numbers of 32 bits, and few")]
+            let share = f64::from(primary.weight) / total as f64;
+            let choice = self.primary(head, primary, &edited(Some(primary)));
+            choices.push(Choice { share, when, ..choice });
         }
-        // Copies are of the request as its destination gets it: the captured one, where the rule has it.
-        let captured = forward.primaries.iter().find(|primary| primary.part == Part::Captured);
-        let source = captured.or(forward.primaries.first());
         for mirror in &forward.mirrors {
-            let when = if mirror.share.fraction() >= 1.0 {
-                "always".to_owned()
-            } else {
-                format!("R mod {} < {}", mirror.share.denominator, mirror.share.numerator)
-            };
-            let sent = self.head(head, forward, source, path, &mirror.to, &self.edits);
-            choices.push(Choice {
-                share: mirror.share.fraction(),
-                when,
-                endpoint: mirror.place.and_then(|place| self.url(place)),
-                ..self.choice(Standing::Shadow, &mirror.to, head, &sent)
-            });
+            for (copied, names) in copied(forward) {
+                let choice = self.mirror(head, mirror, &edited(copied));
+                choices.push(Choice { copies: names, ..choice });
+            }
         }
         choices
     }
 
-    fn primary(
-        &self,
-        head: &RequestHead,
-        forward: &Forward,
-        primary: &Primary,
-        path: Option<&PathMatch>,
-        when: String,
-    ) -> Choice {
-        #[expect(clippy::cast_precision_loss, reason = "weights are numbers of 32 bits, and few")]
-        let share = f64::from(primary.weight) / forward.total() as f64;
-        let (standing, place) = match primary.part {
-            Part::Captured => (Standing::Captured, None),
-            Part::Other(place) => (Standing::Canary, place),
-        };
-        let sent = match primary.part {
-            Part::Captured => Vec::new(),
-            Part::Other(_) => {
-                self.head(head, forward, Some(primary), path, &primary.to, &self.edits.keeping_host())
+    fn primary(&self, head: &RequestHead, primary: &Primary, decision: &Decision) -> Choice {
+        match primary.part {
+            Part::Captured => self.choice(Standing::Captured, &primary.to, None, head, &[]),
+            Part::Other(place) => {
+                let sent = self.head(head, decision, &primary.to.name, Role::Canary, UNKNOWN_CLIENT);
+                self.choice(Standing::Canary, &primary.to, place, head, &sent)
             }
-        };
-        let choice = self.choice(standing, &primary.to, head, &sent);
-        Choice { share, when, endpoint: place.and_then(|place| self.url(place)), ..choice }
+        }
     }
 
-    fn choice(&self, standing: Standing, to: &Address, head: &RequestHead, sent: &[u8]) -> Choice {
-        let (head, captured) = (lines(sent), lines(head.raw()));
+    fn mirror(&self, head: &RequestHead, mirror: &Mirror, decision: &Decision) -> Choice {
+        let when = if mirror.share.fraction() >= 1.0 {
+            "always".to_owned()
+        } else {
+            format!("R mod {} < {}", mirror.share.denominator, mirror.share.numerator)
+        };
+        let sent = self.head(head, decision, &mirror.to.name, Role::Shadow, UNKNOWN_CLIENT);
+        let choice = self.choice(Standing::Shadow, &mirror.to, mirror.place, head, &sent);
+        Choice { share: mirror.share.fraction(), when, ..choice }
+    }
+
+    fn choice(
+        &self,
+        standing: Standing,
+        to: &Address,
+        place: Option<usize>,
+        captured: &RequestHead,
+        sent: &[u8],
+    ) -> Choice {
+        let tls = self.routing.rules.tls(to, self.routing.service_port);
         Choice {
             standing: standing.name(),
             destination: to.name.to_string(),
             share: 1.0,
             when: String::new(),
-            endpoint: None,
-            tls: self.routing.rules.tls(to).and_then(tls),
-            changed: head.iter().filter(|line| !captured.contains(line)).cloned().collect(),
-            head,
+            copies: None,
+            sent: standing != Standing::Captured && place.is_some(),
+            endpoint: place.and_then(|place| self.url(place)),
+            tls: tls.and_then(|(_, mode)| tls_words(mode)),
+            changed: changed(captured, sent),
+            head: lines(sent),
         }
     }
 
-    /// The head as it is sent.
-    fn head(
-        &self,
-        head: &RequestHead,
-        forward: &Forward,
-        primary: Option<&Primary>,
-        path: Option<&PathMatch>,
-        to: &Address,
-        edits: &HeadEdits,
-    ) -> Vec<u8> {
-        let request = RequestFacts::new(head);
-        let decision = Decision {
-            edits: primary.map(|primary| Arc::clone(&primary.edits)).unwrap_or_default(),
-            target: forward.path.as_ref().map(|rewrite| rewrite.apply(&request.target, path)),
-            ..Decision::default()
+    /// The head as it is sent to a destination by its name.
+    fn head(&self, head: &RequestHead, decision: &Decision, to: &str, role: Role, client: IpAddr) -> Vec<u8> {
+        let mut edits = match role {
+            Role::Shadow => self.edits.clone(),
+            Role::Canary => self.edits.for_canary(),
         };
-        let own = self.own.get(&to.name).map(|own| edits.fields.then(own));
-        let edits = HeadEdits { fields: own.unwrap_or_else(|| edits.fields.clone()), ..edits.clone() };
-        // Who the client is, only the capture tells.
-        edits.apply(head, IpAddr::V4(Ipv4Addr::UNSPECIFIED), RuleEdits::of(&decision)).to_vec()
+        if let Some(own) = self.own.get(to) {
+            edits.fields = edits.fields.then(own);
+        }
+        edits.apply(head, client, RuleEdits::of(decision)).to_vec()
+    }
+
+    /// The lines that a captured request's destination gets and that were not captured.
+    pub(super) fn changes(&self, exchange: &Exchange, decision: &Decision, to: &Destination) -> Vec<String> {
+        let client = exchange.connection.client.ip();
+        let head = &exchange.request.head;
+        changed(head, &self.head(head, decision, &to.name, to.role, client))
     }
 
     fn url(&self, place: usize) -> Option<String> {
@@ -215,44 +231,55 @@ impl Explainer {
     }
 }
 
-/// The lines of a head, without the empty one at its end.
-fn lines(head: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(head).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+/// The weighted destinations whose requests are copied, one for each that has other edits, and their names
+/// where there are several: a copy is of the request as its destination gets it.
+fn copied(forward: &Forward) -> Vec<(Option<&Primary>, Option<String>)> {
+    let mut all: Vec<(&Primary, Vec<&str>)> = Vec::new();
+    for primary in &forward.primaries {
+        match all.iter_mut().find(|(other, _)| other.edits == primary.edits) {
+            Some((_, names)) => names.push(&primary.to.name),
+            None => all.push((primary, vec![&primary.to.name])),
+        }
+    }
+    match &all[..] {
+        [] => vec![(None, None)],
+        [(only, _)] => vec![(Some(only), None)],
+        several => several.iter().map(|(one, names)| (Some(*one), Some(names.join(" or ")))).collect(),
+    }
 }
 
-/// What it takes to speak to a destination as the mesh does.
-fn tls(mode: &TlsMode) -> Option<String> {
-    let authority = |tls: &crate::route::Tls| match (&tls.ca_certificates, tls.insecure_skip_verify) {
-        (_, true) => "; the mesh does not check it (--insecure)".to_owned(),
-        (Some(ca), _) => format!(", checked against {ca} (--ca)"),
-        (None, false) => String::new(),
+/// What was tried before the hit.
+pub(super) fn missed(search: &Search<'_>) -> Vec<Missed> {
+    let missed = |miss: &Miss<'_>| Missed {
+        rule: miss.rule.name.to_string(),
+        origin: miss.rule.origin.to_string(),
+        condition: miss.failed.to_string(),
+        observed: miss.observed.clone(),
     };
-    let name = |tls: &crate::route::Tls| {
-        tls.sni.as_ref().map_or(String::new(), |sni| format!(", asked for {sni} (--sni)"))
-    };
-    match mode {
-        TlsMode::Disable => None,
-        TlsMode::Simple(tls) => Some(format!("SIMPLE: https, with a certificate of the server{}{}", authority(tls), name(tls))),
-        TlsMode::Mutual(tls) => {
-            let own = tls.client_certificate.as_deref().unwrap_or("a certificate of the client");
-            Some(format!(
-                "MUTUAL: https, with a certificate of the server{}{}, and {own} for the client (--cert, --key)",
-                authority(tls),
-                name(tls)
-            ))
-        }
-        TlsMode::IstioMutual => Some(
-            "ISTIO_MUTUAL: https, with certificates of the mesh on both sides (--ca, --cert, --key), or a plain port that \
-             the mesh does not guard"
-                .to_owned(),
-        ),
-    }
+    search.misses.iter().map(missed).collect()
+}
+
+/// Who the client is, only a capture tells: an address that is nobody's (RFC 6666) stands for it.
+const UNKNOWN_CLIENT: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0x5ad0));
+
+/// The lines of a head, without the empty one at its end.
+fn lines(head: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(head).replace(&UNKNOWN_CLIENT.to_string(), "<address of the client>");
+    text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn changed(captured: &RequestHead, sent: &[u8]) -> Vec<String> {
+    let captured = lines(captured.raw());
+    lines(sent).into_iter().filter(|line| !captured.contains(line)).collect()
 }
 
 /// For a person.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "request   {} {} for {:?}", visible(&self.method), visible(&self.target), self.host)?;
+        if let Some(host) = &self.host_entry {
+            writeln!(f, "host      {}", visible(host))?;
+        }
         if let Some(rule) = &self.rule {
             writeln!(f, "rule      {} ({})", visible(&rule.name), visible(&rule.origin))?;
             writeln!(f, "match     {}", visible(&rule.matched))?;
@@ -267,6 +294,10 @@ impl fmt::Display for Explanation {
             let (wants, has) = (visible(&missed.condition), visible(&missed.observed));
             writeln!(f, "{label:<9} {rule} ({origin}): it wants {wants}, which is {has}")?;
         }
+        for rule in &self.not_reached {
+            let (name, origin) = (visible(&rule.name), visible(&rule.origin));
+            writeln!(f, "{:<9} {name} ({origin}): not reached", "")?;
+        }
         Ok(())
     }
 }
@@ -275,13 +306,14 @@ impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = super::percent(self.share);
         write!(f, "{:<9} {}  {share}  {}", self.standing, visible(&self.destination), self.when)?;
-        let mut after = String::new();
-        match (&self.endpoint, self.head.is_empty()) {
-            (_, true) => after.write_str("; not sent, it has answered already")?,
-            (Some(url), false) => write!(after, "; sent to {}", visible(url))?,
-            (None, false) => after.write_str("; there is no --endpoint for it")?,
+        if let Some(names) = &self.copies {
+            write!(f, ", as a copy of what {} gets", visible(names))?;
         }
-        writeln!(f, "{after}")?;
+        match (&self.endpoint, self.standing == Standing::Captured.name()) {
+            (_, true) => writeln!(f, "; not sent, it has answered already")?,
+            (Some(url), false) => writeln!(f, "; sent to {}", visible(url))?,
+            (None, false) => writeln!(f, "; there is no --endpoint for it")?,
+        }
         if let Some(tls) = &self.tls {
             writeln!(f, "{:10}{}", "", visible(tls))?;
         }

@@ -35,6 +35,7 @@ impl Seen<'_> {
             roles: Roles::Certain,
             opened: Timestamp::default(),
             anomalies: AnomalySet::EMPTY,
+            closing: None,
         };
         let mut told = Vec::new();
         let keep = Options { keep: BodyKeep::UpTo(100), hash: false };
@@ -309,7 +310,7 @@ fn what_waits_is_bounded_by_number_bytes_and_captured_time() {
     for limits in [
         limits,
         MirrorsLimits {
-            bytes: 10 * (primaries[10].request.len() + OK.len() - 1),
+            bytes: 10 * crate::exchange::sequencer::weigh(&primaries[10].exchange()) - 10,
             ..MirrorsLimits::default()
         },
     ] {

@@ -1,6 +1,11 @@
 //! Body framing as a small machine: which of the bytes that follow a head are the entity's, which
 //! are framing, and where the body ends (RFC 9112, sections 6 and 7).
 
+use std::ops::Range;
+
+use super::lenient::is_token;
+use crate::anomaly::{Anomaly, AnomalySet};
+
 /// Says of the bytes after a head what they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decoder {
@@ -48,8 +53,12 @@ pub(super) enum Place {
     DataLf,
     /// At the start of a line of the trailer section.
     Trailer,
-    /// Within such a line.
+    /// In the name of such a line.
+    TrailerName,
+    /// Behind the name, or in a line that has none.
     TrailerLine,
+    /// After a CR within such a line.
+    TrailerCr,
     /// After the CR of what may be the last line.
     EndLf,
     /// Nothing follows.
@@ -64,13 +73,22 @@ pub(super) enum Place {
 pub(super) struct Chunked {
     pub(super) place: Place,
     left: u64,
-    /// A line ended with LF alone, or white space stood where the grammar has none.
-    pub(super) odd: bool,
+    /// What was odd about the framing.
+    odd: AnomalySet,
 }
 
 impl Decoder {
     /// The start of a chunked body.
-    pub(super) const CHUNKED: Self = Self::Chunked(Chunked { place: Place::Size(0), left: 0, odd: false });
+    pub(super) const CHUNKED: Self =
+        Self::Chunked(Chunked { place: Place::Size(0), left: 0, odd: AnomalySet::EMPTY });
+
+    /// What was odd about the framing so far.
+    pub(super) fn odd(&self) -> AnomalySet {
+        match self {
+            Self::Chunked(chunked) => chunked.odd,
+            Self::Length(_) | Self::UntilClose => AnomalySet::EMPTY,
+        }
+    }
 
     /// Whether the body is complete.
     pub(super) fn is_done(&self) -> bool {
@@ -100,6 +118,30 @@ impl Decoder {
             }
             Self::Chunked(chunked) => chunked.gap(len),
             Self::UntilClose => Hole::Within(len),
+        }
+    }
+}
+
+/// Takes the chunked coding of a whole body away, piece by piece.
+#[derive(Clone, Copy, Debug)]
+pub struct Dechunker(Decoder);
+
+impl Default for Dechunker {
+    fn default() -> Self {
+        Self(Decoder::CHUNKED)
+    }
+}
+
+impl Dechunker {
+    /// How many of the next bytes, which are not none, were used, and which of those are the entity's; none are
+    /// used behind the body's end.
+    pub fn next(&mut self, bytes: &[u8]) -> (usize, Range<usize>) {
+        if self.0.is_done() {
+            return (0, 0..0);
+        }
+        match self.0.next(bytes) {
+            Piece::Entity(length) => (length, 0..length),
+            Piece::Framing(length) => (length, 0..0),
         }
     }
 }
@@ -135,20 +177,43 @@ impl Chunked {
             (Place::Size(1..), b';') | (Place::Extension, _) => Place::Extension,
             (Place::DataCr, b'\r') => Place::DataLf,
             (Place::DataCr, b'\n') => {
-                self.odd = true;
+                self.odd.insert(Anomaly::BareLf);
                 Place::Size(0)
             }
             (Place::DataLf, b'\n') => Place::Size(0),
             (Place::Trailer, b'\r') => Place::EndLf,
             (Place::Trailer, b'\n') => {
-                self.odd = true;
+                self.odd.insert(Anomaly::BareLf);
                 Place::Done
             }
-            (Place::TrailerLine, b'\n') => Place::Trailer,
-            (Place::Trailer | Place::TrailerLine, _) => Place::TrailerLine,
+            (Place::Trailer | Place::TrailerName | Place::TrailerLine | Place::TrailerCr, _) => {
+                self.trailer(byte)
+            }
             (Place::EndLf, b'\n') => Place::Done,
             _ => Place::Broken,
         }
+    }
+
+    /// A byte of the trailer section, whose lines are those of header fields.
+    fn trailer(&mut self, byte: u8) -> Place {
+        let (place, odd) = match (self.place, byte) {
+            (Place::Trailer, b' ' | b'\t') => (Place::TrailerLine, Some(Anomaly::ObsFold)),
+            (Place::TrailerName, b':') => (Place::TrailerLine, None),
+            (Place::TrailerName, b'\n') => (Place::Trailer, Some(Anomaly::InvalidTrailer)),
+            (Place::TrailerName, b'\r') => (Place::TrailerCr, Some(Anomaly::InvalidTrailer)),
+            (Place::Trailer | Place::TrailerName, _) if is_token(byte) => (Place::TrailerName, None),
+            (Place::Trailer | Place::TrailerName, _) => (Place::TrailerLine, Some(Anomaly::InvalidTrailer)),
+            (Place::TrailerCr, b'\n') => (Place::Trailer, None),
+            (_, b'\n') => (Place::Trailer, Some(Anomaly::BareLf)),
+            (Place::TrailerCr, b'\r') => (Place::TrailerCr, Some(Anomaly::BareCr)),
+            (Place::TrailerCr, _) => (Place::TrailerLine, Some(Anomaly::BareCr)),
+            (_, b'\r') => (Place::TrailerCr, None),
+            (_, b'\t') => (Place::TrailerLine, None),
+            (_, 0..0x20 | 0x7f) => (Place::TrailerLine, Some(Anomaly::ControlInValue)),
+            _ => (Place::TrailerLine, None),
+        };
+        odd.into_iter().for_each(|odd| _ = self.odd.insert(odd));
+        place
     }
 
     /// One more digit of the size; sixteen significant ones fill 64 bits.
@@ -163,7 +228,7 @@ impl Chunked {
 
     /// White space around the size: padding after it is common with old servers, before it is not.
     fn odd_white_space(&mut self) -> Place {
-        self.odd = true;
+        self.odd.insert(Anomaly::OddWhitespace);
         match self.place {
             Place::Size(0) => Place::Size(0),
             _ => Place::Extension,
@@ -171,7 +236,9 @@ impl Chunked {
     }
 
     fn size_line_end(&mut self) -> Place {
-        self.odd |= self.place != Place::SizeLf;
+        if self.place != Place::SizeLf {
+            self.odd.insert(Anomaly::BareLf);
+        }
         if self.left == 0 { Place::Trailer } else { Place::Data }
     }
 

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::body::{Decoder, Piece};
-use crate::http::{Body, BodyKeep, Framing, Options};
+use crate::http::stored::Storing;
+use crate::http::{Body, BodyKeep, BodyStore, Framing, Options};
 
 /// Chunked bodies whose wire form is more than this many times the limit are not kept: bytes of
 /// framing can be had without end.
@@ -20,6 +21,8 @@ pub(super) struct Collector {
     limit: usize,
     digest: Option<Box<Sha256>>,
     oversized: bool,
+    /// Where the wire bytes of a body go that is too large.
+    storing: Storing,
 }
 
 #[derive(Default)]
@@ -37,7 +40,8 @@ impl Collector {
         };
         let kept = limit.map(|_| Kept::default());
         let digest = options.hash.then(Box::default);
-        Self { framing, len: 0, lost: 0, kept, limit: limit.unwrap_or(0), digest, oversized: false }
+        let (limit, storing) = (limit.unwrap_or(0), Storing::Nowhere);
+        Self { framing, len: 0, lost: 0, kept, limit, digest, oversized: false, storing }
     }
 
     /// Whether the body outgrew the limit.
@@ -55,8 +59,14 @@ impl Collector {
         self.kept.as_ref().map_or(0, |kept| kept.entity.capacity() + kept.wire.capacity())
     }
 
-    /// Takes the bytes of one piece.
-    pub(super) fn take(&mut self, piece: Piece, bytes: &[u8], rest: Option<u64>) {
+    /// Takes the bytes of one piece. A body that grows too large goes on in the store, where there is one.
+    pub(super) fn take(
+        &mut self,
+        piece: Piece,
+        bytes: &[u8],
+        rest: Option<u64>,
+        store: Option<&dyn BodyStore>,
+    ) {
         if let Piece::Entity(_) = piece {
             self.len += bytes.len() as u64;
             if let Some(digest) = &mut self.digest {
@@ -64,7 +74,9 @@ impl Collector {
             }
         }
         if self.kept.is_some() {
-            self.keep(piece, bytes, rest);
+            self.keep(piece, bytes, rest, store);
+        } else {
+            self.storing.write(bytes);
         }
     }
 
@@ -73,7 +85,7 @@ impl Collector {
         self.lost = self.lost.saturating_add(len);
     }
 
-    fn keep(&mut self, piece: Piece, bytes: &[u8], rest: Option<u64>) {
+    fn keep(&mut self, piece: Piece, bytes: &[u8], rest: Option<u64>, store: Option<&dyn BodyStore>) {
         let Some(kept) = &mut self.kept else { return };
         let chunked = self.framing == Framing::Chunked;
         if let Piece::Entity(_) = piece {
@@ -88,16 +100,20 @@ impl Collector {
         if kept.entity.len() > self.limit
             || kept.wire.len() > self.limit.saturating_mul(WIRE_FACTOR).max(1024)
         {
-            self.give_up();
+            self.give_up(store);
         }
     }
 
-    /// The body is too large to keep: from here on it is only counted and digested.
-    fn give_up(&mut self) {
+    /// The body is too large to keep: from here on it is only counted and digested, and stored.
+    fn give_up(&mut self, store: Option<&dyn BodyStore>) {
         self.oversized = true;
-        if let Some(kept) = self.kept.take()
-            && self.digest.is_none()
-        {
+        let Some(kept) = self.kept.take() else { return };
+        if let Some(store) = store {
+            self.storing = Storing::begin(store);
+            let chunked = self.framing == Framing::Chunked;
+            self.storing.write(if chunked { &kept.wire } else { &kept.entity });
+        }
+        if self.digest.is_none() {
             self.digest = Some(Box::new(Sha256::new().chain_update(kept.entity)));
         }
     }
@@ -106,7 +122,10 @@ impl Collector {
     pub(super) fn finish(self) -> Body {
         let (entity, wire) = match self.kept {
             None => (None, None),
-            Some(kept) => {
+            Some(mut kept) => {
+                // What is counted from here on is the length.
+                kept.entity.shrink_to_fit();
+                kept.wire.shrink_to_fit();
                 let entity = Bytes::from(kept.entity);
                 let chunked = self.framing == Framing::Chunked;
                 let wire = if chunked { Bytes::from(kept.wire) } else { entity.clone() };
@@ -114,7 +133,8 @@ impl Collector {
             }
         };
         let sha256 = self.digest.map(|digest| digest.finalize().into());
-        Body { framing: self.framing, len: self.len, lost: self.lost, entity, wire, sha256 }
+        let elsewhere = self.storing.finish();
+        Body { framing: self.framing, len: self.len, lost: self.lost, entity, wire, sha256, elsewhere }
     }
 }
 

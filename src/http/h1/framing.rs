@@ -11,7 +11,8 @@ pub(super) fn of_request(head: &RequestHead, anomalies: &mut AnomalySet) -> Fram
     if head.version == Version::Http09 {
         return Framing::None;
     }
-    match announced(&head.headers, anomalies) {
+    note_host(head, anomalies);
+    match announced(&head.headers, head.version, anomalies) {
         Announced::Chunked => Framing::Chunked,
         Announced::Length(length) => Framing::Length(length),
         // A request whose body cannot be delimited is refused by any server; a body until the
@@ -22,7 +23,7 @@ pub(super) fn of_request(head: &RequestHead, anomalies: &mut AnomalySet) -> Fram
 
 /// The body framing of a response to a request of the kind `asked`.
 pub(super) fn of_response(head: &ResponseHead, asked: Asked, anomalies: &mut AnomalySet) -> Framing {
-    let announced = announced(&head.headers, anomalies);
+    let announced = announced(&head.headers, head.version, anomalies);
     match (head.status, asked) {
         (101, _) | (200..=299, Asked::Connect) => return Framing::Tunnel,
         (100..=199 | 204 | 304, _) | (_, Asked::Head) => return Framing::None,
@@ -35,6 +36,42 @@ pub(super) fn of_response(head: &ResponseHead, asked: Asked, anomalies: &mut Ano
     }
 }
 
+/// Names what a server has to refuse of Host (RFC 9112, section 3.2): none, several, or no host.
+fn note_host(head: &RequestHead, anomalies: &mut AnomalySet) {
+    let Some(host) = head.headers.host() else {
+        if head.version == Version::Http11 {
+            anomalies.insert(Anomaly::MissingHost);
+        }
+        return;
+    };
+    if head.headers.may_have_several_hosts() && head.headers.all("host").nth(1).is_some() {
+        anomalies.insert(Anomaly::DuplicateHost);
+    }
+    if !is_host(host) {
+        anomalies.insert(Anomaly::InvalidHost);
+    }
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2), an empty name included. Whether an address
+/// in brackets is one, and what follows a percent sign, is not looked at.
+fn is_host(value: &[u8]) -> bool {
+    let (name, port) = match value.iter().rposition(|&b| b == b':' || b == b']') {
+        Some(at) if value.get(at) == Some(&b':') => value.split_at(at),
+        _ => (value, &[][..]),
+    };
+    let literal = name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    let named = match literal {
+        Some(address) => !address.is_empty() && address.iter().all(|&b| b == b':' || is_name(b)),
+        None => name.iter().all(|&b| is_name(b)),
+    };
+    named && port.iter().skip(1).all(u8::is_ascii_digit)
+}
+
+/// The characters of a registered name: unreserved, sub-delims, and the percent sign.
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)
+}
+
 /// What the header fields say of the body's length.
 enum Announced {
     Nothing,
@@ -44,7 +81,7 @@ enum Announced {
     OtherCoding,
 }
 
-fn announced(headers: &Headers, anomalies: &mut AnomalySet) -> Announced {
+fn announced(headers: &Headers, version: Version, anomalies: &mut AnomalySet) -> Announced {
     match headers.only_length().map(|value| value.map(decimal)) {
         Some(None) => return Announced::Nothing,
         Some(Some(Some(length))) => return Announced::Length(length),
@@ -66,6 +103,9 @@ fn announced(headers: &Headers, anomalies: &mut AnomalySet) -> Announced {
     }
     if coding == Some(Coding::Other) {
         anomalies.insert(Anomaly::UnknownTransferEncoding);
+    }
+    if coding.is_some() && version == Version::Http10 {
+        anomalies.insert(Anomaly::CodingInHttp10);
     }
     if coding.is_some() && length.is_some() {
         anomalies.insert(Anomaly::LengthWithTransferEncoding);

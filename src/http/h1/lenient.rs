@@ -66,10 +66,11 @@ pub(super) fn status_line(raw: &[u8], anomalies: &mut AnomalySet) -> Option<Stat
     if raw.get(code.end..line)?.first().is_some_and(|b| b.is_ascii_control() && !is_blank(*b)) {
         return None;
     }
-    if !clean || code.len() != 3 {
+    let reason = skip(raw, code.end..line, is_blank)..line;
+    let controls = raw.get(reason.clone())?.iter().any(|b| b.is_ascii_control() && *b != b'\t');
+    if !clean || code.len() != 3 || controls {
         anomalies.insert(Anomaly::InvalidStartLine);
     }
-    let reason = skip(raw, code.end..line, is_blank)..line;
     if start != end + 1 {
         anomalies.insert(Anomaly::OddWhitespace);
     }
@@ -88,6 +89,7 @@ pub(super) fn fields(raw: &[u8], anomalies: &mut AnomalySet) -> Vec<(Span, Span)
             _ if at == end => {}
             Some((_, value)) if folded => {
                 anomalies.insert(Anomaly::ObsFold);
+                note_controls(raw, at..end, anomalies);
                 extend(raw, value, at..end);
             }
             _ => match field(raw, at..end, anomalies) {
@@ -113,8 +115,20 @@ fn field(raw: &[u8], line: Range<usize>, anomalies: &mut AnomalySet) -> Option<(
     if !raw.get(name.clone())?.iter().all(|&b| is_token(b)) {
         anomalies.insert(Anomaly::InvalidHeaderLine);
     }
+    note_controls(raw, colon + 1..line.end, anomalies);
     let start = skip(raw, colon + 1..line.end, is_blank);
     Some((span(name)?, span(start..trim_end(raw, start..line.end))?))
+}
+
+/// Names what no value may hold (RFC 9110, section 5.5): a CR without LF, and other control characters.
+fn note_controls(raw: &[u8], value: Range<usize>, anomalies: &mut AnomalySet) {
+    for byte in raw.get(value).unwrap_or_default().iter().filter(|b| b.is_ascii_control()) {
+        match byte {
+            b'\t' => {}
+            b'\r' => _ = anomalies.insert(Anomaly::BareCr),
+            _ => _ = anomalies.insert(Anomaly::ControlInValue),
+        }
+    }
 }
 
 /// Stretches a value over the folded line that follows it.

@@ -21,15 +21,18 @@ mod scan;
 mod sixteen;
 mod start;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+pub use self::body::Dechunker;
 use self::body::{Decoder, Hole, Piece, Place};
 use self::collect::Collector;
 use self::partial::{Partial, Took, prefix};
 pub use self::start::{
     Head, Plausible, begins_surely, begins_with_method, parse_head, plausible_request, plausible_response,
 };
-use super::{Account, Completeness, Framing, Message, Options};
+use super::{Account, BodyStore, Completeness, Framing, Message, Options};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::time::Timestamp;
 
@@ -116,6 +119,8 @@ pub struct Parser<H> {
     odd: AnomalySet,
     /// While lost: the beginning of a packet that may be that of a start line.
     cut_line: Option<Box<CutLine>>,
+    /// Where bodies go that are too large to be kept.
+    store: Option<Arc<dyn BodyStore>>,
 }
 
 /// What stood at the beginning of a packet, up to its end.
@@ -191,7 +196,7 @@ struct Begun {
 impl<H> Reading<H> {
     /// Takes what of `bytes`, seen at `at`, belongs to the body; says how many they are.
     #[inline]
-    fn take(&mut self, at: Timestamp, bytes: &[u8]) -> usize {
+    fn take(&mut self, at: Timestamp, bytes: &[u8], store: Option<&dyn BodyStore>) -> usize {
         let mut used = 0;
         while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty())
             && !self.decoder.is_done()
@@ -199,7 +204,8 @@ impl<H> Reading<H> {
         {
             let piece = self.decoder.next(rest);
             let (Piece::Entity(length) | Piece::Framing(length)) = piece;
-            self.body.take(piece, rest.get(..length).unwrap_or_default(), collect::rest(&self.decoder));
+            let taken = rest.get(..length).unwrap_or_default();
+            self.body.take(piece, taken, collect::rest(&self.decoder), store);
             used += length;
         }
         if used > 0 {
@@ -214,7 +220,13 @@ impl<H: Head> Parser<H> {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let (account, odd) = (Account::default(), AnomalySet::EMPTY);
-        Self { options, state: State::Between, account, odd, cut_line: None }
+        Self { options, state: State::Between, account, odd, cut_line: None, store: None }
+    }
+
+    /// The same, with a place for bodies that are too large to be kept.
+    #[must_use]
+    pub fn storing(self, store: Option<Arc<dyn BodyStore>>) -> Self {
+        Self { store, ..self }
     }
 
     /// A parser that was put before the middle of a stream: it looks for the next start line.
@@ -447,6 +459,10 @@ impl<H: Head> Parser<H> {
         self.account.head += begun.size;
         let asked = if head.is_interim() { Asked::Other } else { sink.head(&head, begun.first_byte) };
         let framing = head.framing(asked, &mut anomalies);
+        if begun.cut {
+            // It may be among the fields that are missing.
+            anomalies = anomalies.without(Anomaly::MissingHost);
+        }
         let decoder = match framing {
             Framing::None | Framing::Tunnel => Decoder::Length(0),
             Framing::Length(length) => Decoder::Length(length),
@@ -466,7 +482,9 @@ impl<H: Head> Parser<H> {
         };
         // Whether there is a body, or how its framing is broken, is found out when it is read by itself.
         let used = match reading.decoder {
-            Decoder::Length(_) if reading.doubt.is_none() => reading.take(begun.last_byte, rest),
+            Decoder::Length(_) if reading.doubt.is_none() => {
+                reading.take(begun.last_byte, rest, self.store.as_deref())
+            }
             _ => 0,
         };
         reading.has_body = used > 0;
@@ -491,7 +509,7 @@ impl<H: Head> Parser<H> {
             self.finish_body(doubt.outcome(), sink);
             return self.read_between(at, bytes, sink);
         }
-        let used = reading.take(at, bytes);
+        let used = reading.take(at, bytes, self.store.as_deref());
         self.account.body += used as u64;
         if reading.decoder.is_done() {
             self.finish_body(Completeness::Complete, sink);
@@ -606,7 +624,8 @@ impl<H: Head> Parser<H> {
 }
 
 fn finish<H, S: Sink<H>>(reading: Reading<H>, completeness: Completeness, sink: &mut S) {
-    let Reading { head, body, first_byte, last_byte, mut anomalies, cut_head, .. } = reading;
+    let Reading { head, decoder, body, first_byte, last_byte, mut anomalies, cut_head, .. } = reading;
+    anomalies.extend(decoder.odd());
     if body.is_oversized() {
         anomalies.insert(Anomaly::OversizedBody);
     }

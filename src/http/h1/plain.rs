@@ -110,7 +110,10 @@ fn note(bytes: &[u8], line: Range<usize>, fields: &mut Plain) -> Option<()> {
     let is = |known: &[u8]| text.get(..name).is_some_and(|name| name.eq_ignore_ascii_case(known));
     // The names have a length of their own: most fields are passed over without comparing.
     match name {
-        4 if fields.host.is_none() && is(b"host") => {
+        4 if is(b"host") => {
+            if fields.host.is_some() {
+                return None;
+            }
             fields.host = Some(value(bytes, line.start + name + 1..line.end)?);
         }
         14 if is(b"content-length") => {

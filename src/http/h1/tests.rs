@@ -87,7 +87,8 @@ fn request_lines_are_read_as_far_as_their_meaning_is_clear() {
         ("GET / HTTP/", "GET", "/", Other(0, 0), "invalid-start-line"),
         ("GET /old", "GET", "/old", Http09, "http-0.9"),
     ] {
-        let read = requests(format!("{line}\r\n\r\n").as_bytes());
+        let host = if version == Http09 { "" } else { "Host: h\r\n" };
+        let read = requests(format!("{line}\r\n{host}\r\n").as_bytes());
         let head = &read[0].head;
         assert_eq!((head.method(), head.target()), (method.as_bytes(), target.as_bytes()), "{line}");
         assert_eq!((head.version, names(read[0].anomalies).as_str()), (version, anomalies), "{line}");
@@ -135,7 +136,7 @@ fn odd_header_lines_are_kept_and_named() {
         head.headers.iter().map(|(name, value)| (text(name), text(value))).collect()
     };
     for (lines, expected, anomalies) in [
-        ("Host: a\r\nhost:b \r\n", &[("Host", "a"), ("host", "b")][..], ""),
+        ("Host: a\r\nhost:b \r\n", &[("Host", "a"), ("host", "b")][..], "duplicate-host"),
         ("A : 1\r\n", &[("A", "1")], "odd-whitespace"),
         ("A: 1\r\n  2\r\n\t3\r\nB: 4\r\n", &[("A", "1\r\n  2\r\n\t3"), ("B", "4")], "obs-fold"),
         ("A:\r\n 1\r\n", &[("A", "1")], "obs-fold"),
@@ -146,7 +147,8 @@ fn odd_header_lines_are_kept_and_named() {
         ("A(b): 1\r\n", &[("A(b)", "1")], "invalid-header-line"),
         ("A: \u{e9}\r\n", &[("A", "\u{e9}")], ""),
     ] {
-        let wire = format!("GET / HTTP/1.1\r\n{lines}\r\n");
+        // Of HTTP/1.0, which needs no Host.
+        let wire = format!("GET / HTTP/1.0\r\n{lines}\r\n");
         let read = requests(wire.as_bytes());
         let head = &read[0].head;
         let expected: Vec<_> = expected.iter().map(|&(n, v)| (n.to_owned(), v.to_owned())).collect();
@@ -163,7 +165,7 @@ fn odd_header_lines_are_kept_and_named() {
 fn more_fields_than_the_fast_way_takes_are_all_kept() {
     let fields: Vec<_> = (0..5000).map(|n| format!("X-{n}: {n}\r\n")).collect();
     let fields = fields.concat();
-    let read = requests(format!("GET / HTTP/1.1\r\n{fields}\r\n").as_bytes());
+    let read = requests(format!("GET / HTTP/1.0\r\n{fields}\r\n").as_bytes());
     assert_eq!(read[0].head.headers.len(), 5000);
     assert_eq!(read[0].head.headers.get("x-4999"), Some(&b"4999"[..]));
     assert!(read[0].anomalies.is_empty());
@@ -171,10 +173,92 @@ fn more_fields_than_the_fast_way_takes_are_all_kept() {
 
 #[test]
 fn empty_lines_before_a_request_are_passed_over() {
-    let read = requests(b"\r\n\r\nGET /a HTTP/1.1\r\n\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+    let read = requests(b"\r\n\r\nGET /a HTTP/1.0\r\n\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
     assert_eq!(read.iter().map(|m| m.head.target()).collect::<Vec<_>>(), [b"/a", b"/b"]);
     assert!(read[0].head.raw().starts_with(b"GET"));
     assert_eq!(names(read[0].anomalies), "stray-bytes");
+}
+
+#[test]
+fn what_a_strict_server_would_refuse_is_read_and_named() {
+    let chunked = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    // The section of RFC 9112 (RFC 9110 where it says so), the request, and the names.
+    for (section, head, rest, anomalies) in [
+        ("3.2", "GET / HTTP/1.1\r\n\r\n", "", "missing-host"),
+        ("3.2", "GET / HTTP/1.0\r\n\r\n", "", ""),
+        ("3.2", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "", ""),
+        ("3.2", "GET / HTTP/1.1\r\nHost: a\r\nHOST: a\r\n\r\n", "", "duplicate-host"),
+        ("3.2", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "", "invalid-host"),
+        ("3.2", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", "", "invalid-host"),
+        ("3.2", "GET / HTTP/1.1\r\nHost: me@a\r\n\r\n", "", "invalid-host"),
+        ("3.2", "GET / HTTP/1.1\r\nHost: a:80x\r\n\r\n", "", "invalid-host"),
+        ("3.2", "GET / HTTP/1.1\r\nHost: ::1\r\n\r\n", "", "invalid-host"),
+        ("3.2", "GET / HTTP/1.1\r\nHost: \u{e9}\r\n\r\n", "", "invalid-host"),
+        ("3.2", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "", ""),
+        ("3.2", "GET / HTTP/1.1\r\nHost: a_b.example:\r\n\r\n", "", ""),
+        ("3.2", "GET /\u{1} HTTP/1.1\r\nHost: h\r\n\r\n", "", "invalid-target"),
+        ("3.2", "GET /\u{7f} HTTP/1.1\r\nHost: h\r\n\r\n", "", "invalid-target"),
+        ("3.2", "GET /\u{e9} HTTP/1.1\r\nHost: h\r\n\r\n", "", "invalid-target"),
+        ("9110, 5.5", "GET / HTTP/1.1\r\nHost: h\r\nA: 1\0\r\n\r\n", "", "control-in-value"),
+        ("9110, 5.5", "GET / HTTP/1.1\r\nHost: h\r\nA: \u{b}1\r\n\r\n", "", "control-in-value"),
+        (
+            "9110, 5.5",
+            "GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\n 2\u{7f}\r\n\r\n",
+            "",
+            "obs-fold control-in-value",
+        ),
+        ("9110, 5.5", "GET / HTTP/1.1\r\nHost: h\r\nA: 1\t2\r\n\r\n", "", ""),
+        ("2.2", "GET / HTTP/1.1\r\nHost: h\r\nA: 1\r2\r\n\r\n", "", "bare-cr"),
+        ("2.2", "GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\r\n\r\n", "", "bare-cr"),
+        (
+            "6.1",
+            "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "0\r\n\r\n",
+            "transfer-encoding-in-http-1.0",
+        ),
+        ("7.1", chunked, "1 \r\na\r\n0\r\n\r\n", "odd-whitespace"),
+        ("7.1", chunked, " 1\r\na\r\n0\r\n\r\n", "odd-whitespace"),
+        ("7.1", chunked, "1\na\r\n0\r\n\r\n", "bare-lf"),
+        ("7.1", chunked, "1;x\na\r\n0\r\n\r\n", "bare-lf"),
+        ("7.1", chunked, "1\r\na\n0\r\n\r\n", "bare-lf"),
+        ("7.1", chunked, "1\r\na\r\n0\r\n\n", "bare-lf"),
+        ("7.1.2", chunked, "0\r\nA: b\r\n\r\n", ""),
+        ("7.1.2", chunked, "0\r\nA: b\n\r\n", "bare-lf"),
+        ("7.1.2", chunked, "0\r\nno colon\r\n\r\n", "invalid-trailer"),
+        ("7.1.2", chunked, "0\r\nnothing\r\n\r\n", "invalid-trailer"),
+        ("7.1.2", chunked, "0\r\nnothing\nA: b\r\n\r\n", "invalid-trailer"),
+        ("7.1.2", chunked, "0\r\n: b\r\n\r\n", "invalid-trailer"),
+        ("7.1.2", chunked, "0\r\nA: b\r\n c\r\n\r\n", "obs-fold"),
+        ("7.1.2", chunked, "0\r\nA: b\rc\r\n\r\n", "bare-cr"),
+        ("7.1.2", chunked, "0\r\nA: \u{b}\r\n\r\n", "control-in-value"),
+    ] {
+        let wire = format!("{head}{rest}");
+        for cut in [0, wire.len() / 2, head.len() - 3, head.len(), wire.len() - 1] {
+            let (mut parser, mut log) = (Parser::<RequestHead>::new(KEEP), Log::default());
+            let (front, back) = wire.as_bytes().split_at(cut);
+            parser.push(NOW, front, &mut log);
+            parser.push(NOW, back, &mut log);
+            parser.end(Close::Finished, &mut log);
+            let [read] = log.messages.as_slice() else { panic!("{section}: {wire:?}") };
+            assert_eq!(names(read.anomalies), anomalies, "{section}: {wire:?} cut at {cut}");
+            assert_eq!(read.completeness, Completeness::Complete, "{section}: {wire:?}");
+            assert_eq!(
+                parser.account().head + parser.account().body,
+                wire.len() as u64,
+                "{section}: {wire:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_weighs_what_it_takes() {
+    let chunks = "1\r\na\r\n".repeat(1000);
+    let wire = format!("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+    assert!(requests(wire.as_bytes())[0].memory() > wire.len() + 1000);
+    // Each field of an odd head is listed by itself.
+    let odd = format!("GET / HTTP/1.1\r\n{}\r\n", "A:\n".repeat(1000));
+    assert!(requests(odd.as_bytes())[0].memory() > odd.len() + 16 * 1000);
 }
 
 #[test]
@@ -205,7 +289,7 @@ fn a_request_body_ends_where_rfc_9112_section_6_3_says() {
         ("Transfer-Encoding: xchunked", "", None, "", "unknown-transfer-encoding"),
         ("X: y", "", None, "", ""),
     ] {
-        let wire = format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n{body}");
+        let wire = format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n{body}");
         let read = requests(wire.as_bytes());
         assert_eq!((read[0].body.framing, entity(&read[0]).as_str()), (framing, seen), "{fields}");
         assert_eq!(names(read[0].anomalies), anomalies, "{fields}");
@@ -411,7 +495,7 @@ fn written(request: bool) -> impl Strategy<Value = Written> {
     let sizes = proptest::collection::vec(1usize..70, 1..5);
     (body(), 0u8..4, sizes, any::<bool>(), 0usize..4).prop_map(
         move |(entity, kind, sizes, trailer, fields)| {
-            let start = if request { "POST /p?q HTTP/1.1\r\n" } else { "HTTP/1.1 200 OK\r\n" };
+            let start = if request { "POST /p?q HTTP/1.1\r\nHost: h\r\n" } else { "HTTP/1.1 200 OK\r\n" };
             let mut wire = start.as_bytes().to_vec();
             (0..fields).for_each(|n| wire.extend(format!("X-Field-{n}: value {n}\r\n").bytes()));
             let (line, payload, entity, asked) = match kind {

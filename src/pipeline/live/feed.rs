@@ -46,7 +46,9 @@ impl LiveFeed {
         match told {
             Told::Exchange(exchange) => self.exchange(exchange),
             // Where there is no room for the news, the engine keeps a connection for longer than it must.
-            Told::Closed(connection) => drop(self.work.try_send(Work::ConnectionEnded(connection))),
+            Told::Closed(connection, closing) => {
+                drop(self.work.try_send(Work::ConnectionEnded(connection, closing)));
+            }
         }
     }
 
@@ -75,7 +77,8 @@ impl LiveFeed {
     /// What becomes of the exchange at one of its destinations.
     fn row(&mut self, exchange: Exchange, copy: u32, planned: Planned) {
         let Planned { role, destination, rule, matched, reason, request } = planned;
-        let pending = Pending { exchange, lap: 0, copy, role, destination, route: rule, matched, reason };
+        let pending =
+            Pending { exchange, lap: 0, copy, role, destination, route: rule, matched, reason, place: None };
         match request {
             Ok((place, request)) => self.send(pending, place, request),
             Err(reason) => self.skip(pending, reason),
@@ -101,7 +104,7 @@ impl LiveFeed {
     /// Room in the queue for a request, or why there is none.
     fn room_for(&self, pending: &Pending, request: &ShadowRequest) -> Result<Room, SkipReason> {
         let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| SkipReason::QueueFull)?;
-        let bytes = request.head.len() + request.body.len() + pending.weight() + OVERHEAD;
+        let bytes = request.head.len() + request.body.kept().len() + pending.weight() + OVERHEAD;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let memory = Arc::clone(&self.memory).try_acquire_many_owned(bytes);
         Ok((room, memory.map_err(|_| SkipReason::QueueMemory)?))

@@ -29,16 +29,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use self::feed::{LiveFeed, Queued};
 use self::reader::{LiveReader, spawn};
 pub use self::watch::{View, Watch};
-use super::keeping::{Judging, Keep};
-use super::run::{WAITING, make_folder, unkept};
+use super::judging::Ruling;
+use super::keeping::{BATCH, Judging, Keep, Taken, next};
+use super::run::{Kept, WAITING, make_folder};
+use super::verifying::{Verification, Verifying};
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
 use crate::capture::recorder::Recorder;
-use crate::record::{Redactor, Row, Run};
-use crate::replay::Outcome;
+use crate::record::{Intents, Redactor, Row, Run};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
+use crate::replay::{Outcome, SkipReason};
 use crate::report::{Gate, Summary};
 
 /// What waiting requests and what came with them may hold, in bytes.
@@ -74,8 +76,14 @@ pub struct LiveJob {
     pub clock: Clock,
     /// Takes secrets out of what is kept; `None` where they are kept.
     pub redactor: Option<Redactor>,
+    /// What is made of the rows besides counting them.
+    pub keep: Keep,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The user's rules.
+    pub ruling: Ruling,
+    /// What is asked again, if anything is.
+    pub verification: Option<Verification>,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -104,10 +112,16 @@ pub async fn run(
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
     // Nobody can go on with a run of what was captured at the time, so what is on its way is not noted.
-    let (mut judging, _) = Judging::begin(&job.folder, job.run, Keep::default())?;
+    let (mut judging, intents) = Judging::begin(&job.folder, job.run, job.keep, job.ruling)?;
+    intents.as_ref().map_or(Ok(()), Intents::close)?;
+    judging.diff = job.keep.diff;
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&watch.progress);
     let stopper = job.capture.stopper();
+    judging.verifying = job.verification.map(|verification| {
+        let progress = Arc::clone(&watch.progress);
+        Verifying::new(verification, &job.settings, control.signal.clone(), progress)
+    });
 
     let (work_in, work) = mpsc::channel(job.queue + WAITING);
     let (done_in, done) = mpsc::channel(WAITING);
@@ -129,7 +143,8 @@ pub async fn run(
     let (reader, captured_all) = spawn(reader, feed)?;
     // The queue's own memory is that of the engine, so that the engine never waits for it.
     let settings = Settings { budget: QUEUE_MEMORY, ..job.settings };
-    let engine = tokio::spawn(engine::run(settings, work, done_in, control.signal.clone()));
+    let seeing: Arc<dyn engine::Watch<Queued>> = Arc::<Watch>::clone(&watch);
+    let engine = tokio::spawn(engine::run_watched(settings, work, done_in, control.signal.clone(), seeing));
 
     let mut keeper = Keeper {
         judging,
@@ -154,7 +169,8 @@ pub async fn run(
     drop((done, skipped));
     let sending = engine.await;
     let reading = tokio::task::spawn_blocking(move || reader.join()).await;
-    kept.map_err(|error| unkept(error, &job.folder))?;
+    let folder = Kept { folder: job.folder, recorded: true, resumable: false };
+    kept.map_err(|error| folder.unkept(error))?;
     let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
     let Ok(Ok(())) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
@@ -167,8 +183,15 @@ pub async fn run(
     }
     finished.gave_up.clone_from(&ended.gave_up);
     let broken_off = finished.broken_off.clone();
-    let summary = judging.finish(&finished, &job.gate).map_err(|error| unkept(error, &job.folder))?;
-    Ok(RunOutcome { summary, broken_off, interrupted, in_flight: Vec::new(), gave_up: ended.gave_up })
+    let summary = judging.finish(&finished, &job.gate).map_err(|error| folder.unkept(error))?;
+    Ok(RunOutcome {
+        summary,
+        broken_off,
+        interrupted,
+        in_flight: Vec::new(),
+        gave_up: ended.gave_up,
+        resumable: false,
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -204,16 +227,19 @@ impl Keeper {
         let mut capture_until = times.duration.map(|duration| Instant::now() + duration);
         let mut send_until = None;
         let (mut sending, mut reading, mut capturing, mut asked) = (true, true, true, true);
-        while sending || reading {
+        let (mut answered, mut skipped) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        while sending || reading || self.judging.is_asking() {
             tokio::select! {
-                next = self.done.recv(), if sending => match next {
-                    Some(done) => self.outcome(done)?,
-                    None => sending = false,
-                },
-                next = self.skipped.recv(), if reading => match next {
-                    Some(row) => self.judging.row(row)?,
-                    None => reading = false,
-                },
+                asked = next(&mut self.judging.verifying) => self.judging.asked(asked?)?,
+                count = self.done.recv_many(&mut answered, BATCH), if sending => {
+                    sending = count > 0;
+                    self.outcomes(&mut answered)?;
+                }
+                count = self.skipped.recv_many(&mut skipped, BATCH), if reading => {
+                    reading = count > 0;
+                    let skipped = skipped.drain(..).map(Taken::from).collect();
+                    self.judging.rows(skipped, ())?;
+                }
                 _ = flush.tick() => self.judging.flush()?,
                 _ = view.tick() => self.renew(),
                 () = tick(&mut report) => self.report(told)?,
@@ -246,20 +272,31 @@ impl Keeper {
         self.watch.renew(self.judging.verdicts(), self.judging.top_differences(MOST_SHOWN));
     }
 
-    /// What became of a request; it was due when v1 had answered it.
-    fn outcome(&mut self, done: engine::Done<Queued>) -> Result<(), RunError> {
-        let engine::Done { request, client, mut outcome, payload, slot, .. } = done;
-        Progress::count(&self.watch.progress.done);
-        let Queued { pending, room } = payload;
-        if let Outcome::Answered { timing, .. } | Outcome::Failed { timing, .. } = &mut outcome
-            && let Some(response) = &pending.exchange.response
-        {
-            timing.due = response.last_byte;
-            self.watch.departed(timing);
+    /// What became of requests; each was due when v1 had answered it.
+    fn outcomes(&mut self, answered: &mut Vec<engine::Done<Queued>>) -> Result<(), RunError> {
+        let (mut taken, mut slots, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
+        for engine::Done { destination, request, client, mut outcome, payload, slot } in answered.drain(..) {
+            Progress::count(&self.watch.progress.done);
+            let Queued { pending, room } = payload;
+            match &mut outcome {
+                Outcome::Answered { timing, .. } | Outcome::Failed { timing, .. } => {
+                    if let Some(response) = &pending.exchange.response {
+                        timing.due = response.last_byte;
+                        self.watch.departed(timing);
+                    }
+                    self.watch.progress.end(&outcome);
+                }
+                // Nothing more is sent, so there is nothing to capture for.
+                Outcome::Skipped(SkipReason::TargetGone) => self.stopper.stop(),
+                Outcome::Skipped(_) => {}
+            }
+            taken.push(self.judging.answered(pending, destination, request, client, outcome));
+            slots.push(slot);
+            rooms.push(room);
         }
-        let kept = self.judging.row(pending.into_row(Some(request.head), Some(client), outcome));
-        // Both places are free again, now that nothing of the outcome can be lost.
-        drop((slot, room));
+        // Others may be on their way as soon as nothing of these can be lost; the memory is free when they are judged.
+        let kept = self.judging.rows(taken, slots);
+        drop(rooms);
         kept
     }
 

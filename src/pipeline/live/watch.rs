@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::feed::Queued;
 use crate::anomaly::AnomalyCounts;
 use crate::capture::live;
 use crate::capture::recorder::RecorderError;
 use crate::packet::Packet;
 use crate::pipeline::{Account, Progress};
 use crate::record::{CaptureTotals, Finished};
-use crate::replay::{SkipReason, Timing};
+use crate::replay::{Outcome, SkipReason, Timing, engine};
 use crate::report::Verdicts;
 use crate::route::ShareCount;
 use crate::time::Timestamp;
@@ -217,8 +218,8 @@ impl Watch {
 
     /// A shadow left.
     pub(super) fn departed(&self, timing: &Timing) {
-        if let Some(sent) = timing.sent {
-            let micros = u64::try_from(sent.since(timing.due).as_micros()).unwrap_or(u64::MAX);
+        if let Some(late) = timing.lateness() {
+            let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
             // It grows as far as it must; what no histogram can hold is not counted.
             let _ = self.lock().delay.record(micros);
         }
@@ -253,6 +254,17 @@ impl Watch {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Nothing is noted of what is on its way: nobody can go on with a run of what was captured at the time.
+impl engine::Watch<Queued> for Watch {
+    fn begins(&self, _: &Queued) -> bool {
+        Progress::count(&self.progress.begun);
+        true
+    }
+
+    /// That is counted with the row, which knows when v1 had answered.
+    fn ended(&self, _: &Queued, _: &Outcome) {}
 }
 
 /// Microseconds, to three digits.

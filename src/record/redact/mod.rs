@@ -28,15 +28,16 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 pub use also::{Also, AlsoError};
 use base64::Engine as _;
 use bytes::Bytes;
 use edits::Edits;
 pub(crate) use recode::decoded;
 
-use super::Row;
+use super::{Again, Row};
 use crate::http::h1::parse_head;
-use crate::http::{Body, Framing, Headers, Message, Request, RequestHead, Response, ResponseHead, Version};
+use crate::http::{Body, Framing, Headers, Message, RequestHead, Response, ResponseHead, Version};
 use crate::replay::Outcome;
 
 /// What a secret's replacement begins with.
@@ -45,8 +46,13 @@ pub const MARK: &str = "redacted:";
 const DIGITS: usize = 12;
 /// Shorter values are replaced where they are named, and not wherever else their bytes occur.
 const SHORTEST_ECHO: usize = 6;
-/// Secrets of one row whose echoes are looked for; bounds the work on a hostile row.
-const MOST_ECHOES: usize = 64;
+/// Bytes of the secrets of one row whose echoes are looked for; bounds the work and the memory on a hostile row.
+const MOST_ECHOED: usize = 1 << 18;
+/// Secrets of a row that are searched for one after the other; more are in one pass, whose making costs more than that of
+/// so few searches.
+const FEW: usize = 8;
+/// Replacements of a row that are remembered.
+const MOST_REMEMBERED: usize = 64;
 
 /// Replaces secrets by digests of them.
 pub struct Redactor {
@@ -75,64 +81,96 @@ impl Redactor {
         Self { also, ..self }
     }
 
-    /// Redacts a row in place.
-    pub fn row(&self, row: &mut Row) {
-        let secrets = Secrets::of(row, &self.also);
-        self.request(&mut row.exchange.request, &secrets);
-        if let Some(response) = &mut row.exchange.response {
-            self.response(response, &secrets);
+    /// Redacts a row in place, and says which secrets it held. Each of its texts is searched once for secrets of
+    /// its own, and then, where the row has any, for what repeats those of another.
+    pub fn row(&self, row: &mut Row) -> Secrets {
+        let head = &row.exchange.request.head;
+        let request = self.open(&row.exchange.request, head.raw(), &head.headers, None);
+        let open = |answer: &Response, like: Option<&Opened>| {
+            self.open(answer, answer.head.raw(), &answer.head.headers, like)
+        };
+        let v1 = row.exchange.response.as_ref().map(|response| open(response, None));
+        let v2 = answer(&row.outcome).map(|response| open(response, v1.as_ref()));
+        let sent = row.sent_head.clone().map(|head| self.searched(head, Part::Head));
+        let mut secrets = Secrets::default();
+        [Some(&request), v1.as_ref(), v2.as_ref()].into_iter().flatten().for_each(|m| secrets.of_message(m));
+        sent.iter().for_each(|head| secrets.of_text(head));
+        secrets.search = Search::new(&secrets.all);
+
+        let exchange = &mut row.exchange;
+        self.body(&exchange.request.head.headers, &mut exchange.request.body, &request.body, &mut secrets);
+        if let Some(raw) = self.edited(&request.head, &mut secrets) {
+            exchange.request.head = parse_head(raw).unwrap_or_else(no_request);
         }
-        if let Some(sent) = &mut row.sent_head {
-            *sent = self.redacted(sent, Part::Head, &secrets).unwrap_or_else(|| sent.clone());
+        if let Some((response, opened)) = exchange.response.as_mut().zip(v1) {
+            self.response(response, &opened, &mut secrets);
+        }
+        if let Some(edited) = sent.and_then(|head| self.edited(&head, &mut secrets)) {
+            row.sent_head = Some(edited);
         }
         // A rule may name the value of a secret field.
-        if let Some(text) = self.redacted(row.matched.as_bytes(), Part::Body, &secrets) {
-            row.matched = String::from_utf8_lossy(&text).into_owned();
+        self.words(&mut row.matched, &mut secrets);
+        self.outcome(&mut row.outcome, v2.as_ref(), &mut secrets);
+        for again in &mut row.again {
+            self.again(again, &secrets);
         }
-        match &mut row.outcome {
-            Outcome::Answered { response, .. } => self.response(response, &secrets),
-            Outcome::Failed { partial, detail, .. } => {
-                if let Some(text) = self.redacted(detail.as_bytes(), Part::Body, &secrets) {
-                    *detail = String::from_utf8_lossy(&text).into_owned();
-                }
-                if let Some(partial) = partial {
-                    self.response(partial, &secrets);
-                }
-            }
-            Outcome::Skipped(_) => {}
+        secrets
+    }
+
+    /// Redacts a further answer to the request of a row that held these secrets.
+    pub fn again(&self, again: &mut Again, secrets: &Secrets) {
+        let open = |answer: &Response| self.open(answer, answer.head.raw(), &answer.head.headers, None);
+        let opened = answer(&again.outcome).map(open);
+        let mut all = secrets.clone();
+        if let Some(opened) = &opened {
+            all.of_message(opened);
+            all.search = Search::new(&all.all);
+        }
+        self.outcome(&mut again.outcome, opened.as_ref(), &mut all);
+    }
+
+    fn outcome(&self, outcome: &mut Outcome, opened: Option<&Opened>, secrets: &mut Secrets) {
+        if let Outcome::Failed { detail, .. } = outcome {
+            self.words(detail, secrets);
+        }
+        let answer = match outcome {
+            Outcome::Answered { response, .. } => Some(response),
+            Outcome::Failed { partial, .. } => partial.as_mut(),
+            Outcome::Skipped(_) => None,
+        };
+        if let Some((response, opened)) = answer.zip(opened) {
+            self.response(response, opened, secrets);
         }
     }
 
-    fn request(&self, request: &mut Request, secrets: &Secrets) {
-        let whole = request.completeness.is_complete();
-        self.body(&request.head.headers, &mut request.body, whole, secrets);
-        if let Some(raw) = self.redacted(request.head.raw(), Part::Head, secrets) {
-            request.head = parse_head(raw).unwrap_or_else(no_request);
-        }
-    }
-
-    fn response(&self, response: &mut Response, secrets: &Secrets) {
-        let whole = response.completeness.is_complete();
-        self.body(&response.head.headers, &mut response.body, whole, secrets);
-        if let Some(raw) = self.redacted(response.head.raw(), Part::Head, secrets) {
+    fn response(&self, response: &mut Response, opened: &Opened, secrets: &mut Secrets) {
+        self.body(&response.head.headers, &mut response.body, &opened.body, secrets);
+        if let Some(raw) = self.edited(&opened.head, secrets) {
             response.head = parse_head(raw).unwrap_or_else(no_response);
         }
     }
 
-    fn body(&self, headers: &Headers, body: &mut Body, whole: bool, secrets: &Secrets) {
-        let redacted = match (recode::decoded(headers, body), &body.entity) {
-            (Some(text), _) => {
-                let Some(redacted) = self.redacted(&text, Part::Body, secrets) else { return };
+    fn words(&self, text: &mut String, secrets: &mut Secrets) {
+        if !text.is_empty()
+            && let Some(edited) = self.redacted(text.as_bytes(), Part::Body, secrets)
+        {
+            *text = String::from_utf8_lossy(&edited).into_owned();
+        }
+    }
+
+    fn body(&self, headers: &Headers, body: &mut Body, opened: &OpenedBody, secrets: &mut Secrets) {
+        let redacted = match opened {
+            OpenedBody::None => return,
+            _ if secrets.too_many => None,
+            OpenedBody::Decoded(text) => {
+                let Some(redacted) = self.edited(text, secrets) else { return };
                 recode::encoded(headers, redacted)
             }
-            // Not in the coding that it claims, so that its bytes are what they are.
-            (None, Some(entity)) if whole => {
-                let Some(redacted) = self.redacted(entity, Part::Body, secrets) else { return };
+            OpenedBody::AsItIs(text) => {
+                let Some(redacted) = self.edited(text, secrets) else { return };
                 Some(redacted)
             }
-            // A part of a coded body: what it holds cannot be searched, and could be recovered.
-            (None, Some(_)) => None,
-            (None, None) => return,
+            OpenedBody::Closed => None,
         };
         body.entity = redacted;
         body.wire = body.entity.clone().filter(|_| body.framing != Framing::Chunked);
@@ -140,25 +178,59 @@ impl Redactor {
         body.sha256 = None;
     }
 
-    /// The bytes with their secrets and the echoes of others replaced; `None` when they hold none.
-    fn redacted(&self, bytes: &[u8], part: Part, secrets: &Secrets) -> Option<Bytes> {
-        let mut edits = Edits::default();
-        part.spans(bytes, &self.also, |span, form| {
-            let value = bytes.get(span.clone()).unwrap_or_default();
-            if !is_redacted(value) {
-                edits.push(span, self.replacement(value, form));
+    /// A message with its body decoded and searched; a body that is the same as that of `like` is not searched
+    /// again.
+    fn open<H>(&self, message: &Message<H>, raw: &Bytes, headers: &Headers, like: Option<&Opened>) -> Opened {
+        let body = match (recode::decoded(headers, &message.body), &message.body.entity) {
+            (Some(text), _) => OpenedBody::Decoded(match like.map(|like| &like.body) {
+                Some(OpenedBody::Decoded(known)) if known.text == text => known.clone(),
+                _ => self.searched(text, Part::Body),
+            }),
+            (None, Some(entity)) if message.completeness.is_complete() => {
+                OpenedBody::AsItIs(self.searched(entity.clone(), Part::Body))
+            }
+            (None, Some(_)) => OpenedBody::Closed,
+            (None, None) => OpenedBody::None,
+        };
+        Opened { head: self.searched(raw.clone(), Part::Head), body }
+    }
+
+    fn searched(&self, text: Bytes, part: Part) -> Searched {
+        let mut spans = Vec::new();
+        part.spans(&text, &self.also, |span, form| {
+            if !is_redacted(text.get(span.clone()).unwrap_or_default()) {
+                spans.push((span, form));
             }
         });
-        let fixed = part.fixed(bytes);
-        for secret in &secrets.0 {
-            for at in memchr::memmem::find_iter(bytes, secret) {
-                let span = at..at + secret.len();
-                if is_free(&span, &fixed) {
-                    edits.push(span, self.replacement(secret, Form::Bare));
-                }
-            }
+        spans.sort_unstable_by_key(|(span, _)| (span.start, span.end));
+        Searched { text, part, spans }
+    }
+
+    /// The bytes with their secrets and the echoes of others replaced; `None` when they hold none.
+    fn redacted(&self, bytes: &[u8], part: Part, secrets: &mut Secrets) -> Option<Bytes> {
+        self.edited(&self.searched(Bytes::copy_from_slice(bytes), part), secrets)
+    }
+
+    fn edited(&self, searched: &Searched, secrets: &mut Secrets) -> Option<Bytes> {
+        let Searched { text, part, spans } = searched;
+        let mut edits = Edits::default();
+        for (span, form) in spans {
+            let value = text.get(span.clone()).unwrap_or_default();
+            edits.push(span.clone(), secrets.replacement(self, value, *form));
         }
-        edits.apply(bytes).map(Bytes::from)
+        let mut echoes = Vec::new();
+        secrets.search.find(text, &part.fixed(text), |span| {
+            // Most are where they were found by their name.
+            let place = |span: &Range<usize>| (span.start, span.end);
+            if spans.binary_search_by_key(&place(&span), |(known, _)| place(known)).is_err() {
+                echoes.push(span);
+            }
+        });
+        for span in echoes {
+            let value = text.get(span.clone()).unwrap_or_default();
+            edits.push(span, secrets.replacement(self, value, Form::Bare));
+        }
+        edits.apply(text).map(Bytes::from)
     }
 
     fn replacement(&self, value: &[u8], form: Form) -> Vec<u8> {
@@ -242,7 +314,7 @@ impl Part {
         scan::pairs(bytes, names, |span| found(span, Form::Bare));
         nested::encoded_pairs(bytes, names, |span| found(span, Form::Bare));
         scan::userinfo(bytes, |span| found(span, Form::Bare));
-        scan::forms(bytes, |span| found(span, Form::Bare));
+        scan::forms(bytes, json, |span| found(span, Form::Bare));
         patterns::keys(bytes, |span| found(span, Form::Bare));
         let mut by_form = |span: Range<usize>| {
             let form = if json && is_json_number(bytes, &span) { Form::JsonNumber } else { Form::Bare };
@@ -293,45 +365,63 @@ fn is_redacted(value: &[u8]) -> bool {
     )
 }
 
-/// The secrets of one row, for finding their echoes.
-#[derive(Default)]
-struct Secrets(BTreeSet<Vec<u8>>);
+/// A text of a row, and where secrets of its own lie.
+#[derive(Clone)]
+struct Searched {
+    text: Bytes,
+    part: Part,
+    /// In their order.
+    spans: Vec<(Range<usize>, Form)>,
+}
+
+/// A message, searched.
+struct Opened {
+    head: Searched,
+    body: OpenedBody,
+}
+
+enum OpenedBody {
+    /// It was not kept.
+    None,
+    /// Without its content codings.
+    Decoded(Searched),
+    /// Not in the coding that it claims, so that its bytes are what they are.
+    AsItIs(Searched),
+    /// A part of a coded body: what it holds cannot be searched, and could be recovered.
+    Closed,
+}
+
+fn answer(outcome: &Outcome) -> Option<&Response> {
+    match outcome {
+        Outcome::Answered { response, .. } => Some(response),
+        Outcome::Failed { partial, .. } => partial.as_ref(),
+        Outcome::Skipped(_) => None,
+    }
+}
+
+/// The secrets of one row, for finding their echoes, and what replaces each of them.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    all: BTreeSet<Vec<u8>>,
+    bytes: usize,
+    /// There are more than are looked for, so that what may echo them is not kept.
+    too_many: bool,
+    /// Made of all of them, once they are known.
+    search: Search,
+    replacements: Vec<(Vec<u8>, Form, Vec<u8>)>,
+}
 
 impl Secrets {
-    fn of(row: &Row, also: &Also) -> Self {
-        let mut secrets = Self::default();
-        secrets
-            .of_message(&row.exchange.request, row.exchange.request.head.raw(), also, |head| &head.headers);
-        let answer = match &row.outcome {
-            Outcome::Answered { response, .. } => Some(response),
-            Outcome::Failed { partial, .. } => partial.as_ref(),
-            Outcome::Skipped(_) => None,
-        };
-        for response in row.exchange.response.iter().chain(answer) {
-            secrets.of_message(response, response.head.raw(), also, |head| &head.headers);
-        }
-        if let Some(sent) = &row.sent_head {
-            secrets.of_bytes(sent, Part::Head, also);
-        }
-        secrets
-    }
-
-    fn of_message<H>(
-        &mut self,
-        message: &Message<H>,
-        raw: &[u8],
-        also: &Also,
-        headers: impl Fn(&H) -> &Headers,
-    ) {
-        self.of_bytes(raw, Part::Head, also);
-        if let Some(text) = recode::decoded(headers(&message.head), &message.body) {
-            self.of_bytes(&text, Part::Body, also);
+    fn of_message(&mut self, message: &Opened) {
+        self.of_text(&message.head);
+        if let OpenedBody::Decoded(text) = &message.body {
+            self.of_text(text);
         }
     }
 
-    fn of_bytes(&mut self, bytes: &[u8], part: Part, also: &Also) {
-        part.spans(bytes, also, |span, _| {
-            let value = bytes.get(span).unwrap_or_default();
+    fn of_text(&mut self, searched: &Searched) {
+        for (span, _) in &searched.spans {
+            let value = searched.text.get(span.clone()).unwrap_or_default();
             self.add(value);
             // Basic credentials (RFC 7617) are echoed decoded: `user:password`.
             if let Ok(plain) = base64::engine::general_purpose::STANDARD.decode(value)
@@ -342,12 +432,115 @@ impl Secrets {
             if memchr::memchr(b'%', value).is_some() {
                 self.add(&scan::percent_decoded(value));
             }
-        });
+        }
     }
 
     fn add(&mut self, value: &[u8]) {
-        if value.len() >= SHORTEST_ECHO && self.0.len() < MOST_ECHOES && !is_redacted(value) {
-            self.0.insert(value.to_vec());
+        if value.len() < SHORTEST_ECHO || is_redacted(value) || self.all.contains(value) {
+            return;
+        }
+        if self.bytes + value.len() > MOST_ECHOED {
+            self.too_many = true;
+            return;
+        }
+        self.bytes += value.len();
+        self.all.insert(value.to_vec());
+    }
+
+    /// What replaces a secret: worked out once for each row, in which most stand several times.
+    fn replacement(&mut self, redactor: &Redactor, value: &[u8], form: Form) -> Vec<u8> {
+        if let Some((.., text)) = self.replacements.iter().find(|(v, f, _)| *f == form && v == value) {
+            return text.clone();
+        }
+        let text = redactor.replacement(value, form);
+        if self.replacements.len() < MOST_REMEMBERED {
+            self.replacements.push((value.to_vec(), form, text.clone()));
+        }
+        text
+    }
+}
+
+/// The search for what repeats the secrets of a row.
+#[derive(Clone, Default)]
+enum Search {
+    #[default]
+    None,
+    /// One after the other, as in most rows: each search is made at once.
+    Few(Vec<Echo>),
+    /// All in one pass; of two of which one begins the other, the longer is found.
+    Many(AhoCorasick),
+}
+
+impl Search {
+    fn new(secrets: &BTreeSet<Vec<u8>>) -> Self {
+        if secrets.is_empty() {
+            return Self::None;
+        }
+        if secrets.len() <= FEW {
+            return Self::Few(secrets.iter().map(|secret| Echo::new(secret)).collect());
+        }
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::ContiguousNFA));
+        builder.build(secrets).map_or(Self::None, Self::Many)
+    }
+
+    /// Calls `found` with the span of each echo that touches nothing that is fixed.
+    fn find(&self, text: &[u8], fixed: &[Range<usize>], mut found: impl FnMut(Range<usize>)) {
+        match self {
+            Self::None => {}
+            Self::Few(echoes) => {
+                let mut found = |span: Range<usize>| {
+                    if is_free(&span, fixed) {
+                        found(span);
+                    }
+                };
+                echoes.iter().for_each(|echo| echo.find(text, &mut found));
+            }
+            Self::Many(all) => {
+                let mut start = 0;
+                let ends = fixed.iter().filter(|part| !part.is_empty()).map(|part| (part.start, part.end));
+                for (end, next) in ends.chain([(text.len(), text.len())]) {
+                    let free = text.get(start..end).unwrap_or_default();
+                    all.find_iter(free).for_each(|echo| found(start + echo.start()..start + echo.end()));
+                    start = next;
+                }
+            }
+        }
+    }
+}
+
+/// A secret, and the search for it.
+#[derive(Clone)]
+struct Echo {
+    secret: Vec<u8>,
+    /// Finds its beginning.
+    start: memchr::memmem::Finder<'static>,
+}
+
+impl Echo {
+    /// A search for so few bytes is made at once. One for more prepares itself for the worst, which costs more
+    /// than most rows are long.
+    const START: usize = 32;
+    /// A longer secret is searched for as a whole: comparing it at each place where it might begin would let a
+    /// hostile row cost its length squared.
+    const LONGEST_COMPARED: usize = 1024;
+
+    fn new(secret: &[u8]) -> Self {
+        let compared = secret.len() <= Self::LONGEST_COMPARED;
+        let start = if compared { secret.get(..Self::START).unwrap_or(secret) } else { secret };
+        Self { secret: secret.to_vec(), start: memchr::memmem::Finder::new(start).into_owned() }
+    }
+
+    /// Calls `found` with each place of the secret, of which none overlaps another.
+    fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
+        let mut from = 0;
+        while let Some(at) = text.get(from..).and_then(|rest| self.start.find(rest)) {
+            let at = from + at;
+            from = at + 1;
+            if text.get(at..).is_some_and(|rest| rest.starts_with(&self.secret)) {
+                from = at + self.secret.len();
+                found(at..from);
+            }
         }
     }
 }

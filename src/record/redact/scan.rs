@@ -3,6 +3,7 @@
 //! The finders are lenient on purpose. A body that breaks its grammar half-way still has its secrets
 //! found, since what goes unfound would be written to disk. Each runs once over the bytes.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::names::Names;
@@ -19,7 +20,7 @@ pub(super) fn pairs(text: &[u8], names: &Names, mut found: impl FnMut(Range<usiz
         let name_len = before.iter().rev().take(129).take_while(|b| is_name_byte(**b)).count();
         let name = before.get(before.len() - name_len..).unwrap_or_default();
         let after = text.get(equals + 1..).unwrap_or_default();
-        if names.is_secret(&percent_decoded(name)) {
+        if names.is_secret(&plainly(name)) {
             let quote = usize::from(after.first() == Some(&b'"'));
             let value = after.get(quote..).unwrap_or_default();
             let len = match quote {
@@ -41,6 +42,14 @@ fn is_name_byte(b: u8) -> bool {
 
 fn ends_value(b: u8) -> bool {
     b.is_ascii_whitespace() || b"&;\"'<>#\\,`".contains(&b)
+}
+
+/// The same with `%xx` resolved, where there is any.
+fn plainly(name: &[u8]) -> Cow<'_, [u8]> {
+    match memchr::memchr(b'%', name) {
+        Some(_) => Cow::Owned(percent_decoded(name)),
+        None => Cow::Borrowed(name),
+    }
 }
 
 /// With `%xx` resolved (RFC 3986, section 2.1) where two hexadecimal digits follow.
@@ -123,7 +132,7 @@ pub(super) fn multipart(text: &[u8], names: &Names, mut found: impl FnMut(Range<
 
 /// Calls `found` with the span of each thing that is a secret by its form, whatever its name: a JSON Web
 /// Token (RFC 7519), credentials behind `Bearer` or `Basic`, a private key in PEM (RFC 7468).
-pub(super) fn forms(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+pub(super) fn forms(text: &[u8], json: bool, mut found: impl FnMut(Range<usize>)) {
     let run = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();
         from + rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b)).count()
@@ -153,18 +162,50 @@ pub(super) fn forms(text: &[u8], mut found: impl FnMut(Range<usize>)) {
             }
         }
     }
+    private_keys(text, json, found);
+}
+
+/// Calls `found` with the span of what each marker of a private key begins (RFC 7468, section 10 and 11; RFC 9580,
+/// section 6.2), be it written in a form (`+` or `%20` for a space). It ends before the marker of its end; within
+/// JSON not later than its string does, and without that marker where no line of a key goes on.
+fn private_keys(text: &[u8], json: bool, mut found: impl FnMut(Range<usize>)) {
     let mut floor = 0;
-    for at in memchr::memmem::find_iter(text, b" PRIVATE KEY-----") {
-        if at < floor {
+    for at in memchr::memmem::find_iter(text, BEGIN) {
+        let label = at + BEGIN.len();
+        let rest = text.get(label..text.len().min(label + LONGEST_LABEL)).unwrap_or_default();
+        let Some(len) = memchr::memmem::find(rest, b"-----").filter(|_| at >= floor) else { continue };
+        if !is_private_key(rest.get(..len).unwrap_or_default()) {
             continue;
         }
-        let start = at + b" PRIVATE KEY-----".len();
+        let start = label + len + b"-----".len();
         let rest = text.get(start..).unwrap_or_default();
-        floor = start + memchr::memmem::find(rest, b"-----END").unwrap_or(rest.len());
+        let end = memchr::memmem::find(rest, b"-----END");
+        let quote = (json || end.is_none()).then(|| closing_quote(rest)).flatten();
+        let open = end.is_none().then(|| memchr::memchr3(b'&', b'<', b'\'', rest)).flatten();
+        floor = start + [end, quote, open].into_iter().flatten().min().unwrap_or(rest.len());
         if floor > start {
             found(start..floor);
         }
     }
+}
+
+/// How the marker of a key begins.
+const BEGIN: &[u8] = b"-----BEGIN";
+/// Bytes within which a marker ends; labels in use have less.
+const LONGEST_LABEL: usize = 64;
+
+/// Whether a label, with what stands before it for a space, is that of a private key.
+fn is_private_key(label: &[u8]) -> bool {
+    let plain: Vec<u8> = percent_decoded(label).iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
+    plain.ends_with(b" PRIVATE KEY") || plain == b" PGP PRIVATE KEY BLOCK"
+}
+
+/// Where a string ends that has begun before: at a quote that no backslash escapes.
+fn closing_quote(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'"', text).find(|&at| {
+        let slashes = text.get(..at).unwrap_or_default().iter().rev().take_while(|b| **b == b'\\').count();
+        slashes.is_multiple_of(2)
+    })
 }
 
 /// A scalar in a JSON text that a secret's name announces.
@@ -251,13 +292,13 @@ fn colon_follows(text: &[u8], at: usize) -> bool {
 }
 
 /// A member's name without quotes; escapes such as `\u0070` are resolved where they can be.
-fn unescaped(quoted: &[u8]) -> Vec<u8> {
+fn unescaped(quoted: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'\\', quoted).is_some()
         && let Ok(name) = serde_json::from_slice::<String>(quoted)
     {
-        return name.into_bytes();
+        return Cow::Owned(name.into_bytes());
     }
-    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_vec()
+    Cow::Borrowed(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default())
 }
 
 /// Where the token that begins at `at` ends: a string behind its quote, a number behind its digits,
@@ -342,8 +383,23 @@ mod tests {
             ("x Bearer abcdefgh12 y".to_owned(), vec!["abcdefgh12"]),
             ("eyJ is short; Bearer up".to_owned(), vec![]),
             ("-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----".to_owned(), vec!["\nMII\n"]),
+            (
+                "k=-----BEGIN+RSA+PRIVATE+KEY-----%0AMII%0A-----END+RSA+PRIVATE+KEY-----%0A&price=12"
+                    .to_owned(),
+                vec!["%0AMII%0A"],
+            ),
+            ("-----BEGIN%20EC%20PRIVATE%20KEY-----%0AMII&price=12".to_owned(), vec!["%0AMII"]),
+            (
+                "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQ\n-----END PGP PRIVATE KEY BLOCK-----\nprice"
+                    .to_owned(),
+                vec!["\nlQ\n"],
+            ),
+            (
+                "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\nA PRIVATE KEY-----x".to_owned(),
+                vec![],
+            ),
         ] {
-            assert_eq!(spans(&text, |t, f| forms(t, f)), expected, "{text}");
+            assert_eq!(spans(&text, |t, f| forms(t, false, f)), expected, "{text}");
         }
     }
 

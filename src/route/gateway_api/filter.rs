@@ -1,9 +1,10 @@
 //! `HTTPRouteFilter`: header operations, rewrites, redirects and mirrors.
 
 use crate::route::address::Address;
-use crate::route::edit::{Field, FieldEdits, PathRewrite};
+use crate::route::edit::{Field, PathRewrite};
 use crate::route::istio::{field_name, is_path};
 use crate::route::note::RulesError;
+use crate::route::operations::Operations;
 use crate::route::rule::Mirror;
 use crate::route::sampling::{Percent, Share};
 use crate::route::yaml::{Fields, Node, Reader};
@@ -11,12 +12,15 @@ use crate::route::yaml::{Fields, Node, Reader};
 /// What the filters of a rule or of a backend come to.
 #[derive(Debug, Default)]
 pub(super) struct Filters {
-    pub(super) fields: FieldEdits,
+    pub(super) operations: Operations,
+    /// The host name of a rewrite.
     pub(super) authority: Option<String>,
     pub(super) path: Option<PathRewrite>,
     pub(super) mirrors: Vec<Mirror>,
     pub(super) redirects: bool,
 }
+
+const REDIRECT: &[&str] = &["scheme", "hostname", "path", "port", "statusCode"];
 
 /// Reads a list of filters.
 pub(super) fn filters(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Filters, RulesError> {
@@ -41,27 +45,33 @@ pub(super) fn filters(reader: &mut Reader, node: &Node, namespace: &str) -> Resu
         };
         fields.end(reader, &["type", name]);
         match kind {
-            "RequestHeaderModifier" => modify(reader, node, &mut all)?,
-            "RequestMirror" => all.mirrors.extend(mirror(reader, node, namespace)?),
+            "RequestHeaderModifier" => modify(reader, node, &mut all.operations)?,
+            "RequestMirror" => all.mirrors.push(mirror(reader, node, namespace)?),
             "URLRewrite" => rewrite(reader, node, &mut all)?,
-            _ => all.redirects = true,
+            _ => {
+                let mut redirect = reader.fields("requestRedirect", node)?;
+                // Where the proxy sends the client is nothing that a shadow gets.
+                redirect.ignore(REDIRECT);
+                redirect.end(reader, REDIRECT);
+                all.redirects = true;
+            }
         }
     }
     Ok(all)
 }
 
-/// `HTTPHeaderFilter`: what is set, then what is added, then what is removed; the specification has a name
-/// in one of them only.
-fn modify(reader: &mut Reader, node: &Node, all: &mut Filters) -> Result<(), RulesError> {
+/// `HTTPHeaderFilter`. Of several entries for one name, the first alone counts; `host` is the authority.
+fn modify(reader: &mut Reader, node: &Node, all: &mut Operations) -> Result<(), RulesError> {
     let mut fields = reader.fields("requestHeaderModifier", node)?;
     if let Some(node) = fields.take("remove") {
         for item in reader.list("remove", node)? {
             let name = reader.text("remove", item)?;
-            all.fields.remove(field_name(reader, item.line, name)?);
+            all.removals.push(field_name(reader, item.line, name)?);
         }
     }
     for what in ["set", "add"] {
         let Some(node) = fields.take(what) else { continue };
+        let mut seen: Vec<&str> = Vec::new();
         for item in reader.list(what, node)? {
             let mut field = reader.fields(what, item)?;
             let name = field.need(reader, "name")?;
@@ -69,13 +79,17 @@ fn modify(reader: &mut Reader, node: &Node, all: &mut Filters) -> Result<(), Rul
             let value = field.need(reader, "value")?;
             let value = reader.text("value", value)?;
             field.end(reader, &["name", "value"]);
+            if seen.iter().any(|other| other.eq_ignore_ascii_case(name)) {
+                reader.warn(item.line, format!("`{name}` is named before, and only that counts"));
+                continue;
+            }
+            seen.push(name);
             if name.eq_ignore_ascii_case("host") {
-                all.authority = Some(value.to_owned());
+                all.authority = all.authority.take().or(Some(value.to_owned()));
                 continue;
             }
             let made = Field::new(field_name(reader, item.line, name)?, value.as_bytes().to_vec());
-            let made = made.or_else(|error| reader.fail(item.line, error.to_string()))?;
-            if what == "set" { all.fields.set(made) } else { all.fields.add(made) }
+            all.put(what == "set", made.or_else(|error| reader.fail(item.line, error.to_string()))?);
         }
     }
     fields.end(reader, &["set", "add", "remove"]);
@@ -83,7 +97,7 @@ fn modify(reader: &mut Reader, node: &Node, all: &mut Filters) -> Result<(), Rul
 }
 
 /// `HTTPRequestMirrorFilter`: a whole percentage, a fraction, or all.
-fn mirror(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Option<Mirror>, RulesError> {
+fn mirror(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Mirror, RulesError> {
     let mut fields = reader.fields("requestMirror", node)?;
     let backend = fields.need(reader, "backendRef")?;
     let mut reference = reader.fields("backendRef", backend)?;
@@ -97,7 +111,7 @@ fn mirror(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Option<Mi
     let fraction = fraction_node.map(|node| fraction(reader, node)).transpose()?;
     fields.end(reader, &["backendRef", "percent", "fraction"]);
     let share = fraction.or(percent.map(Share::whole)).unwrap_or(Share::ALL);
-    Ok((share.numerator > 0).then_some(Mirror { to, share, place: None }))
+    Ok(Mirror { to, share, place: None })
 }
 
 /// `Fraction`: a percentage with decimals to Istio, and so to this.

@@ -6,9 +6,9 @@ use super::filter::{Filters, backend_name, filters};
 use crate::route::address::{Address, resolve};
 use crate::route::condition::{Condition, Match, PathKind, PathMatch, TextMatch};
 use crate::route::document::Document;
-use crate::route::edit::RequestEdits;
 use crate::route::istio::pattern;
 use crate::route::note::RulesError;
+use crate::route::operations::OfRule;
 use crate::route::request::MESH;
 use crate::route::rule::{Action, Forward, Order, Part, Primary, Rule, RuleSet};
 use crate::route::yaml::{Fields, Node, Reader};
@@ -150,22 +150,23 @@ fn action(filters: Filters, backends: Vec<Backend>) -> Action {
         return Action::Redirect;
     }
     let (idle, backends): (Vec<_>, Vec<_>) = backends.into_iter().partition(|backend| backend.weight == 0);
-    let primaries: Vec<_> = backends
-        .into_iter()
-        .map(|backend| {
-            // A filter of the rule comes before one of the backend.
-            let fields = filters.fields.then(&backend.filters.fields);
-            let authority = filters.authority.clone().or(backend.filters.authority).map(Into::into);
-            let edits = Arc::new(RequestEdits { authority, fields, timeout: None });
-            Primary { to: backend.to, weight: backend.weight, edits, part: Part::Other(None) }
-        })
-        .collect();
+    // As Istio has it, who translates only what has weight.
+    let is_only = backends.len() == 1;
+    let rule =
+        OfRule { operations: &filters.operations, authority: filters.authority.as_deref(), timeout: None };
+    let primary = |backend: Backend| {
+        let edits = Arc::new(rule.joined(&backend.filters.operations, is_only));
+        Primary { to: backend.to, weight: backend.weight, edits, part: Part::Other(None) }
+    };
+    let primaries: Vec<_> = backends.into_iter().map(primary).collect();
     if primaries.is_empty() {
         // Without a backend that could answer, the gateway answers 500.
         return Action::Respond(500);
     }
-    let idle = idle.into_iter().map(|backend| backend.to).collect();
-    Action::Forward(Forward { primaries, mirrors: filters.mirrors, idle, path: filters.path })
+    let (silent, mirrors): (Vec<_>, Vec<_>) =
+        filters.mirrors.into_iter().partition(|mirror| mirror.share.numerator == 0);
+    let idle = idle.into_iter().map(|backend| backend.to).chain(silent.into_iter().map(|mirror| mirror.to));
+    Action::Forward(Forward { primaries, mirrors, idle: idle.collect(), path: filters.path })
 }
 
 fn any_path() -> PathMatch {
@@ -262,11 +263,18 @@ fn backends(reader: &mut Reader, node: &Node, namespace: &str) -> Result<Vec<Bac
             Some(node) => filters(reader, node, namespace)?,
             None => Filters::default(),
         };
-        if !filters.mirrors.is_empty() {
-            reader.warn(
-                item.line,
-                "a mirror of one backend is not acted on; put it among the filters of the rule",
-            );
+        // As in Istio, who takes header operations alone from a backend.
+        for (is_there, what) in [
+            (!filters.mirrors.is_empty(), "a mirror"),
+            (filters.redirects, "a redirect"),
+            (filters.path.is_some() || filters.authority.is_some(), "a rewrite"),
+        ] {
+            if is_there {
+                reader.warn(
+                    item.line,
+                    format!("{what} of one backend is not acted on; put it among the filters of the rule"),
+                );
+            }
         }
         fields.end(reader, BACKEND);
         all.push(Backend { to, weight: weight.unwrap_or(1), filters });

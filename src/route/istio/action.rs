@@ -1,42 +1,21 @@
 //! What an HTTP rule of Istio does: destinations, mirrors, rewrites and header operations.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::route::address::Address;
-use crate::route::edit::{Field, FieldEdits, FieldName, PathRewrite, RequestEdits};
+use crate::route::edit::{Field, FieldName, PathRewrite};
 use crate::route::note::RulesError;
+use crate::route::operations::{OfRule, Operations};
 use crate::route::rule::{Forward, Mirror, Part, Primary};
 use crate::route::sampling::{Percent, Share};
-use crate::route::yaml::{Fields, Node, Reader};
+use crate::route::yaml::{Fields, Line, Node, Reader};
 
-/// A weighted destination with its own edits, before those of the rule are known.
+/// The destinations of a rule with their own edits, before those of the rule are known.
 pub(super) struct Weighted {
-    to: Address,
-    weight: u32,
-    operations: Operations,
-}
-
-/// Header operations, and the authority that they set.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Operations {
-    fields: FieldEdits,
-    authority: Option<String>,
-    /// Removals alone, and the others alone: a rule with one destination does all its removals first.
-    removals: Vec<FieldName>,
-    others: Vec<(bool, Field)>,
-}
-
-impl Operations {
-    fn apply_removals(&self, fields: &mut FieldEdits) {
-        self.removals.iter().for_each(|name| fields.remove(name.clone()));
-    }
-
-    fn apply_others(&self, fields: &mut FieldEdits) {
-        for (set, field) in &self.others {
-            if *set { fields.set(field.clone()) } else { fields.add(field.clone()) }
-        }
-    }
+    /// Those that have weight.
+    all: Vec<(Address, u32, Operations)>,
+    /// Whether the rule declares no other, be it without weight.
+    is_only: bool,
 }
 
 const DESTINATION: &[&str] = &["host", "subset", "port"];
@@ -75,7 +54,7 @@ pub(super) fn weighted(
     node: &Node,
     namespace: &str,
     idle: &mut Vec<Address>,
-) -> Result<Vec<Weighted>, RulesError> {
+) -> Result<Weighted, RulesError> {
     let items = reader.list("route", node)?;
     let mut all = Vec::with_capacity(items.len());
     for item in items {
@@ -85,17 +64,25 @@ pub(super) fn weighted(
         let weight = fields.take("weight").map(|node| weight(reader, node)).transpose()?.unwrap_or(0);
         let operations = operations(reader, &mut fields)?;
         fields.end(reader, PRIMARY);
-        all.push(Weighted { to, weight, operations });
+        all.push((to, weight, operations));
     }
-    if let [one] = &mut all[..] {
+    let is_only = match &mut all[..] {
+        [] => return reader.fail(node.line, "`route` names no destination"),
         // The weight of the only destination is 100, whatever it says.
-        one.weight = 100;
-    } else if !all.is_empty() && all.iter().all(|one| one.weight == 0) {
-        return reader
-            .fail(node.line, "the weights of these destinations come to 0, so that none could be chosen");
-    }
-    idle.extend(all.extract_if(.., |one| one.weight == 0).map(|one| one.to));
-    Ok(all)
+        [(_, weight, _)] => {
+            *weight = 100;
+            true
+        }
+        several if several.iter().all(|(_, weight, _)| *weight == 0) => {
+            return reader.fail(
+                node.line,
+                "the weights of these destinations come to 0, so that none could be chosen",
+            );
+        }
+        _ => false,
+    };
+    idle.extend(all.extract_if(.., |(_, weight, _)| *weight == 0).map(|(to, ..)| to));
+    Ok(Weighted { all, is_only })
 }
 
 fn weight(reader: &Reader, node: &Node) -> Result<u32, RulesError> {
@@ -120,8 +107,8 @@ pub(super) fn operations(reader: &mut Reader, fields: &mut Fields<'_>) -> Result
     request.map_or(Ok(Operations::default()), |node| field_edits(reader, node))
 }
 
-/// `HeaderOperations`: first what is removed, then what is set, then what is added. `host` and
-/// `:authority` rewrite the authority, and other names of HTTP/2's pseudo fields mean nothing.
+/// `HeaderOperations`. `host` and `:authority` rewrite the authority, and other names of HTTP/2's pseudo
+/// fields mean nothing.
 fn field_edits(reader: &mut Reader, node: &Node) -> Result<Operations, RulesError> {
     let mut fields = reader.fields("request", node)?;
     let mut all = Operations::default();
@@ -145,17 +132,13 @@ fn field_edits(reader: &mut Reader, node: &Node) -> Result<Operations, RulesErro
             if !is_internal(name) {
                 let value = literal(reader, line, value);
                 let field = Field::new(field_name(reader, line, name)?, value.into_bytes());
-                all.others.push((is_set, field.or_else(|error| reader.fail(line, error.to_string()))?));
+                all.put(is_set, field.or_else(|error| reader.fail(line, error.to_string()))?);
             }
         }
     }
     fields.end(reader, &["set", "add", "remove"]);
     let [set, add] = authorities;
     all.authority = set.or(add).filter(|authority| !authority.is_empty());
-    let mut sum = FieldEdits::default();
-    all.apply_removals(&mut sum);
-    all.apply_others(&mut sum);
-    all.fields = sum;
     Ok(all)
 }
 
@@ -168,13 +151,13 @@ fn is_internal(name: &str) -> bool {
 }
 
 /// A header name of a rules file.
-pub(in crate::route) fn field_name(reader: &Reader, line: u32, name: &str) -> Result<FieldName, RulesError> {
+pub(in crate::route) fn field_name(reader: &Reader, line: Line, name: &str) -> Result<FieldName, RulesError> {
     name.parse().or_else(|error: crate::route::edit::FieldError| reader.fail(line, error.to_string()))
 }
 
 /// A value as Envoy would send it: `%%` is a percent sign, and what stands between two single ones is a
 /// fact of the mesh, which a capture does not tell.
-fn literal(reader: &mut Reader, line: u32, value: &str) -> String {
+fn literal(reader: &mut Reader, line: Line, value: &str) -> String {
     let plain = value.replace("%%", "%");
     if value.replace("%%", "").contains('%') {
         reader.warn(line, format!("`{value}` names a fact of the mesh, and is sent as it stands"));
@@ -183,30 +166,14 @@ fn literal(reader: &mut Reader, line: u32, value: &str) -> String {
     plain
 }
 
-/// The rule's edits joined with those of each of its destinations, in Envoy's order: with one
-/// destination, both are one list of operations, the rule's first; with several, the destination's come
-/// before the rule's. The rule's authority goes before a destination's.
-pub(super) fn primaries(
-    all: Vec<Weighted>,
-    rule: &Operations,
-    authority: Option<&str>,
-    timeout: Option<Duration>,
-) -> Vec<Primary> {
-    let only = all.len() == 1;
-    let primary = |one: Weighted| {
-        let own = &one.operations;
-        let mut fields = FieldEdits::default();
-        if only {
-            rule.apply_removals(&mut fields);
-            own.apply_removals(&mut fields);
-            rule.apply_others(&mut fields);
-            own.apply_others(&mut fields);
-        } else {
-            fields = own.fields.then(&rule.fields);
-        }
-        let authority = authority.or(rule.authority.as_deref()).or(own.authority.as_deref()).map(Into::into);
-        let edits = Arc::new(RequestEdits { authority, fields, timeout });
-        Primary { to: one.to, weight: one.weight, edits, part: Part::Other(None) }
+/// The destinations with the rule's edits joined to their own.
+pub(super) fn primaries(destinations: Weighted, rule: OfRule<'_>) -> Vec<Primary> {
+    let Weighted { all, is_only } = destinations;
+    let primary = |(to, weight, own): (Address, u32, Operations)| Primary {
+        to,
+        weight,
+        edits: Arc::new(rule.joined(&own, is_only)),
+        part: Part::Other(None),
     };
     all.into_iter().map(primary).collect()
 }
@@ -311,13 +278,13 @@ fn regex_rewrite(reader: &mut Reader, node: &Node) -> Result<PathRewrite, RulesE
     let mut fields = reader.fields("uriRegexRewrite", node)?;
     let pattern = fields.need(reader, "match")?;
     let substitution = fields.take("rewrite").map(|node| reader.text("rewrite", node)).transpose()?;
-    let text = reader.text("match", pattern)?;
+    let found = super::matching::pattern(reader, pattern.line, reader.text("match", pattern)?)?;
     fields.end(reader, &["match", "rewrite"]);
     let substitution = substitution.unwrap_or_default();
     if !is_path(substitution) {
         return reader.fail(node.line, format!("{substitution:?} is no path that a request could carry"));
     }
-    PathRewrite::regex(text, substitution)
+    PathRewrite::regex(found, substitution)
         .or_else(|reason| reader.fail(pattern.line, format!("this rewrite cannot be done: {reason}")))
 }
 

@@ -32,6 +32,24 @@ pub struct Tls {
     pub insecure_skip_verify: bool,
 }
 
+/// How the ports of a destination are spoken to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsPolicy {
+    /// Those that have none of their own.
+    pub others: Option<TlsMode>,
+    /// Single ports.
+    pub ports: Vec<(u16, TlsMode)>,
+}
+
+impl TlsPolicy {
+    /// How a port is spoken to; `None` where that is not said.
+    #[must_use]
+    pub fn of_port(&self, port: Option<u16>) -> Option<&TlsMode> {
+        let own = self.ports.iter().find(|(number, _)| Some(*number) == port);
+        own.map(|(_, mode)| mode).or(self.others.as_ref())
+    }
+}
+
 /// A destination rule.
 #[derive(Clone, Debug)]
 pub struct DestinationRule {
@@ -40,14 +58,18 @@ pub struct DestinationRule {
     /// The host, resolved.
     pub host: String,
     /// How its subsets are spoken to where they say nothing else.
-    pub tls: Option<TlsMode>,
-    /// By port, before that.
-    pub port_tls: Vec<(u16, TlsMode)>,
+    pub tls: TlsPolicy,
     /// Its subsets.
     pub subsets: Vec<Subset>,
 }
 
 impl DestinationRule {
+    /// Its subset of that name.
+    #[must_use]
+    pub fn subset(&self, name: &str) -> Option<&Subset> {
+        self.subsets.iter().find(|subset| subset.name == name)
+    }
+
     /// Its host and each of its subsets.
     pub fn addresses(&self) -> impl Iterator<Item = Address> {
         let of = |subset| Address::new(&self.host, subset, None, "");
@@ -61,16 +83,29 @@ pub struct Subset {
     /// Its name.
     pub name: String,
     /// How it is spoken to, where it says so.
-    pub tls: Option<TlsMode>,
-    /// By port, before that.
-    pub port_tls: Vec<(u16, TlsMode)>,
+    pub tls: TlsPolicy,
 }
 
 const FIELDS: &[&str] = &["host", "trafficPolicy", "subsets", "exportTo", "workloadSelector"];
 const SUBSET: &[&str] = &["name", "labels", "trafficPolicy"];
 const POLICY: &[&str] = &["tls", "portLevelSettings"];
-const BALANCING: &[&str] =
-    &["loadBalancer", "connectionPool", "outlierDetection", "tunnel", "proxyProtocol", "retryBudget", "port"];
+const POLICY_OF_PORT: &[&str] = &["port", "tls"];
+const BALANCING: &[(&str, &str)] = &[
+    ("loadBalancer", "which workload gets a request, --endpoint says"),
+    ("connectionPool", "--concurrency, --connections and --timeout bound what the replay has open"),
+    ("outlierDetection", "no endpoint is taken out of a replay for its answers, but see --abort-after"),
+    ("tunnel", "a replay connects to its endpoint directly, or by --proxy"),
+    ("proxyProtocol", "no PROXY preface is sent to the endpoint"),
+    ("retryBudget", "a request is sent to each destination once"),
+];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("exportTo", "the rule is taken to be visible to whoever sent the requests"),
+    ("workloadSelector", "the rule is taken to apply to whoever sent the requests"),
+];
+const UNCHECKED: &[(&str, &str)] = &[
+    ("subjectAltNames", "the server has to prove the name of its endpoint's URL, or of --sni"),
+    ("caCrl", "no certificate is looked up among those that were revoked"),
+];
 
 /// Reads one.
 pub(in crate::route) fn destination_rule(
@@ -80,47 +115,44 @@ pub(in crate::route) fn destination_rule(
     let Document { namespace, line, mut spec, .. } = document;
     let host = spec.need(reader, "host")?;
     let host = resolve(reader.text("host", host)?, &namespace);
-    let (tls, port_tls) = policy(reader, spec.take("trafficPolicy"))?;
+    let tls = policy(reader, spec.take("trafficPolicy"))?;
     let mut subsets = Vec::new();
     if let Some(node) = spec.take("subsets") {
         for item in reader.list("subsets", node)? {
             let mut fields = reader.fields("subset", item)?;
             let name = fields.need(reader, "name")?;
             let name = reader.text("name", name)?.to_owned();
-            let (tls, port_tls) = policy(reader, fields.take("trafficPolicy"))?;
+            let tls = policy(reader, fields.take("trafficPolicy"))?;
             // Which workloads a subset has, --endpoint says.
             fields.ignore(&["labels"]);
             fields.end(reader, SUBSET);
-            subsets.push(Subset { name, tls, port_tls });
+            subsets.push(Subset { name, tls });
         }
     }
-    spec.ignore(&["exportTo", "workloadSelector"]);
+    spec.pass_over(reader, ELSEWHERE);
     spec.end(reader, FIELDS);
-    Ok(DestinationRule { origin: reader.origin(line), host, tls, port_tls, subsets })
+    Ok(DestinationRule { origin: reader.origin(line), host, tls, subsets })
 }
 
-type Policy = (Option<TlsMode>, Vec<(u16, TlsMode)>);
-
-/// A `TrafficPolicy`, as far as it says how a destination is spoken to; which of its workloads gets a
-/// request is not for a replay to say.
-fn policy(reader: &mut Reader, node: Option<&Node>) -> Result<Policy, RulesError> {
-    let Some(node) = node else { return Ok((None, Vec::new())) };
+/// A `TrafficPolicy`, as far as it says how a destination is spoken to.
+fn policy(reader: &mut Reader, node: Option<&Node>) -> Result<TlsPolicy, RulesError> {
+    let Some(node) = node else { return Ok(TlsPolicy::default()) };
     let mut fields = reader.fields("trafficPolicy", node)?;
-    let tls = fields.take("tls").map(|node| tls(reader, node)).transpose()?;
+    let others = fields.take("tls").map(|node| tls(reader, node)).transpose()?;
     let mut ports = Vec::new();
     if let Some(node) = fields.take("portLevelSettings") {
         for item in reader.list("portLevelSettings", node)? {
             let mut settings = reader.fields("portLevelSettings", item)?;
             let port = settings.take("port").map(|node| port(reader, node)).transpose()?.flatten();
             let mode = settings.take("tls").map(|node| self::tls(reader, node)).transpose()?;
-            settings.ignore(BALANCING);
-            settings.end(reader, POLICY);
+            settings.pass_over(reader, BALANCING);
+            settings.end(reader, POLICY_OF_PORT);
             ports.extend(port.zip(mode));
         }
     }
-    fields.ignore(BALANCING);
+    fields.pass_over(reader, BALANCING);
     fields.end(reader, POLICY);
-    Ok((tls, ports))
+    Ok(TlsPolicy { others, ports })
 }
 
 fn port(reader: &mut Reader, node: &Node) -> Result<Option<u16>, RulesError> {
@@ -159,7 +191,9 @@ fn tls(reader: &mut Reader, node: &Node) -> Result<TlsMode, RulesError> {
             None => false,
         },
     };
-    fields.ignore(&["privateKey", "subjectAltNames", "caCrl"]);
+    // The key goes with the certificate.
+    fields.ignore(&["privateKey"]);
+    fields.pass_over(reader, UNCHECKED);
     fields.end(reader, TLS);
     match mode {
         None | Some(("DISABLE", _)) => Ok(TlsMode::Disable),

@@ -6,9 +6,10 @@ use super::action::{forward, mirrors, operations, percentage, primaries, rewrite
 use super::matching::matching;
 use crate::route::condition::{Condition, Match, PathMatch};
 use crate::route::note::RulesError;
+use crate::route::operations::OfRule;
 use crate::route::rule::{Action, Rule};
 use crate::route::sampling::Share;
-use crate::route::yaml::{Fields, Node, Reader};
+use crate::route::yaml::{Fields, Line, Node, Reader};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -33,6 +34,8 @@ const PASSED_OVER: &[(&str, &str)] = &[
     ("retries", "a request is sent to each destination once"),
     ("corsPolicy", "preflight requests that a proxy would answer itself are treated as all others"),
 ];
+
+const REDIRECT: &[&str] = &["uri", "authority", "port", "derivePort", "scheme", "redirectCode"];
 
 /// Where a rule stands, for its name and for what it names.
 pub(super) struct Place<'p> {
@@ -113,13 +116,17 @@ fn action(
             "a proxy that answers by itself mirrors nothing, so this rule's mirrors get nothing",
         );
     }
+    if let Some(node) = redirect {
+        let mut fields = reader.fields("redirect", node)?;
+        // Where the proxy sends the client is nothing that a shadow gets.
+        fields.ignore(REDIRECT);
+        fields.end(reader, REDIRECT);
+    }
     Ok(match (route, respond) {
         (Some(node), _) => {
             let all = weighted(reader, node, namespace, &mut idle)?;
-            if all.is_empty() {
-                return reader.fail(node.line, "`route` names no destination");
-            }
-            let all = primaries(all, &operations, authority.as_deref(), timeout);
+            let rule = OfRule { operations: &operations, authority: authority.as_deref(), timeout };
+            let all = primaries(all, rule);
             Action::Forward(forward(all, mirrors, idle, path))
         }
         (None, Some(node)) => Action::Respond(status(reader, node)?),
@@ -131,7 +138,11 @@ fn status(reader: &mut Reader, node: &Node) -> Result<u16, RulesError> {
     let mut fields = reader.fields("directResponse", node)?;
     let node = fields.need(reader, "status")?;
     let status = reader.whole("status", node, 599)?;
-    fields.ignore(&["body"]);
+    if let Some(node) = fields.take("body") {
+        let mut body = reader.fields("body", node)?;
+        body.ignore(&["string", "bytes"]);
+        body.end(reader, &["string", "bytes"]);
+    }
     fields.end(reader, &["status", "body"]);
     Ok(u16::try_from(status).unwrap_or(u16::MAX))
 }
@@ -197,7 +208,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 pub(super) fn delegate(
     reader: &mut Reader,
     fields: &mut Fields<'_>,
-) -> Result<Option<(String, Option<String>, u32)>, RulesError> {
+) -> Result<Option<(String, Option<String>, Line)>, RulesError> {
     let Some(node) = fields.take("delegate") else { return Ok(None) };
     for other in ["route", "redirect"] {
         if let Some(node) = fields.take(other) {

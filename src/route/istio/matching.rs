@@ -1,8 +1,9 @@
 //! `HTTPMatchRequest` and `StringMatch`.
 
-use crate::route::condition::{Condition, Match, PathKind, PathMatch, Pattern, TextMatch};
+use crate::route::condition::{Condition, Match, PathKind, PathMatch, TextMatch};
 use crate::route::note::RulesError;
-use crate::route::yaml::{Fields, Node, Reader};
+use crate::route::pattern::Pattern;
+use crate::route::yaml::{Fields, Line, Node, Reader};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -110,13 +111,14 @@ fn named(
 }
 
 /// Names, each with how its value is compared.
-fn texts(reader: &Reader, what: &str, node: &Node) -> Result<Vec<(String, TextMatch)>, RulesError> {
+fn texts(reader: &mut Reader, what: &str, node: &Node) -> Result<Vec<(String, TextMatch)>, RulesError> {
     let entries = reader.entries(what, node)?;
-    entries.into_iter().map(|(name, node)| Ok((name.to_owned(), text_match(reader, name, node)?))).collect()
+    let mut text = |(name, node): (&str, &Node)| Ok((name.to_owned(), text_match(reader, name, node)?));
+    entries.into_iter().map(&mut text).collect()
 }
 
 /// A `StringMatch`. One that says nothing, or the pattern `*`, which is none, asks for presence.
-pub(super) fn text_match(reader: &Reader, what: &str, node: &Node) -> Result<TextMatch, RulesError> {
+pub(super) fn text_match(reader: &mut Reader, what: &str, node: &Node) -> Result<TextMatch, RulesError> {
     let Some((kind, text, line)) = one_of(reader, what, node)? else { return Ok(TextMatch::Present) };
     Ok(match kind {
         "exact" => TextMatch::Exact(text.to_owned()),
@@ -126,7 +128,7 @@ pub(super) fn text_match(reader: &Reader, what: &str, node: &Node) -> Result<Tex
     })
 }
 
-fn path(reader: &Reader, node: &Node, ignore_case: bool) -> Result<PathMatch, RulesError> {
+fn path(reader: &mut Reader, node: &Node, ignore_case: bool) -> Result<PathMatch, RulesError> {
     let kind = match one_of(reader, "uri", node)? {
         None => return Ok(PathMatch::any()),
         Some(("exact", text, _)) => PathKind::Exact(text.to_owned()),
@@ -137,8 +139,8 @@ fn path(reader: &Reader, node: &Node, ignore_case: bool) -> Result<PathMatch, Ru
 }
 
 /// A pattern of a rules file.
-pub(in crate::route) fn pattern(reader: &Reader, line: u32, text: &str) -> Result<Pattern, RulesError> {
-    Pattern::new(text).or_else(|reason| reader.fail(line, format!("{text:?} is no pattern of RE2: {reason}")))
+pub(in crate::route) fn pattern(reader: &mut Reader, line: Line, text: &str) -> Result<Pattern, RulesError> {
+    reader.pattern(text).or_else(|reason| reader.fail(line, reason))
 }
 
 /// The one of `exact`, `prefix` and `regex` that is there, its value, and its line.
@@ -146,12 +148,12 @@ fn one_of<'n>(
     reader: &Reader,
     what: &str,
     node: &'n Node,
-) -> Result<Option<(&'static str, &'n str, u32)>, RulesError> {
+) -> Result<Option<(&'static str, &'n str, Line)>, RulesError> {
     if node.is_null() {
         return Ok(None);
     }
     let mut fields = reader.fields(what, node)?;
-    let mut found: Option<(&'static str, &str, u32)> = None;
+    let mut found: Option<(&'static str, &str, Line)> = None;
     for kind in ["exact", "prefix", "regex"] {
         let Some(value) = fields.take(kind) else { continue };
         if let Some((other, ..)) = found {

@@ -3,6 +3,7 @@
 //! What a field means is Istio's API reference; what Envoy makes of it is Istio's own translation.
 
 mod action;
+mod conflict;
 mod delegate;
 mod destination_rule;
 mod http_rule;
@@ -12,6 +13,6 @@ mod virtual_service;
 pub(super) use action::{field_name, is_path};
 pub(super) use delegate::rule_sets;
 pub(super) use destination_rule::destination_rule;
-pub use destination_rule::{DestinationRule, Subset, Tls, TlsMode};
+pub use destination_rule::{DestinationRule, Subset, Tls, TlsMode, TlsPolicy};
 pub(super) use matching::pattern;
 pub(super) use virtual_service::{VirtualService, virtual_service};

@@ -4,14 +4,12 @@ use crate::route::address::resolve;
 use crate::route::document::Document;
 use crate::route::note::RulesError;
 use crate::route::request::MESH;
-use crate::route::yaml::{Node, Reader};
+use crate::route::yaml::{Line, Node, Reader};
 
 /// A virtual service whose rules are still to be read: they may go on in others, that it delegates to.
 #[derive(Debug)]
 pub(in crate::route) struct VirtualService {
-    /// Which file it is from.
-    pub(super) file: usize,
-    pub(super) line: u32,
+    pub(super) line: Line,
     pub(super) name: String,
     pub(super) namespace: String,
     /// Empty where it is there to be delegated to.
@@ -43,7 +41,6 @@ impl VirtualService {
 /// Reads all but the rules.
 pub(in crate::route) fn virtual_service(
     reader: &mut Reader,
-    file: usize,
     document: Document<'_>,
 ) -> Result<VirtualService, RulesError> {
     let Document { name, namespace, line, mut spec, .. } = document;
@@ -68,7 +65,7 @@ pub(in crate::route) fn virtual_service(
     }
     spec.pass_over(reader, PASSED_OVER);
     spec.end(reader, FIELDS);
-    Ok(VirtualService { file, line, name, namespace, hosts, gateways, http: http.to_vec() })
+    Ok(VirtualService { line, name, namespace, hosts, gateways, http: http.to_vec() })
 }
 
 /// Whether a text can be a host of rules: no port, and a star at its beginning alone.

@@ -5,39 +5,48 @@
 
 use std::sync::Arc;
 
-use super::{Node, Value};
+use super::{Line, Node, Value};
 use crate::route::note::{Origin, RulesError, Warning};
+use crate::route::pattern::{Pattern, Patterns};
 
-/// One file while it is read: its name, and what there is to say about it.
-#[derive(Debug)]
+/// The files while they are read: their names, and what there is to say about them.
+#[derive(Debug, Default)]
 pub(in crate::route) struct Reader {
-    file: Arc<str>,
+    files: Vec<Arc<str>>,
     warnings: Vec<Warning>,
+    patterns: Patterns,
 }
 
-/// Warnings that are kept; a file with more is not one that was written by hand.
+/// Warnings that are kept; files with more are not such as were written by hand.
 const MOST_WARNINGS: usize = 1000;
 
 impl Reader {
-    pub(in crate::route) fn new(file: &str) -> Self {
-        Self { file: file.into(), warnings: Vec::new() }
+    pub(in crate::route) fn new<'f>(files: impl IntoIterator<Item = &'f str>) -> Self {
+        Self { files: files.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
-    pub(in crate::route) fn origin(&self, line: u32) -> Origin {
-        Origin { file: Arc::clone(&self.file), line }
+    /// The pattern that is written so, shared with all places that have it.
+    pub(in crate::route) fn pattern(&mut self, source: &str) -> Result<Pattern, String> {
+        self.patterns.get(source)
     }
 
-    pub(in crate::route) fn warn(&mut self, line: u32, text: impl Into<String>) {
+    pub(in crate::route) fn origin(&self, line: Line) -> Origin {
+        let file = self.files.get(line.file).cloned().unwrap_or_default();
+        Origin { file, line: line.number }
+    }
+
+    pub(in crate::route) fn warn(&mut self, line: Line, text: impl Into<String>) {
         if self.warnings.len() < MOST_WARNINGS {
             self.warnings.push(Warning { origin: self.origin(line), text: text.into() });
         }
     }
 
-    pub(in crate::route) fn into_warnings(self) -> Vec<Warning> {
-        self.warnings
+    /// What was said so far.
+    pub(in crate::route) fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
     }
 
-    pub(in crate::route) fn fail<T>(&self, line: u32, problem: impl Into<String>) -> Result<T, RulesError> {
+    pub(in crate::route) fn fail<T>(&self, line: Line, problem: impl Into<String>) -> Result<T, RulesError> {
         Err(RulesError::new(self.origin(line), problem))
     }
 
@@ -85,7 +94,7 @@ impl Reader {
         &self,
         what: &str,
         node: &'n Node,
-    ) -> Result<Vec<(&'n str, &'n str, u32)>, RulesError> {
+    ) -> Result<Vec<(&'n str, &'n str, Line)>, RulesError> {
         let fields = self.fields(what, node)?;
         fields.entries.iter().map(|(name, line, value)| Ok((*name, self.text(name, value)?, *line))).collect()
     }
@@ -134,24 +143,29 @@ impl Reader {
 #[derive(Debug)]
 pub(in crate::route) struct Fields<'n> {
     what: String,
-    line: u32,
-    entries: Vec<(&'n str, u32, &'n Node)>,
+    line: Line,
+    entries: Vec<(&'n str, Line, &'n Node)>,
 }
 
 impl<'n> Fields<'n> {
     /// A mapping without fields.
-    pub(in crate::route) fn empty(what: &str, line: u32) -> Self {
+    pub(in crate::route) fn empty(what: &str, line: Line) -> Self {
         Self { what: what.to_owned(), line, entries: Vec::new() }
     }
 
     /// One of the fields that nobody has asked for, and its line.
-    pub(in crate::route) fn first(&self) -> Option<(&'n str, u32)> {
+    pub(in crate::route) fn first(&self) -> Option<(&'n str, Line)> {
         self.entries.first().map(|(name, line, _)| (*name, *line))
     }
 
     /// Where the mapping begins.
-    pub(in crate::route) const fn line(&self) -> u32 {
+    pub(in crate::route) const fn line(&self) -> Line {
         self.line
+    }
+
+    /// The value of a field, by its name as it is in both spellings, which may still be asked for.
+    pub(in crate::route) fn peek(&self, name: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|(key, ..)| *key == name).map(|(.., node)| *node)
     }
 
     /// The value of a field; `None` where it is absent or null. It is asked for by its name in camel case.
@@ -172,7 +186,7 @@ impl<'n> Fields<'n> {
 
     /// Drops fields that say nothing about where a request goes.
     pub(in crate::route) fn ignore(&mut self, names: &[&str]) {
-        self.entries.retain(|(key, ..)| !names.contains(key));
+        self.entries.retain(|(key, ..)| !names.iter().any(|name| *name == *key || snake_case(name) == *key));
     }
 
     /// Warns of fields that a mesh acts on and this program does not, and says what that means.

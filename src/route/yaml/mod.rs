@@ -8,4 +8,4 @@ mod fields;
 mod node;
 
 pub(in crate::route) use fields::{Fields, Reader};
-pub(in crate::route) use node::{Key, Node, Value, read};
+pub(in crate::route) use node::{Key, Line, MOST_NODES, Node, Value, read};

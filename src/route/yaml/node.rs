@@ -7,10 +7,19 @@ use serde_saphyr::{Location, Options, Spanned};
 
 use crate::route::note::{Origin, RulesError};
 
+/// A line of one of the files that are read together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::route) struct Line {
+    /// Which file.
+    pub(in crate::route) file: usize,
+    /// From 1; 0 where it is the file as a whole.
+    pub(in crate::route) number: u32,
+}
+
 /// A value and its place. Where it came by an alias or a merge key, the place is that of the original.
 #[derive(Clone, Debug)]
 pub(in crate::route) struct Node {
-    pub(in crate::route) line: u32,
+    pub(in crate::route) line: Line,
     pub(in crate::route) value: Value,
 }
 
@@ -30,13 +39,34 @@ pub(in crate::route) enum Value {
 /// A key of a mapping and its line.
 #[derive(Clone, Debug)]
 pub(in crate::route) struct Key {
-    pub(in crate::route) line: u32,
+    pub(in crate::route) line: Line,
     pub(in crate::route) name: String,
 }
 
 impl Node {
     pub(in crate::route) const fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
+    }
+
+    fn belongs_to(&mut self, file: usize) {
+        self.line.file = file;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|node| node.belongs_to(file)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(key, node)| {
+                key.line.file = file;
+                node.belongs_to(file);
+            }),
+            _ => {}
+        }
+    }
+
+    /// How many values it holds, itself included.
+    pub(in crate::route) fn size(&self) -> usize {
+        match &self.value {
+            Value::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            Value::Map(entries) => 1 + entries.iter().map(|(_, node)| 1 + node.size()).sum::<usize>(),
+            _ => 1,
+        }
     }
 
     pub(in crate::route) const fn is_number(&self) -> bool {
@@ -61,7 +91,7 @@ impl Value {
 /// Nesting of a document. Rules need about a dozen levels.
 const MOST_DEPTH: usize = 48;
 /// Values in a file, those that aliases repeat included.
-const MOST_NODES: usize = 500_000;
+pub(in crate::route) const MOST_NODES: usize = 500_000;
 /// Documents in a file.
 const MOST_DOCUMENTS: usize = 50_000;
 
@@ -84,18 +114,23 @@ fn options() -> Options {
     }
 }
 
-/// The documents of a file; empty ones are left out.
+/// The documents of a file, which is one of several by its number; empty ones are left out.
 ///
 /// # Errors
 /// When it is no YAML, or more than any rules file needs.
-pub(in crate::route) fn read(file: &str, text: &str) -> Result<Vec<Node>, RulesError> {
+pub(in crate::route) fn read(number: usize, file: &str, text: &str) -> Result<Vec<Node>, RulesError> {
     let documents = serde_saphyr::from_multiple_with_options::<Spanned<Raw>>(text, options());
     let documents = documents.map_err(|error| {
-        let line = error.location().map_or(0, line_of);
+        let line = error.location().map_or(0, |at| line_of(at).number);
         let reason = error.without_snippet().to_string();
         RulesError::new(Origin::new(file, line), format!("not YAML that can be read: {reason}"))
     })?;
-    Ok(documents.into_iter().map(node).collect())
+    let mut documents: Vec<_> = documents.into_iter().map(node).collect();
+    // The library builds them without knowing which file it is.
+    if number > 0 {
+        documents.iter_mut().for_each(|node| node.belongs_to(number));
+    }
+    Ok(documents)
 }
 
 /// The value without its place, as the library yields it.
@@ -105,8 +140,8 @@ fn node(spanned: Spanned<Raw>) -> Node {
     Node { line: line_of(spanned.defined), value: spanned.value.0 }
 }
 
-fn line_of(at: Location) -> u32 {
-    u32::try_from(at.line()).unwrap_or(u32::MAX)
+fn line_of(at: Location) -> Line {
+    Line { file: 0, number: u32::try_from(at.line()).unwrap_or(u32::MAX) }
 }
 
 impl<'de> Deserialize<'de> for Raw {

@@ -65,6 +65,18 @@ fn connections_that_are_given_up_leave_nothing_behind() {
 }
 
 #[test]
+fn where_time_stands_still_the_waits_of_connections_that_were_given_up_do_not_pile_up() {
+    let (mut table, mut scribe) = (ConnectionTable::new(Limits { memory: 1 << 20 }), Scribe::default());
+    for number in 0..20_000 {
+        let data = packet(0, 7, Flags::ACK, b"ten bytes.");
+        table.push(&from_client(&data, number), &mut scribe);
+        let most = 2 * table.open_connections() + 1030;
+        assert!(table.deadlines() <= most, "{} for {}", table.deadlines(), table.open_connections());
+        assert!(table.memory() <= 1 << 20, "{}", table.memory());
+    }
+}
+
+#[test]
 fn a_hole_that_never_fills_holds_no_more_than_its_share() {
     let (mut table, mut scribe) = (ConnectionTable::new(Limits::default()), Scribe::default());
     table.push(&packet(0, 0, Flags::SYN, b"").segment(), &mut scribe);

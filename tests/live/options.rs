@@ -1,0 +1,134 @@
+//! What `replay` can be told, `live` can be told as well, as far as it has a meaning there.
+
+use std::fs;
+
+use crate::lab::{Lab, balance, summary};
+use crate::support::Shadowcap;
+
+#[test]
+fn rules_say_where_requests_go() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    let rules = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: shop}\nspec:\n  hosts: ['*']\n  \
+                 http:\n  - match: [{uri: {prefix: /mirrored}}]\n    route: [{destination: {host: shop, subset: v1}}]\n    \
+                 mirror: {host: shop, subset: v2}\n  - route: [{destination: {host: shop, subset: v1}}]\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, rules).unwrap();
+    let endpoint = format!("v2={}", v2.url());
+    let rules = file.path().to_str().unwrap();
+    let arguments =
+        ["live", "-i", "veth0", "-f", "tcp port 8000", "--out", "run", "--routes", rules, "--endpoint"];
+    let running = lab.start(&[&arguments[..], &[&endpoint]].concat());
+    lab.curl("mirrored", 10);
+    lab.curl("other", 5);
+    v2.wait_for_requests(10);
+    lab.curl("mirrored", 1);
+    let of_v2 = v2.wait_for_requests(11);
+    running.interrupt();
+    let finished = running.wait();
+    finished.exits(0);
+    assert!(of_v2.iter().all(|line| line.target().starts_with("/mirrored/")), "{of_v2:?}");
+    let summary = summary(&finished.folder().join("run"));
+    let (captured, replayed, skipped) = balance(&summary);
+    assert_eq!((captured, replayed, skipped), (16, 11, 5), "{}", summary["exchanges"]);
+}
+
+#[test]
+fn which_requests_are_sent_and_what_is_kept_of_them() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    let common = ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &v2.url(), "--out", "run"];
+    for (further, sent, reason) in [
+        (&["--filter", "path.endsWith(\"/3\")"][..], 1, "filtered"),
+        (&["--limit", "4", "--record", "none"], 4, "limit"),
+        (&["--methods", "POST"], 0, "method"),
+    ] {
+        let before = v2.wait_for_requests(0).len();
+        let running = lab.start(&[&common[..], further].concat());
+        lab.curl("chosen", 10);
+        v2.wait_for_requests(before + sent);
+        // What a connection to the machine that goes away sends.
+        running.process.signal("HUP");
+        let finished = running.wait();
+        let summary = summary(&finished.folder().join("run"));
+        let sent = sent as u64;
+        assert_eq!(balance(&summary), (10, sent, 10 - sent), "{reason}: {}", summary["exchanges"]);
+        assert_eq!(summary["exchanges"]["skipped"].as_object().unwrap().len(), 1, "{reason}");
+        let options = summary["options"].to_string();
+        assert!(further.chunks(2).all(|pair| options.contains(pair[0])), "{options}");
+        let kept = finished.files().iter().any(|file| file.to_string_lossy().contains("exchanges.csv"));
+        assert_eq!(kept, !further.contains(&"none"), "{:?}", finished.files());
+    }
+}
+
+#[test]
+fn its_counters_are_served_while_it_goes_on() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    let arguments = ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &v2.url(), "--out", "run"];
+    let running = lab.start(&[&arguments[..], &["--metrics", "127.0.0.1:9464", "--diff", "none"]].concat());
+    running.process.wait_for_stderr("Metrics at http://127.0.0.1:9464/metrics");
+    lab.curl("counted", 10);
+    v2.wait_for_requests(10);
+    let metrics = || {
+        let mut command = lab.cable.b.command("curl");
+        let output = command.args(["-sS", "http://127.0.0.1:9464/metrics"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    // An answer is counted a moment after it was logged.
+    let text = (0..1000).map(|_| metrics()).find(|text| text.contains("shadowcap_judged_total 10"));
+    let text = text.unwrap_or_else(metrics);
+    for line in [
+        "shadowcap_requests_total 10",
+        "shadowcap_sent_total 10",
+        "shadowcap_in_flight 0",
+        "shadowcap_lateness_seconds_count 10",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line} in {text}");
+    }
+    running.interrupt();
+    running.wait();
+}
+
+#[test]
+fn a_target_that_is_gone_ends_it_and_one_that_does_not_come_keeps_it_from_beginning() {
+    let lab = or_skip!(Lab::new());
+    let to = ["--to", "http://10.99.0.2:9"];
+    let common = ["live", "-i", "veth0", "-f", "tcp port 8000", "--out", "run"];
+    let running = lab.start(&[&common[..], &to, &["--abort-after", "3"]].concat());
+    lab.curl("gone", 10);
+    let finished = running.wait();
+    finished.exits(3).stderr_has("gave up");
+    assert!(!finished.stderr.contains("--resume"), "{finished}");
+
+    let finished =
+        Shadowcap::new_in(&lab.cable.b, [&common[..], &to, &["--wait-ready", "200ms"]].concat()).run();
+    finished.exits(3).stderr_has("10.99.0.2:9");
+    assert!(!finished.stderr.contains("Capturing on"), "{finished}");
+
+    let v2 = or_skip!(lab.v2_beside());
+    let ready = ["--to", &v2.url(), "--wait-ready", "10s", "--ready-path", "/ready"];
+    let running = lab.start(&[&common[..], &ready].concat());
+    assert_eq!(v2.wait_for_requests(1)[0].target(), "/ready");
+    lab.curl("ready", 3);
+    v2.wait_for_requests(4);
+    running.interrupt();
+    running.wait().exits(0);
+}
+
+#[test]
+fn no_more_than_so_many_a_second_are_sent() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    let arguments = ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &v2.url(), "--out", "run"];
+    let running = lab.start(&[&arguments[..], &["--rate", "20/s"]].concat());
+    lab.curl("paced", 30);
+    v2.wait_for_requests(30);
+    running.interrupt();
+    let finished = running.wait();
+    let summary = summary(&finished.folder().join("run"));
+    assert_eq!(balance(&summary), (30, 30, 0));
+    // All came at once, and left one each twentieth of a second: the last more than a second behind v1's answer.
+    let latest = summary["lateness"]["max"].as_f64().unwrap_or_else(|| panic!("{}", summary["lateness"]));
+    assert!(latest >= 1000.0, "{}", summary["lateness"]);
+}
