@@ -1,7 +1,232 @@
-//! Simulated services: fixed seeds, answers of one member `x`, judged as the pipeline does.
+//! Simulated services with fixed seeds: answers of a few members, judged as the pipeline does.
+
+use std::fmt::Write as _;
 
 use bytes::Bytes;
 
 use super::*;
-use crate::diff::{Rules, compare};
-use crate::http::h1::{parse_head, parse_response_head};
+use crate::anomaly::AnomalySet;
+use crate::diff::compare;
+use crate::diff::tests::response;
+use crate::http::h1::parse_head;
+use crate::http::{Body, Completeness, Framing};
+use crate::time::Timestamp;
+
+/// Marsaglia's xorshift64* generator.
+struct Random(u64);
+
+impl Random {
+    fn chance(&mut self, share: f64) -> bool {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        #[expect(clippy::cast_precision_loss, reason = "53 bits")]
+        let unit = (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64;
+        unit < share
+    }
+
+    fn number(&mut self) -> u64 {
+        self.chance(0.5);
+        self.0 >> 20
+    }
+}
+
+/// One service: the share of noise of each member, and which requests v2 answers wrongly in the first one.
+struct Model<'m> {
+    noise: &'m [f64],
+    /// Noise with many values instead of two.
+    many: bool,
+    wrong: &'m dyn Fn(usize, &mut Random) -> bool,
+}
+
+impl Model<'_> {
+    fn answer(&self, side: Side, n: usize, random: &mut Random) -> Response {
+        let mut body = String::from("{");
+        for (member, share) in self.noise.iter().enumerate() {
+            let noisy = random.chance(*share);
+            let other = if self.many { 1000 + random.number() % 1_000_000 } else { 1 };
+            let mut value = if noisy { other } else { 0 };
+            if member == 0 && side == Side::V2 && (self.wrong)(n, random) {
+                value = 7;
+            }
+            _ = write!(body, "{}\"m{member}\":{value}", if member > 0 { "," } else { "" });
+        }
+        response(200, &["Content-Type: application/json\r\n"], body + "}")
+    }
+}
+
+struct Row {
+    request: Request,
+    v1: Response,
+    v2: Response,
+    differences: Vec<Difference>,
+    again: Vec<(Side, Response)>,
+    /// A second answer of v1, as Diffy asks for.
+    secondary: Response,
+}
+
+fn request() -> Request {
+    Request {
+        head: parse_head(Bytes::from_static(b"GET /x HTTP/1.1\r\nHost: api\r\n\r\n")).unwrap(),
+        body: Body { framing: Framing::None, len: 0, lost: 0, wire: None, entity: None, sha256: None },
+        first_byte: Timestamp::default(),
+        last_byte: Timestamp::default(),
+        completeness: Completeness::Complete,
+        anomalies: AnomalySet::default(),
+    }
+}
+
+/// Requests whose answers differ are asked again four times of each side, of the others one in a hundred is.
+fn rows(seed: u64, requests: usize, model: &Model<'_>) -> Vec<Row> {
+    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    (0..requests)
+        .map(|n| {
+            let [v1, secondary] = [(); 2].map(|()| model.answer(Side::V1, n, &mut random));
+            let v2 = model.answer(Side::V2, n, &mut random);
+            let differences = compare(&v1, &v2, &Context::default());
+            let rounds = if differences.is_empty() { usize::from(n % 100 == 0) } else { 4 };
+            let sides = (0..rounds).flat_map(|_| [Side::V2, Side::V1]);
+            let again = sides.map(|side| (side, model.answer(side, n, &mut random))).collect();
+            Row { request: request(), v1, v2, differences, again, secondary }
+        })
+        .collect()
+}
+
+fn seen<'a>(row: &'a Row, context: &'a Context, rules: &'a Applicable<'a>) -> Seen<'a> {
+    Seen {
+        request: &row.request,
+        v1: &row.v1,
+        v2: &row.v2,
+        differences: &row.differences,
+        again: &row.again,
+        context,
+        rules,
+    }
+}
+
+fn learn<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Learned {
+    let (context, rules) = (Context::default(), Applicable::default());
+    let mut learner = Learner::new(Settings::default());
+    rows.into_iter().for_each(|row| learner.observe(&seen(row, &context, &rules)));
+    learner.learned()
+}
+
+/// The differences of each row as they are classified.
+fn classified(rows: &[Row], learned: &Learned) -> Vec<Vec<Difference>> {
+    let (context, rules) = (Context::default(), Applicable::default());
+    let classify = |row: &Row| {
+        let mut differences = row.differences.clone();
+        learned.classify(&seen(row, &context, &rules), &mut differences);
+        differences
+    };
+    rows.iter().map(classify).collect()
+}
+
+/// The members that something is told of.
+fn told(rows: &[Row]) -> BTreeSet<String> {
+    let classified = classified(rows, &learn(rows));
+    classified.into_iter().flatten().filter(|d| d.class.counts()).map(|d| d.path).collect()
+}
+
+/// The members of which Diffy's rule tells, with its defaults: relative threshold 20 %, absolute 0.03 %.
+fn told_by_diffy(rows: &[Row]) -> BTreeSet<String> {
+    let mut counts: BTreeMap<String, [f64; 2]> = BTreeMap::new();
+    for row in rows {
+        let noise = compare(&row.v1, &row.secondary, &Context::default());
+        for (at, differences) in [&row.differences, &noise].into_iter().enumerate() {
+            differences.iter().for_each(|d| counts.entry(d.path.clone()).or_default()[at] += 1.0);
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a thousand")]
+    let all = rows.len() as f64;
+    let is_told = |[raw, noise]: [f64; 2]| {
+        (raw - noise).abs() / (raw + noise) * 100.0 > 20.0 && (raw - noise).abs() / all * 100.0 > 0.03
+    };
+    counts.into_iter().filter(|(_, count)| is_told(*count)).map(|(path, _)| path).collect()
+}
+
+const NEVER: &dyn Fn(usize, &mut Random) -> bool = &|_, _| false;
+
+#[test]
+fn without_a_fault_next_to_nothing_is_told() {
+    let noise = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0];
+    let (mut ours, mut by_diffy) = (0, 0);
+    for seed in 1..=20 {
+        let rows = rows(seed, 150, &Model { noise: &noise, many: seed % 2 == 0, wrong: NEVER });
+        ours += told(&rows).len();
+        by_diffy += told_by_diffy(&rows).len();
+    }
+    println!("20 seeds of {} noisy members: false {ours}, Diffy's rule {by_diffy}", noise.len());
+    assert!(ours <= 1, "{ours} false ones");
+    assert!(by_diffy > 10, "the same answers must be able to mislead: {by_diffy}");
+}
+
+/// A fault that is met by chance in a tenth of the answers, where three tenths differ anyway.
+#[test]
+fn a_fault_within_strong_noise_is_found() {
+    let (mut ours, mut by_diffy) = (0, 0);
+    for seed in 1..=5 {
+        let wrong = |_: usize, random: &mut Random| random.chance(0.1);
+        let rows = rows(seed, 400, &Model { noise: &[0.3], many: false, wrong: &wrong });
+        ours += told(&rows).len();
+        by_diffy += told_by_diffy(&rows).len();
+    }
+    println!("10 % within 30 %: found {ours} of 5, Diffy's rule {by_diffy}");
+    assert_eq!(ours, 5);
+}
+
+/// Five of a thousand requests are answered wrongly, always.
+#[test]
+fn a_rare_fault_is_found_whatever_the_noise() {
+    // Noise of 30 % with a value of its own each time hides so rare a fault.
+    for (share, many) in [(0.0, false), (0.01, false), (0.01, true), (0.1, false), (0.1, true), (0.3, false)]
+    {
+        let wrong = |n: usize, _: &mut Random| n % 200 == 37;
+        let rows = rows(3, 1000, &Model { noise: &[share], many, wrong: &wrong });
+        let found = classified(&rows, &learn(&rows));
+        let met = (0..1000).filter(|n| n % 200 == 37);
+        let confirmed = met.filter(|n| found[*n].iter().any(|d| d.class == Class::Confirmed)).count();
+        println!("0.5 % within {share}: {confirmed} of 5, Diffy's rule {}", told_by_diffy(&rows).len());
+        assert_eq!(confirmed, 5, "noise {share}, many values {many}");
+    }
+}
+
+#[test]
+fn what_v1_now_answers_too_has_drifted() {
+    let (old, new) = (response(200, &[], "a\n1"), response(200, &[], "a\n2"));
+    let differences = compare(&old, &new, &Context::default());
+    let again = vec![(Side::V2, new.clone()), (Side::V1, new.clone())];
+    let row = Row { request: request(), v1: old.clone(), v2: new, differences, again, secondary: old };
+    let rows = [row];
+    let learned = learn(&rows);
+    assert_eq!(classified(&rows, &learned)[0][0].class, Class::Drift);
+    assert!(!learned.is_neutral());
+}
+
+#[test]
+fn the_order_of_the_exchanges_does_not_matter() {
+    let wrong = |n: usize, _: &mut Random| n % 50 == 7;
+    let rows = rows(9, 200, &Model { noise: &[0.1, 0.3], many: true, wrong: &wrong });
+    let forth = classified(&rows, &learn(&rows));
+    let back = classified(&rows, &learn(rows.iter().rev()));
+    assert_eq!(forth, back);
+}
+
+#[test]
+fn a_value_of_another_form_at_a_volatile_place_counts() {
+    let uuid = |n: usize| format!("{{\"id\":\"123e4567-e89b-12d3-a456-4266141{n:05}\"}}");
+    let answer = |body: String| response(200, &["Content-Type: application/json\r\n"], body);
+    let rows: Vec<Row> = (0..20)
+        .map(|n| {
+            let v2 = if n == 5 { "{\"id\":\"null-null\"}".to_owned() } else { uuid(n + 100) };
+            let (v1, v2) = (answer(uuid(n)), answer(v2));
+            let differences = compare(&v1, &v2, &Context::default());
+            let v2_now = if n == 5 { v2.clone() } else { answer(uuid(n + 300)) };
+            let again = vec![(Side::V2, v2_now), (Side::V1, answer(uuid(n + 200)))];
+            Row { request: request(), secondary: v1.clone(), v1, v2, differences, again }
+        })
+        .collect();
+    let found = classified(&rows, &learn(&rows));
+    assert_eq!(found[5][0].class, Class::Confirmed);
+    assert_eq!(found[6][0].class, Class::Volatile);
+}

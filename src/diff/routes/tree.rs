@@ -139,7 +139,7 @@ impl Node {
         let enough = if is_plural(parent) { AMONG_PLURAL } else { AMONG_OTHER };
         let things = names.len() >= AMONG_ANY
             || (names.len() >= enough && is_followed_alike(&names))
-            || (names.len() >= AMONG_PLURAL && are_mostly(&names, |name| is_slug(name)));
+            || (names.len() >= AMONG_PLURAL && are_mostly(&names, is_slug));
         if things { names.into_iter().map(|(name, _)| name.clone()).collect() } else { BTreeSet::new() }
     }
 }
