@@ -44,7 +44,9 @@ anomalies! {
     // TCP (RFC 9293).
     /// Bytes that the receiver acknowledged are not in the capture.
     StreamGap = "stream-gap",
-    /// A segment repeats bytes with other content; the first copy was kept.
+    /// A segment repeats bytes with other content; the first copy was kept. Seen where the first copy still waits for
+    /// bytes before it, or is one of the last four segments of its direction, with the same bounds, and differs in its
+    /// first or last 32 bytes.
     ConflictingOverlap = "conflicting-overlap",
     /// Payload arrived on a connection whose sender had already reset it.
     DataAfterReset = "data-after-reset",

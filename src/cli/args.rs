@@ -8,6 +8,7 @@ pub(super) mod live;
 mod routes;
 mod schedule;
 mod target;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -24,10 +25,11 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(super) use care::{Care, PreviewFormat, Tending};
 pub(super) use choice::{Choice, Window};
 pub(super) use gate::GateArgs;
-pub(super) use keep::KeepArgs;
+pub(super) use keep::{Extent, KeepArgs};
 pub(super) use routes::{Route, RouteArgs, RouteFormat, Sampling, SetupArgs};
 pub(super) use schedule::{Limited, Schedule};
 pub(super) use target::TargetArgs;
+pub(super) use verify::{Asking, VerifyArgs};
 
 /// The program's arguments.
 #[derive(Debug, Parser)]
@@ -231,6 +233,8 @@ pub(super) struct Replay {
     #[command(flatten)]
     pub(super) care: Care,
     #[command(flatten)]
+    pub(super) verify: VerifyArgs,
+    #[command(flatten)]
     pub(super) keep: KeepArgs,
     #[command(flatten)]
     pub(super) gate: GateArgs,
@@ -244,6 +248,7 @@ Examples:
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
   shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --dry-run
   shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --methods safe
+  shadowcap replay today.pcap --to http://127.0.0.1:8081 --baseline http://127.0.0.1:8080
   shadowcap replay day.pcap --routes r.yaml --endpoint v2=http://127.0.0.1:8080
   kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
     shadowcap replay - --to http://127.0.0.1:8080";
@@ -402,9 +407,6 @@ pub(super) struct Report {
     /// Write all rows to standard output in this form, and no reports.
     #[arg(long, value_enum, value_name = "FORM", conflicts_with_all = ["out", "against", "annotations"])]
     pub(super) export: Option<ExportFormat>,
-    /// Judge by the rules of this file (TOML): which differences are meant, or do not matter.
-    #[arg(long, value_name = "FILE")]
-    pub(super) rules: Option<PathBuf>,
     /// Add the differences that count to this file of accepted ones, made where it is missing, and write no reports.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "show", "export", "annotations", "accepted"])]
     pub(super) accept: Option<PathBuf>,

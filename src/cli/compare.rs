@@ -57,6 +57,7 @@ fn job(args: &Compare, clock: Clock, inputs: &[Input]) -> anyhow::Result<Compari
         redactor: redactor(&args.output)?,
         folder: args.output.folder(&args.reading, clock),
         gate: args.gate.resolve()?,
+        ruling: args.gate.ruling()?,
     })
 }
 
@@ -82,6 +83,7 @@ fn options(args: &Compare, sides: &Sides) -> Vec<String> {
     ];
     options.extend(sides.servers.iter().map(|server| format!("--shadow-server {server}")));
     options.extend(args.reading.words());
+    options.extend(args.gate.options());
     options.extend(args.output.no_redact.then(|| "--no-redact".to_owned()));
     options
 }

@@ -16,7 +16,7 @@ use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::demo::{CAPTURE, Planted, Server, Version};
 use crate::http::{BodyKeep, Options};
-use crate::pipeline::{Job, Keep, Planning, ReadingOptions, Repeat};
+use crate::pipeline::{Job, Keep, Planning, ReadingOptions, Repeat, Ruling};
 use crate::record::{Mode, Redactor, Run};
 use crate::replay::choice::Choice;
 use crate::replay::client::{Client, Limits};
@@ -83,6 +83,8 @@ fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyho
     let bodies = Options { keep: BodyKeep::UpTo(limits.max_body), hash: false };
     let table = RouteTable::to_v2(Percent::ALL);
     Ok(Job {
+        ruling: Ruling::default(),
+        verification: None,
         run: Run {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             started: clock.now(),

@@ -9,8 +9,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::args::Global;
 use super::args::live::Live;
+use super::args::{Asking, Global};
 use super::capturing::{open, record, say_begun};
 use super::live_status::Status;
 use super::live_view::LiveView;
@@ -142,6 +142,16 @@ fn job(args: &Live, clock: Clock, opened: Opened, towards: Towards) -> anyhow::R
     if !args.target.allow_captured_server {
         captured.extend(targets.iter().flat_map(|(_, target)| target.addresses().to_vec()));
     }
+    let planner = Planner::new(edits, captured).with_own(own_edits);
+    let asking = Asking {
+        connecting: &connecting,
+        planner: &planner,
+        seed: args.target.seed,
+        clock,
+        own: Some(&own),
+        waits: false,
+    };
+    let verification = args.verify.resolve(None, &asking)?;
     let recorder = args.write.as_ref().map(|path| record(path, &args.rotate, &args.front, &opened));
     let recorder = recorder.transpose()?;
     Ok(LiveJob {
@@ -171,7 +181,7 @@ fn job(args: &Live, clock: Clock, opened: Opened, towards: Towards) -> anyhow::R
             table,
             sampling: args.routes.setup.sampling.into(),
             seed: args.target.seed,
-            planner: Planner::new(edits, captured).with_own(own_edits),
+            planner,
             guard: None,
         },
         settings: Settings {
@@ -191,6 +201,8 @@ fn job(args: &Live, clock: Clock, opened: Opened, towards: Towards) -> anyhow::R
             config::default_folder(&format!("live-{}", args.front.interface.join("-")), clock.now())
         }),
         gate: args.gate.resolve()?,
+        ruling: args.gate.ruling()?,
+        verification,
     })
 }
 
@@ -209,6 +221,7 @@ fn options(args: &Live) -> Vec<String> {
     options.extend(args.port.iter().map(|port| format!("--port {port}")));
     options.extend(args.connecting.options());
     options.extend(args.keep.options());
+    options.extend(args.verify.options());
     options.extend(output_words(&args.output));
     options
 }

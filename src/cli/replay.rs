@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::args::{self, Edits, Global, Output, Replay, RouteArgs};
+use super::args::{self, Asking, Edits, Global, Output, Replay, RouteArgs};
 use super::running::{Around, carry_out, conclude};
 use super::{Exit, exit, preview, report, route, terminal};
 use crate::capture::{CaptureSet, Input};
@@ -59,6 +59,15 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
     let repeat = repeat(args)?;
     let settings = settings(args, clients, repeat)?;
     let planning = planning(args, table, &targets)?;
+    let asking = Asking {
+        connecting: &connecting,
+        planner: &planning.planner,
+        seed: args.target.seed,
+        clock,
+        own: None,
+        waits: settings.speed == Speed::Max && settings.rate.is_none(),
+    };
+    let verification = args.verify.resolve(Some(&args.keep), &asking)?;
     let source = CaptureSet::open(inputs)?;
     if repeat != Repeat::ONCE && !source.can_be_rewound() {
         let given = args.schedule.repeat.clone().unwrap_or_default();
@@ -84,6 +93,8 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
         redactor,
         folder: folder(args, clock),
         keep: args.keep.resolve(),
+        ruling: args.gate.ruling()?,
+        verification,
         resumption: resumption(args, &run)?,
         gate: args.gate.resolve()?,
         source,
@@ -312,6 +323,8 @@ fn pacing(args: &Replay) -> Vec<String> {
     options.extend(order.map(|order| format!("--order {order}")));
     options.extend(args.connecting.options());
     options.extend(args.keep.options());
+    options.extend(args.verify.options());
+    options.extend(args.gate.options());
     options.extend(output_words(&args.output));
     options
 }

@@ -5,11 +5,12 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
 
 use super::args::{Annotations, ExportFormat, Global, Output, Report};
 use super::{Exit, exit, terminal};
 use crate::config::{self, ConfigError};
-use crate::pipeline::{Rendering, Ruling, RunError};
+use crate::pipeline::{Rendering, RunError};
 use crate::record::{Redactor, RequestName};
 use crate::report::{self, Export, Format, Suggestions, Summary};
 
@@ -18,13 +19,13 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
         [] => None,
         words => Some(random(words)?),
     };
-    let ruling =
-        args.rules.as_deref().map(config::diff_rules).transpose()?.map(Ruling::new).unwrap_or_default();
+    let ruling = args.gate.ruling()?;
     let rendering = Rendering {
         runs: args.run.clone(),
         against: args.against.clone(),
         redactor,
         ruling,
+        rules_digest: args.gate.rules.as_deref().map(digest).transpose()?,
         gate: args.gate.resolve()?,
     };
     if let Some(id) = &args.show {
@@ -51,6 +52,7 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
     terminal::print_summary(&summary, &out.join("report.html"), global)
         .context("cannot write the summary to standard output")?;
     annotate(&summary, args.annotations)?;
+    warn_of_rules(&summary, global);
     for loss in &summary.losses {
         terminal::say(global, format_args!("warning: {loss}"));
     }
@@ -59,9 +61,37 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
     Ok(if stopped { Exit::Interrupted } else { summary.verdict.into() })
 }
 
+/// A file's name and SHA-256, by which a reader knows it again.
+fn digest(file: &Path) -> anyhow::Result<String> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut text = format!("{} sha256:", file.display());
+    for byte in Sha256::digest(&bytes) {
+        // Writing to a string does not fail.
+        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+    }
+    Ok(text)
+}
+
 /// What takes secrets out of what is kept; `None` where the user wants them kept.
 pub(super) fn redactor(output: &Output) -> anyhow::Result<Option<Redactor>> {
     if output.no_redact { Ok(None) } else { random(&output.redact_also).map(Some) }
+}
+
+/// Says which rules did nothing: they may be misspelt, or have done their work.
+pub(super) fn warn_of_rules(summary: &Summary, global: &Global) {
+    for rule in &summary.rules {
+        let name = &rule.name;
+        match (&rule.expired, rule.matched) {
+            (Some(day), _) => {
+                let text = format_args!(
+                    "warning: the rule `{name}` has expired on {day} and allows nothing any more"
+                );
+                terminal::say(global, text);
+            }
+            (None, 0) => terminal::say(global, format_args!("warning: the rule `{name}` matched nothing")),
+            (None, _) => {}
+        }
+    }
 }
 
 /// Says loudly what `--no-redact` means.
@@ -92,10 +122,11 @@ pub(super) fn annotate(summary: &Summary, annotations: Option<Annotations>) -> a
 /// Prints the rows of one exchange.
 fn show(rendering: &Rendering, id: &str, global: &Global) -> anyhow::Result<Exit> {
     let wanted: RequestName = config::parse("--show", id)?;
+    let learned = rendering.learn()?;
     let mut recordings = rendering.open()?;
     let targets = recordings.run().targets.clone();
     let (mut out, mut shown) = (String::new(), 0);
-    while let Some((row, judged)) = rendering.next(&mut recordings)? {
+    while let Some((row, judged)) = rendering.next(&mut recordings, &learned)? {
         if row.request_name() == wanted {
             let base = targets.get(&row.destination).map(String::as_str);
             out += if shown > 0 { "\n" } else { "" };
@@ -115,8 +146,9 @@ fn show(rendering: &Rendering, id: &str, global: &Global) -> anyhow::Result<Exit
 /// Writes candidate rules.
 fn suggest(rendering: &Rendering, file: &Path) -> anyhow::Result<Exit> {
     let summary = rendering.summary()?;
-    let (mut recordings, mut suggestions) = (rendering.open()?, Suggestions::default());
-    while let Some((row, judged)) = rendering.next(&mut recordings)? {
+    let learned = rendering.learn()?;
+    let (mut recordings, mut suggestions) = (rendering.open()?, Suggestions::new(learned.routes()));
+    while let Some((row, judged)) = rendering.next(&mut recordings, &learned)? {
         suggestions.add(&row, judged.as_ref());
     }
     let text = suggestions.text(&summary);
@@ -159,11 +191,12 @@ fn export(rendering: &Rendering, format: ExportFormat) -> anyhow::Result<Exit> {
         ExportFormat::Ndjson => Format::Ndjson,
         ExportFormat::Csv => Format::Csv,
     };
+    let learned = rendering.learn()?;
     let mut recordings = rendering.open()?;
     let written = (|| {
         let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        let mut export = Export::new(format, recordings.run(), out)?;
-        while let Some((row, judged)) = rendering.next(&mut recordings).map_err(io::Error::other)? {
+        let mut export = Export::new(format, recordings.run(), learned.routes(), out)?;
+        while let Some((row, judged)) = rendering.next(&mut recordings, &learned).map_err(io::Error::other)? {
             export.add(&row, judged.as_ref())?;
         }
         export.finish()

@@ -124,6 +124,7 @@ fn counts(progress: &Progress) -> String {
 pub(super) fn conclude(outcome: &RunOutcome, folder: &Path, global: &Global) -> anyhow::Result<Exit> {
     terminal::print_summary(&outcome.summary, &folder.join("report.html"), global)
         .context("cannot write the summary to standard output")?;
+    super::report::warn_of_rules(&outcome.summary, global);
     if let Some(what) = &outcome.broken_off {
         exit::complain(&format!("the capture breaks off, the report is of what could be read: {what}"));
     }

@@ -10,7 +10,6 @@ use super::ConfigError;
 use crate::replay::client::{Client, ClientKind, Limits};
 use crate::replay::clock::Clock;
 use crate::replay::endpoint::{Endpoint, Place};
-#[cfg(feature = "live")]
 use crate::replay::own::OwnConnections;
 use crate::replay::reqwest_client::{ReqwestClient, Via};
 use crate::replay::tls::{Tls, TlsOptions};
@@ -152,7 +151,6 @@ impl Connecting {
     ///
     /// # Errors
     /// As with [`client`](Self::client).
-    #[cfg(feature = "live")]
     pub fn registering_client(
         &self,
         target: &Target,

@@ -32,6 +32,8 @@ mod json;
 mod markup;
 mod media;
 mod multipart;
+mod noise;
+mod routes;
 mod rules;
 mod shape;
 mod template;
@@ -46,6 +48,8 @@ use std::fmt;
 pub use compare::{compare, compare_by_rules, judge};
 pub use echo::{Context, HeaderEdit};
 pub use fingerprint::{Fingerprint, FingerprintError, general_path};
+pub use noise::{Evidence, Learned, Learner, Seen, Settings, Side};
+pub use routes::{RouteLearner, RouteTemplate, RouteTemplates, Routes};
 pub use rules::{Allowing, Applicable, RuleInfo, Ruled, Rules, RulesError, Subject};
 pub use template::template;
 

@@ -10,8 +10,16 @@ use super::excerpt::truncate;
 #[must_use]
 pub fn template(target: &[u8]) -> String {
     let path = path_of(target);
-    let segments: Vec<_> = path.split(|&b| b == b'/').map(segment).collect();
-    let mut out = segments.join("/");
+    let mut out = String::with_capacity(path.len().min(2 * MAX_BYTES) + 16);
+    for (n, part) in path.split(|&b| b == b'/').enumerate() {
+        if n > 0 {
+            out.push('/');
+        }
+        push_segment(&mut out, part);
+        if out.len() > MAX_BYTES {
+            break;
+        }
+    }
     if out.len() > MAX_BYTES {
         truncate(&mut out, MAX_BYTES);
         out.push('…');
@@ -22,7 +30,7 @@ pub fn template(target: &[u8]) -> String {
 const MAX_BYTES: usize = 256;
 
 /// The path of a target in origin or absolute form (RFC 9112, section 3.2), without query and fragment.
-fn path_of(target: &[u8]) -> &[u8] {
+pub(super) fn path_of(target: &[u8]) -> &[u8] {
     let path = match crate::http::head::absolute_authority(target) {
         // Behind `scheme://` and the authority.
         Some(authority) => {
@@ -40,11 +48,22 @@ fn path_of(target: &[u8]) -> &[u8] {
 
 /// A segment, or the placeholder for it; an extension of a name stays (`17.jpg`).
 pub(super) fn segment(segment: &[u8]) -> String {
+    let mut out = String::with_capacity(segment.len());
+    push_segment(&mut out, segment);
+    out
+}
+
+fn push_segment(out: &mut String, segment: &[u8]) {
     let dot = memchr::memrchr(b'.', segment).filter(|&at| at > 0 && is_extension(&segment[at + 1..]));
     let (stem, extension) = segment.split_at(dot.unwrap_or(segment.len()));
     match placeholder(stem).or_else(|| placeholder(segment).filter(|_| dot.is_none())) {
-        Some(name) => format!("{{{name}}}{}", String::from_utf8_lossy(extension)),
-        None => String::from_utf8_lossy(segment).into_owned(),
+        Some(name) => {
+            out.push('{');
+            out.push_str(name);
+            out.push('}');
+            out.push_str(&String::from_utf8_lossy(extension));
+        }
+        None => out.push_str(&String::from_utf8_lossy(segment)),
     }
 }
 

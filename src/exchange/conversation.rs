@@ -123,6 +123,14 @@ impl Conversation {
         }
     }
 
+    /// Who talks to whom, where that is HTTP/1: its requests tell who the client is.
+    pub(super) fn speakers(&self) -> Option<ConnectionId> {
+        match &self.stage {
+            Stage::Http(http) => Some(http.connection),
+            _ => None,
+        }
+    }
+
     /// Settles the account when both directions have ended.
     pub(super) fn close<L: Listener>(mut self, context: &mut Context<'_, L>) {
         self.give_up_opening();

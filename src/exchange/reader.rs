@@ -6,7 +6,7 @@ use super::conversation::Conversation;
 use super::pairing::Context;
 use super::{Exchange, ExchangeAccount};
 use crate::http::{BodyStore, Options};
-use crate::stream::{Application, Chunk, ConnectionId, ConnectionInfo, Direction};
+use crate::stream::{Application, Chunk, Closing, ConnectionId, ConnectionInfo, Direction};
 use crate::time::Timestamp;
 
 /// The place of a request among all of a capture: by the time of its first byte and, of those with
@@ -27,9 +27,9 @@ pub trait Listener {
     /// What began is complete, with its response or without; `None` if it turned out to be no request.
     fn finished(&mut self, start: Start, exchange: Option<Exchange>);
 
-    /// A connection has closed: no exchange of it follows.
-    fn closed(&mut self, connection: ConnectionId) {
-        let _ = connection;
+    /// A connection has closed, in this way where the capture shows it: no exchange of it follows.
+    fn closed(&mut self, connection: ConnectionId, closing: Option<Closing>) {
+        let _ = (connection, closing);
     }
 }
 
@@ -110,8 +110,14 @@ impl<L: Listener> Application for ExchangeReader<L> {
     }
 
     fn close(&mut self, connection: &ConnectionInfo, state: Conversation) {
+        // The one that opened the connection may have been taken for its client and be none.
+        let id = state.speakers().unwrap_or(connection.id);
+        let closing = connection.closing.map(|closing| {
+            let by_client = closing.reset_by_client && id == connection.id;
+            Closing { reset_by_client: by_client, ..closing }
+        });
         state.close(&mut self.context(connection));
-        self.listener.closed(connection.id);
+        self.listener.closed(id, closing);
     }
 
     fn memory(&self, state: &Conversation) -> usize {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Exchange;
 use super::reader::{Listener, Start};
-use crate::stream::ConnectionId;
+use crate::stream::{Closing, ConnectionId};
 use crate::time::Timestamp;
 
 /// How much a [`Sequencer`] may hold back.
@@ -40,7 +40,7 @@ pub enum Told {
     /// An exchange.
     Exchange(Exchange),
     /// A connection has closed, and all exchanges of it were told.
-    Closed(ConnectionId),
+    Closed(ConnectionId, Option<Closing>),
 }
 
 impl Told {
@@ -48,7 +48,7 @@ impl Told {
     fn weight(&self) -> usize {
         match self {
             Self::Exchange(exchange) => weigh(exchange),
-            Self::Closed(_) => 0,
+            Self::Closed(..) => 0,
         }
     }
 }
@@ -262,9 +262,9 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
         }
     }
 
-    fn closed(&mut self, connection: ConnectionId) {
+    fn closed(&mut self, connection: ConnectionId, closing: Option<Closing>) {
         // After every request that has begun, and so after those of this connection.
-        let told = Told::Closed(connection);
+        let told = Told::Closed(connection, closing);
         self.hold(&told);
         self.join(self.latest, State::Complete(Box::new(told)));
         self.advance();

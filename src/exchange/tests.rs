@@ -30,7 +30,13 @@ fn connection() -> ConnectionInfo {
         server: "192.0.2.2:80".parse().unwrap(),
         instance: 1,
     };
-    ConnectionInfo { id, roles: Roles::Certain, opened: Timestamp::default(), anomalies: AnomalySet::EMPTY }
+    ConnectionInfo {
+        id,
+        roles: Roles::Certain,
+        opened: Timestamp::default(),
+        anomalies: AnomalySet::EMPTY,
+        closing: None,
+    }
 }
 
 /// Plays a connection, one nanosecond a step, and checks that every byte is accounted for.
@@ -555,12 +561,12 @@ fn a_connection_is_told_closed_after_its_exchanges_and_not_before() {
     let (id, exchange) = (exchanges[0].connection, exchanges[0].clone());
     let mut told = Vec::new();
     let mut sequencer = Sequencer::new(SequencerLimits::default(), |next| {
-        told.push(matches!(next, Told::Closed(closed) if closed == id));
+        told.push(matches!(next, Told::Closed(closed, _) if closed == id));
     });
     let slow = sequencer.began(Timestamp::from_nanos(1));
     let quick = sequencer.began(Timestamp::from_nanos(2));
     sequencer.finished(quick, Some(exchange.clone()));
-    sequencer.closed(id);
+    sequencer.closed(id, None);
     sequencer.finished(slow, Some(exchange));
     assert_eq!(told, [false, false, true]);
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::feed::Halt;
+use super::judging::Ruling;
 use super::keeping::{Judging, Keep};
 use super::reader::{Handed, Repeat, Source, Taker, spawn_reader};
 use super::run::{Kept, WAITING, give_up, make_folder};
@@ -49,6 +50,8 @@ pub struct Comparison {
     pub redactor: Option<Redactor>,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The user's rules.
+    pub ruling: Ruling,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -65,7 +68,7 @@ pub async fn compare(
     signal: StopSignal,
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
-    let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default())?;
+    let (mut judging, intents) = Judging::begin(&job.folder, job.run, Keep::default(), job.ruling)?;
     // Nothing is sent, so that nothing will be on its way.
     intents.as_ref().map_or(Ok(()), Intents::close)?;
     judging.redactor = job.redactor;
@@ -108,7 +111,7 @@ async fn all(judging: &mut Judging, rows: &mut mpsc::Receiver<Row>) -> Result<()
     loop {
         tokio::select! {
             next = rows.recv() => match next {
-                Some(row) => judging.rows(vec![row], ())?,
+                Some(row) => judging.row(row)?,
                 None => return Ok(()),
             },
             _ = tick.tick() => judging.flush()?,
@@ -195,6 +198,8 @@ fn row(mirrored: Mirrored) -> Row {
         sent_head,
         client: None,
         outcome,
+        again: Vec::new(),
+        not_asked: None,
     }
 }
 
@@ -223,6 +228,7 @@ fn outcome(shadow: Exchange) -> Outcome {
     let Some(response) = shadow.response else { return Outcome::Skipped(SkipReason::NoShadowAnswer) };
     let timing = Timing {
         due: began,
+        connecting: None,
         sent: Some(began),
         first_byte: Some(response.first_byte),
         last_byte: Some(response.last_byte),

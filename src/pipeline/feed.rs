@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 use super::planning::{Lap, Planned, Planning};
 use super::progress::Progress;
 use super::reader::{Handed, Taker, Unmet};
-use super::spill::{Place, Room};
+use super::spill::{LARGE, Place, Room};
 use crate::exchange::{Exchange, Told};
 use crate::http::{Body, Elsewhere, Request};
 use crate::record::{Names, RequestName, Row, RowName};
@@ -18,6 +18,7 @@ use crate::replay::engine::{Job, Work};
 use crate::replay::guard::CapturedServer;
 use crate::replay::{Failure, Outcome, ShadowBody, ShadowRequest, SkipReason, Timing};
 use crate::route::Role;
+use crate::stream::Closing;
 
 /// A row whose outcome is still to come.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Pending {
     pub(super) route: String,
     pub(super) matched: String,
     pub(super) reason: String,
-    /// The room that its stored body takes, where it has one.
+    /// The room that it takes, where it is large or its body is stored.
     pub(super) place: Option<Place>,
 }
 
@@ -42,7 +43,22 @@ impl Pending {
         outcome: Outcome,
     ) -> Row {
         let Self { exchange, lap, copy, role, destination, route, matched, reason, place: _ } = self;
-        Row { exchange, lap, copy, role, destination, route, matched, reason, sent_head, client, outcome }
+        let (again, not_asked) = (Vec::new(), None);
+        Row {
+            exchange,
+            lap,
+            copy,
+            role,
+            destination,
+            route,
+            matched,
+            reason,
+            sent_head,
+            client,
+            outcome,
+            again,
+            not_asked,
+        }
     }
 
     pub(super) fn name(&self) -> RowName {
@@ -121,8 +137,9 @@ pub(super) struct Feed {
     pub(super) work: Sender<Work<Pending>>,
     pub(super) skipped: Sender<Row>,
     pub(super) progress: Arc<Progress>,
-    /// For the bodies that are not in memory.
-    pub(super) room: Room,
+    /// For the bodies that are not in memory, and for large messages that are.
+    pub(super) disk: Room,
+    pub(super) memory: Room,
     /// Rows handed on.
     pub(super) rows: u64,
     /// Set once; all that follows is dropped.
@@ -136,8 +153,10 @@ impl Taker for Feed {
         }
         self.halt = match told {
             Told::Exchange(exchange) => self.exchange(exchange).err(),
-            Told::Closed(connection) => {
-                self.send(Work::ConnectionEnded(self.lap.connection(connection))).err()
+            Told::Closed(connection, closing) => {
+                let shifted = |closing: Closing| Closing { at: closing.at + self.lap.shift, ..closing };
+                let connection = self.lap.connection(connection);
+                self.send(Work::ConnectionEnded(connection, closing.map(shifted))).err()
             }
         };
     }
@@ -203,9 +222,12 @@ impl Feed {
         place: usize,
         mut request: ShadowRequest,
     ) -> Result<(), Halt> {
-        if let ShadowBody::Stored { body, .. } = &request.body {
-            pending.place = Some(self.room.take(body.len()));
-        }
+        let weight = pending.weight();
+        pending.place = match &request.body {
+            ShadowBody::Stored { body, .. } => Some(self.disk.take_stored(body.len())),
+            ShadowBody::Kept(_) if weight as u64 >= LARGE => Some(self.memory.take(weight as u64)),
+            ShadowBody::Kept(_) => None,
+        };
         request.captured = request.captured + self.lap.shift;
         self.rows += 1;
         self.progress.course.hand_on();
@@ -213,7 +235,7 @@ impl Feed {
             connection: self.lap.connection(pending.exchange.connection),
             destination: place,
             request,
-            weight: pending.weight(),
+            weight,
             payload: pending,
         })))
     }

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::diff::{
-    Context, Difference, HeaderEdit, Rules, Subject, Verdict, compare_by_rules, judge, template,
+    Context, Difference, HeaderEdit, Learned, Learner, Rules, Seen, Settings, Side, Subject, Verdict,
+    compare_by_rules, judge, template,
 };
 use crate::http::{RequestHead, Response, h1};
-use crate::record::Row;
+use crate::record::{Again, Row};
 use crate::replay::{Failure, Outcome};
-use crate::report::Judged;
+use crate::report::{Judged, RuleSummary};
 
 /// What is found in a row under no rules; `None` for one that was not sent.
 #[must_use]
@@ -39,10 +40,36 @@ impl Ruling {
         Self::new(self.rules.clone())
     }
 
-    /// What is found in a row; `None` for one that was not sent.
+    /// What is found in a row by itself; `None` for one that was not sent.
     #[must_use]
     pub fn judged(&self, row: &Row) -> Option<Judged> {
-        judged_by(row, self)
+        self.pass(row, Pass::Alone)
+    }
+
+    /// The same with the classes that follow from all rows.
+    #[must_use]
+    pub fn judged_by(&self, row: &Row, learned: &Learned) -> Option<Judged> {
+        self.pass(row, Pass::Second(learned))
+    }
+
+    /// What is found in a row by itself, which is learned from.
+    pub(super) fn learn(&self, row: &Row, learner: &mut Learner) -> Option<Judged> {
+        self.pass(row, Pass::First(learner))
+    }
+
+    /// A learner that knows the user's routes and has seen nothing.
+    #[must_use]
+    pub fn learner(&self) -> Learner {
+        Learner::new(Settings { templates: self.rules.templates().clone(), ..Settings::default() })
+    }
+
+    fn pass(&self, row: &Row, pass: Pass<'_>) -> Option<Judged> {
+        let differences = match answers(row)? {
+            (Some(v1), Some(v2)) => self.differences(row, v1, v2, pass),
+            _ => Vec::new(),
+        };
+        let verdict = verdict(row, &differences);
+        Some(Judged { verdict, differences })
     }
 
     /// What each rule came to, in sentences: how much it ruled out and why, that it matched nothing, or that it
@@ -64,50 +91,101 @@ impl Ruling {
         self.rules.iter().zip(&self.allowed).map(said).collect()
     }
 
-    fn differences(&self, row: &Row, v1: &Response, v2: &Response) -> Vec<Difference> {
-        let head = &row.exchange.request.head;
+    /// The same as values.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleSummary> {
+        let told = |(rule, allowed): (crate::diff::RuleInfo<'_>, &AtomicU64)| RuleSummary {
+            name: rule.name.to_string(),
+            reason: rule.reason.map(str::to_owned),
+            matched: allowed.load(Ordering::Relaxed),
+            expired: rule.expired.map(|day| day.to_string()),
+        };
+        self.rules.iter().zip(&self.allowed).map(told).collect()
+    }
+
+    fn differences(&self, row: &Row, v1: &Response, v2: &Response, pass: Pass<'_>) -> Vec<Difference> {
+        let request = &row.exchange.request;
+        let head = &request.head;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_ascii_lowercase();
         let host = text(head.host().unwrap_or_default());
         // Without a port; an IPv6 literal keeps its brackets (RFC 3986, section 3.2.2).
         let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let declared = text(v1.head.headers.get("content-type").unwrap_or_default());
+        let route = match &pass {
+            Pass::Second(learned) => {
+                learned.route(head.method(), head.host().unwrap_or_default(), head.target())
+            }
+            Pass::Alone | Pass::First(_) => template(head.target()).into(),
+        };
         let subject = Subject {
-            route: &template(head.target()),
+            route: &route,
             method: &String::from_utf8_lossy(head.method()),
             host: name.map_or(&host, |(name, _)| name),
             status: v1.head.status,
             content_type: declared.split(';').next().unwrap_or_default().trim(),
         };
-        let rules = self.rules.applicable(&subject);
-        let (differences, ruled) = compare_by_rules(v1, v2, &context(row), &rules);
+        let (rules, context) = (self.rules.applicable(&subject), context(row));
+        let (mut differences, ruled) = compare_by_rules(v1, v2, &context, &rules);
         for allowed in ruled.iter().filter_map(|ruled| self.allowed.get(ruled.rule)) {
             allowed.fetch_add(1, Ordering::Relaxed);
+        }
+        let again = again(row);
+        let found = differences.clone();
+        let seen =
+            Seen { request, v1, v2, differences: &found, again: &again, context: &context, rules: &rules };
+        match pass {
+            Pass::Alone => {}
+            Pass::First(learner) => learner.observe(&seen),
+            Pass::Second(learned) => learned.classify(&seen, &mut differences),
         }
         differences
     }
 }
 
-fn judged_by(row: &Row, ruling: &Ruling) -> Option<Judged> {
-    let v1 = row.exchange.response.as_ref();
-    let v2 = match &row.outcome {
-        Outcome::Answered { response, .. } => Some(response),
-        Outcome::Failed { .. } => None,
-        Outcome::Skipped(_) => return None,
+/// Which look at a row it is.
+enum Pass<'l> {
+    /// One of its own.
+    Alone,
+    /// The first of two, from which is learned.
+    First(&'l mut Learner),
+    /// The second, with what was learned.
+    Second(&'l Learned),
+}
+
+/// The whole answers to a row's request that was sent again.
+fn again(row: &Row) -> Vec<(Side, Response)> {
+    let answer = |again: &Again| match &again.outcome {
+        Outcome::Answered { response, .. } => Some((again.side, response.clone())),
+        Outcome::Failed { .. } | Outcome::Skipped(_) => None,
     };
-    let differences = match (v1.filter(|v1| v1.completeness.is_complete()), v2) {
-        (Some(v1), Some(v2)) => ruling.differences(row, v1, v2),
-        _ => Vec::new(),
-    };
-    let verdict = match &row.outcome {
+    row.again.iter().filter_map(answer).collect()
+}
+
+/// The two answers of a row, as far as they are whole; `None` for one that was not sent.
+fn answers(row: &Row) -> Option<(Option<&Response>, Option<&Response>)> {
+    let v1 = row.exchange.response.as_ref().filter(|v1| v1.completeness.is_complete());
+    match &row.outcome {
+        Outcome::Answered { response, .. } => Some((v1, Some(response))),
+        Outcome::Failed { .. } => Some((v1, None)),
+        Outcome::Skipped(_) => None,
+    }
+}
+
+fn verdict(row: &Row, differences: &[Difference]) -> Verdict {
+    match &row.outcome {
         // Cut off by the user's stop, or killed: that says nothing about v2.
         Outcome::Failed { failure: Failure::Interrupted | Failure::Killed, .. } => Verdict::NotComparable,
-        _ => judge(v1, v2, &differences),
-    };
-    Some(Judged { verdict, differences })
+        Outcome::Answered { response, .. } => {
+            judge(row.exchange.response.as_ref(), Some(response), differences)
+        }
+        Outcome::Failed { .. } | Outcome::Skipped(_) => {
+            judge(row.exchange.response.as_ref(), None, differences)
+        }
+    }
 }
 
 /// What was sent otherwise than captured, read off the two heads.
-fn context(row: &Row) -> Context {
+pub(super) fn context(row: &Row) -> Context {
     let captured = &row.exchange.request.head;
     let Some(sent) = row.sent_head.as_ref().and_then(parse) else {
         return Context::new(captured, captured.host().unwrap_or_default(), Vec::new());
@@ -121,9 +199,13 @@ fn parse(head: &Bytes) -> Option<RequestHead> {
 }
 
 fn edits(captured: &RequestHead, sent: &RequestHead) -> Vec<HeaderEdit> {
+    // Mostly the Host alone is another, and then no name has to be looked up.
+    if fields_but_host(captured).eq(fields_but_host(sent)) {
+        return Vec::new();
+    }
     let mut names: Vec<&[u8]> =
         captured.headers.iter().chain(sent.headers.iter()).map(|(name, _)| name).collect();
-    names.sort_unstable_by_key(|name| name.to_ascii_lowercase());
+    names.sort_by_cached_key(|name| name.to_ascii_lowercase());
     names.dedup_by(|a, b| a.eq_ignore_ascii_case(b));
     let names = names.into_iter().filter_map(|name| std::str::from_utf8(name).ok());
     let other = names.filter(|name| !name.eq_ignore_ascii_case("host"));
@@ -131,4 +213,8 @@ fn edits(captured: &RequestHead, sent: &RequestHead) -> Vec<HeaderEdit> {
     edited
         .map(|name| HeaderEdit { name: name.to_owned(), value: sent.headers.get(name).map(<[u8]>::to_vec) })
         .collect()
+}
+
+fn fields_but_host(head: &RequestHead) -> impl Iterator<Item = (&[u8], &[u8])> {
+    head.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"host"))
 }

@@ -9,17 +9,22 @@ use tokio::sync::mpsc;
 
 use super::RunError;
 use super::feed::Pending;
-use super::judging::judged;
+use super::judging::Ruling;
 use super::ledger::Ledger;
 use super::progress::Progress;
 use super::reader::Read;
-use super::report::RECORDING;
+use super::report::{Knowledge, RECORDING, Rendering};
+use super::verifying::{Ask, Asked, Choice, Question, Verifying};
+use super::wavering::Wavering;
 use crate::anomaly::AnomalyCounts;
-use crate::diff::Verdict;
-use crate::record::{Finished, Intents, Names, PutOff, RecordError, Redactor, Row, Run, Writer};
+use crate::diff::{Learner, Verdict};
+use crate::record::{
+    Finished, Intents, Names, NotAsked, PutOff, RecordError, Redactor, Row, Run, Secrets, Writer,
+};
+use crate::replay::client::ClientKind;
 use crate::replay::clock::Clock;
 use crate::replay::engine;
-use crate::replay::{Outcome, SkipReason};
+use crate::replay::{Outcome, ShadowRequest, SkipReason};
 use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible, without_commands};
 
 /// How many rows are taken at once, where so many wait.
@@ -57,14 +62,30 @@ pub(super) struct Judging {
     rows: u64,
     /// Of those, the ones that were sent.
     pub(super) sent: u64,
+    /// The user's rules.
+    ruling: Ruling,
+    /// The same, by which is decided what is asked again.
+    choosing: Ruling,
+    /// Asks again; `None` where nothing is.
+    pub(super) verifying: Option<Verifying>,
+    /// What those answers have shown to disagree with itself.
+    wavering: Wavering,
+    /// What all rows together show.
+    pub(super) learner: Learner,
+    folder: PathBuf,
 }
 
 impl Judging {
     /// The recording and the reports at their beginning. What fails here fails before anything is sent: the
     /// folder was chosen badly.
-    pub(super) fn begin(folder: &Path, run: Run, keep: Keep) -> Result<(Self, Option<Intents>), RunError> {
+    pub(super) fn begin(
+        folder: &Path,
+        run: Run,
+        keep: Keep,
+        ruling: Ruling,
+    ) -> Result<(Self, Option<Intents>), RunError> {
         if !keep.rows {
-            return Ok((Self::new(None, Reporter::counting(folder, run), true), None));
+            return Ok((Self::new(folder, None, Reporter::counting(folder, run), ruling, true), None));
         }
         let unusable = |folder, source| RunError::Folder { folder, source };
         let (writer, intents) = match Writer::create(&folder.join(RECORDING), &run) {
@@ -72,7 +93,7 @@ impl Judging {
             other => other?,
         };
         match Reporter::create(folder, run) {
-            Ok(reporter) => Ok((Self::new(Some(writer), reporter, true), Some(intents))),
+            Ok(reporter) => Ok((Self::new(folder, Some(writer), reporter, ruling, true), Some(intents))),
             Err(error) => {
                 writer.discard();
                 Err(match error {
@@ -83,7 +104,13 @@ impl Judging {
         }
     }
 
-    pub(super) fn new(writer: Option<Writer>, reporter: Reporter, is_new: bool) -> Self {
+    pub(super) fn new(
+        folder: &Path,
+        writer: Option<Writer>,
+        reporter: Reporter,
+        ruling: Ruling,
+        is_new: bool,
+    ) -> Self {
         Self {
             redactor: None,
             diff: true,
@@ -94,6 +121,12 @@ impl Judging {
             is_new,
             rows: 0,
             sent: 0,
+            choosing: ruling.anew(),
+            learner: ruling.learner(),
+            ruling,
+            verifying: None,
+            wavering: Wavering::default(),
+            folder: folder.to_owned(),
         }
     }
 
@@ -109,33 +142,64 @@ impl Judging {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
         let (mut answered, mut others) = (Vec::new(), Vec::new());
         let (mut sending, mut reading) = (true, true);
-        while sending || reading {
+        while sending || reading || self.is_asking() {
+            let has_room = self.has_room();
             tokio::select! {
-                count = done.recv_many(&mut answered, BATCH), if sending => sending = count > 0,
+                count = done.recv_many(&mut answered, BATCH), if sending && has_room => sending = count > 0,
                 count = skipped.recv_many(&mut others, BATCH), if reading => reading = count > 0,
+                asked = next(&mut self.verifying) => self.asked(asked?)?,
                 _ = tick.tick() => self.flush()?,
             }
-            let (mut rows, mut slots) = (Vec::new(), Vec::new());
-            for engine::Done { request, client, outcome, payload, slot, .. } in answered.drain(..) {
+            let (mut taken, mut slots) = (Vec::new(), Vec::new());
+            for done in answered.drain(..) {
                 Progress::count(&self.progress.done);
-                rows.push(payload.into_row(Some(request.head), Some(client), outcome));
+                let (row, slot) = self.received(done);
+                taken.push(row);
                 slots.push(slot);
             }
-            rows.append(&mut others);
-            self.keep(&mut rows)?;
-            ledger.recorded(&rows);
+            taken.extend(others.drain(..).map(Taken::from));
+            self.keep(&mut taken)?;
+            ledger.recorded(taken.iter().map(|taken| &taken.row));
             drop(slots);
-            rows.iter().try_for_each(|row| self.judge(row))?;
+            taken.into_iter().try_for_each(|taken| self.pass_on(taken))?;
         }
         Ok(())
     }
 
+    /// An outcome as a row, with what it would be asked again with, and its place among those on their way.
+    fn received(&self, done: engine::Done<Pending>) -> (Taken, engine::Slot) {
+        let engine::Done { destination, request, client, outcome, payload, slot } = done;
+        (self.answered(payload, destination, request, client, outcome), slot)
+    }
+
+    /// The same of an outcome whose place the caller keeps.
+    pub(super) fn answered(
+        &self,
+        pending: Pending,
+        destination: usize,
+        request: ShadowRequest,
+        client: ClientKind,
+        outcome: Outcome,
+    ) -> Taken {
+        let question = self
+            .verifying
+            .as_ref()
+            .map(|verifying| verifying.question(&pending.exchange, destination, &request, pending.weight()));
+        let row = pending.into_row(Some(request.head), Some(client), outcome);
+        Taken { question, ..Taken::from(row) }
+    }
+
+    /// Takes one row.
+    pub(super) fn row(&mut self, taken: impl Into<Taken>) -> Result<(), RunError> {
+        self.rows(vec![taken.into()], ())
+    }
+
     /// Takes rows, all that are at hand. They are handed to the system at once; then `places` is dropped, and they are
     /// judged.
-    pub(super) fn rows<P>(&mut self, mut rows: Vec<Row>, places: P) -> Result<(), RunError> {
-        self.keep(&mut rows)?;
+    pub(super) fn rows<P>(&mut self, mut taken: Vec<Taken>, places: P) -> Result<(), RunError> {
+        self.keep(&mut taken)?;
         drop(places);
-        rows.iter().try_for_each(|row| self.judge(row))
+        taken.into_iter().try_for_each(|taken| self.pass_on(taken))
     }
 
     /// Writes again the rows of these names, which an earlier part of the run had put off and this one has
@@ -159,7 +223,8 @@ impl Judging {
             if let Some(writer) = &mut self.writer {
                 writer.row(&row)?;
             }
-            self.judge(&row)?;
+            let judged = self.learned(&row);
+            self.judge(&row, judged.as_ref())?;
         }
         Ok(())
     }
@@ -172,24 +237,100 @@ impl Judging {
     }
 
     /// Records rows, with their secrets taken out, so that the death of the process loses none of them.
-    fn keep(&mut self, rows: &mut Vec<Row>) -> Result<(), RunError> {
+    fn keep(&mut self, rows: &mut Vec<Taken>) -> Result<(), RunError> {
         self.rows += rows.len() as u64;
         // A repetition that was not begun is nothing that was captured.
-        rows.retain(|row| row.lap == 0 || !matches!(row.outcome, Outcome::Skipped(SkipReason::TimeOver)));
-        for row in rows.iter_mut() {
+        rows.retain(|Taken { row, .. }| {
+            row.lap == 0 || !matches!(row.outcome, Outcome::Skipped(SkipReason::TimeOver))
+        });
+        for taken in rows.iter_mut() {
+            let row = &mut taken.row;
             match row.outcome {
                 Outcome::Skipped(_) => (row.sent_head, row.client) = (None, None),
                 Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
             }
             // Where nothing of a row goes further, nothing has to be taken out of it.
             if let Some(redactor) = self.redactor.as_ref().filter(|_| self.diff || self.writer.is_some()) {
-                redactor.row(row);
+                taken.secrets = Some(redactor.row(row));
             }
+            self.choose(taken);
             if let Some(writer) = &mut self.writer {
-                writer.row(row)?;
+                if taken.is_asked { writer.asked_row(&taken.row)? } else { writer.row(&taken.row)? }
             }
         }
         Ok(self.writer.as_mut().map_or(Ok(()), Writer::keep)?)
+    }
+
+    /// Decides whether a row is asked again, by its answers without their secrets.
+    fn choose(&mut self, taken: &mut Taken) {
+        let Some((verifying, question)) = self.verifying.as_ref().zip(taken.question.as_ref()) else {
+            return;
+        };
+        // Not for the account of the rules: it is looked at again when it is counted.
+        if let Some(judged) = self.choosing.judged(&taken.row) {
+            match verifying.choose(&taken.row, judged.verdict) {
+                Choice::Settled => {}
+                Choice::NotAsked(why) => taken.row.not_asked = Some(why),
+                Choice::Ask => {
+                    taken.is_asked = true;
+                    taken.row.not_asked = verifying.why_not_v1(question);
+                }
+            }
+        }
+    }
+
+    /// Judges a row that is recorded, or has it asked again before.
+    fn pass_on(&mut self, taken: Taken) -> Result<(), RunError> {
+        let Taken { row, secrets, question, is_asked } = taken;
+        match (&mut self.verifying, question) {
+            (Some(verifying), Some(question)) if is_asked => {
+                let rounds = 0;
+                verifying.ask(Ask { row, secrets, question, rounds }, 1);
+                Ok(())
+            }
+            _ => {
+                let judged = self.learned(&row);
+                self.judge(&row, judged.as_ref())
+            }
+        }
+    }
+
+    /// Takes the answers to a row that was asked again: asks on where they disagree, and else records and
+    /// judges it.
+    pub(super) fn asked(&mut self, asked: Asked) -> Result<(), RunError> {
+        let Asked { mut ask, answers, interrupted } = asked;
+        for mut again in answers {
+            if let (Some(redactor), Some(secrets)) = (&self.redactor, &ask.secrets) {
+                redactor.again(&mut again, secrets);
+            }
+            ask.row.again.push(again);
+        }
+        if interrupted {
+            ask.row.not_asked = Some(NotAsked::Interrupted);
+        } else if let Some(verifying) = &mut self.verifying {
+            let left = verifying.rounds().saturating_sub(ask.rounds);
+            if left > 0 && self.wavering.has_to_be_asked_on(&ask.row) {
+                verifying.ask(ask, left);
+                return Ok(());
+            }
+        }
+        let row = ask.row;
+        if let Some(writer) = &mut self.writer {
+            writer.again(&row.name(), &row.again, row.not_asked)?;
+            writer.keep()?;
+        }
+        let judged = self.learned(&row);
+        self.judge(&row, judged.as_ref())
+    }
+
+    /// Whether rows wait for what becomes of them when they are asked again.
+    pub(super) fn is_asking(&self) -> bool {
+        self.verifying.as_ref().is_some_and(|verifying| !verifying.is_idle())
+    }
+
+    /// Whether further outcomes can be taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.verifying.as_ref().is_none_or(Verifying::has_room)
     }
 
     /// The recording's last line.
@@ -238,11 +379,29 @@ impl Judging {
         self.reporter.top_differences(most)
     }
 
+    /// Ends the recording, and writes the reports: again from the beginning where all rows together tell more than
+    /// each by itself.
     pub(super) fn finish(self, finished: &Finished, gate: &Gate) -> Result<Summary, RunError> {
+        let is_recorded = self.writer.is_some();
         if let Some(writer) = self.writer {
             writer.finish(finished)?;
         }
-        Ok(self.reporter.finish(Some(finished), &[], gate)?)
+        let learned = Knowledge::of(&self.learner);
+        if is_recorded && !learned.is_neutral() {
+            drop(self.reporter);
+            return rendering(&self.folder, &self.ruling, gate).render(&self.folder, &learned, None);
+        }
+        let mut notes = self.ruling.sentences();
+        if !learned.is_neutral() {
+            notes.push(
+                "nothing was recorded, so that each exchange was judged by itself: what the others tell of noise and \
+                 routes is left out"
+                    .to_owned(),
+            );
+        }
+        let reporter = self.reporter.noting(notes).ruling(self.ruling.rules());
+        let reporter = if is_recorded { reporter.knowing(&learned.routes()) } else { reporter };
+        Ok(reporter.finish(Some(finished), &[], gate)?)
     }
 
     /// Takes everything away again that the run has made.
@@ -257,18 +416,58 @@ impl Judging {
         }
     }
 
-    /// Judges a row that is recorded.
-    fn judge(&mut self, row: &Row) -> Result<(), RunError> {
+    /// What is said of a row by itself, which is learned from.
+    fn learned(&mut self, row: &Row) -> Option<Judged> {
+        if self.diff { self.ruling.learn(row, &mut self.learner) } else { failed(row) }
+    }
+
+    /// Counts a row that is recorded, and what is said of it.
+    fn judge(&mut self, row: &Row, judged: Option<&Judged>) -> Result<(), RunError> {
         count_anomalies(&mut self.anomalies, row);
-        let judged = if self.diff { judged(row) } else { failed(row) };
-        let verdict = judged.as_ref().map(|judged| judged.verdict);
+        let verdict = judged.map(|judged| judged.verdict);
         log(row, verdict);
         match verdict {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
             Some(Verdict::Different) => Progress::count(&self.progress.different),
             _ => {}
         }
-        Ok(self.reporter.add(row, judged.as_ref())?)
+        Ok(self.reporter.add(row, judged)?)
+    }
+}
+
+/// What renders the recording of a run again.
+fn rendering(folder: &Path, ruling: &Ruling, gate: &Gate) -> Rendering {
+    let runs = vec![folder.to_owned()];
+    Rendering {
+        runs,
+        against: None,
+        redactor: None,
+        ruling: ruling.anew(),
+        rules_digest: None,
+        gate: gate.clone(),
+    }
+}
+
+/// The next row of which all further answers are there; for ever, where none is asked for.
+pub(super) async fn next(verifying: &mut Option<Verifying>) -> Result<Asked, RunError> {
+    match verifying {
+        Some(verifying) => verifying.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A row on its way through the keeping.
+pub(super) struct Taken {
+    row: Row,
+    secrets: Option<Secrets>,
+    /// What it would be asked again with.
+    question: Option<Question>,
+    is_asked: bool,
+}
+
+impl From<Row> for Taken {
+    fn from(row: Row) -> Self {
+        Self { row, secrets: None, question: None, is_asked: false }
     }
 }
 
@@ -282,7 +481,7 @@ pub(super) fn count_anomalies(counts: &mut AnomalyCounts, row: &Row) {
 /// What is said of a row whose answers are not compared: whether v2 failed, and nothing of an answer.
 fn failed(row: &Row) -> Option<Judged> {
     match &row.outcome {
-        Outcome::Failed { .. } => judged(row),
+        Outcome::Failed { .. } => Ruling::default().judged(row),
         Outcome::Answered { .. } | Outcome::Skipped(_) => None,
     }
 }

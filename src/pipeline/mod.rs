@@ -40,6 +40,10 @@ mod run;
 mod sides;
 #[cfg(feature = "cli")]
 mod spill;
+#[cfg(feature = "cli")]
+mod verifying;
+#[cfg(feature = "cli")]
+mod wavering;
 
 #[cfg(feature = "cli")]
 pub use compare::{Comparison, compare};
@@ -61,8 +65,10 @@ pub use progress::Progress;
 pub use reader::Repeat;
 pub use reading::{Account, Except, Reading, ReadingOptions};
 #[cfg(feature = "cli")]
-pub use report::{RECORDING, Rendering};
+pub use report::{Knowledge, RECORDING, Rendering};
 #[cfg(feature = "cli")]
 pub use run::{Job, Resumption, RunOutcome, run};
 #[cfg(feature = "cli")]
 pub use sides::{ShadowServer, ShadowServerError, Sides};
+#[cfg(feature = "cli")]
+pub use verifying::{Baseline, Verification};

@@ -91,6 +91,8 @@ fn row(exchange: &Exchange, copy: u32, planned: Planned) -> (Row, Option<SkipRea
         client: None,
         // A row has an outcome; this one's is never shown.
         outcome: Outcome::Skipped(SkipReason::Interrupted),
+        again: Vec::new(),
+        not_asked: None,
     };
     (row, skipped, captured)
 }

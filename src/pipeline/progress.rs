@@ -24,6 +24,8 @@ pub struct Progress {
     pub failed: AtomicU64,
     /// Of those, the ones that differ in a way that counts.
     pub different: AtomicU64,
+    /// How often a side was asked again.
+    pub asked: AtomicU64,
     /// How often the capture has been read before.
     pub lap: AtomicU64,
     /// How late requests left against their due time.
@@ -74,8 +76,8 @@ impl Progress {
     pub(super) fn end(&self, outcome: &Outcome) {
         Self::count(&self.ended);
         let (Outcome::Answered { timing, .. } | Outcome::Failed { timing, .. }) = outcome else { return };
-        let Timing { due, sent: Some(sent), last_byte, .. } = *timing else { return };
-        let late = sent.since(due);
+        let Timing { sent: Some(sent), last_byte, .. } = *timing else { return };
+        let late = timing.lateness().unwrap_or_default();
         self.lateness.add(late);
         self.latest.fetch_max(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if let (Some(last), Outcome::Answered { .. }) = (last_byte, outcome) {
@@ -118,6 +120,7 @@ impl Progress {
             ("judged", "Requests with an outcome that was judged.", &self.done),
             ("failed", "Requests without a whole answer of v2.", &self.failed),
             ("different", "Requests whose answers differ in a way that counts.", &self.different),
+            ("asked_again", "Requests that were sent once more, to v1 or v2, to measure noise.", &self.asked),
         ] {
             let value = counter.load(Ordering::Relaxed);
             writeln!(out, "# HELP shadowcap_{name}_total {help}\n# TYPE shadowcap_{name}_total counter")?;

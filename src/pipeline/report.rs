@@ -1,15 +1,20 @@
 //! The reports of recordings, made again.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::RunError;
 use super::judging::Ruling;
 use super::run::make_folder;
+use crate::diff::{Learned, Learner};
 use crate::record::{Recordings, Redactor, Row};
-use crate::report::{Earlier, Gate, Judged, Reporter, Summary, Tally};
+use crate::report::{Earlier, Gate, Judged, Reporter, Routes, Summary, Tally};
 
 /// The folder of a run in which its recording lies.
 pub const RECORDING: &str = "recording";
+
+/// The name of the digest of the file that differences were judged by.
+const RULES_OF_DIFFERENCES: &str = "rules of differences";
 
 /// What is rendered again, and how.
 pub struct Rendering {
@@ -21,6 +26,8 @@ pub struct Rendering {
     pub redactor: Option<Redactor>,
     /// The user's rules.
     pub ruling: Ruling,
+    /// What names the file of those rules, and a digest of it.
+    pub rules_digest: Option<String>,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -33,16 +40,29 @@ impl Rendering {
     /// When there is no recording, or the reports cannot be written.
     pub fn report(&self, out: &Path) -> Result<Summary, RunError> {
         let earlier = self.against.as_deref().map(|run| self.earlier(run)).transpose()?;
+        self.render(out, &self.learn()?, earlier)
+    }
+
+    /// The same by what was learned already.
+    pub(super) fn render(
+        &self,
+        out: &Path,
+        learned: &Knowledge,
+        earlier: Option<Earlier>,
+    ) -> Result<Summary, RunError> {
         let mut recordings = open(&self.runs)?;
         make_folder(out)?;
-        let mut reporter = Reporter::create(out, recordings.run().clone())?;
+        let mut run = recordings.run().clone();
+        run.digests.extend(self.rules_digest.clone().map(|digest| (RULES_OF_DIFFERENCES.to_owned(), digest)));
+        let mut reporter = Reporter::create(out, run)?.knowing(&learned.routes());
         if let Some(earlier) = earlier {
             reporter = reporter.against(earlier);
         }
-        while let Some((row, judged)) = self.next(&mut recordings)? {
+        while let Some((row, judged)) = self.next(&mut recordings, learned)? {
             reporter.add(&row, judged.as_ref())?;
         }
         let reporter = reporter.noting([recordings.notes(), self.ruling.sentences()].concat());
+        let reporter = reporter.ruling(self.ruling.rules());
         Ok(reporter.finish(recordings.finished().as_ref(), recordings.losses(), &self.gate)?)
     }
 
@@ -54,16 +74,25 @@ impl Rendering {
         open(&self.runs)
     }
 
+    /// Looks at all rows, to learn what of their differences is noise, and which requests are alike.
+    ///
+    /// # Errors
+    /// When a recording cannot be read.
+    pub fn learn(&self) -> Result<Knowledge, RunError> {
+        self.learn_from(open(&self.runs)?)
+    }
+
     /// The next row of the recordings, and what is found in it.
     ///
     /// # Errors
     /// When a recording cannot be read.
-    pub fn next(&self, recordings: &mut Recordings) -> Result<Option<(Row, Option<Judged>)>, RunError> {
-        let Some(mut row) = recordings.next_row()? else { return Ok(None) };
-        if let Some(redactor) = &self.redactor {
-            redactor.row(&mut row);
-        }
-        let judged = self.ruling.judged(&row);
+    pub fn next(
+        &self,
+        recordings: &mut Recordings,
+        learned: &Knowledge,
+    ) -> Result<Option<(Row, Option<Judged>)>, RunError> {
+        let Some(row) = self.next_row(recordings)? else { return Ok(None) };
+        let judged = self.ruling.judged_by(&row, &learned.0);
         Ok(Some((row, judged)))
     }
 
@@ -72,25 +101,64 @@ impl Rendering {
     /// # Errors
     /// When there is none, or one cannot be read.
     pub fn summary(&self) -> Result<Summary, RunError> {
-        self.account(open(&self.runs)?, &self.ruling)
+        self.account(&self.runs, &self.ruling)
     }
 
     /// What an earlier run's recording shows, judged as this one is.
     fn earlier(&self, run: &Path) -> Result<Earlier, RunError> {
-        let summary = self.account(open(&[run.to_owned()])?, &self.ruling.anew())?;
+        let summary = self.account(&[run.to_owned()], &self.ruling.anew())?;
         Ok(Earlier::new(&run.to_string_lossy(), summary))
     }
 
-    fn account(&self, mut recordings: Recordings, rules: &Ruling) -> Result<Summary, RunError> {
-        let mut tally = Tally::new(recordings.run().clone());
-        while let Some(mut row) = recordings.next_row()? {
-            if let Some(redactor) = &self.redactor {
-                redactor.row(&mut row);
-            }
-            tally.add(&row, rules.judged(&row).as_ref());
+    fn account(&self, runs: &[PathBuf], rules: &Ruling) -> Result<Summary, RunError> {
+        let learned = self.learn_from(open(runs)?)?;
+        let mut recordings = open(runs)?;
+        let mut tally = Tally::new(recordings.run().clone()).knowing(learned.routes());
+        while let Some(row) = self.next_row(&mut recordings)? {
+            tally.add(&row, rules.judged_by(&row, &learned.0).as_ref());
         }
         let gate = Gate::default();
         Ok(tally.finish(recordings.finished().as_ref(), recordings.losses(), &gate, None))
+    }
+
+    fn learn_from(&self, mut recordings: Recordings) -> Result<Knowledge, RunError> {
+        // What rules allow is counted when it is reported, and not when it is learned from.
+        let rules = self.ruling.anew();
+        let mut learner = rules.learner();
+        while let Some(row) = self.next_row(&mut recordings)? {
+            rules.learn(&row, &mut learner);
+        }
+        Ok(Knowledge(Arc::new(learner.learned())))
+    }
+
+    fn next_row(&self, recordings: &mut Recordings) -> Result<Option<Row>, RunError> {
+        let Some(mut row) = recordings.next_row()? else { return Ok(None) };
+        if let Some(redactor) = &self.redactor {
+            redactor.row(&mut row);
+        }
+        Ok(Some(row))
+    }
+}
+
+/// What all rows together have shown.
+#[derive(Clone)]
+pub struct Knowledge(Arc<Learned>);
+
+impl Knowledge {
+    /// What a run has learned on its way.
+    pub(super) fn of(learner: &Learner) -> Self {
+        Self(Arc::new(learner.learned()))
+    }
+
+    /// Whether rows are judged as each is by itself.
+    pub(super) fn is_neutral(&self) -> bool {
+        self.0.is_neutral()
+    }
+
+    /// The routes of their requests.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        Routes::learned(Arc::clone(&self.0))
     }
 }
 

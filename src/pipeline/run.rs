@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::RunError;
 use super::feed::{Feed, Halt, Past};
-use super::judging::judged;
+use super::judging::Ruling;
 use super::keeping::{Judging, Keep, count_anomalies};
 use super::ledger::Ledger;
 use super::planning::{Lap, Planning};
@@ -25,6 +25,7 @@ use super::progress::Progress;
 use super::reader::{Repeat, Source, spawn_reader};
 use super::reading::ReadingOptions;
 use super::spill::{Room, Spill};
+use super::verifying::{Verification, Verifying};
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
 use crate::http::BodyStore;
@@ -60,6 +61,10 @@ pub struct Job {
     pub keep: Keep,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The user's rules.
+    pub ruling: Ruling,
+    /// What is asked again, if anything is.
+    pub verification: Option<Verification>,
     /// The run that is gone on with; `None` where this is a new one.
     pub resumption: Option<Resumption>,
     /// What the verdict demands.
@@ -115,10 +120,14 @@ pub async fn run(
     let kept = Kept { folder: job.folder.clone(), recorded: job.keep.rows, resumable };
     let made = make_folder(&job.folder)?;
     let Begun { mut judging, intents, past, in_flight } =
-        begin(&job.folder, job.run, job.resumption, job.keep)?;
+        begin(&job.folder, job.run, job.resumption, job.keep, job.ruling)?;
     judging.redactor = job.redactor;
     judging.diff = job.keep.diff;
     judging.progress = Arc::clone(&progress);
+    let verification = job.verification.filter(|_| job.keep.diff);
+    judging.verifying = verification.map(|verification| {
+        Verifying::new(verification, &job.settings, signal.clone(), Arc::clone(&progress))
+    });
     let ledger = Arc::new(Ledger::new(intents, Arc::clone(&progress), Arc::clone(&stop)));
 
     let (work_in, work) = mpsc::channel(WAITING);
@@ -131,7 +140,8 @@ pub async fn run(
         work: work_in,
         skipped: skipped_in,
         progress,
-        room: Room::default(),
+        disk: Room::on_disk(),
+        memory: Room::in_memory(),
         rows: 0,
         halt: None,
     };
@@ -218,22 +228,29 @@ struct Begun {
     in_flight: Vec<RowName>,
 }
 
-fn begin(folder: &Path, run: Run, resumption: Option<Resumption>, keep: Keep) -> Result<Begun, RunError> {
+fn begin(
+    folder: &Path,
+    run: Run,
+    resumption: Option<Resumption>,
+    keep: Keep,
+    ruling: Ruling,
+) -> Result<Begun, RunError> {
     if let Some(resumption) = resumption {
-        return go_on(folder, resumption);
+        return go_on(folder, resumption, ruling);
     }
-    let (judging, intents) = Judging::begin(folder, run, keep)?;
+    let (judging, intents) = Judging::begin(folder, run, keep, ruling)?;
     Ok(Begun { judging, intents, past: Past::default(), in_flight: Vec::new() })
 }
 
 /// The recording behind its last row, and the reports with the rows that it holds.
-fn go_on(folder: &Path, resumption: Resumption) -> Result<Begun, RunError> {
+fn go_on(folder: &Path, resumption: Resumption, ruling: Ruling) -> Result<Begun, RunError> {
     let Resumption { mut recording, resend } = resumption;
     let mut reporter = Reporter::create(folder, recording.run().clone())?;
     let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
-    let mut killed = Vec::new();
+    let (mut killed, mut learner) = (Vec::new(), ruling.learner());
     while let Some(row) = recording.next_row()? {
-        reporter.add(&row, judged(&row).as_ref())?;
+        let judged = ruling.learn(&row, &mut learner);
+        reporter.add(&row, judged.as_ref())?;
         count_anomalies(&mut anomalies, &row);
         past.recorded.insert(row.name().digest());
         if matches!(row.outcome, Outcome::Failed { failure: Failure::Killed, .. }) {
@@ -246,8 +263,9 @@ fn go_on(folder: &Path, resumption: Resumption) -> Result<Begun, RunError> {
     past.put_off = resumed.put_off;
     // With those of an earlier resumption, which may have been killed before it could name them.
     let in_flight = [killed, in_flight].concat();
-    let mut judging = Judging::new(Some(resumed.writer), reporter, false);
+    let mut judging = Judging::new(folder, Some(resumed.writer), reporter, ruling, false);
     judging.anomalies = anomalies;
+    judging.learner = learner;
     Ok(Begun { judging, intents: Some(resumed.intents), past, in_flight })
 }
 

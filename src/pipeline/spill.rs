@@ -16,6 +16,10 @@ use crate::http::{BodyStore, BodyWriter, ReadAt};
 const ROOM: u64 = 512 << 20;
 /// A stored body takes as much of the room at least, so that descriptors stay few.
 const LEAST: u64 = 4 << 20;
+/// Bytes of large messages in memory that may wait to be sent, or be on their way; a single one may be larger.
+const MEMORY: u64 = 32 << 20;
+/// From this many bytes on a message is large.
+pub(super) const LARGE: u64 = 64 << 10;
 /// How much is written at once.
 const BUFFER: usize = 16 << 10;
 
@@ -104,9 +108,12 @@ impl ReadAt for Counted {
     }
 }
 
-/// How much of the room is taken.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Room(Arc<(Mutex<u64>, Condvar)>);
+/// How much of a room is taken by what was handed on, and how large it is.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    size: u64,
+    taken: Arc<(Mutex<u64>, Condvar)>,
+}
 
 /// A part of the room; it is free when this is dropped.
 #[derive(Debug)]
@@ -116,13 +123,27 @@ pub(super) struct Place {
 }
 
 impl Room {
-    /// Waits for room for a body of so many bytes. What holds room are requests that were handed on, each of
-    /// which ends by itself.
-    pub(super) fn take(&self, len: u64) -> Place {
-        let bytes = len.max(LEAST);
-        let (taken, freed) = &*self.0;
+    /// For stored bodies.
+    pub(super) fn on_disk() -> Self {
+        Self { size: ROOM, taken: Arc::default() }
+    }
+
+    /// For messages that are in memory and large: the channels between the stages count messages, not bytes.
+    pub(super) fn in_memory() -> Self {
+        Self { size: MEMORY, taken: Arc::default() }
+    }
+
+    /// Waits for room for a stored body of so many bytes.
+    pub(super) fn take_stored(&self, len: u64) -> Place {
+        self.take(len.max(LEAST))
+    }
+
+    /// Waits for room for so many bytes. What holds room are requests that were handed on, each of which ends
+    /// by itself.
+    pub(super) fn take(&self, bytes: u64) -> Place {
+        let (taken, freed) = &*self.taken;
         let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        while *taken > 0 && *taken + bytes > ROOM {
+        while *taken > 0 && *taken + bytes > self.size {
             taken = freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         *taken += bytes;
@@ -132,7 +153,7 @@ impl Room {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let (taken, freed) = &*self.room.0;
+        let (taken, freed) = &*self.room.taken;
         *taken.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
         freed.notify_all();
     }
@@ -162,13 +183,13 @@ mod tests {
 
     #[test]
     fn one_waits_for_room_and_one_that_is_larger_than_all_of_it_for_all() {
-        let room = Room::default();
-        let first = room.take(10 * ROOM);
+        let room = Room::on_disk();
+        let first = room.take_stored(10 * ROOM);
         let (told, hears) = mpsc::channel();
         let waiting = {
             let room = room.clone();
             std::thread::spawn(move || {
-                let second = room.take(1);
+                let second = room.take_stored(1);
                 told.send(()).unwrap();
                 second.bytes
             })
@@ -177,6 +198,6 @@ mod tests {
         drop(first);
         hears.recv().unwrap();
         assert_eq!(waiting.join().unwrap(), LEAST);
-        assert_eq!(*room.0.0.lock().unwrap(), 0);
+        assert_eq!(*room.taken.0.lock().unwrap(), 0);
     }
 }

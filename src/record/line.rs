@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finished, Row, Run, Text};
+use super::{Again, Finished, NotAsked, Row, RowName, Run, Text};
 use crate::anomaly::{Anomaly, AnomalySet};
+use crate::diff::Side;
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::h1::parse_head;
 use crate::http::{Body, Completeness, Elsewhere, Framing, Message, RequestHead, ResponseHead};
@@ -29,14 +30,32 @@ pub(super) enum Line {
     },
     /// One request at one destination.
     Row(Box<RowLine>),
+    /// What became of the request of a row that was sent again.
+    Again(AgainLine),
     /// The last.
     Finished(Finished),
     /// The run goes on: an end before it was none.
     Resumed {},
 }
 
-/// The version of the form that this module writes.
-pub(super) const FORMAT: u32 = 1;
+/// The version of the form that this module writes: it reads those before it as well.
+pub(super) const FORMAT: u32 = 2;
+
+/// All answers to one row's request that was sent again, so that a row has either all of them or none.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AgainLine {
+    row: String,
+    answers: Vec<AnswerLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_asked: Option<NotAsked>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AnswerLine {
+    side: Side,
+    round: u32,
+    outcome: OutcomeLine,
+}
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct RowLine {
@@ -63,6 +82,16 @@ pub(super) struct RowLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client: Option<ClientKind>,
     outcome: OutcomeLine,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_asked: Option<NotAsked>,
+    /// Whether a line of [`Line::Again`] for this row follows.
+    #[serde(default, skip_serializing_if = "is_false")]
+    again: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -151,11 +180,23 @@ impl From<&Row> for RowLine {
             sent_head: row.sent_head.clone().map(Text),
             client: row.client,
             outcome: outcome(&row.outcome),
+            not_asked: row.not_asked,
+            again: false,
         }
     }
 }
 
 impl RowLine {
+    /// The same for a row that is sent again: a line with what becomes of that follows.
+    pub(super) fn asked(row: &Row) -> Self {
+        Self { again: true, ..Self::from(row) }
+    }
+
+    /// Whether a line with what became of it follows, unless the run was killed.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.again
+    }
+
     /// The row again; says what is wrong where the line is not one that shadowcap wrote.
     pub(super) fn into_row(self) -> Result<Row, String> {
         let ConnectionLine { client, server, instance } = self.connection;
@@ -180,7 +221,34 @@ impl RowLine {
             sent_head: self.sent_head.map(|text| text.0),
             client: self.client,
             outcome: self.outcome.into_outcome()?,
+            again: Vec::new(),
+            not_asked: self.not_asked,
         })
+    }
+}
+
+impl AgainLine {
+    pub(super) fn new(row: &RowName, again: &[Again], not_asked: Option<NotAsked>) -> Self {
+        let answer = |again: &Again| AnswerLine {
+            side: again.side,
+            round: again.round,
+            outcome: outcome(&again.outcome),
+        };
+        Self { row: row.to_string(), answers: again.iter().map(answer).collect(), not_asked }
+    }
+
+    /// The digest of the row's name.
+    pub(super) fn row(&self) -> Result<u64, String> {
+        self.row.parse::<RowName>().map(|name| name.digest()).map_err(|error| error.to_string())
+    }
+
+    /// Gives the row what it says.
+    pub(super) fn add_to(self, row: &mut Row) -> Result<(), String> {
+        row.not_asked = self.not_asked;
+        for AnswerLine { side, round, outcome } in self.answers {
+            row.again.push(Again { side, round, outcome: outcome.into_outcome()? });
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,8 @@
 //! A recording is a folder of append-only segments (`segment-00001.ndjson.zst`, ...) of
 //! newline-delimited JSON in independent zstd frames, so that `zstd -dc segment-*.zst | jq` reads it
 //! and a crash loses at most the frame that was being written. Its first line is the [`Run`], then one
-//! line for each [`Row`], then, after an orderly end, the [`Finished`] line. A report made again from
+//! line for each [`Row`], with what came of its request where it was sent again on a line that follows
+//! some time later, then, after an orderly end, the [`Finished`] line. A report made again from
 //! these lines alone is the same report.
 //!
 //! While a run goes on, two more files lie beside the segments, so that a process that is killed at any
@@ -11,6 +12,8 @@
 //! with the rows that no frame holds yet, and `intents` with the names of the rows that were begun and
 //! have none. Both outlive the process, not the machine: they are handed to the system, not synced.
 
+mod again;
+mod held;
 mod intents;
 mod journal;
 mod line;
@@ -27,11 +30,12 @@ mod writer;
 
 use std::path::PathBuf;
 
+pub use again::{Again, NotAsked};
 pub use intents::Intents;
 pub use name::{RequestName, RowName, RowNameError};
 pub use reader::{Loss, Reader};
 pub use recordings::Recordings;
-pub use redact::{Also, AlsoError, Redactor};
+pub use redact::{Also, AlsoError, Redactor, Secrets};
 pub use resume::{Names, PutOff, Resumed, Resuming};
 pub use run::{CAPTURE, CaptureTotals, Finished, Mode, OPTIONS, ROUTES, Run};
 pub use text::Text;
@@ -68,6 +72,10 @@ pub struct Row {
     pub client: Option<ClientKind>,
     /// What became of it.
     pub outcome: Outcome,
+    /// What became of it where it was sent again, to either side, in the order of sending.
+    pub again: Vec<Again>,
+    /// Why it was not sent again, or not as often as it should have been.
+    pub not_asked: Option<NotAsked>,
 }
 
 impl Row {

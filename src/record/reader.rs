@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use zstd::stream::read::Decoder;
 
+use super::held::Held;
 use super::journal::Place;
-use super::line::{FORMAT, Line, RowLine};
+use super::line::{FORMAT, Line};
 use super::writer::{never_began, segment_path};
 use super::{Finished, RecordError, Row, Run, journal, resume};
 
@@ -44,6 +45,8 @@ pub struct Reader {
     lines: VecDeque<Line>,
     /// Where the run was resumed last: what had been put off before is void.
     resumed: Option<Place>,
+    /// Rows whose requests were sent again, until what became of that is read.
+    held: Held,
     /// The rows of the journal, once the segments are read.
     journalled: Option<Vec<u8>>,
 }
@@ -63,8 +66,8 @@ impl Reader {
         let Frame::Whole(lines) = segment.frame()? else { return Err(not()) };
         let mut lines = VecDeque::from(lines);
         let Some(Line::Run { format, run }) = lines.pop_front() else { return Err(not()) };
-        if format != FORMAT {
-            let reason = format!("the recording has format {format}, and this version reads {FORMAT}");
+        if !(1..=FORMAT).contains(&format) {
+            let reason = format!("the recording has format {format}, and this version reads up to {FORMAT}");
             return Err(RecordError::Line { path: segment.path, offset: 0, reason });
         }
         Ok(Self {
@@ -75,6 +78,7 @@ impl Reader {
             segment,
             lines,
             resumed: resume::marked(folder)?,
+            held: Held::default(),
             journalled: None,
         })
     }
@@ -97,7 +101,8 @@ impl Reader {
         &self.losses
     }
 
-    /// The next row, or `None` at the end.
+    /// The next row, or `None` at the end. A row whose request was sent again comes when what became of that
+    /// has come, or, in a run that was killed, where the run was resumed or ends.
     ///
     /// # Errors
     /// When a file cannot be read or a whole line is not what shadowcap writes. A torn frame is no
@@ -114,8 +119,7 @@ impl Reader {
     /// The next row as it was written, and whether it holds: what was put off before the run was resumed
     /// is void.
     pub(super) fn next_written(&mut self) -> Result<Option<(Row, bool)>, RecordError> {
-        let Some(line) = self.next_line()? else { return Ok(None) };
-        let row = line.into_row().map_err(|reason| self.segment.bad_line(reason))?;
+        let Some(row) = self.next_complete()? else { return Ok(None) };
         let before = |resumed| self.journalled.is_none() && self.end() <= resumed;
         let void = row.is_put_off() && self.resumed.is_some_and(before);
         Ok(Some((row, !void)))
@@ -131,18 +135,35 @@ impl Reader {
         self.journalled.clone().unwrap_or_default()
     }
 
-    fn next_line(&mut self) -> Result<Option<Box<RowLine>>, RecordError> {
+    /// The next row with all that belongs to it.
+    fn next_complete(&mut self) -> Result<Option<Row>, RecordError> {
         loop {
+            if let Some(row) = self.held.released() {
+                return Ok(Some(row));
+            }
             let Some(line) = self.lines.pop_front() else {
                 if self.refill()? {
                     continue;
                 }
-                return Ok(None);
+                self.held.give_up();
+                return Ok(self.held.released());
             };
+            let bad_line = |reason| self.segment.bad_line(reason);
             match line {
-                Line::Row(row) => return Ok(Some(row)),
+                Line::Row(line) => {
+                    let is_asked = line.is_asked();
+                    let row = line.into_row().map_err(bad_line)?;
+                    if !is_asked {
+                        return Ok(Some(row));
+                    }
+                    self.held.hold(row);
+                }
+                Line::Again(again) => self.held.complete(again).map_err(bad_line)?,
                 Line::Finished(finished) => self.finished = Some(finished),
-                Line::Resumed {} => self.finished = None,
+                Line::Resumed {} => {
+                    self.finished = None;
+                    self.held.give_up();
+                }
                 // A second first line adds nothing: the run is that which began.
                 Line::Run { .. } => {}
             }

@@ -75,12 +75,15 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
             response: message(answer(v2), b"", sent + Duration::from_millis(18), 2),
             interim: vec![100],
             timing: Timing {
+                connecting: None,
                 due: sent,
                 sent: Some(sent),
                 first_byte: Some(sent + Duration::from_millis(18)),
                 last_byte: Some(sent + Duration::from_millis(20)),
             },
         },
+        again: vec![],
+        not_asked: None,
     }
 }
 

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
+use super::Again;
 use super::journal::{Journal, Place};
-use super::line::{FORMAT, Line, RowLine};
-use super::{Finished, Intents, RecordError, Row, Run, intents, resume};
+use super::line::{AgainLine, FORMAT, Line, RowLine};
+use super::{Finished, Intents, NotAsked, RecordError, Row, RowName, Run, intents, resume};
 
 /// Uncompressed bytes after which a frame is written without being asked for.
 const FRAME_BYTES: usize = 1 << 20;
@@ -107,7 +108,37 @@ impl Writer {
     /// # Errors
     /// When a frame was due and could not be written.
     pub fn row(&mut self, row: &Row) -> Result<(), RecordError> {
-        self.line(&Line::Row(Box::new(RowLine::from(row))))?;
+        self.row_line(RowLine::from(row))
+    }
+
+    /// The same for a row whose request is sent again, so that [`again`](Self::again) follows.
+    ///
+    /// # Errors
+    /// As for [`row`](Self::row).
+    pub fn asked_row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.row_line(RowLine::asked(row))
+    }
+
+    /// Appends what became of the request of such a row; as safe as a row.
+    ///
+    /// # Errors
+    /// As for [`row`](Self::row).
+    pub fn again(
+        &mut self,
+        row: &RowName,
+        again: &[Again],
+        not_asked: Option<NotAsked>,
+    ) -> Result<(), RecordError> {
+        self.line(&Line::Again(AgainLine::new(row, again, not_asked)))?;
+        self.flush_if_due()
+    }
+
+    fn row_line(&mut self, line: RowLine) -> Result<(), RecordError> {
+        self.line(&Line::Row(Box::new(line)))?;
+        self.flush_if_due()
+    }
+
+    fn flush_if_due(&mut self) -> Result<(), RecordError> {
         self.pending_rows += 1;
         if self.pending.len() >= FRAME_BYTES || self.pending_rows >= FRAME_ROWS {
             self.flush()?;

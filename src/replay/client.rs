@@ -142,6 +142,6 @@ impl Client {
 
 /// A request of which no byte left.
 pub(super) fn not_sent(failure: Failure, detail: String, due: Timestamp) -> Outcome {
-    let timing = Timing { due, sent: None, first_byte: None, last_byte: None };
+    let timing = Timing { due, ..Timing::default() };
     Outcome::Failed { failure, detail, partial: None, timing }
 }

@@ -70,6 +70,8 @@ pub(super) struct Dialogue<'a> {
     stored: Option<Pieces>,
     /// Why no more can be written.
     write_error: Option<io::Error>,
+    /// When a connection began to be made for it, where that was needed.
+    connecting: Option<Timestamp>,
     sent: Option<Timestamp>,
     interim: Vec<u16>,
     answer: Option<Response>,
@@ -121,6 +123,7 @@ impl<'a> Dialogue<'a> {
             allowed,
             stored,
             write_error: None,
+            connecting: None,
             sent: None,
             interim: Vec::new(),
             answer: None,
@@ -128,6 +131,11 @@ impl<'a> Dialogue<'a> {
             stray: false,
             heard: false,
         }
+    }
+
+    /// The same on a connection that was made for it, from that time on.
+    pub(super) fn connected_since(self, connecting: Option<Timestamp>) -> Self {
+        Self { connecting, ..self }
     }
 
     /// Speaks until the answer is whole or something goes wrong.
@@ -374,7 +382,7 @@ impl<'a> Dialogue<'a> {
     fn timing(&self, answer: Option<&Response>, due: Timestamp) -> Timing {
         let (first_byte, last_byte) = (answer.map(|a| a.first_byte), answer.map(|a| a.last_byte));
         let sent = self.sent.filter(|_| self.is_accepted());
-        Timing { due, sent, first_byte, last_byte }
+        Timing { due, connecting: self.connecting, sent, first_byte, last_byte }
     }
 
     /// Whether nothing of the request remains to be said once the answer is whole: all of it was sent,

@@ -39,6 +39,12 @@ pub struct RuleEdits<'d> {
 }
 
 impl<'d> RuleEdits<'d> {
+    /// These edits, with the target as captured.
+    #[must_use]
+    pub const fn new(edits: &'d RequestEdits) -> Self {
+        Self { edits, target: None }
+    }
+
     /// The edits of a decision.
     #[must_use]
     pub fn of(decision: &'d Decision) -> Self {

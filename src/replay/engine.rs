@@ -11,19 +11,25 @@
 //! for a request that is not read yet, and each attempt ends by its time limit, so the budget always
 //! comes back and the replay always moves on, however unevenly requests fall to connections. Whoever
 //! starts a run has to take the outcomes while handing in work.
+//!
+//! The budget is of all lanes together, and the capture is read in its order. So a slow v2 delays only its own
+//! connection as long as what waits behind its answers is within the budget (some twenty thousand small
+//! requests); beyond that reading stops, and with it all others, until one of the answers has come. No bound
+//! for each lane could prevent it: what stands behind a request that finds no place in its lane would have to
+//! be kept somewhere. What is late for it is told as lateness, like all else.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::client::{Client, ClientKind, Connection};
 use super::clock::Clock;
 use super::connections::Connections;
-use super::lanes::{LaneKey, Lanes};
+use super::lanes::{How, LaneKey, Lanes};
 use super::order::{Lanewise, Order};
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
 use super::pace::{Arrivals, Rate, Schedule, Speed};
@@ -31,7 +37,7 @@ use super::pacer::Pacer;
 use super::plan::ShadowRequest;
 use super::reach::Reach;
 use super::stop::{Stop, StopSignal};
-use crate::stream::ConnectionId;
+use crate::stream::{Closing, ConnectionId};
 use crate::time::Timestamp;
 
 /// How a replay is run.
@@ -84,9 +90,10 @@ impl Settings {
 pub enum Work<T> {
     /// A request to send.
     Send(Box<Job<T>>),
-    /// A captured connection ended: its connections to the destinations can be closed when all its
-    /// requests have been sent.
-    ConnectionEnded(ConnectionId),
+    /// A captured connection ended, in this way where the capture shows it: its connections to the
+    /// destinations are closed alike when all its requests have been answered, under a speed not before that is
+    /// due.
+    ConnectionEnded(ConnectionId, Option<Closing>),
 }
 
 /// A request to send.
@@ -187,6 +194,7 @@ pub async fn run_watched<T: Send + 'static>(
     let replay = Arc::new(Replay::new(&settings, done, stop, watch));
     let budget = Arc::new(Semaphore::new(settings.budget.max(1) as usize));
     let mut workers = JoinSet::new();
+    let (mut closings, all_sent) = (JoinSet::new(), watch::Sender::new(false));
     // Many at a time, so that whoever hands them in is woken once for all of them.
     let mut batch = Vec::with_capacity(BATCH);
     while work.recv_many(&mut batch, BATCH).await > 0 {
@@ -206,17 +214,30 @@ pub async fn run_watched<T: Send + 'static>(
                         workers.spawn(Arc::clone(&replay).serve(key));
                     }
                     if lanewise.is_single() {
-                        replay.end(lane);
+                        replay.end(lane, How::Close);
                     }
                 }
-                Work::ConnectionEnded(connection) => {
-                    lanewise.ended(connection).into_iter().for_each(|lane| replay.end(lane));
+                Work::ConnectionEnded(connection, closing) => {
+                    let Some(lane) = lanewise.ended(connection) else { continue };
+                    let due = closing.and_then(|closing| schedule.moment(closing.at));
+                    let how = How::of(closing);
+                    match due.filter(|_| replay.is_open(lane)) {
+                        Some(due) => {
+                            let (at, all_sent) = (later(replay.begin(), due), all_sent.subscribe());
+                            closings.spawn(Arc::clone(&replay).end_at(lane, how, at, all_sent));
+                        }
+                        None => replay.end(lane, how),
+                    }
                 }
             }
         }
         while workers.try_join_next().is_some() {}
+        while closings.try_join_next().is_some() {}
     }
     while workers.join_next().await.is_some() {}
+    // Nobody waits for connections that v1's clients kept open without asking anything more.
+    all_sent.send_replace(true);
+    while closings.join_next().await.is_some() {}
     Ended { gave_up: replay.reach.gave_up().map(str::to_owned) }
 }
 
@@ -288,12 +309,33 @@ impl<T: Send + 'static> Replay<T> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, connection: ConnectionId) {
+    fn end(&self, connection: ConnectionId, how: How) {
         for destination in 0..self.clients.len() {
             // Bound to a name, so that the socket is closed after the lock is gone.
-            let unneeded = self.lanes().end(LaneKey { connection, destination });
-            drop(unneeded);
+            let unneeded = self.lanes().end(LaneKey { connection, destination }, how);
+            close(unneeded.map(|unneeded| (unneeded, how)));
         }
+    }
+
+    /// The same at that instant, or when there is nothing more to be sent at all.
+    async fn end_at(
+        self: Arc<Self>,
+        connection: ConnectionId,
+        how: How,
+        at: Instant,
+        mut all_sent: watch::Receiver<bool>,
+    ) {
+        tokio::select! {
+            () = self.pacer.until(at) => {}
+            _ = all_sent.wait_for(|all| *all) => {}
+        }
+        self.end(connection, how);
+    }
+
+    /// Whether anything of a captured connection waits, is on its way or is open.
+    fn is_open(&self, connection: ConnectionId) -> bool {
+        let lanes = self.lanes();
+        (0..self.clients.len()).any(|destination| lanes.has(LaneKey { connection, destination }))
     }
 
     /// Serves a lane until nothing waits in it.
@@ -301,7 +343,7 @@ impl<T: Send + 'static> Replay<T> {
         let mut stop = self.stop.clone();
         loop {
             let (waiting, unneeded) = self.lanes().next(key);
-            drop(unneeded);
+            close(unneeded);
             let Some(waiting) = waiting else { return };
             let Job { destination, request, payload, .. } = *waiting.job;
             let client = self.clients.get(destination).map(Client::kind).unwrap_or_default();
@@ -398,6 +440,22 @@ impl<T: Send + 'static> Replay<T> {
             drop(given_up);
         }
         outcome
+    }
+}
+
+/// Closes a connection that nobody needs any more.
+fn close(unneeded: Option<(Connection, How)>) {
+    match unneeded {
+        Some((connection, How::Reset)) => connection.reset(),
+        Some((connection, How::Close)) => drop(connection),
+        None => {}
+    }
+}
+
+impl How {
+    /// As the captured connection was, where the capture shows it.
+    fn of(closing: Option<Closing>) -> Self {
+        if closing.is_some_and(|closing| closing.reset_by_client) { Self::Reset } else { Self::Close }
     }
 }
 

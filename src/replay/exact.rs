@@ -52,7 +52,7 @@ impl Exact {
         if let Some(mut kept) = slot.take()
             && kept.stream.is_silent()
         {
-            match self.talk(&mut kept, request, due, stop).await {
+            match self.talk(&mut kept, request, (due, None), stop).await {
                 Ending::NothingAccepted(_) => {}
                 Ending::Outcome { outcome, reusable } => {
                     *slot = reusable.then_some(kept);
@@ -60,6 +60,7 @@ impl Exact {
                 }
             }
         }
+        let connecting = Some(self.clock.now());
         let connected = tokio::select! {
             biased;
             connected = self.endpoint.connect(self.limits.connect) => connected,
@@ -70,7 +71,7 @@ impl Exact {
             Ok(stream) => Connection::new(stream, self.limits.max_body),
             Err(Unconnected { failure, detail }) => return not_sent(failure, detail, due),
         };
-        match self.talk(&mut fresh, request, due, stop).await {
+        match self.talk(&mut fresh, request, (due, connecting), stop).await {
             Ending::NothingAccepted(error) => not_sent(
                 Failure::Send,
                 format!("the new connection to {} took no byte: {error}", self.endpoint),
@@ -87,16 +88,22 @@ impl Exact {
         &self,
         connection: &mut Connection,
         request: &ShadowRequest,
-        due: Timestamp,
+        (due, connecting): (Timestamp, Option<Timestamp>),
         stop: &mut StopSignal,
     ) -> Ending {
-        Dialogue::new(connection, request, self.clock, &self.endpoint).run(due, self.limits, stop).await
+        let dialogue = Dialogue::new(connection, request, self.clock, &self.endpoint);
+        dialogue.connected_since(connecting).run(due, self.limits, stop).await
     }
 }
 
 impl Connection {
     fn new(stream: Stream, max_body: usize) -> Self {
         Self { stream, reader: ResponseReader::new(Options { keep: BodyKeep::UpTo(max_body), hash: false }) }
+    }
+
+    /// Breaks the connection off: v2 gets a reset.
+    pub fn reset(self) {
+        self.stream.reset();
     }
 
     /// Waits until v2 closes the connection or says something unasked. After that it will not be used

@@ -37,8 +37,17 @@ struct Lane<J, C> {
     waiting: VecDeque<J>,
     busy: bool,
     parked: Option<(u64, C)>,
-    /// The captured connection ended: no request will follow those that wait.
-    ended: bool,
+    /// How the captured connection ended, when it has: no request will follow those that wait.
+    ended: Option<How>,
+}
+
+/// How a connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Orderly.
+    Close,
+    /// By a reset.
+    Reset,
 }
 
 impl<J, C> Lanes<J, C> {
@@ -58,21 +67,21 @@ impl<J, C> Lanes<J, C> {
             waiting: VecDeque::new(),
             busy: false,
             parked: None,
-            ended: false,
+            ended: None,
         });
         lane.waiting.push_back(job);
         !std::mem::replace(&mut lane.busy, true)
     }
 
     /// The next request of a lane, for its worker. With `None` the worker has to end, and what is
-    /// returned beside it is a connection that nobody needs any more.
-    pub(super) fn next(&mut self, key: LaneKey) -> (Option<J>, Option<C>) {
+    /// returned beside it is a connection that nobody needs any more, and how it is to be closed.
+    pub(super) fn next(&mut self, key: LaneKey) -> (Option<J>, Option<(C, How)>) {
         let Some(lane) = self.by_key.get_mut(&key) else { return (None, None) };
         if let Some(job) = lane.waiting.pop_front() {
             return (Some(job), None);
         }
         lane.busy = false;
-        let unneeded = if lane.ended { self.take_parked(key) } else { None };
+        let unneeded = lane.ended.and_then(|how| Some((self.unpark(key)?, how)));
         self.forget_if_empty(key);
         (None, unneeded)
     }
@@ -83,6 +92,11 @@ impl<J, C> Lanes<J, C> {
         if let Some(pool) = &mut self.pool {
             return pool.get_mut(&key.destination)?.pop();
         }
+        self.unpark(key)
+    }
+
+    /// The connection that is parked in this very lane.
+    fn unpark(&mut self, key: LaneKey) -> Option<C> {
         let (place, connection) = self.by_key.get_mut(&key)?.parked.take()?;
         self.parked.remove(&place);
         Some(connection)
@@ -111,15 +125,20 @@ impl<J, C> Lanes<J, C> {
 
     /// The captured connection ended. Returns the lane's connection where nothing waits for it.
     #[must_use]
-    pub(super) fn end(&mut self, key: LaneKey) -> Option<C> {
+    pub(super) fn end(&mut self, key: LaneKey, how: How) -> Option<C> {
         let lane = self.by_key.get_mut(&key)?;
-        lane.ended = true;
+        lane.ended = Some(how);
         if lane.busy {
             return None;
         }
-        let unneeded = self.take_parked(key);
+        let unneeded = self.unpark(key);
         self.forget_if_empty(key);
         unneeded
+    }
+
+    /// Whether there is anything of a lane.
+    pub(super) fn has(&self, key: LaneKey) -> bool {
+        self.by_key.contains_key(&key)
     }
 
     fn forget_if_empty(&mut self, key: LaneKey) {
@@ -183,15 +202,15 @@ mod tests {
     fn the_end_of_the_captured_connection_frees_the_lane_once_it_is_served() {
         let mut lanes = Lanes::new(8);
         assert!(lanes.push(key(1), ()));
-        assert_eq!(lanes.end(key(1)), None, "a request still waits");
+        assert_eq!(lanes.end(key(1), How::Reset), None, "a request still waits");
         lanes.next(key(1));
         assert_eq!(lanes.park(key(1), "a"), None);
-        assert_eq!(lanes.next(key(1)), (None, Some("a")));
+        assert_eq!(lanes.next(key(1)), (None, Some(("a", How::Reset))));
         assert!(lanes.push(key(2), ()));
         lanes.next(key(2));
         assert_eq!(lanes.park(key(2), "b"), None);
         assert_eq!(lanes.next(key(2)), (None, None));
-        assert_eq!(lanes.end(key(2)), Some("b"));
+        assert_eq!(lanes.end(key(2), How::Close), Some("b"));
         assert!(lanes.by_key.is_empty() && lanes.parked.is_empty());
     }
 
@@ -201,12 +220,23 @@ mod tests {
         assert_eq!(lanes.park(key(1), 1), None);
         assert_eq!(lanes.park(key(2), 2), None);
         assert_eq!(lanes.park(key(3), 3), Some(1), "one too many");
-        assert_eq!(lanes.end(key(2)), None);
+        assert_eq!(lanes.end(key(2), How::Close), None);
         assert_eq!((lanes.take_parked(key(7)), lanes.take_parked(key(8))), (Some(3), Some(2)));
         let other = LaneKey { destination: 1, ..key(1) };
         assert_eq!(lanes.park(other, 4), None);
         assert_eq!(lanes.take_parked(key(1)), None, "another destination is another server");
         assert_eq!(lanes.take_parked(other), Some(4));
+    }
+
+    #[test]
+    fn the_end_of_a_captured_connection_closes_none_of_the_pool() {
+        let mut lanes = Lanes::pooled(2);
+        assert!(lanes.push(key(1), ()));
+        lanes.next(key(1));
+        assert_eq!(lanes.end(key(1), How::Close), None, "it is busy");
+        assert_eq!(lanes.park(key(1), "a"), None);
+        assert_eq!(lanes.next(key(1)), (None, None));
+        assert_eq!(lanes.take_parked(key(2)), Some("a"));
     }
 
     #[test]

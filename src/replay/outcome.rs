@@ -1,6 +1,7 @@
 //! What became of a shadow request.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::http::Response;
 use crate::route::NotMirrored;
@@ -34,17 +35,37 @@ pub enum Outcome {
 }
 
 /// When things happened to a shadow request, in wall-clock time of the replaying machine. Latency is
-/// `last_byte - sent`; lateness, which is ours and never v2's, is `sent - due`.
+/// `last_byte - sent`. What lies between `due` and `sent` is ours as far as it is [lateness](Self::lateness),
+/// and v2's or the network's as far as a connection was made in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Timing {
     /// When the pace wanted it sent.
     pub due: Timestamp,
+    /// When a connection began to be made for it, TLS included; `None` where there was one already, and where
+    /// the client does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connecting: Option<Timestamp>,
     /// When the first byte was handed to the connection; `None` when it never was.
     pub sent: Option<Timestamp>,
     /// When the first byte of the final answer came.
     pub first_byte: Option<Timestamp>,
     /// When the last byte of the answer came.
     pub last_byte: Option<Timestamp>,
+}
+
+impl Timing {
+    /// How late it was begun, which is ours and never v2's: a connection that takes its time is not counted.
+    /// `None` where nothing was sent.
+    #[must_use]
+    pub fn lateness(&self) -> Option<Duration> {
+        self.sent.map(|sent| self.connecting.unwrap_or(sent).since(self.due))
+    }
+
+    /// How long it took to make a connection for it, where one was made and something was sent over it.
+    #[must_use]
+    pub fn connect_time(&self) -> Option<Duration> {
+        Some(self.sent?.since(self.connecting?))
+    }
 }
 
 macro_rules! named {

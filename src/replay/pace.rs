@@ -73,6 +73,14 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// When something that is no request happens, captured at this time; `None` where nothing has its time.
+    #[must_use]
+    pub fn moment(&self, captured: Timestamp) -> Option<Duration> {
+        let Speed::Times(Factor(factor)) = self.speed else { return None };
+        let seconds = captured.since(self.first?).as_secs_f64() / factor;
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    }
+
     /// A schedule whose first request is due at once, and in which no more are due than `rate` allows.
     #[must_use]
     pub fn new(speed: Speed, rate: Option<Rate>) -> Self {

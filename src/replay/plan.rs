@@ -11,7 +11,7 @@ use super::outcome::SkipReason;
 use crate::exchange::Exchange;
 use crate::http::{Asked, Elsewhere, Framing, Request, RequestHead, StoredBody, Version};
 use crate::route::host::is_shadow_request;
-use crate::route::{Decision, Destination, FieldEdits, Role};
+use crate::route::{Decision, Destination, FieldEdits, RequestEdits, Role};
 use crate::time::Timestamp;
 
 /// Exactly the bytes that will be sent, and what the sender must know about them.
@@ -134,6 +134,14 @@ impl Planner {
         Plan::Send(decision.destinations.iter().map(|to| (to.clone(), request(to))).collect())
     }
 
+    /// The request for v1 as it is now: with the user's edits and credentials, and the captured Host, without
+    /// what rules and Envoy's manners change for v2.
+    #[must_use]
+    pub fn as_captured(&self, exchange: &Exchange) -> ShadowRequest {
+        let edits = HeadEdits { as_envoy: false, ..self.shadow.for_canary() };
+        request(exchange, &edits, RuleEdits::new(&RequestEdits::default()))
+    }
+
     /// Why an exchange cannot or should not be sent again, whatever the rules say.
     #[must_use]
     pub fn obstacle(&self, exchange: &Exchange) -> Option<SkipReason> {
@@ -168,14 +176,17 @@ impl Planner {
         let own =
             self.own.get(&to.name).map(|own| HeadEdits { fields: edits.fields.then(own), ..edits.clone() });
         let edits = own.as_ref().unwrap_or(edits);
-        let rule = RuleEdits::of(decision);
-        let body = body(exchange).unwrap_or_else(|| ShadowBody::Kept(Bytes::new()));
-        ShadowRequest {
-            manner: Manner::of(&exchange.request, edits, rule, !body.is_empty()),
-            head: edits.apply(&exchange.request.head, exchange.connection.client.ip(), rule),
-            body,
-            captured: exchange.request.first_byte,
-        }
+        request(exchange, edits, RuleEdits::of(decision))
+    }
+}
+
+fn request(exchange: &Exchange, edits: &HeadEdits, rule: RuleEdits<'_>) -> ShadowRequest {
+    let body = body(exchange).unwrap_or_else(|| ShadowBody::Kept(Bytes::new()));
+    ShadowRequest {
+        manner: Manner::of(&exchange.request, edits, rule, !body.is_empty()),
+        head: edits.apply(&exchange.request.head, exchange.connection.client.ip(), rule),
+        body,
+        captured: exchange.request.first_byte,
     }
 }
 

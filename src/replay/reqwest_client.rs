@@ -158,8 +158,10 @@ impl ReqwestClient {
                 Err(Broken::Failed(Failure::Interrupted, "stopped by the user".to_owned()))
             }
         };
+        // When reqwest makes a connection, it does not say.
         let timing = |response: Option<&Response>| Timing {
             due,
+            connecting: None,
             sent: Some(sent),
             first_byte: response.map(|response| response.first_byte),
             last_byte: response.map(|response| response.last_byte),

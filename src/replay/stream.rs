@@ -8,6 +8,7 @@ use std::io::{self, IoSlice, Read as _};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -27,6 +28,12 @@ impl Stream {
     /// How many bytes the kernel has taken so far, those of TLS included.
     pub(super) fn accepted(&self) -> u64 {
         self.socket().accepted
+    }
+
+    /// Closes the connection by a reset (RFC 9293, section 3.10.5): what was said on it last is past.
+    pub(super) fn reset(self) {
+        // Where the option is refused, it is closed as any other.
+        self.socket().kernel().set_linger(Some(Duration::ZERO)).ok();
     }
 
     /// Whether what was written may still wait in this process.

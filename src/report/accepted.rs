@@ -278,6 +278,9 @@ mod tests {
             v1_example: None,
             v2_example: None,
             exchanges: vec![],
+            examples: vec![],
+            values: vec![],
+            evidence: None,
             standing: None,
         }
     }

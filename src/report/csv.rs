@@ -16,10 +16,12 @@
 //! | `v1_bytes`, `v2_bytes` | entity bytes of the answer, after de-chunking and before content-decoding |
 //! | `late_ms` | how late the request left, which is ours and not v2's; empty where nothing left |
 //! | `first_byte_ms` | from the first byte sent to the first of the answer |
+//! | `connect_ms` | how long a connection took to be made for it; in neither `late_ms` nor `v2_ms`, and empty where there was one |
 //! | `rule`, `match`, `reason` | the rule that applied, its match, and why the request went there or nowhere |
 //!
 //! `differences.csv` has the fields of [`DistinctDifference`](super::DistinctDifference) in their order, the
-//! exchanges' ids separated by spaces, and `standing` empty without `--against`.
+//! exchanges' ids separated by spaces, and `standing` empty without `--against`; behind it the
+//! counts of what was asked again, empty where nothing was.
 //!
 //! [`EXCHANGE_SCHEMA`](super::EXCHANGE_SCHEMA) says the same in a form that programs check.
 //!
@@ -29,15 +31,15 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::time::Duration;
 
-use super::route::route_of;
+use super::route::Routes;
 use super::summary::{Standing, Summary};
 use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
-use crate::diff::Difference;
+use crate::diff::{Difference, Evidence};
 use crate::http::Response;
 use crate::record::Row;
-use crate::replay::Outcome;
+use crate::replay::{Outcome, Timing};
 
-const EXCHANGE_COLUMNS: [&str; 23] = [
+const EXCHANGE_COLUMNS: [&str; 24] = [
     "id",
     "role",
     "destination",
@@ -61,9 +63,10 @@ const EXCHANGE_COLUMNS: [&str; 23] = [
     "rule",
     "match",
     "reason",
+    "connect_ms",
 ];
 
-const DIFFERENCE_COLUMNS: [&str; 13] = [
+const DIFFERENCE_COLUMNS: [&str; 19] = [
     "fingerprint",
     "class",
     "host",
@@ -77,16 +80,29 @@ const DIFFERENCE_COLUMNS: [&str; 13] = [
     "v2_example",
     "exchanges",
     "standing",
+    "asked",
+    "repeated",
+    "v1_held",
+    "v1_changed",
+    "v2_changed",
+    "p",
 ];
 
 /// Writes rows as they come.
-pub(super) struct ExchangesCsv<W: Write>(csv::Writer<W>);
+pub(super) struct ExchangesCsv<W: Write> {
+    csv: csv::Writer<W>,
+    names: Routes,
+}
 
 impl<W: Write> ExchangesCsv<W> {
     pub(super) fn new(out: W) -> csv::Result<Self> {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(EXCHANGE_COLUMNS)?;
-        Ok(Self(csv))
+        Ok(Self { csv, names: Routes::default() })
+    }
+
+    pub(super) fn knowing(self, names: Routes) -> Self {
+        Self { names, ..self }
     }
 
     pub(super) fn add(&mut self, row: &Row, judged: Option<&Judged>) -> csv::Result<()> {
@@ -108,7 +124,7 @@ impl<W: Write> ExchangesCsv<W> {
             lossy(request.head.method()),
             lossy(request.head.host().unwrap_or_default()),
             lossy(request.head.target()),
-            route_of(&request.head),
+            self.names.of(&request.head),
             status(v1),
             status(v2),
             verdict,
@@ -123,12 +139,13 @@ impl<W: Write> ExchangesCsv<W> {
             row.route.clone(),
             row.matched.clone(),
             row.reason.clone(),
+            millis(timing(row).and_then(Timing::connect_time)),
         ];
-        self.0.write_record(cells.iter().map(|cell| inert(cell).into_owned()))
+        self.csv.write_record(cells.iter().map(|cell| inert(cell).into_owned()))
     }
 
     pub(super) fn finish(self) -> std::io::Result<W> {
-        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
+        self.csv.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
@@ -137,6 +154,7 @@ pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()>
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(DIFFERENCE_COLUMNS)?;
     for d in &summary.differences {
+        let told = |cell: fn(&Evidence) -> String| d.evidence.as_ref().map(cell).unwrap_or_default();
         let cells = [
             d.fingerprint.to_string(),
             d.class.name().to_owned(),
@@ -151,6 +169,12 @@ pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()>
             d.v2_example.clone().unwrap_or_default(),
             d.exchanges.join(" "),
             d.standing.map(Standing::name).unwrap_or_default().to_owned(),
+            told(|evidence| evidence.asked.to_string()),
+            told(|evidence| evidence.repeated.to_string()),
+            told(|evidence| evidence.v1_held.to_string()),
+            told(|evidence| evidence.v1_changed.to_string()),
+            told(|evidence| evidence.v2_changed.to_string()),
+            told(|evidence| evidence.p.map(|p| format!("{p:.3e}")).unwrap_or_default()),
         ];
         csv.write_record(cells.iter().map(|cell| inert(cell).into_owned()))?;
     }

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use similar::{Algorithm, ChangeTag, TextDiff};
 
-use super::route::route_of;
+use super::route::Routes;
 use super::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use super::visible::{excerpt, visible};
 use super::{curl, pretty, raw_body};
-use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict, general_path, template};
+use crate::diff::{Class, Difference, Kind, Layer, Verdict, general_path};
 use crate::http::Response;
 use crate::record::{RequestName, Row};
-use crate::replay::Outcome;
 use crate::replay::client::ClientKind;
+use crate::replay::{Outcome, Timing};
 
 /// Bytes of the page for exchanges that count against v2.
 const COUNTED_BYTES: usize = 8 << 20;
@@ -35,6 +35,7 @@ const MOST_TARGET: usize = 240;
 /// Exchanges in the order of their rows.
 pub(super) struct Selection {
     targets: BTreeMap<String, String>,
+    names: Routes,
     chosen: Vec<Chosen>,
     counted: usize,
     novel: usize,
@@ -58,6 +59,7 @@ impl Selection {
     pub(super) fn new(targets: &BTreeMap<String, String>) -> Self {
         Self {
             targets: targets.clone(),
+            names: Routes::default(),
             chosen: Vec::new(),
             counted: 0,
             novel: 0,
@@ -67,6 +69,11 @@ impl Selection {
             keys: HashMap::new(),
             offered: 0,
         }
+    }
+
+    /// Names routes by what was learned from all rows.
+    pub(super) fn know(&mut self, names: Routes) {
+        self.names = names;
     }
 
     /// Keeps the row if it is worth its place.
@@ -89,7 +96,7 @@ impl Selection {
         let base = self.targets.get(&row.destination).map(String::as_str);
         let times = self.keys.entry(row.request_name()).or_default();
         *times += 1;
-        let chosen = Chosen::of(row, judged, verdict, base, *times);
+        let chosen = Chosen::of(row, judged, verdict, base, *times, &self.names);
         *spent += chosen.entry.len() + chosen.detail.len();
         self.chosen.push(chosen);
     }
@@ -105,7 +112,7 @@ impl Selection {
 
     fn is_novel(&mut self, row: &Row, judged: Option<&Judged>) -> bool {
         let Some(judged) = judged else { return false };
-        let route = route_of(&row.exchange.request.head);
+        let route = self.names.of(&row.exchange.request.head);
         let mut novel = false;
         for d in judged.differences.iter().take(MOST_DIFFERENCES) {
             if self.seen.len() >= 10_000 {
@@ -122,13 +129,20 @@ impl Selection {
 
 impl Chosen {
     /// `times` is how many rows of this exchange there are so far, this one included.
-    fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str, base: Option<&str>, times: u32) -> Self {
+    fn of(
+        row: &Row,
+        judged: Option<&Judged>,
+        verdict: &'static str,
+        base: Option<&str>,
+        times: u32,
+        names: &Routes,
+    ) -> Self {
         let name = row.request_name();
         let key = if times == 1 { name.to_string() } else { format!("{name}~{times}") };
         // Serializing strings and numbers into memory does not fail.
         let json = |text: serde_json::Result<String>| inert(&text.unwrap_or_default());
         Self {
-            entry: json(serde_json::to_string(&Entry::of(row, judged, verdict, key))),
+            entry: json(serde_json::to_string(&Entry::of(row, judged, verdict, key, names))),
             detail: json(serde_json::to_string(&Detail::of(row, judged, base))),
         }
     }
@@ -138,14 +152,18 @@ impl Chosen {
 /// strings, where alone these characters occur, the escapes mean the same.
 fn inert(json: &str) -> String {
     let mut out = String::with_capacity(json.len() + json.len() / 16);
-    for c in json.chars() {
-        match c {
-            '<' => out.push_str("\\u003c"),
-            '>' => out.push_str("\\u003e"),
-            '&' => out.push_str("\\u0026"),
-            c => out.push(c),
-        }
+    let mut rest = json;
+    while let Some(at) = memchr::memchr3(b'<', b'>', b'&', rest.as_bytes()) {
+        let (before, behind) = rest.split_at(at);
+        out.push_str(before);
+        out.push_str(match behind.as_bytes().first() {
+            Some(b'<') => "\\u003c",
+            Some(b'>') => "\\u003e",
+            _ => "\\u0026",
+        });
+        rest = behind.get(1..).unwrap_or_default();
     }
+    out.push_str(rest);
     out
 }
 
@@ -221,14 +239,14 @@ enum Pair {
 }
 
 impl Entry {
-    fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str, key: String) -> Self {
+    fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str, key: String, names: &Routes) -> Self {
         let head = &row.exchange.request.head;
         let text = |bytes: &[u8]| excerpt(&String::from_utf8_lossy(bytes), MOST_TARGET);
         let status = |response: &Response| response.head.status;
         let differences = judged.map(|j| j.differences.as_slice()).unwrap_or_default();
-        let (host, place) = (head.host().unwrap_or_default(), template(head.target()));
+        let host = head.host().unwrap_or_default();
         let named = |d: &Difference| {
-            let fingerprint = Fingerprint::of(head.method(), host, &place, d);
+            let fingerprint = names.fingerprint(head, d);
             format!("{fingerprint}-{}", d.class.name())
         };
         let mut differences: Vec<_> = differences.iter().take(MOST_DIFFERENCES).map(named).collect();
@@ -240,7 +258,7 @@ impl Entry {
             method: text(head.method()),
             target: text(head.target()),
             host: text(host),
-            route: visible(&route_of(head)).into_owned(),
+            route: visible(&names.of(head)).into_owned(),
             destination: excerpt(&row.destination, MOST_TARGET),
             v1_status: row.exchange.response.as_ref().map(status),
             v2_status: v2_response(row).map(status),
@@ -259,7 +277,7 @@ impl Detail {
     fn of(row: &Row, judged: Option<&Judged>, base: Option<&str>) -> Self {
         let exchange = &row.exchange;
         let (v1, v2) = (exchange.response.as_ref(), v2_response(row));
-        let late = timing(row).and_then(|t| Some(t.sent?.since(t.due)));
+        let late = timing(row).and_then(Timing::lateness);
         let bodies = beside(&body_lines(v1), &body_lines(v2));
         let raw = beside(&raw_lines_of(v1), &raw_lines_of(v2));
         let curl = base.map(|base| curl::line(row, base));

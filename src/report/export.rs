@@ -7,6 +7,7 @@ mod ndjson;
 use std::io::{self, Write};
 
 use super::csv::{ExchangesCsv, io_error};
+use super::route::Routes;
 use super::tally::Judged;
 use crate::record::{Row, Run};
 
@@ -22,7 +23,10 @@ pub enum Format {
 }
 
 /// Rows on their way into one of the forms.
-pub struct Export<W: Write>(Form<W>);
+pub struct Export<W: Write> {
+    form: Form<W>,
+    names: Routes,
+}
 
 enum Form<W: Write> {
     Har(har::Har<W>),
@@ -31,16 +35,19 @@ enum Form<W: Write> {
 }
 
 impl<W: Write> Export<W> {
-    /// Begins.
+    /// Begins; with the routes as they were learned.
     ///
     /// # Errors
     /// When nothing can be written.
-    pub fn new(format: Format, run: &Run, out: W) -> io::Result<Self> {
-        Ok(Self(match format {
+    pub fn new(format: Format, run: &Run, names: Routes, out: W) -> io::Result<Self> {
+        let form = match format {
             Format::Har => Form::Har(har::Har::new(run, out)?),
             Format::Ndjson => Form::Ndjson(out),
-            Format::Csv => Form::Csv(Box::new(ExchangesCsv::new(out).map_err(io_error)?)),
-        }))
+            Format::Csv => {
+                Form::Csv(Box::new(ExchangesCsv::new(out).map_err(io_error)?.knowing(names.clone())))
+            }
+        };
+        Ok(Self { form, names })
     }
 
     /// Writes a row and what was found in it.
@@ -48,9 +55,9 @@ impl<W: Write> Export<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) -> io::Result<()> {
-        match &mut self.0 {
+        match &mut self.form {
             Form::Har(har) => har.add(row, judged),
-            Form::Ndjson(out) => ndjson::write(out, row, judged),
+            Form::Ndjson(out) => ndjson::write(out, row, judged, &self.names),
             Form::Csv(csv) => csv.add(row, judged).map_err(io_error),
         }
     }
@@ -60,7 +67,7 @@ impl<W: Write> Export<W> {
     /// # Errors
     /// When it cannot be written.
     pub fn finish(self) -> io::Result<()> {
-        match self.0 {
+        match self.form {
             Form::Har(har) => har.finish(),
             Form::Ndjson(mut out) => out.flush(),
             Form::Csv(csv) => csv.finish()?.flush(),

@@ -69,7 +69,7 @@ pub(super) enum End {
 }
 
 /// What stands before the description of what broke a capture off.
-pub(super) const BREAKS_OFF: &str = "the capture breaks off: ";
+const BREAKS_OFF: &str = "the capture breaks off: ";
 
 impl Gate {
     /// The judgement and its reasons. Evidence against v2 counts even where other evidence is missing.

@@ -8,7 +8,7 @@
 mod coverage;
 mod plots;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use askama::Template;
 use base64::Engine as _;
@@ -34,6 +34,8 @@ const MOST_CARDS: usize = 300;
 const MOST_CARD_BYTES: usize = 1 << 20;
 /// Routes in the table.
 const MOST_ROUTES: usize = 200;
+/// Notes below the reasons.
+const MOST_NOTES: usize = 20;
 /// Differences that are no longer accepted and are named.
 const MOST_LAPSED: usize = 20;
 /// Routes with a plot of their own.
@@ -51,6 +53,7 @@ struct Page<'a> {
     headline: &'static str,
     reasons: Vec<String>,
     notes: Vec<String>,
+    notes_beyond: usize,
     warning: Option<&'static str>,
     mode: &'static str,
     started: String,
@@ -120,6 +123,8 @@ struct Card {
     v1: Option<String>,
     v2: Option<String>,
     rule: Option<String>,
+    /// Why there is no rule.
+    norule: &'static str,
     exchanges: Vec<String>,
 }
 
@@ -179,10 +184,17 @@ pub(super) fn render(summary: &Summary, selection: &Selection) -> Result<String,
 }
 
 fn page<'a>(summary: &Summary, selection: &'a Selection) -> Page<'a> {
-    let of = |which: fn(Class) -> bool| cards(summary.differences.iter().filter(|d| which(d.class)));
+    let mut offered = HashSet::new();
+    let mut of =
+        |which: fn(Class) -> bool| cards(summary.differences.iter().filter(|d| which(d.class)), &mut offered);
     let differ = summary.verdicts.different + summary.verdicts.failed;
     let (route_plots, axis) = route_plots(summary);
     let gone = summary.against.iter().flat_map(|against| &against.gone);
+    let (differences, noise, ruled_out) = (
+        of(Class::counts),
+        of(|class| !class.counts() && class != Class::RuledOut),
+        of(|class| class == Class::RuledOut),
+    );
     Page {
         csp: policy(),
         style: STYLE,
@@ -190,7 +202,8 @@ fn page<'a>(summary: &Summary, selection: &'a Selection) -> Page<'a> {
         verdict: summary.verdict.name(),
         headline: headline(summary.verdict),
         reasons: summary.reasons.iter().map(|reason| visible(reason).into_owned()).collect(),
-        notes: summary.notes.iter().map(|note| visible(note).into_owned()).collect(),
+        notes: summary.notes.iter().take(MOST_NOTES).map(|note| excerpt(note, 1000)).collect(),
+        notes_beyond: summary.notes.len().saturating_sub(MOST_NOTES),
         warning: summary.keeps_secrets().then_some(SECRETS),
         mode: summary.mode.name(),
         started: to_the_second(summary.started),
@@ -212,10 +225,10 @@ fn page<'a>(summary: &Summary, selection: &'a Selection) -> Page<'a> {
             .take(MOST_LAPSED)
             .map(|one| excerpt(one, 400))
             .collect(),
-        differences: of(Class::counts),
-        noise: of(|class| !class.counts() && class != Class::RuledOut),
-        ruled_out: of(|class| class == Class::RuledOut),
-        gone: cards(gone),
+        differences,
+        noise,
+        ruled_out,
+        gone: gone_cards(gone),
         chosen: selection.chosen(),
         left_out: selection.left_out(),
         routes: summary.routes.iter().take(MOST_ROUTES).map(route).collect(),
@@ -261,13 +274,29 @@ fn policy() -> String {
     )
 }
 
-/// Cards as far as they fit.
-fn cards<'d>(differences: impl Iterator<Item = &'d DistinctDifference>) -> Cards {
+/// Cards of what an earlier run showed; no rule of this run's could meet it.
+fn gone_cards<'d>(gone: impl Iterator<Item = &'d DistinctDifference>) -> Cards {
+    let mut cards = cards(gone, &mut HashSet::new());
+    for card in &mut cards.shown {
+        (card.rule, card.norule) = (None, "");
+    }
+    cards
+}
+
+/// Cards as far as they fit. `offered` are the rules of cards before them: one that two cards have stands with the
+/// first, since a file takes it once.
+fn cards<'d>(
+    differences: impl Iterator<Item = &'d DistinctDifference>,
+    offered: &mut HashSet<String>,
+) -> Cards {
     let (mut shown, mut bytes, mut all) = (Vec::new(), 0, 0);
     for d in differences {
         all += 1;
         if shown.len() < MOST_CARDS && bytes < MOST_CARD_BYTES {
-            let card = card(d);
+            let mut card = card(d);
+            if card.rule.as_ref().is_some_and(|rule| !offered.insert(rule.clone())) {
+                (card.rule, card.norule) = (None, "The rule of another difference at this place covers it.");
+            }
             let rule = card.rule.as_ref().map_or(0, String::len);
             let values = [&card.v1, &card.v2].map(|value| value.as_ref().map_or(0, String::len));
             bytes += values[0] + values[1] + card.path.len() + card.route.len() + card.host.len() + rule;
@@ -279,6 +308,7 @@ fn cards<'d>(differences: impl Iterator<Item = &'d DistinctDifference>) -> Cards
 
 fn card(d: &DistinctDifference) -> Card {
     let value = |value: &Option<String>| value.as_deref().map(|v| excerpt(v, 400));
+    let rule = ignore_rule(d);
     Card {
         anchor: format!("{}-{}", d.fingerprint, d.class.name()),
         class: d.class.name(),
@@ -294,7 +324,8 @@ fn card(d: &DistinctDifference) -> Card {
         width: format!("{:.1}", (d.share * 100.0).clamp(1.0, 100.0)),
         v1: value(&d.v1_example),
         v2: value(&d.v2_example),
-        rule: ignore_rule(d),
+        norule: rule.as_ref().err().copied().unwrap_or_default(),
+        rule: rule.ok(),
         exchanges: d.exchanges.clone(),
     }
 }
@@ -377,12 +408,17 @@ fn p99(summary: &Summary) -> String {
 
 fn latency_rows(summary: &Summary) -> Vec<LatencyRow> {
     let lateness = summary.lateness.as_ref().map(|lateness| lateness.quantiles);
-    [("v1", summary.latency.v1), ("v2", summary.latency.v2), ("sent late", lateness)]
-        .into_iter()
-        .filter_map(|(name, quantiles)| Some((name, quantiles?)))
-        .filter(|_| summary.latency.count > 0)
-        .map(|(name, q)| LatencyRow { name, cells: [q.p50, q.p90, q.p95, q.p99, q.max].map(ms).to_vec() })
-        .collect()
+    [
+        ("v1", summary.latency.v1),
+        ("v2", summary.latency.v2),
+        ("sent late", lateness),
+        ("connecting", summary.connect),
+    ]
+    .into_iter()
+    .filter_map(|(name, quantiles)| Some((name, quantiles?)))
+    .filter(|_| summary.latency.count > 0)
+    .map(|(name, q)| LatencyRow { name, cells: [q.p50, q.p90, q.p95, q.p99, q.max].map(ms).to_vec() })
+    .collect()
 }
 
 fn named(counts: &BTreeMap<String, u64>) -> Vec<Fact> {
@@ -393,12 +429,17 @@ fn facts(summary: &Summary) -> Vec<Fact> {
     let capture = &summary.capture;
     let time = |time: Option<crate::time::Timestamp>| time.map_or("–".to_owned(), |time| time.to_string());
     let targets: Vec<_> = summary.targets.iter().map(|(name, url)| format!("{name} = {url}")).collect();
+    let digests = summary.digests.iter().map(|(name, digest)| Fact {
+        name: format!("digest of {}", excerpt(name, 60)),
+        value: excerpt(digest, 200),
+    });
     [
         ("captures", summary.captures.join(", ")),
         ("targets", targets.join(", ")),
         ("options", summary.options.join(" ")),
         ("seed", summary.seed.to_string()),
-        ("version", summary.tool_version.clone()),
+        ("recorded by", summary.tool_version.clone()),
+        ("rendered by", summary.rendered_by.clone()),
         ("began", summary.started.to_string()),
         ("ended", time(summary.finished)),
         ("first packet", time(capture.first_packet)),
@@ -414,5 +455,6 @@ fn facts(summary: &Summary) -> Vec<Fact> {
     .into_iter()
     .filter(|(_, value)| !value.is_empty())
     .map(|(name, value)| Fact { name: name.to_owned(), value: excerpt(&value, 2000) })
+    .chain(digests)
     .collect()
 }

@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 
-use super::gate::BREAKS_OFF;
 use super::summary::{DistinctDifference, Judgement, Summary};
 use super::visible::excerpt;
 use super::words::{Reasons, replayed};
@@ -16,6 +15,10 @@ use crate::record::Mode;
 const MOST_LISTED: usize = 50;
 /// Characters of a value, a path or a route.
 const MOST_CHARS: usize = 160;
+/// Characters of a reason or a note.
+const MOST_REASON: usize = 1000;
+/// Bytes of all reasons, and of all notes.
+const MOST_SAID: usize = 64 << 10;
 
 /// The document.
 pub(super) fn render(summary: &Summary) -> String {
@@ -32,15 +35,11 @@ fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
         Judgement::Inconclusive => "⚠️ Inconclusive",
     };
     writeln!(out, "## {mark}: v2 against recorded traffic\n")?;
-    for reason in &summary.reasons {
-        writeln!(out, "- {}", sentence(summary, reason))?;
-    }
+    said(out, &summary.reasons, sentence)?;
     if summary.keeps_secrets() {
         writeln!(out, "- **Secrets are kept in the recording and the reports (`--no-redact`).**")?;
     }
-    for note in &summary.notes {
-        writeln!(out, "- {}", code_of(note, 1000))?;
-    }
+    said(out, &summary.notes, |note| code_of(note, MOST_REASON))?;
     if let Some(a) = &summary.against {
         let (run, gone) = (code_of(&a.run, 200), a.gone.len());
         writeln!(out, "- Against {run}: {} new, {} known, {gone} gone", a.new, a.known)?;
@@ -65,11 +64,43 @@ fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
     )
 }
 
-/// A reason as text. What is not our own wording, the names of files and what the system said, stands in
-/// a code span.
-fn sentence(summary: &Summary, reason: &str) -> String {
-    let foreign = summary.broken_off.as_deref().filter(|what| reason == format!("{BREAKS_OFF}{what}"));
-    foreign.map_or_else(|| reason.to_owned(), |what| format!("{BREAKS_OFF}{}", code_of(what, 1000)))
+/// Sentences as a list, as far as there is room for them.
+fn said(out: &mut String, sentences: &[String], write: impl Fn(&str) -> String) -> std::fmt::Result {
+    let from = out.len();
+    for (n, sentence) in sentences.iter().enumerate() {
+        if out.len() - from > MOST_SAID {
+            return writeln!(out, "- {} more in the report", sentences.len() - n);
+        }
+        writeln!(out, "- {}", write(sentence))?;
+    }
+    Ok(())
+}
+
+/// A reason as text. Whatever might not be our own wording, names of files and what a system or a peer said, stands
+/// in a code span: it begins behind the first colon, where causes stand, as soon as one word is not plain prose.
+fn sentence(reason: &str) -> String {
+    let ours = reason.replace("`shadowcap inspect`", "inspect");
+    if ours.split(' ').all(is_prose) {
+        return excerpt(reason, MOST_REASON);
+    }
+    match reason.split_once(": ").filter(|(ours, _)| ours.split(' ').all(is_prose)) {
+        Some((ours, foreign)) => format!("{ours}: {}", code_of(foreign, MOST_REASON)),
+        None => code_of(reason, MOST_REASON),
+    }
+}
+
+/// Whether a word is one in which no reader of Markdown finds a mention, a link, a reference or markup: letters and
+/// digits with dashes, apostrophes and a decimal point between them, and the punctuation of a sentence around them.
+fn is_prose(word: &str) -> bool {
+    let core = word.trim_start_matches('(').trim_end_matches([')', '"', ',', ';', ':', '.', '%', '?']);
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '\'';
+    let number = |c: char| c.is_ascii_digit() || c == '.';
+    // `GH-12` refers to an issue; so does a long run of hexadecimal digits to a commit.
+    let refers = core.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("gh-"))
+        || (core.len() >= 7
+            && core.chars().all(|c| c.is_ascii_hexdigit())
+            && core.chars().any(char::is_alphabetic));
+    (core.chars().all(plain) || core.chars().all(number)) && !refers
 }
 
 fn coverage(out: &mut String, summary: &Summary) -> std::fmt::Result {
@@ -101,7 +132,11 @@ fn coverage(out: &mut String, summary: &Summary) -> std::fmt::Result {
         if !causes.is_empty() {
             let words = |name| reasons.map_or(name, |reasons| reasons.words(name));
             // Names come from the recording, and could be anything there: a code span holds them.
-            let list: Vec<_> = causes.iter().map(|(name, n)| format!("{n} {}", code(words(name)))).collect();
+            let list: Vec<_> = causes
+                .iter()
+                .take(MOST_LISTED)
+                .map(|(name, n)| format!("{n} {}", code(words(name))))
+                .collect();
             writeln!(out, "\n{title}: {}", list.join(", "))?;
         }
     }

@@ -8,7 +8,9 @@ use super::csv::{ExchangesCsv, differences, io_error};
 use super::earlier::Earlier;
 use super::exchange_view::Selection;
 use super::files::{Pending, write};
-use super::{Gate, Judged, ReportError, Summary, Tally, Verdicts, html, junit, markdown};
+use super::{
+    Gate, Judged, ReportError, Routes, RuleSummary, Summary, Tally, Verdicts, html, junit, markdown,
+};
 use crate::record::{Finished, Loss, Row, Run};
 
 /// Gathers the rows of a run and writes its folder: `report.html`, `summary.json`, `summary.md`,
@@ -19,6 +21,7 @@ pub struct Reporter {
     selection: Selection,
     earlier: Option<Earlier>,
     notes: Vec<String>,
+    rules: Vec<RuleSummary>,
     /// `exchanges.csv`, where rows are kept.
     exchanges: Option<(Pending, ExchangesCsv<BufWriter<File>>)>,
 }
@@ -40,7 +43,26 @@ impl Reporter {
         let run = run.without_secrets();
         let selection = Selection::new(&run.targets);
         let (folder, tally) = (folder.to_owned(), Tally::new(run));
-        Self { folder, tally, selection, earlier: None, notes: Vec::new(), exchanges: None }
+        Self {
+            folder,
+            tally,
+            selection,
+            earlier: None,
+            notes: Vec::new(),
+            rules: Vec::new(),
+            exchanges: None,
+        }
+    }
+
+    /// Names routes, and gives the evidence for differences, by what was learned from all rows; before the first is
+    /// taken.
+    #[must_use]
+    pub fn knowing(mut self, names: &Routes) -> Self {
+        self.tally = self.tally.knowing(names.clone());
+        self.selection.know(names.clone());
+        let knowing = |(pending, csv): (Pending, ExchangesCsv<_>)| (pending, csv.knowing(names.clone()));
+        self.exchanges = self.exchanges.map(knowing);
+        self
     }
 
     /// Says which differences an earlier run showed as well.
@@ -54,6 +76,13 @@ impl Reporter {
     #[must_use]
     pub fn noting(mut self, notes: Vec<String>) -> Self {
         self.notes = notes;
+        self
+    }
+
+    /// Says what the user's rules came to.
+    #[must_use]
+    pub fn ruling(mut self, rules: Vec<RuleSummary>) -> Self {
+        self.rules = rules;
         self
     }
 
@@ -75,7 +104,8 @@ impl Reporter {
     /// When a file cannot be written.
     pub fn interim(&self, finished: &Finished, gate: &Gate) -> Result<Summary, ReportError> {
         let finished = finished.clone().without_secrets();
-        let summary = self.tally.clone().finish(Some(&finished), &[], gate, None);
+        let mut summary = self.tally.clone().finish(Some(&finished), &[], gate, None);
+        summary.notes = self.notes.iter().cloned().chain(summary.asked.sentence()).collect();
         render(&self.folder, &summary, &self.selection)?;
         Ok(summary)
     }
@@ -104,14 +134,15 @@ impl Reporter {
         losses: &[Loss],
         gate: &Gate,
     ) -> Result<Summary, ReportError> {
-        let Self { folder, tally, selection, earlier, notes, exchanges } = self;
+        let Self { folder, tally, selection, earlier, notes, rules, exchanges } = self;
         if let Some((pending, exchanges)) = exchanges {
             let out = exchanges.finish().map_err(|source| pending.error(source))?;
             pending.publish(out)?;
         }
         let finished = finished.map(|finished| finished.clone().without_secrets());
         let mut summary = tally.finish(finished.as_ref(), losses, gate, earlier);
-        summary.notes = notes;
+        summary.notes = notes.into_iter().chain(summary.asked.sentence()).collect();
+        summary.rules = rules;
         render(&folder, &summary, &selection)?;
         Ok(summary)
     }

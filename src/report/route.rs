@@ -2,15 +2,66 @@
 //!
 //! A rules file names few routes, and `--to` none, so the reports' routes come from the requests.
 
-use crate::diff::template;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::diff::{Difference, Fingerprint, Learned, general_path, template};
 use crate::http::RequestHead;
 
 /// Characters that are kept of a method; known ones are shorter.
 const METHOD_CHARS: usize = 32;
 
-/// The route of a request as the reports name it: `GET /users/{number}/orders`.
-#[must_use]
-pub fn route_of(head: &RequestHead) -> String {
-    let method: String = String::from_utf8_lossy(head.method()).chars().take(METHOD_CHARS).collect();
-    format!("{method} {}", template(head.target()))
+/// The routes of requests: as they look one by one, or as the whole capture has shown them to be.
+#[derive(Clone, Debug, Default)]
+pub struct Routes(Option<Arc<Learned>>);
+
+impl Routes {
+    /// The routes that were learned.
+    #[must_use]
+    pub const fn learned(learned: Arc<Learned>) -> Self {
+        Self(Some(learned))
+    }
+
+    /// The route of a request as the reports name it: `GET /users/{number}/orders`.
+    #[must_use]
+    pub fn of(&self, head: &RequestHead) -> String {
+        let method = String::from_utf8_lossy(head.method());
+        let end = method.char_indices().nth(METHOD_CHARS).map_or(method.len(), |(end, _)| end);
+        [method.get(..end).unwrap_or_default(), " ", &self.place(head)].concat()
+    }
+
+    /// The same without the method.
+    #[must_use]
+    pub fn place<'h>(&'h self, head: &'h RequestHead) -> Cow<'h, str> {
+        match &self.0 {
+            Some(learned) => learned.route(head.method(), head.host().unwrap_or_default(), head.target()),
+            None => template(head.target()).into(),
+        }
+    }
+
+    /// The name of a difference in an answer to a request.
+    #[must_use]
+    pub fn fingerprint(&self, head: &RequestHead, difference: &Difference) -> Fingerprint {
+        let (method, host, place) = (head.method(), head.host().unwrap_or_default(), self.place(head));
+        match &self.0 {
+            Some(learned) => learned.fingerprint(method, host, &place, difference),
+            None => Fingerprint::of(method, host, &place, difference),
+        }
+    }
+
+    /// The place of a difference for all that are like it.
+    pub(super) fn path(&self, head: &RequestHead, difference: &Difference) -> String {
+        match &self.0 {
+            Some(learned) => {
+                let host = head.host().unwrap_or_default();
+                learned.general_path(head.method(), host, &self.place(head), difference)
+            }
+            None => general_path(difference.layer, &difference.path),
+        }
+    }
+
+    /// What was learned beside them.
+    pub(super) fn knowledge(&self) -> Option<&Learned> {
+        self.0.as_deref()
+    }
 }

@@ -8,9 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use super::ignore_rule::rule;
+use super::route::Routes;
 use super::summary::{DistinctDifference, Summary};
 use super::tally::{Judged, v2_response};
-use crate::diff::{Allowing, Class, Fingerprint, template};
+use crate::diff::{Allowing, Class, Fingerprint};
 use crate::record::Row;
 
 /// Places of which values are looked at; more are not offered as rules.
@@ -21,6 +22,7 @@ const MOST_VALUES: usize = 1000;
 /// What was seen at the places of distinct differences.
 #[derive(Default)]
 pub struct Suggestions {
+    names: Routes,
     places: HashMap<Fingerprint, Seen>,
     beyond: u64,
 }
@@ -33,15 +35,20 @@ struct Seen {
 }
 
 impl Suggestions {
+    /// Nothing seen yet, on these routes.
+    #[must_use]
+    pub fn new(names: Routes) -> Self {
+        Self { names, ..Self::default() }
+    }
+
     /// Looks at the differences of a row.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) {
         let (Some(judged), Some(v1), Some(v2)) = (judged, &row.exchange.response, v2_response(row)) else {
             return;
         };
         let head = &row.exchange.request.head;
-        let (host, route) = (head.host().unwrap_or_default(), template(head.target()));
         for difference in judged.differences.iter().filter(|difference| may_be_noise(difference.class)) {
-            let fingerprint = Fingerprint::of(head.method(), host, &route, difference);
+            let fingerprint = self.names.fingerprint(head, difference);
             if self.places.len() >= MOST && !self.places.contains_key(&fingerprint) {
                 self.beyond += 1;
                 continue;

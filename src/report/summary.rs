@@ -8,8 +8,9 @@ use super::accepted::AcceptedSummary;
 use super::latency::{Latency, Lateness, Quantiles};
 use super::slower::Slower;
 use super::timeline::Timeline;
-use crate::diff::{Class, Fingerprint, Kind, Layer, Verdict};
-use crate::record::{CaptureTotals, Mode};
+use super::values::{Example, ValuePair};
+use crate::diff::{Class, Evidence, Fingerprint, Kind, Layer, Side, Verdict};
+use crate::record::{CaptureTotals, Mode, NotAsked, Row};
 use crate::route::ShareCount;
 use crate::time::Timestamp;
 
@@ -24,6 +25,13 @@ pub struct Summary {
     pub schema: String,
     /// The version of shadowcap that made the recording.
     pub tool_version: String,
+    /// The version that made this account of it, which may be a later one.
+    #[serde(default)]
+    pub rendered_by: String,
+    /// Digests of what decides which requests are sent: the capture, the rules, the options; and of the rules that the
+    /// differences were judged by, where there are some.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, String>,
     /// When the run began.
     pub started: Timestamp,
     /// When it ended; `None` where it never did in order.
@@ -54,6 +62,9 @@ pub struct Summary {
     pub exchanges: Exchanges,
     /// What was said of the replayed rows.
     pub verdicts: Verdicts,
+    /// What was asked again, where something was or should have been.
+    #[serde(default, skip_serializing_if = "AskedSummary::is_empty")]
+    pub asked: AskedSummary,
     /// Why rows failed, by name.
     pub failures: BTreeMap<String, u64>,
     /// Why rows were not comparable, by name.
@@ -73,6 +84,10 @@ pub struct Summary {
     /// alone flatters v2; in milliseconds.
     #[serde(default)]
     pub since_due: Option<Quantiles>,
+    /// How long connections to v2 took to be made, TLS included, for requests that needed one: neither lateness nor
+    /// latency; in milliseconds.
+    #[serde(default)]
+    pub connect: Option<Quantiles>,
     /// What became of rows over the time of the capture.
     #[serde(default)]
     pub timeline: Timeline,
@@ -94,7 +109,10 @@ pub struct Summary {
     pub shares: Vec<ShareSummary>,
     /// What of the recording could not be read, in sentences; empty in a run of its own.
     pub losses: Vec<String>,
-    /// What is to be said of runs that were put together, in sentences.
+    /// What each of the user's rules came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleSummary>,
+    /// What is to be said of rules and of runs that were put together, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -105,6 +123,67 @@ impl Summary {
     pub fn keeps_secrets(&self) -> bool {
         self.options.iter().any(|option| option == "--no-redact")
     }
+}
+
+/// Requests that were sent again to measure noise. They are no rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedSummary {
+    /// How often v1 was asked.
+    pub v1: u64,
+    /// How often v2 was asked again.
+    pub v2: u64,
+    /// Rows that were not asked again, or not to the end, by the reason's name.
+    pub not_asked: BTreeMap<String, u64>,
+}
+
+impl AskedSummary {
+    /// Whether nothing was asked again, nor should have been.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn count(&mut self, row: &Row) {
+        for again in &row.again {
+            match again.side {
+                Side::V1 => self.v1 += 1,
+                Side::V2 => self.v2 += 1,
+            }
+        }
+        if let Some(reason) = row.not_asked {
+            *self.not_asked.entry(reason.name().to_owned()).or_default() += 1;
+        }
+    }
+
+    /// In one sentence, where there is something to say.
+    pub(super) fn sentence(&self) -> Option<String> {
+        if self.is_empty() {
+            return None;
+        }
+        let times = |n| if n == 1 { "once".to_owned() } else { format!("{n} times") };
+        let mut sentence =
+            format!("to measure noise, v2 was asked again {}, v1 {}", times(self.v2), times(self.v1));
+        for (name, count) in &self.not_asked {
+            let known = NotAsked::from_name(name).map(NotAsked::words);
+            sentence.push_str(&format!("; {count} not asked: {}", known.unwrap_or(name)));
+        }
+        Some(sentence)
+    }
+}
+
+/// One of the user's rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleSummary {
+    /// Its name, or its place in the file.
+    pub name: String,
+    /// Why it allows what it allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How many differences it has ruled out.
+    pub matched: u64,
+    /// The day on which it expired, where it has; then it allows nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<String>,
 }
 
 /// An earlier run, and what of its distinct differences has gone.
@@ -274,11 +353,33 @@ pub struct DistinctDifference {
     pub v1_example: Option<String>,
     /// v2's value in that row.
     pub v2_example: Option<String>,
-    /// The first rows that show it, by the exchange's id.
+    /// Rows that show it, by the exchange's id: those whose values vary before others.
     pub exchanges: Vec<String>,
+    /// Rows whose values all differ from each other's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
+    /// Pairs of values that several rows show, the most common first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ValuePair>,
+    /// The counts behind its class, where the whole run has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     /// Whether the run that this one is compared with shows it as well; `None` without such a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
+}
+
+impl DistinctDifference {
+    /// How sure it is, for the ranking alone, from 0 to 1: by the test where there was one, else by how many of the
+    /// answers that were asked for again repeat it (Laplace's rule of succession).
+    #[expect(clippy::cast_precision_loss, reason = "an order needs no more digits")]
+    pub(super) fn confidence(&self) -> f64 {
+        match &self.evidence {
+            Some(Evidence { p: Some(p), .. }) => 1.0 - p,
+            Some(evidence) => (evidence.repeated + 1) as f64 / (evidence.asked + 2) as f64,
+            None => 0.5,
+        }
+    }
 }
 
 /// What happened on one route.

@@ -7,24 +7,24 @@ use super::earlier::Earlier;
 use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
-use super::route::route_of;
+use super::route::Routes;
 use super::slower::Sample;
 use super::summary::{
-    DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
+    AskedSummary, DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary,
+    Verdicts,
 };
 use super::timeline::Counting;
+use super::values::Values;
 use super::words::{BODY_NOT_KEPT, INCOMPLETE_ANSWER, INTERRUPTED, KILLED, NO_ANSWER, NOT_JUDGED};
 use crate::anomaly::Anomaly;
-use crate::diff::{Class, Difference, Fingerprint, Verdict, general_path, template};
+use crate::diff::{Class, Difference, Fingerprint, Verdict};
 use crate::http::Response;
-use crate::record::{Finished, Loss, Mode, RequestName, Row, Run};
+use crate::record::{Finished, Loss, Mode, Row, Run};
 use crate::replay::methods::is_safe;
 use crate::replay::{Failure, Outcome, Timing};
 
 /// Distinct differences that are told apart; more are counted together.
 const MOST_DIFFERENCES: usize = 10_000;
-/// Exchanges named for each distinct difference.
-const EXAMPLES: usize = 5;
 /// Routes that are told apart; the rest are counted as one.
 const MOST_ROUTES: usize = 500;
 /// Pairs of statuses told apart for each route.
@@ -49,6 +49,7 @@ pub struct Judged {
 #[derive(Clone)]
 pub struct Tally {
     run: Run,
+    names: Routes,
     requests: u64,
     /// The sum of the hashes of their ids: the same for the same requests in any order.
     requests_digest: u64,
@@ -56,6 +57,7 @@ pub struct Tally {
     requests_without_row: u64,
     exchanges: Exchanges,
     verdicts: Verdicts,
+    asked: AskedSummary,
     failures: BTreeMap<String, u64>,
     not_comparable: BTreeMap<String, u64>,
     differences: HashMap<(Fingerprint, Class), Counted>,
@@ -65,6 +67,7 @@ pub struct Tally {
     lateness: Gathered,
     timeline: Counting,
     since_due: Gathered,
+    connect: Gathered,
     /// What the first attempt said that came to no connection.
     unreached: Option<String>,
 }
@@ -74,11 +77,12 @@ pub struct Tally {
 struct Counted {
     host: String,
     route: String,
+    path: String,
     first: Difference,
+    values: Values,
     count: u64,
     /// The last row that showed it, by its number: a row is counted once, however often it shows it.
     last_row: u64,
-    exchanges: Vec<RequestName>,
 }
 
 /// A route while it is counted.
@@ -98,11 +102,13 @@ impl Tally {
     pub fn new(run: Run) -> Self {
         Self {
             run,
+            names: Routes::default(),
             requests: 0,
             requests_digest: 0,
             requests_without_row: 0,
             exchanges: Exchanges::default(),
             verdicts: Verdicts::default(),
+            asked: AskedSummary::default(),
             failures: BTreeMap::new(),
             not_comparable: BTreeMap::new(),
             differences: HashMap::new(),
@@ -111,9 +117,16 @@ impl Tally {
             latency: Pair::new(3),
             lateness: Gathered::new(2),
             since_due: Gathered::new(3),
+            connect: Gathered::new(2),
             timeline: Counting::default(),
             unreached: None,
         }
+    }
+
+    /// Names routes, and ranks differences, by what was learned from all rows.
+    #[must_use]
+    pub fn knowing(self, names: Routes) -> Self {
+        Self { names, ..self }
     }
 
     /// Counts a row. What was skipped counts as skipped whatever `judged` says; what was replayed and not
@@ -125,7 +138,7 @@ impl Tally {
             self.requests_digest = self.requests_digest.wrapping_add(hash);
         }
         self.exchanges.captured += 1;
-        let route_name = route_of(&row.exchange.request.head);
+        let route_name = self.names.of(&row.exchange.request.head);
         let route = route_entry(&mut self.routes, row, &route_name);
         route.captured += 1;
         let at = row.exchange.request.first_byte;
@@ -150,9 +163,13 @@ impl Tally {
         if let Some(late) = lateness(row).filter(|_| self.run.mode != Mode::Compare) {
             self.lateness.add(late);
         }
+        if let Some(took) = timing(row).and_then(Timing::connect_time) {
+            self.connect.add(took);
+        }
         if let Some(took) = since_due(row) {
             self.since_due.add(took);
         }
+        self.asked.count(row);
         self.count_causes(row, verdict);
         for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
             self.count_difference(row, difference, &route_name);
@@ -177,7 +194,7 @@ impl Tally {
     fn count_difference(&mut self, row: &Row, difference: &Difference, route: &str) {
         let head = &row.exchange.request.head;
         let host = head.host().unwrap_or_default();
-        let fingerprint = Fingerprint::of(head.method(), host, &template(head.target()), difference);
+        let fingerprint = self.names.fingerprint(head, difference);
         let key = (fingerprint, difference.class);
         if self.differences.len() >= MOST_DIFFERENCES && !self.differences.contains_key(&key) {
             self.differences_beyond += 1;
@@ -186,10 +203,11 @@ impl Tally {
         let counted = self.differences.entry(key).or_insert_with(|| Counted {
             host: shown_host(host),
             route: route.to_owned(),
+            path: self.names.path(head, difference),
             first: difference.clone(),
             count: 0,
             last_row: 0,
-            exchanges: Vec::new(),
+            values: Values::default(),
         });
         // The row is the `captured`th, from 1.
         if counted.last_row == self.exchanges.captured {
@@ -197,9 +215,7 @@ impl Tally {
         }
         counted.last_row = self.exchanges.captured;
         counted.count += 1;
-        if counted.exchanges.len() < EXAMPLES {
-            counted.exchanges.push(row.request_name());
-        }
+        counted.values.count(row.request_name(), difference);
     }
 
     /// How many rows got which verdict so far.
@@ -215,10 +231,8 @@ impl Tally {
         let counting = self.differences.iter().filter(|((_, class), _)| class.counts());
         let mut top: Vec<_> = counting.map(|(_, counted)| counted).collect();
         top.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.route.cmp(&b.route)));
-        let line = |counted: &Counted| {
-            let Difference { layer, path, kind, .. } = &counted.first;
-            format!("{} {}: {}", counted.route, general_path(*layer, path), kind.words())
-        };
+        let line =
+            |counted: &Counted| format!("{} {}: {}", counted.route, counted.path, counted.first.kind.words());
         top.into_iter().take(most).map(|counted| (line(counted), counted.count)).collect()
     }
 
@@ -242,7 +256,7 @@ impl Tally {
         earlier: Option<Earlier>,
     ) -> Summary {
         self.count_without_row(finished);
-        let mut differences = ranked(self.differences, self.verdicts.compared());
+        let mut differences = ranked(self.differences, self.verdicts.compared(), &self.names);
         let against = earlier.map(|earlier| earlier.compare(&mut differences));
         let accepted = gate.accepted.as_ref().map(|accepted| accepted.compare(&mut differences));
         let routes = by_size(self.routes);
@@ -271,6 +285,8 @@ impl Tally {
         Summary {
             schema: SCHEMA.to_owned(),
             tool_version: self.run.tool_version,
+            rendered_by: env!("CARGO_PKG_VERSION").to_owned(),
+            digests: self.run.digests,
             started: self.run.started,
             finished: finished.map(|f| f.finished),
             interrupted: finished.is_none_or(|f| f.interrupted),
@@ -286,6 +302,7 @@ impl Tally {
             differences,
             exchanges: self.exchanges,
             verdicts: self.verdicts,
+            asked: self.asked,
             failures: self.failures,
             not_comparable: self.not_comparable,
             differences_beyond: self.differences_beyond,
@@ -293,6 +310,7 @@ impl Tally {
             latency: self.latency.latency_with_distribution(),
             lateness: self.lateness.lateness(),
             since_due: self.since_due.quantiles(),
+            connect: self.connect.quantiles(),
             timeline: self.timeline.timeline(),
             against,
             accepted,
@@ -301,6 +319,7 @@ impl Tally {
             anomalies: finished.map(|f| f.anomalies.clone()).unwrap_or_default(),
             shares: finished.map(shares).unwrap_or_default(),
             losses: losses.iter().map(ToString::to_string).collect(),
+            rules: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -365,7 +384,7 @@ pub(super) fn v2_response(row: &Row) -> Option<&Response> {
 
 /// How late the request left, which is ours and never v2's; `None` where nothing left.
 pub(super) fn lateness(row: &Row) -> Option<Duration> {
-    timing(row).and_then(|timing| Some(timing.sent?.since(timing.due)))
+    timing(row).and_then(Timing::lateness)
 }
 
 /// From the due time to the answer's last byte: what a client that keeps the schedule would have waited,
@@ -425,7 +444,11 @@ fn why_not_comparable(row: &Row) -> &'static str {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
-fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) -> Vec<DistinctDifference> {
+fn ranked(
+    differences: HashMap<(Fingerprint, Class), Counted>,
+    compared: u64,
+    names: &Routes,
+) -> Vec<DistinctDifference> {
     let mut ranked: Vec<_> = differences
         .into_iter()
         .map(|((fingerprint, class), counted)| DistinctDifference {
@@ -434,20 +457,24 @@ fn ranked(differences: HashMap<(Fingerprint, Class), Counted>, compared: u64) ->
             host: counted.host,
             route: counted.route,
             layer: counted.first.layer,
-            path: general_path(counted.first.layer, &counted.first.path),
+            path: counted.path,
             kind: counted.first.kind,
             count: counted.count,
             share: counted.count as f64 / compared.max(1) as f64,
             v1_example: counted.first.v1,
             v2_example: counted.first.v2,
-            exchanges: counted.exchanges.iter().map(ToString::to_string).collect(),
+            exchanges: counted.values.exchanges(),
+            examples: counted.values.examples(),
+            values: counted.values.common(),
+            evidence: names.knowledge().and_then(|learned| learned.evidence(fingerprint)),
             standing: None,
         })
         .collect();
     ranked.sort_by(|a, b| {
-        let key = |d: &DistinctDifference| (!d.class.counts(), std::cmp::Reverse(d.count), d.class);
-        key(a)
-            .cmp(&key(b))
+        a.class
+            .cmp(&b.class)
+            .then_with(|| b.confidence().total_cmp(&a.confidence()))
+            .then_with(|| b.count.cmp(&a.count))
             .then_with(|| (&a.host, &a.route, a.layer, &a.path).cmp(&(&b.host, &b.route, b.layer, &b.path)))
             .then_with(|| a.fingerprint.cmp(&b.fingerprint))
     });

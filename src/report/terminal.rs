@@ -9,7 +9,7 @@ use crate::diff::Class;
 use crate::record::Mode;
 
 use super::summary::{Against, DistinctDifference, Judgement, Standing, Summary};
-use super::visible::{excerpt, visible, without_commands};
+use super::visible::{excerpt, without_commands};
 use super::words::{Reasons, replayed};
 use super::{exact_percent, ms, percent};
 
@@ -17,6 +17,10 @@ use super::{exact_percent, ms, percent};
 const MOST_LISTED: usize = 5;
 /// Slower routes that are listed.
 const MOST_SLOWER: usize = 3;
+/// Characters of a reason.
+const MOST_REASON: usize = 400;
+/// Notes that are shown.
+const MOST_NOTES: usize = 3;
 
 /// How to write for the terminal at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +49,55 @@ pub fn terminal(summary: &Summary, report: &str, screen: Screen) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
     let _ = write(&mut out, summary, report, screen);
-    without_commands(&out).into_owned()
+    without_commands(&fitted(&out, screen.columns())).into_owned()
+}
+
+/// The text with long lines broken between words; what follows stands below the first column's words. A word that is
+/// longer than a line, as the path of the report may be, stays whole.
+fn fitted(text: &str, columns: usize) -> String {
+    const HANGING: usize = 10;
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        if columns_of(line) <= columns {
+            out.push_str(line);
+            continue;
+        }
+        let lead = line.len() - line.trim_start_matches(' ').len();
+        let (mut at, mut first) = (0, true);
+        for word in line.split(' ') {
+            let width = columns_of(word);
+            let fits = at + 1 + width <= columns || at <= lead.max(HANGING);
+            match (first, fits) {
+                (true, _) => {}
+                (false, true) => {
+                    out.push(' ');
+                    at += 1;
+                }
+                (false, false) => {
+                    out.extend(["\n", &" ".repeat(lead.max(HANGING))]);
+                    at = lead.max(HANGING);
+                }
+            }
+            out.push_str(word);
+            (at, first) = (at + width, false);
+        }
+    }
+    out
+}
+
+/// How many columns a text takes, colours taking none.
+fn columns_of(text: &str) -> usize {
+    let mut columns = 0;
+    let mut styled = false;
+    for c in text.chars() {
+        match c {
+            '\x1b' => styled = true,
+            'm' if styled => styled = false,
+            '\n' => {}
+            _ => columns += usize::from(!styled),
+        }
+    }
+    columns
 }
 
 fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> fmt::Result {
@@ -59,9 +111,7 @@ fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> f
         let line = "SECRETS ARE KEPT in the recording and the reports (--no-redact)";
         writeln!(out, "{}", screen.paint(BAD, line))?;
     }
-    for note in &summary.notes {
-        writeln!(out, "{}", screen.paint(FAINT, &excerpt(note, 400)))?;
-    }
+    notes(out, summary, screen)?;
     coverage(out, summary, screen)?;
     shares(out, summary, screen)?;
     differences(out, summary, screen)?;
@@ -69,13 +119,29 @@ fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> f
     writeln!(out, "\nreport    {}", excerpt(report, 1000))
 }
 
+/// The first notes, a line each.
+fn notes(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
+    for note in summary.notes.iter().take(MOST_NOTES) {
+        writeln!(out, "{}", screen.paint(FAINT, &excerpt(note, screen.columns())))?;
+    }
+    match summary.notes.len().saturating_sub(MOST_NOTES) {
+        0 => Ok(()),
+        more => writeln!(out, "{}", screen.paint(FAINT, &format!("{more} more notes in the report"))),
+    }
+}
+
 /// The reasons; file names within them may hold anything.
 fn reasons(summary: &Summary) -> String {
-    let all: Vec<_> = summary.reasons.iter().map(|reason| visible(reason)).collect();
+    let all: Vec<_> = summary.reasons.iter().map(|reason| excerpt(reason, MOST_REASON)).collect();
     all.join("; ")
 }
 
 impl Screen {
+    /// Columns that lines are laid out for.
+    fn columns(self) -> usize {
+        usize::from(self.width.max(40))
+    }
+
     pub(super) fn paint(self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
@@ -232,8 +298,18 @@ fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
             ms(due.p50),
             ms(due.p90),
             ms(due.p99)
+        )?,
+        _ => return Ok(()),
+    }
+    match summary.connect {
+        Some(connect) => writeln!(
+            out,
+            "connect   p50 {}   p99 {}   max {}: to make connections, in neither of these but in from due",
+            ms(connect.p50),
+            ms(connect.p99),
+            ms(connect.max)
         ),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -184,7 +184,8 @@ fn exchanges_csv_has_the_documented_columns_and_a_line_for_each_row() {
     report(folder.path(), &shop());
     let text = file(folder.path(), "exchanges.csv");
     let columns = "id,role,destination,time,client,method,host,target,route,v1_status,v2_status,verdict,\
-                   differences,top_difference,v1_ms,v2_ms,v1_bytes,v2_bytes,late_ms,first_byte_ms,rule,match,reason";
+                   differences,top_difference,v1_ms,v2_ms,v1_bytes,v2_bytes,late_ms,first_byte_ms,rule,match,reason,\
+                   connect_ms";
     assert_eq!(text.lines().next(), Some(columns));
     let mut csv = ::csv::Reader::from_reader(text.as_bytes());
     assert_eq!(csv.records().map(Result::unwrap).count(), 120);
@@ -388,6 +389,80 @@ fn a_summary_fits_a_screen() {
     assert!(text.lines().next().unwrap().starts_with("FAIL"), "{text}");
     assert!(text.ends_with("report    reports/x/report.html\n"));
     assert!(!text.contains('\u{1b}'));
+}
+
+/// An account of which every part is as long and as often as it gets.
+fn longest() -> Summary {
+    let folder = tempfile::tempdir().unwrap();
+    let mut summary = report(folder.path(), &shop());
+    let long = |n: usize| format!("{n}{}", "`\u{1f980}".repeat(2000));
+    let d = summary.differences.iter().find(|d| d.class.counts()).unwrap().clone();
+    summary.differences = (0..400)
+        .map(|n| DistinctDifference {
+            class: if n % 2 == 0 { Class::Unverified } else { Class::Shadow },
+            host: long(n),
+            route: long(n),
+            path: long(n),
+            v1_example: Some(long(n)),
+            v2_example: Some(long(n)),
+            count: u64::MAX / 1000,
+            ..d.clone()
+        })
+        .collect();
+    let route = summary.routes[0].clone();
+    summary.routes =
+        (0..400).map(|n| RouteSummary { host: long(n), route: long(n), ..route.clone() }).collect();
+    summary.notes = (0..2000).map(|n| format!("the rule `line {n}` matched nothing")).collect();
+    summary.notes.extend((0..200).map(long));
+    summary.reasons = vec![
+        "1,000,000 of 1,000,000 compared exchanges differ in a way that counts".to_owned(),
+        format!("the target is unreachable, not one request reached it: {}", "word ".repeat(500)),
+    ];
+    summary.reasons.extend((0..200).map(long));
+    summary.exchanges.skipped = (0..100).map(|n| (long(n), 1)).collect();
+    summary.anomalies.clone_from(&summary.exchanges.skipped);
+    summary.failures.clone_from(&summary.exchanges.skipped);
+    summary.not_comparable.clone_from(&summary.exchanges.skipped);
+    let share = summary.shares[0].clone();
+    summary.shares = vec![share; 20];
+    (summary.exchanges.captured, summary.exchanges.replayed) = (1_234_567_890, 1_234_567_890);
+    summary.verdicts = Verdicts {
+        matching: 234_567_890,
+        noise: 234_567_890,
+        different: 234_567_890,
+        failed: 234_567_890,
+        not_comparable: 296_296_330,
+    };
+    summary
+}
+
+#[test]
+fn a_job_summary_stays_below_its_limit() {
+    let markdown = markdown::render(&longest());
+    // What GitHub takes: https://docs.github.com/actions, job summaries.
+    assert!(markdown.len() < 1 << 20, "{} bytes", markdown.len());
+    assert!(markdown.len() > 1 << 18, "{} bytes: not near the limit", markdown.len());
+    assert!(markdown.contains("more in the report"));
+}
+
+#[test]
+fn the_worst_summary_fits_the_columns_of_a_terminal() {
+    let mut summary = longest();
+    summary.reasons.truncate(4);
+    // Where values are single words, no line can be broken; here they are as the wire has them.
+    for d in &mut summary.differences {
+        d.v1_example = Some("\"a value of some words\" ".repeat(40));
+    }
+    for (width, most) in [(80, 60), (100, 60)] {
+        let text = terminal(&summary, "reports/x/report.html", Screen { color: false, width });
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        let long: Vec<_> = text.lines().filter(|line| line.chars().count() > usize::from(width)).collect();
+        assert!(long.iter().all(|line| line.contains('\u{1f980}')), "{widest}: {long:#?}");
+        assert!(text.lines().count() <= most, "{} lines\n{text}", text.lines().count());
+        let colored = terminal(&summary, "reports/x/report.html", Screen { color: true, width });
+        assert_eq!(colored.lines().count(), text.lines().count(), "colours take no columns");
+    }
+    assert!(terminal(&summary, "r", Screen::default()).contains("2197 more notes in the report"));
 }
 
 #[test]

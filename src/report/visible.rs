@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 /// The text with control, bidirectional and invisible characters written as escapes: `\n`, `\u{202e}`.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_deceptive) {
+    // Most text is plain, which is told from its bytes.
+    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    if plain || !text.chars().any(is_deceptive) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);

@@ -327,7 +327,7 @@ impl Writer<'_> {
                 }
                 code
             }
-            byte if byte.is_ascii_punctuation() && byte != b'_' || byte == b' ' => u32::from(byte),
+            byte if (byte.is_ascii_punctuation() && byte != b'_') || byte == b' ' => u32::from(byte),
             byte => return Err(format!("\\{} is no escape that RE2 knows", byte.escape_ascii())),
         };
         u8::try_from(code)
@@ -361,16 +361,11 @@ impl Writer<'_> {
                 break;
             }
             first = false;
-            if byte == b'[' && self.rest.first() == Some(&b':') {
-                if let Some(end) = memchr::memmem::find(self.rest, b":]") {
-                    let name = std::str::from_utf8(&self.rest[1..end.max(1)]).unwrap_or_default();
-                    if !NAMED.contains(&name.strip_prefix('^').unwrap_or(name)) {
-                        return Err(format!("[:{name}:] is no class that RE2 knows"));
-                    }
-                    named.push_str(&format!("[:{name}:]"));
-                    self.rest = &self.rest[end + 2..];
-                    continue;
-                }
+            if byte == b'['
+                && let Some(name) = self.posix_name()?
+            {
+                named.extend(["[:", name, ":]"]);
+                continue;
             }
             if let (b'\\', Some(kind)) = (byte, self.rest.first().copied()) {
                 let before = self.rest;
@@ -400,6 +395,19 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// The name of a class of POSIX, as `[:alpha:]`, behind its first bracket; `None` where none begins here.
+    fn posix_name(&mut self) -> Result<Option<&'static str>, String> {
+        let Some(rest) = self.rest.strip_prefix(b":") else { return Ok(None) };
+        let Some(end) = memchr::memmem::find(rest, b":]") else { return Ok(None) };
+        let name = &rest[..end];
+        let known = NAMED.iter().find(|known| known.as_bytes() == name);
+        let Some(known) = known else {
+            return Err(format!("[:{}:] is no class that RE2 knows", name.escape_ascii()));
+        };
+        self.rest = &rest[end + 2..];
+        Ok(Some(known))
+    }
+
     fn member(&mut self, byte: u8) -> Result<u8, String> {
         if byte != b'\\' {
             return Ok(byte);
@@ -412,10 +420,11 @@ impl Writer<'_> {
 /// Groups within groups.
 const MOST_DEPTH: usize = 200;
 
-/// The classes of POSIX.
+/// The classes of POSIX, and their opposites.
 const NAMED: &[&str] = &[
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
-    "upper", "word", "xdigit",
+    "alnum", "^alnum", "alpha", "^alpha", "ascii", "^ascii", "blank", "^blank", "cntrl", "^cntrl", "digit",
+    "^digit", "graph", "^graph", "lower", "^lower", "print", "^print", "punct", "^punct", "space", "^space",
+    "upper", "^upper", "word", "^word", "xdigit", "^xdigit",
 ];
 
 /// A byte that stands for itself.
@@ -443,7 +452,7 @@ impl Set {
     }
 
     const fn has(&self, byte: u8) -> bool {
-        self.0[(byte >> 7) as usize] >> (byte & 0x7f) & 1 == 1
+        (self.0[(byte >> 7) as usize] >> (byte & 0x7f)) & 1 == 1
     }
 
     fn join(&mut self, other: &Self) {

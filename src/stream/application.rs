@@ -25,6 +25,17 @@ pub struct ConnectionInfo {
     pub opened: Timestamp,
     /// What was odd about it so far.
     pub anomalies: AnomalySet,
+    /// How it ended; `None` while it is open, and where the capture does not show its end.
+    pub closing: Option<Closing>,
+}
+
+/// How a connection ended, as the capture saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// When: the last segment of both sides' closing, or the reset.
+    pub at: Timestamp,
+    /// Whether the client reset it, in place of closing it (RFC 9293, section 3.5.2).
+    pub reset_by_client: bool,
 }
 
 /// A reader of streams: it is told of each chunk of each connection that carries payload.

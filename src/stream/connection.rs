@@ -4,7 +4,8 @@ use super::handshake::Handshake;
 use super::reassembler::{Arrival, Onlooker, Other, Output, PROOF, Reassembler};
 use super::slots::{Endpoints, Side};
 use super::{
-    Application, ByteAccount, Chunk, ConnectionId, ConnectionInfo, Direction, End, Roles, StreamAccount,
+    Application, ByteAccount, Chunk, Closing, ConnectionId, ConnectionInfo, Direction, End, Roles,
+    StreamAccount,
 };
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::time::Timestamp;
@@ -72,7 +73,13 @@ impl Connection {
         };
         let both = [Side::Low, Side::High];
         let mut connection = Self {
-            info: ConnectionInfo { id, roles, opened: handshake.opened, anomalies: AnomalySet::EMPTY },
+            info: ConnectionInfo {
+                id,
+                roles,
+                opened: handshake.opened,
+                anomalies: AnomalySet::EMPTY,
+                closing: None,
+            },
             client,
             sides: both.map(|side| handshake.reassembler(side)),
             seen: both.map(|side| handshake.was_seen(side)),
@@ -108,6 +115,14 @@ impl Connection {
         let ended = |side: Side| self.sides[side.index()].has_ended();
         let absent = |side: Side| !self.seen[side.index()];
         [Side::Low, Side::High].iter().all(|&side| ended(side) || (absent(side) && ended(side.other())))
+    }
+
+    /// Notes how it ended, as far as the capture shows it. To be asked before what is open is given up.
+    pub(super) fn note_closing(&mut self) {
+        self.info.closing = match &self.reset {
+            Some(reset) => Some(Closing { at: reset.since, reset_by_client: reset.by == self.client }),
+            None => self.is_over().then_some(Closing { at: self.latest, reset_by_client: false }),
+        };
     }
 
     /// The next number of each side, for telling what comes after the end.

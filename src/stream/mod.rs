@@ -15,7 +15,7 @@ mod slots;
 mod table;
 
 pub use account::{ByteAccount, StreamAccount};
-pub use application::{Application, ConnectionInfo, Roles};
+pub use application::{Application, Closing, ConnectionInfo, Roles};
 pub use table::{ConnectionTable, Limits};
 
 use std::fmt;

@@ -300,6 +300,7 @@ impl<A: Application> ConnectionTable<A> {
     fn close(&mut self, id: u32, app: &mut A) {
         let Some(Slot::Open(open)) = self.slots.get_mut(id) else { return };
         let mut listener = Listener { app, state: &mut open.state, account: &mut self.account };
+        open.connection.note_closing();
         open.connection.finish(End::Idle, &mut listener);
         let closed = Slot::Closed(Closed::new(&open.connection));
         if let Some(Slot::Open(open)) = self.slots.replace(id, Line::Closed, closed) {

@@ -9,6 +9,7 @@
     reason = "a tool that says what broke by panicking"
 )]
 
+mod documents;
 mod generator;
 mod measure;
 mod responder;
@@ -66,12 +67,42 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{:<10} {:<34} {:>10} {:>10} {:>12} {:>9} {:>7}",
         "server", "", "requests", "CPU us", "requests/s", "peak MiB", "times"
     );
-    let responder = Responder::start()?;
+    let responder = Responder::start(responder::answer())?;
     measured("our own", responder.address(), &capture, written.exchanges)?;
     match Nginx::start() {
         Ok(nginx) => measured("nginx", nginx.address(), &capture, written.exchanges)?,
         Err(error) => println!("nginx: {error}"),
     }
+    fs::remove_file(capture)?;
+    diffing()
+}
+
+/// What comparing costs of a replay: pairs of large JSON of which few differ, with the diff and without.
+fn diffing() -> Result<(), Box<dyn Error>> {
+    let capture = PathBuf::from(FOLDER).join("bench-diff.pcap");
+    let pairs = documents::write(&mut File::create(&capture)?)?;
+    let responder = Responder::start(documents::answer(false))?;
+    let mut best: [Option<Ran>; 2] = [None; 2];
+    for _ in 0..ROUNDS {
+        let ran = [&["--diff", "none"][..], &[]].map(|more| replay(responder.address(), &capture, more));
+        for (best, ran) in best.iter_mut().zip(ran) {
+            let ran = ran?;
+            assert_eq!(ran.requests, pairs, "requests sent, of those in the capture");
+            *best = Some(best.filter(|best| best.micros() <= ran.micros()).unwrap_or(ran));
+        }
+    }
+    let [Some(without), Some(with)] = best else { return Err("nothing was measured".into()) };
+    for (what, ran) in [("recording alone", without), ("recording and diff", with)] {
+        println!(
+            "{:<10} {what:<34} {:>10} {:>10.2} {:>12.0} {:>9.0}",
+            "20 KB JSON",
+            ran.requests,
+            ran.micros(),
+            ran.rate(),
+            mebibytes(ran.cost.peak),
+        );
+    }
+    println!("comparing takes {:.1} % of the CPU", 100.0 * (1.0 - without.micros() / with.micros()));
     fs::remove_file(capture)?;
     Ok(())
 }

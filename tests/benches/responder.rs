@@ -6,6 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,13 +23,15 @@ pub struct Responder {
 }
 
 impl Responder {
-    pub fn start() -> io::Result<Self> {
+    /// One that gives this answer to every request.
+    pub fn start(answer: Vec<u8>) -> io::Result<Self> {
+        let answer: Arc<[u8]> = answer.into();
         let runtime = Runtime::new()?;
         let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
         let address = listener.local_addr()?;
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream));
+                tokio::spawn(serve(stream, Arc::clone(&answer)));
             }
         });
         Ok(Self { address, _runtime: runtime })
@@ -39,8 +42,7 @@ impl Responder {
     }
 }
 
-async fn serve(mut stream: TcpStream) -> io::Result<()> {
-    let answer = answer();
+async fn serve(mut stream: TcpStream, answer: Arc<[u8]>) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(4096);
     stream.set_nodelay(true)?;
     while stream.read_buf(&mut bytes).await? > 0 {
@@ -53,7 +55,7 @@ async fn serve(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// As v1's in the captures of the benchmark, but for the id of the request.
-fn answer() -> Vec<u8> {
+pub fn answer() -> Vec<u8> {
     let head = |length: usize| {
         format!(
             "HTTP/1.1 200 OK\r\nServer: nginx/1.26.0\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n\

@@ -31,6 +31,7 @@ fn answer(body: &str) -> Response {
             wire: None,
             entity: Some(entity),
             sha256: None,
+            elsewhere: shadowcap::http::Elsewhere::Nowhere,
         },
         first_byte: Timestamp::default(),
         last_byte: Timestamp::default(),

@@ -10,6 +10,7 @@ use shadowcap::replay::clock::Clock;
 use shadowcap::replay::engine::{Done, Job, Settings, Slot, Work, run};
 use shadowcap::replay::stop::{StopHandle, stop_channel};
 use shadowcap::replay::{Outcome, SkipReason, Speed};
+use shadowcap::stream::Closing;
 use shadowcap::time::Timestamp;
 use tokio::sync::{Barrier, Notify, mpsc};
 
@@ -246,10 +247,53 @@ async fn the_connection_is_closed_when_the_captured_one_has_ended() {
     replay.hand_in(1, "stays", Duration::ZERO).await;
     replay.done.recv().await.unwrap();
     replay.hand_in(2, "ends", Duration::ZERO).await;
-    replay.work.send(Work::ConnectionEnded(connection(2))).await.unwrap();
+    replay.work.send(Work::ConnectionEnded(connection(2), None)).await.unwrap();
     replay.done.recv().await.unwrap();
     assert_eq!(closings.recv().await.unwrap(), "ends");
     assert!(closings.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_a_speed_a_connection_ends_when_the_captured_one_did_and_as_it_did() {
+    let (ended, mut ends) = mpsc::unbounded_channel();
+    let server = Server::start(move |_, mut peer: Peer| {
+        let ended = ended.clone();
+        async move {
+            let head = peer.head().await.unwrap();
+            ok(&mut peer).await;
+            // A reset is an error, a close is an end.
+            let reset = tokio::io::AsyncReadExt::read(&mut peer.stream, &mut [0]).await.is_err();
+            ended.send((name_of(&head), reset, std::time::Instant::now())).unwrap();
+        }
+    })
+    .await;
+    let closing = |millis, reset_by_client| {
+        let at = Timestamp::from_nanos(1_000_000_000) + Duration::from_millis(millis);
+        Some(Closing { at, reset_by_client })
+    };
+    let began = std::time::Instant::now();
+    let replay = Replay::start(&server, |settings| settings.speed = "1".parse().unwrap());
+    let jobs = vec![
+        job(1, "closes", Duration::ZERO),
+        Work::ConnectionEnded(connection(1), closing(400, false)),
+        job(2, "resets", Duration::ZERO),
+        Work::ConnectionEnded(connection(2), closing(500, true)),
+        // Past when it is read: as soon as the answer is there.
+        job(3, "has", Duration::from_millis(100)),
+        Work::ConnectionEnded(connection(3), closing(0, false)),
+        job(4, "goes", Duration::from_millis(900)),
+    ];
+    assert_eq!(replay.through(jobs).await.len(), 4);
+    let mut seen = HashMap::new();
+    while seen.len() < 4 {
+        let (name, reset, at) = ends.recv().await.unwrap();
+        seen.insert(name, (reset, at.saturating_duration_since(began)));
+    }
+    let reset = |name: &str| seen[name].0;
+    assert_eq!((reset("closes"), reset("resets"), reset("goes")), (false, true, false), "{seen:?}");
+    assert!(seen["closes"].1 >= Duration::from_millis(400), "{seen:?}");
+    assert!(seen["resets"].1 >= Duration::from_millis(500), "{seen:?}");
+    assert!(seen["closes"].1 < seen["goes"].1 && seen["has"].1 < seen["goes"].1, "{seen:?}");
 }
 
 #[tokio::test]

@@ -87,6 +87,12 @@ fn nginx_over_tls_gets_each_request_once_and_only_from_who_trusts_it() {
     finished.stderr_has("WARNING: --insecure: v2's certificate is not checked");
     assert_eq!(summary(&finished)["verdicts"]["failed"], 0, "{finished}");
 
+    // What the system trusts, which on Linux these say.
+    for client in ["exact", "reqwest"] {
+        let finished = replay(&https(&nginx), &["--client", client]).env("SSL_CERT_FILE", &ca).run();
+        assert_eq!(summary(&finished)["verdicts"]["failed"], 0, "{finished}");
+    }
+
     let other = ["--ca", ca.to_str().unwrap(), "--sni", "v2.example"];
     let finished = replay(&https(&nginx), &other).run();
     all_asked(&finished, "HTTP/1.1 httpbin-shadow:8000 v2.example");

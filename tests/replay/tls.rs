@@ -80,6 +80,32 @@ fn sender(server: &Server, options: &TlsOptions) -> Sender {
     Sender::with(endpoint(server.address, "localhost", options), LIMITS)
 }
 
+#[tokio::test]
+async fn a_handshake_that_takes_its_time_is_neither_lateness_nor_latency() {
+    const SLOW: Duration = Duration::from_millis(300);
+    let certificates = or_skip!(Certificates::new());
+    let acceptor = TlsAcceptor::from(config(&certificates, "server", false));
+    let server = Server::start(move |_, peer| {
+        let acceptor = acceptor.clone();
+        async move {
+            tokio::time::sleep(SLOW).await;
+            polite(Peer::new(acceptor.accept(peer.stream).await.unwrap())).await;
+        }
+    })
+    .await;
+    let mut sender = sender(&server, &trusting(&certificates));
+    for first in [true, false] {
+        let Outcome::Answered { timing, .. } = sender.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await else {
+            panic!("no answer")
+        };
+        let connect = timing.connect_time();
+        assert_eq!(connect.is_some(), first, "{timing:?}");
+        let all = timing.sent.unwrap().since(timing.due);
+        assert!(connect.is_none_or(|connect| connect >= SLOW), "{timing:?}");
+        assert_eq!(timing.lateness().unwrap() + connect.unwrap_or_default(), all, "{timing:?}");
+    }
+}
+
 /// Answers each request until the client goes.
 async fn polite(mut peer: TlsPeer) {
     while peer.head().await.is_some() {

@@ -1,12 +1,16 @@
 //! Whatever a client or a server sends stays text, in every form of the report.
 
-use std::sync::OnceLock;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::made::{Talk, answer, replayed};
+use crate::made::{Talk, answer, capture, replayed};
 use crate::outside::{invalid, invalid_junit};
-use crate::support::{Finished, Shadowcap};
+use crate::support::{Certificates, Finished, Shadowcap};
 
 /// Texts that some reader would take for more than text.
 pub(crate) const PAYLOADS: [&str; 68] = [
@@ -162,6 +166,49 @@ fn markdown_has_neither_links_nor_mentions_nor_markup() {
 #[test]
 fn xml_is_valid() {
     assert_eq!(or_skip!(invalid_junit(&run().folder().join("run/junit.xml"))), "");
+}
+
+/// A v2 whose certificate is made for those who read the report: each connection gets as far as that.
+fn v2_in_tls(certificates: &Certificates, name: &str) -> SocketAddr {
+    let chain = vec![CertificateDer::from_pem_file(certificates.certificate(name)).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(certificates.key(name)).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            // The client is right to go.
+            let _ = connection.complete_io(&mut stream.unwrap());
+        }
+    });
+    address
+}
+
+#[test]
+fn what_a_certificate_says_stays_text_in_the_reasons() {
+    let certificates = or_skip!(Certificates::new());
+    certificates.sign(
+        "hostile",
+        "subjectAltName=DNS:@everyone <img src=x onerror=alert(1)> [c](http://evil.example/)",
+    );
+    let to = format!("https://localhost:{}", v2_in_tls(&certificates, "hostile").port());
+    let ca = certificates.certificate("ca").display().to_string();
+    let program = Shadowcap::new(["replay", "made.pcap", "--out", "run", "--to", &to, "--ca", &ca]);
+    std::fs::write(program.folder().join("made.pcap"), capture(&[talk(0, "plain")])).unwrap();
+    let run = program.run();
+    run.exits(3).stdout_has("@everyone");
+    for name in ["summary.md", "report.html", "junit.xml"] {
+        assert!(run.file(format!("run/{name}")).contains("everyone"), "{name} tells why: {run}");
+    }
+    assert!(!run.file("run/report.html").contains("<img"));
+    assert_eq!(acting(&run.stdout, false), Vec::<String>::new());
+    let faults = or_skip!(invalid("markdown", &run.folder().join("run/summary.md"), None));
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert_eq!(or_skip!(invalid_junit(&run.folder().join("run/junit.xml"))), "");
 }
 
 /// What acts on a terminal or a runner in a text; lines that are meant to be commands begin with `::`.

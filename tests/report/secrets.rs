@@ -1,13 +1,16 @@
 //! Secrets of every kind, seeded wherever a message has room: none is in any file, name or line of output.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
+
+use base64::Engine as _;
 
 use crate::made::{Talk, answer, replayed};
 use crate::support::{Finished, Shadowcap};
 
 /// Each kind, and a secret of it that is nothing else's text.
-const SEEDS: [(&str, &str); 24] = [
+const SEEDS: [(&str, &str); 30] = [
     ("an Authorization field", "AUTHZSEED0001"),
     ("Basic credentials, decoded", "basicpw0002"),
     ("a Proxy-Authorization field", "PROXYSEED0003"),
@@ -32,6 +35,12 @@ const SEEDS: [(&str, &str); 24] = [
     ("a card's number", "4242424242424242"),
     ("a name of the user's", "CUSTOMER0023"),
     ("a pattern of the user's", "acct-00240024"),
+    ("Basic credentials", "YW5uOmJhc2ljcHcwMDAy"),
+    ("a JSON member in a coded body", "GZIPSEED0026"),
+    ("a private key in a form", "MIIseed0027seed0027seed0027"),
+    ("a PGP key", "lQseed0028seed0028seed0028"),
+    ("a card's number in a form", "5555+5555+5555+4444"),
+    ("a card's number in a query", "4111%201111%201111%201111"),
 ];
 
 fn seed(kind: &str) -> &'static str {
@@ -48,7 +57,7 @@ const OK_TEXT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain";
 /// Requests with their secrets in head, target and body; answers that differ, echo, redirect and fail.
 fn talks() -> Vec<Talk> {
     // base64 of `ann:basicpw0002`.
-    let basic = "YW5uOmJhc2ljcHcwMDAy";
+    let basic = seed("Basic credentials");
     let [authz, proxy, key, cookie] =
         ["an Authorization field", "a Proxy-Authorization field", "an API key's field", "a cookie"].map(seed);
     let credentials = Talk {
@@ -138,7 +147,48 @@ fn talks() -> Vec<Talk> {
         ),
         v2: format!("password={query} {authz} {}\r\n\r\n", seed("a pattern of the user's")).into_bytes(),
     };
-    vec![credentials, basic, redirected, forms, multipart, garbage]
+    [vec![credentials, basic, redirected, forms, multipart, garbage], coded_talks().into()].concat()
+}
+
+/// Secrets in a content coding, and in the spellings of forms and queries.
+fn coded_talks() -> [Talk; 2] {
+    let gzipped = |member: &str| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(
+            &mut gzip,
+            format!("{{\"{member}\":\"{}\"}}", seed("a JSON member in a coded body")).as_bytes(),
+        )
+        .unwrap();
+        answer(&format!("{OK_JSON}\r\nContent-Encoding: gzip"), &gzip.finish().unwrap())
+    };
+    let coded = Talk {
+        request: b"GET /h HTTP/1.1\r\nHost: h\r\nX-Case: 6\r\n\r\n".to_vec(),
+        v1: gzipped("token"),
+        v2: gzipped("secret"),
+    };
+    let keys = Talk {
+        request: with_body(
+            &format!(
+                "POST /i?pan={} HTTP/1.1\r\nHost: h\r\nX-Case: 7\r\nContent-Type: application/x-www-form-urlencoded",
+                seed("a card's number in a query")
+            ),
+            &format!(
+                "k=-----BEGIN+PRIVATE+KEY-----%0A{}%0A-----END+PRIVATE+KEY-----%0A&pan={}",
+                seed("a private key in a form"),
+                seed("a card's number in a form")
+            ),
+        ),
+        v1: answer(
+            OK_TEXT,
+            format!(
+                "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{}\n-----END PGP PRIVATE KEY BLOCK-----\n",
+                seed("a PGP key")
+            )
+            .as_bytes(),
+        ),
+        v2: answer(OK_TEXT, b"another"),
+    };
+    [coded, keys]
 }
 
 /// Every file below a folder: its name and text, what is compressed being decompressed.
@@ -159,9 +209,25 @@ fn texts(folder: &Path) -> Vec<(String, String)> {
     all
 }
 
+/// Bodies as they were sent stand in a recording in base64; they are read in the clear, and without their coding.
+fn opened(text: &str) -> String {
+    let words = text.split('"').filter(|word| word.len() >= 16);
+    let decoded = words.filter_map(|word| base64::engine::general_purpose::STANDARD.decode(word).ok());
+    let mut opened = String::new();
+    for bytes in decoded {
+        let mut plain = Vec::new();
+        let gunzipped = flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).is_ok();
+        opened += &String::from_utf8_lossy(if gunzipped { &plain } else { &bytes });
+    }
+    opened
+}
+
 /// Which seeds stand where, in the run's folder and what was said.
 fn found(run: &Finished, others: &[&Finished]) -> Vec<String> {
     let mut texts = texts(&run.folder().join("run"));
+    for (_, text) in &mut texts {
+        *text += &opened(text);
+    }
     for (n, finished) in [&[run], others].concat().into_iter().enumerate() {
         texts.push((format!("stdout of command {n}"), finished.stdout.clone()));
         texts.push((format!("stderr of command {n}"), finished.stderr.clone()));
@@ -216,7 +282,7 @@ fn with_no_redact_every_secret_is_there_and_it_is_said_loudly() {
     run.exits(1).stderr_has("SECRETS WILL BE KEPT").stdout_has("SECRETS ARE KEPT");
     let found = found(&run, &others(&run).iter().collect::<Vec<_>>());
     for (kind, _) in SEEDS {
-        // The capture holds it as base64.
+        // The capture holds these as base64 and in gzip; the pages decode the latter.
         let coded = kind == "Basic credentials, decoded";
         assert!(coded || found.iter().any(|found| found.starts_with(kind)), "{kind} was not seeded: {run}");
     }
@@ -233,6 +299,24 @@ fn a_recording_with_secrets_can_be_shown_without_some() {
     let text = again.file("run/report.html");
     for kind in ["a name of the user's", "a cookie", "a form field"] {
         assert!(!text.contains(seed(kind)), "{kind}");
+    }
+}
+
+#[test]
+fn what_has_gone_since_an_earlier_run_loses_its_secrets_too() {
+    let talk = |v2: &str| Talk {
+        request: b"GET /a HTTP/1.1\r\nHost: h\r\nX-Case: 0\r\n\r\n".to_vec(),
+        v1: answer(OK_JSON, br#"{"customer":"ada","n":1}"#),
+        v2: answer(OK_JSON, v2.as_bytes()),
+    };
+    let earlier = replayed(&[talk(r#"{"customer":"GONESEED01","n":1}"#)], &[]);
+    let later = replayed(&[talk(r#"{"customer":"ada","n":2}"#)], &[]);
+    let at = |run: &Finished| run.folder().join("run").display().to_string();
+    let arguments = ["report", &at(&later), "--against", &at(&earlier), "--redact-also", "customer"];
+    let report = Shadowcap::new(arguments).run();
+    report.exits(1).stdout_has("1 gone");
+    for (name, text) in texts(&later.folder().join("run")) {
+        assert!(!text.contains("GONESEED01"), "{name}");
     }
 }
 

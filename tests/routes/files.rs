@@ -219,6 +219,48 @@ fn a_file_of_the_task_has_nothing_to_warn_of() {
 }
 
 #[test]
+fn several_files_are_one_and_each_is_named_for_what_it_says() {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!("apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n{spec}")
+    };
+    let root = object(
+        "VirtualService",
+        "root",
+        "  hosts: [a]\n  http:\n  - match: [{uri: {prefix: /p}}]\n    delegate: {name: child}\n    mirror: {host: m, sbset: v2}\n    mirror_percent: 25\n",
+    );
+    let child = object(
+        "VirtualService",
+        "child",
+        &format!(
+            "  http:\n  - {TO}\n    retries: {{}}\n  - match: [{{uri: {{regex: '/p/.*'}}}}]\n    {TO}\n"
+        ),
+    );
+    let files = [("root.yaml".to_owned(), root.clone()), ("child.yaml".to_owned(), child)];
+    let rules = Rules::read(&files, "default").unwrap();
+    let [rule] = &rules.sets[0].rules[..] else { panic!("{:?}", rules.sets) };
+    assert_eq!(
+        (&*rule.name, rule.origin.to_string()),
+        ("root http[0] > child http[0]", "child.yaml:6".to_owned())
+    );
+    // `mirror_percent` is what `mirrorPercent` is, and is inherited with the mirror.
+    let shadowcap::route::Action::Forward(forward) = &rule.action else { panic!("{:?}", rule.action) };
+    assert_eq!(forward.mirrors[0].share, shadowcap::route::Share::whole(25));
+    let told: Vec<_> = rules.warnings.iter().map(ToString::to_string).collect();
+    for (place, text) in [
+        ("root.yaml:9: ", "mirror has no field `sbset`"),
+        ("child.yaml:7: ", "`retries` is not acted on"),
+        ("child.yaml:8: ", "child http[1] is left out where root.yaml:7 delegates to it"),
+    ] {
+        assert!(told.iter().any(|told| told.starts_with(place) && told.contains(text)), "{place}: {told:#?}");
+    }
+    // What is wrong in what a delegate inherits is in the root's file.
+    let broken = root.replace("mirror_percent: 25", "mirror_percent: 101");
+    let files = [("child.yaml".to_owned(), files[1].1.clone()), ("root.yaml".to_owned(), broken)];
+    let error = Rules::read(&files, "default").unwrap_err();
+    assert_eq!(error.origin.to_string(), "root.yaml:10", "{error}");
+}
+
+#[test]
 fn anchors_merge_keys_lists_and_several_documents_are_read() {
     let text = "
 apiVersion: v1
@@ -308,7 +350,8 @@ fn within_bounds(text: &str, target: &str) -> crate::support::Finished {
     let url = format!("http://a{target}");
     let program = Shadowcap::under(limited, ["route", "r.yaml", "--url", &url]);
     std::fs::write(program.folder().join("r.yaml"), text).unwrap();
-    program.run()
+    // Some seconds of one processor, of which a busy machine gives little.
+    program.patience(std::time::Duration::from_secs(300)).run()
 }
 
 /// As many rules with patterns of 420 states, each another one.

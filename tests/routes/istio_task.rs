@@ -103,6 +103,97 @@ fn under_the_second_rule_everything_is_sent_to_v2() {
     assert_eq!(summary["shares"][1]["picked"], 1, "{summary:#}");
 }
 
+/// The page applies the second rule while the first rule's `DestinationRule` is still there.
+#[test]
+fn the_second_rule_with_the_destination_rule_of_the_first_in_one_file_or_in_two() {
+    let (_, destination_rule) = TO_V1.split_once("---\n").unwrap();
+    let capture = captures::bundled("httpbin-v1.pcap").display().to_string();
+    for files in [
+        vec![("one.yaml", format!("{MIRROR_TO_V2}---\n{destination_rule}"))],
+        vec![("rule.yaml", MIRROR_TO_V2.to_owned()), ("subsets.yaml", destination_rule.to_owned())],
+        vec![("subsets.yaml", destination_rule.to_owned()), ("rule.yaml", MIRROR_TO_V2.to_owned())],
+    ] {
+        let v2 = v2();
+        let endpoint = format!("v2={}", v2.url());
+        let mut command = vec!["replay", &capture, "--endpoint", &endpoint, "--out", "run"];
+        command.extend(files.iter().flat_map(|(name, _)| ["--routes", name]));
+        let program = Shadowcap::new(command);
+        for (name, text) in &files {
+            std::fs::write(program.folder().join(name), text).unwrap();
+        }
+        let finished = program.run();
+        finished.exits(1);
+        assert_eq!(v2.requests().len(), 94, "{finished}");
+        assert!(!finished.stderr.contains("warning"), "{finished}");
+    }
+}
+
+const HALF: &str = "
+    mirrorPercentage: {value: 50}
+";
+
+#[test]
+fn a_replay_sends_what_route_says_for_the_seed_however_many_are_on_their_way() {
+    let rules = format!("{MIRROR_TO_V2}{HALF}");
+    let capture = captures::bundled("httpbin-v1.pcap").display().to_string();
+    let mut sets = BTreeSet::new();
+    for seed in ["4", "5"] {
+        let program =
+            Shadowcap::new(["route", "r.yaml", "--capture", &capture, "--seed", seed, "--format", "json"]);
+        std::fs::write(program.folder().join("r.yaml"), &rules).unwrap();
+        let document = program.run().json();
+        let requests = document["requests"].as_array().unwrap();
+        let said: BTreeSet<String> = requests
+            .iter()
+            .filter(|request| request["to"][0]["destination"] == "httpbin/v2")
+            .map(|request| request["id"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(said.len() > 20 && said.len() < 74, "{}", said.len());
+        for concurrency in ["1", "32"] {
+            let v2 = v2();
+            let more = ["--seed", seed, "--concurrency", concurrency];
+            let finished = replay("httpbin-v1.pcap", &rules, &format!("v2={}", v2.url()), &more);
+            let csv = finished.file("run/exchanges.csv");
+            let sent = csv.lines().skip(1).filter(|line| !line.contains("skipped:"));
+            let sent: BTreeSet<String> =
+                sent.map(|line| line.split(',').next().unwrap().to_owned()).collect();
+            assert_eq!(sent, said, "seed {seed}, {concurrency} at once");
+            assert_eq!(v2.requests().len(), said.len());
+        }
+        sets.insert(said);
+    }
+    assert_eq!(sets.len(), 2, "another seed takes others");
+}
+
+#[test]
+fn a_runs_reports_have_the_shares_with_their_intervals_and_each_row_its_match_and_reason() {
+    let rules = format!("{MIRROR_TO_V2}{HALF}");
+    let v2 = v2();
+    let finished = replay("httpbin-v1.pcap", &rules, &format!("v2={}", v2.url()), &["--seed", "4"]);
+    let summary: serde_json::Value = serde_json::from_str(&finished.file("run/summary.json")).unwrap();
+    let shadow = &summary["shares"][1];
+    let sent = v2.requests().len();
+    assert_eq!((&shadow["standing"], &shadow["expected"]), (&"shadow".into(), &0.5.into()), "{summary:#}");
+    assert_eq!((&shadow["picked"], &shadow["requests"]), (&sent.into(), &94.into()));
+    let observed = shadow["observed"].as_f64().unwrap();
+    let [low, high] = [0, 1].map(|end| shadow["interval"][end].as_f64().unwrap());
+    assert!((observed - f64::from(u32::try_from(sent).unwrap()) / 94.0).abs() < 1e-9, "{shadow}");
+    // Wilson's interval at 99.9 % for about half of 94 is some 16 points to either side.
+    assert!(low < observed && observed < high && (0.25..0.4).contains(&(high - low)), "{shadow}");
+    assert_eq!(shadow["within"], true);
+    let html = finished.file("run/report.html");
+    let percent = |share: f64| format!("{:.2}", (share * 1e4).trunc() / 100.0);
+    for text in ["httpbin/v2".to_owned(), percent(observed), percent(low), percent(high)] {
+        assert!(html.contains(&text), "{text} is not in the report");
+    }
+    let folder = finished.folder().join("run").display().to_string();
+    let exported = Shadowcap::new(["report", &folder, "--export", "ndjson"]).run();
+    let lines = exported.json_lines();
+    let row = lines.iter().find(|row| row["verdict"] != "skipped").unwrap();
+    assert_eq!((&row["rule"], &row["match"]), (&"httpbin http[0]".into(), &"any request".into()), "{row}");
+    assert!(row["rule_reason"].as_str().unwrap().starts_with("mirror 50%: R mod 1000000 = "), "{row}");
+}
+
 #[test]
 fn every_request_of_a_larger_capture_is_mirrored_too() {
     let v2 = v2();

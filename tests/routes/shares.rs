@@ -38,31 +38,36 @@ spec:
     - {destination: {host: m5}, percentage: {value: 0}}
 ";
 
-/// Writes the captured traffic of `connections`, as many to each file as there are files.
+/// Writes the captured traffic, an equal part of its packets to each file: the cuts lie within connections.
 fn write(folder: &Path, names: &[&str]) {
     let start = Timestamp::from_parts(1_795_000_000, 0);
-    let connections = REQUESTS / ON_EACH;
-    let share = connections.div_ceil(names.len());
-    for (file, name) in names.iter().enumerate() {
+    let mut packets = Vec::new();
+    for number in 0..REQUESTS / ON_EACH {
+        let port = 10_000 + u16::try_from(number).unwrap();
+        let at = start + Duration::from_millis(10 * number as u64);
+        let client = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), port));
+        let server = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 2), 8000));
+        let mut talk = Conversation::new(client, server, at).step(Duration::from_micros(50));
+        talk.open();
+        for request in 0..ON_EACH {
+            talk.client_sends(
+                format!("GET /{number}/{request} HTTP/1.1\r\nHost: httpbin:8000\r\n\r\n").as_bytes(),
+            );
+            talk.server_sends(b"HTTP/1.1 204 No Content\r\n\r\n");
+        }
+        talk.close();
+        packets.push(talk.take_frames());
+    }
+    let of_connection = packets[0].len();
+    let packets = packets.concat();
+    let share = packets.len().div_ceil(names.len());
+    // A connection begins in one file and ends in the next.
+    assert!(names.len() == 1 || !share.is_multiple_of(of_connection), "{share} of {of_connection} each");
+    for (name, packets) in names.iter().zip(packets.chunks(share)) {
         let out = BufWriter::new(File::create(folder.join(name)).unwrap());
         let mut out = PcapWriter::new(out, LinkType::ETHERNET).unwrap();
-        for number in file * share..((file + 1) * share).min(connections) {
-            let port = 10_000 + u16::try_from(number).unwrap();
-            let at = start + Duration::from_millis(10 * number as u64);
-            let client = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), port));
-            let server = SocketAddr::from((Ipv4Addr::new(10, 0, 0, 2), 8000));
-            let mut talk = Conversation::new(client, server, at).step(Duration::from_micros(50));
-            talk.open();
-            for request in 0..ON_EACH {
-                talk.client_sends(
-                    format!("GET /{number}/{request} HTTP/1.1\r\nHost: httpbin:8000\r\n\r\n").as_bytes(),
-                );
-                talk.server_sends(b"HTTP/1.1 204 No Content\r\n\r\n");
-            }
-            talk.close();
-            for (n, frame) in talk.take_frames().iter().enumerate() {
-                out.write(&frame.packet(n as u64)).unwrap();
-            }
+        for (n, frame) in packets.iter().enumerate() {
+            out.write(&frame.packet(n as u64)).unwrap();
         }
         out.finish().unwrap();
     }

@@ -294,3 +294,29 @@ fn the_bar_on_a_terminal_is_as_far_as_the_outcomes_are() {
         |(outcomes, _, left): &(u64, u64, Option<u64>)| *outcomes < 60 && left.is_some_and(|left| left >= 1);
     assert!(frames.iter().any(early), "{frames:?}\n{finished}");
 }
+
+#[test]
+fn pooled_connections_are_as_many_as_were_asked_for() {
+    let v2 = same_v2();
+    let finished = replay(&v2.url(), &made::exchanges(10, 10), &["--connections", "pooled:2"]).run();
+    ends(&finished, 0);
+    none_came_twice(&v2);
+    assert_eq!(targets(&v2).len(), 100);
+    assert!((1..=2).contains(&v2.connections().len()), "{}", v2.connections().len());
+}
+
+#[test]
+fn connecting_and_the_first_byte_have_limits_of_their_own() {
+    let v2 = RawServer::start(Script::new(|_| Reply::hang()));
+    let arguments = ["--timeout", "60s", "--timeout-first-byte", "200ms"];
+    let finished = replay(&v2.url(), &made::exchanges(3, 1), &arguments).run();
+    ends(&finished, 1);
+    assert_eq!(summary(finished.folder())["failures"], serde_json::json!({"first-byte-timeout": 3}));
+
+    // It takes connections and says nothing of TLS.
+    let mute = RawServer::start(Script::new(|_| Reply::hang()).welcome(|_| Welcome::NeverRead));
+    let arguments = ["--insecure", "--timeout", "60s", "--timeout-connect", "200ms"];
+    let finished = replay(&format!("https://{}", mute.address()), &made::exchanges(3, 1), &arguments).run();
+    ends(&finished, 3);
+    assert_eq!(summary(finished.folder())["failures"], serde_json::json!({"connect-timeout": 3}));
+}

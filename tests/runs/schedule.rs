@@ -26,7 +26,7 @@ pub(crate) fn timings(run: &Path) -> Vec<Timing> {
 #[test]
 fn due_times_are_those_of_the_capture_to_the_last_and_nothing_leaves_early() {
     let v2 = same_v2();
-    // Two seconds at 500 requests a second.
+    // A second at 1,000 requests a second.
     let finished = replay(&v2.url(), &made::exchanges(20, 50), &["--speed", "1"]).run();
     ends(&finished, 0);
     let timings = timings(&finished.folder().join("run"));
@@ -41,6 +41,46 @@ fn due_times_are_those_of_the_capture_to_the_last_and_nothing_leaves_early() {
     finished.stdout_has("lateness").stdout_has("from due");
     let ms = |of: &str, quantile: &str| summary[of][quantile].as_f64().unwrap();
     assert!(ms("since_due", "p99") >= ms("lateness", "p99"), "{summary:#}");
+}
+
+#[test]
+fn over_a_minute_the_error_of_the_schedule_does_not_grow() {
+    let v2 = same_v2();
+    // A minute at 50 requests a second.
+    let finished = replay(&v2.url(), &made::exchanges(20, 150), &["--speed", "0.05"])
+        .patience(Duration::from_secs(150))
+        .run();
+    ends(&finished, 0);
+    let timings = timings(&finished.folder().join("run"));
+    assert_eq!(timings.len(), 3000);
+    let last = &timings[2999];
+    let due = last.due.since(timings[0].due);
+    assert!(due.abs_diff(Duration::from_millis(2999 * 20)) < Duration::from_micros(1), "{due:?}");
+    let errors = |timings: &[Timing]| {
+        let mut errors: Vec<_> =
+            timings.iter().map(|timing| timing.sent.unwrap().since(timing.due)).collect();
+        errors.sort();
+        errors
+    };
+    let all = errors(&timings);
+    println!("p50 {:?}, p99 {:?}, max {:?}", all[1500], all[2970], all[2999]);
+    // The medians, which a machine with other things to do leaves alone. A millisecond for each request, or a
+    // thousandth of the time, would be far above.
+    let (first, last) = (errors(&timings[..300])[150], errors(&timings[2700..])[150]);
+    assert!(last < first + Duration::from_millis(50), "{first:?} in the first tenth, {last:?} in the last");
+}
+
+#[test]
+fn twice_the_speed_halves_the_time_between_due_times() {
+    let v2 = same_v2();
+    let finished = replay(&v2.url(), &made::exchanges(5, 20), &["--speed", "2"]).run();
+    ends(&finished, 0);
+    for (n, timing) in (0..).zip(timings(&finished.folder().join("run"))) {
+        let first = timings(&finished.folder().join("run"))[0].due;
+        let error = timing.due.since(first).abs_diff(Duration::from_micros(500 * n));
+        assert!(error < Duration::from_micros(1), "the {n}th is due {error:?} beside its time");
+        assert!(timing.sent.unwrap() >= timing.due);
+    }
 }
 
 #[test]

@@ -72,6 +72,40 @@ fn a_v2_that_restarts_loses_what_was_under_way_and_nothing_else() {
     }
 }
 
+#[test]
+fn a_v2_that_goes_and_comes_back_on_its_port_loses_what_was_due_meanwhile() {
+    let first = same_v2();
+    let url = first.url();
+    let running = replay(&url, &made::exchanges(1, 300), &["--rate", "100", "-v"]).spawn();
+    first.wait_for_requests(20);
+    let (address, mut came) = (first.address(), Vec::new());
+    drop_and_keep(first, &mut came);
+    running.process.wait_for_stderr("failed, connect: cannot connect");
+    let again = RawServer::on(std::net::TcpListener::bind(address).unwrap(), Script::new(|_| made::answer()));
+    let finished = running.wait();
+    ends(&finished, 1);
+    came.extend(targets(&again));
+    let distinct: std::collections::HashSet<_> = came.iter().collect();
+    assert_eq!(distinct.len(), came.len(), "none came twice");
+    let summary = summary(finished.folder());
+    assert_eq!(summary["exchanges"]["replayed"], 300, "{summary:#}");
+    assert!(
+        summary["failures"]["connect"].as_u64().unwrap() > 0 && !targets(&again).is_empty(),
+        "{summary:#}"
+    );
+    let answered = summary["verdicts"]["match"].as_u64().unwrap();
+    assert_eq!(answered + summary["verdicts"]["failed"].as_u64().unwrap(), 300, "{summary:#}");
+    for row in rows(finished.folder()) {
+        assert!(row["verdict"] != "match" || came.contains(&row["target"]), "{row:?}");
+    }
+}
+
+/// Stops a server and notes what had come to it.
+fn drop_and_keep(server: RawServer, came: &mut Vec<String>) {
+    came.extend(targets(&server));
+    drop(server);
+}
+
 /// Starts the program with files limited to so many KiB. Where the signal is ignored, a write beyond fails, as on a
 /// full disk.
 fn with_small_files(kib: u32, url: &str) -> Shadowcap {
@@ -123,7 +157,8 @@ fn a_recording_that_is_removed_under_the_run_ends_it() {
     none_came_twice(&v2);
 }
 
-/// A library that, loaded first, puts the wall clock back by an hour from the time on that a file is there.
+/// A library that, loaded first, steps the wall clock by so many seconds from the time on that a file is there. It
+/// says on stderr when it is asked for the first time.
 fn stepping_clock(folder: &Path) -> std::path::PathBuf {
     let source = folder.join("clock.c");
     fs::write(
@@ -138,7 +173,12 @@ fn stepping_clock(folder: &Path) -> std::path::PathBuf {
             static int (*real)(clockid_t, struct timespec *);
             if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
             int result = real(clock, now);
-            if (clock == CLOCK_REALTIME && access(getenv("STEP_WHEN"), F_OK) == 0) now->tv_sec -= 3600;
+            static int said;
+            if (clock == CLOCK_REALTIME && !said) {
+                said = 1;
+                if (write(2, "the clock is interposed\n", 24) < 0) _exit(9);
+            }
+            if (clock == CLOCK_REALTIME && access(getenv("STEP_WHEN"), F_OK) == 0) now->tv_sec += atol(getenv("STEP_BY"));
             return result;
         }
         "#,
@@ -155,9 +195,16 @@ fn stepping_clock(folder: &Path) -> std::path::PathBuf {
 fn a_step_of_the_clock_changes_neither_the_schedule_nor_a_time_that_is_recorded() {
     or_skip!(require_tool("cc", "--version"));
     let folder = tempfile::tempdir().unwrap();
-    let step = folder.path().join("step");
     let library = stepping_clock(folder.path());
-    // The sixth answer comes after the clock was put back.
+    for by in ["-3600", "3600"] {
+        step_of_the_clock(&library, by);
+    }
+}
+
+fn step_of_the_clock(library: &Path, by: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let step = folder.path().join("step");
+    // The sixth answer comes after the clock was put back or forth.
     let (at, stepped) = (step.clone(), Arc::new(AtomicBool::new(false)));
     let saw = Arc::clone(&stepped);
     let v2 = RawServer::start(Script::new(move |request| {
@@ -168,10 +215,12 @@ fn a_step_of_the_clock_changes_neither_the_schedule_nor_a_time_that_is_recorded(
         made::answer()
     }));
     let finished = replay(&v2.url(), &made::exchanges(1, 400), &["--speed", "1"])
-        .env("LD_PRELOAD", &library)
+        .env("LD_PRELOAD", library)
         .env("STEP_WHEN", &step)
+        .env("STEP_BY", by)
         .run();
     ends(&finished, 0);
+    finished.stderr_has("the clock is interposed");
     assert!(stepped.load(Ordering::Relaxed));
     let timings = crate::schedule::timings(&finished.folder().join("run"));
     assert_eq!(timings.len(), 400);

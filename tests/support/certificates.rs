@@ -36,6 +36,11 @@ impl Certificates {
         self.folder.path().join(format!("{name}.key"))
     }
 
+    /// Has the authority sign one more, of these extensions.
+    pub fn sign(&self, name: &str, extensions: &str) {
+        self.signed(name, extensions);
+    }
+
     fn own(&self, name: &str, extensions: &[&str]) {
         let mut command = self.openssl(&["req", "-x509", "-days", "3650", "-config", "config"]);
         self.names(&mut command, name);

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config::{self, ConfigError};
+use crate::pipeline::Ruling;
 use crate::report::Gate;
 
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "The verdict")]
 pub(in crate::cli) struct GateArgs {
+    /// Judge by the rules of this file (TOML): which differences are meant, or do not matter.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) rules: Option<PathBuf>,
     /// Fail where this condition (CEL) holds, such as `confirmed > 0 || failed_share > 0.01` [default: any difference that
     /// counts and is not accepted, and any failure of v2].
     #[arg(long, value_name = "CONDITION")]
@@ -26,6 +30,17 @@ pub(in crate::cli) struct GateArgs {
 }
 
 impl GateArgs {
+    /// The rules, where a file is named.
+    pub(in crate::cli) fn ruling(&self) -> Result<Ruling, ConfigError> {
+        let rules = self.rules.as_deref().map(config::diff_rules).transpose()?;
+        Ok(rules.map(Ruling::new).unwrap_or_default())
+    }
+
+    /// What of it shapes what is said of the run, for the report.
+    pub(in crate::cli) fn options(&self) -> Option<String> {
+        self.rules.as_ref().map(|rules| format!("--rules {}", rules.display()))
+    }
+
     /// What was typed, as the judgement takes it.
     pub(in crate::cli) fn resolve(&self) -> Result<Gate, ConfigError> {
         let percent: f64 = config::parse("--max-loss", &self.max_loss)?;

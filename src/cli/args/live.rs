@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 
 use super::{
-    Choice, Edits, GateArgs, KeepArgs, Limited, Output, RouteArgs, Target, TargetArgs, Tending,
+    Choice, Edits, GateArgs, KeepArgs, Limited, Output, RouteArgs, Target, TargetArgs, Tending, VerifyArgs,
     parse_duration, parse_size,
 };
 
@@ -119,6 +119,8 @@ pub(crate) struct Live {
     pub(crate) tending: Tending,
     #[command(flatten)]
     pub(crate) connecting: TargetArgs,
+    #[command(flatten)]
+    pub(crate) verify: VerifyArgs,
     /// Write the packets to this pcapng file, too, compressed where its name ends in .gz or .zst.
     #[arg(short = 'w', long = "write", value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,

@@ -58,6 +58,10 @@ fn field(
     if tier == Tier::Framing || (scope == Scope::NotContent && describes_content(name)) {
         return;
     }
+    // Most are the same: nothing has to be made of them.
+    if v1.is_some() && v1 == v2 {
+        return;
+    }
     let joined = |values: Option<&Values<'_>>| values.map(|values| values.join(&b", "[..]));
     let (v1, v2) = (joined(v1), joined(v2));
     let kind = match (&v1, &v2) {

@@ -13,6 +13,7 @@ use super::pattern::Pattern;
 use super::selector::{Glob, Selector, StatusRange};
 use super::{Place, Rule, RulesError};
 use crate::diff::Kind;
+use crate::diff::routes::{RouteTemplate, RouteTemplates};
 
 /// More rules than anybody keeps in order.
 const MAX_RULES: usize = 2000;
@@ -22,6 +23,8 @@ const MAX_RULES: usize = 2000;
 struct File {
     #[serde(default)]
     rule: Vec<Spanned<Written>>,
+    #[serde(default)]
+    route: Vec<Spanned<RouteTemplate>>,
 }
 
 /// A rule as it is written.
@@ -77,13 +80,13 @@ enum Case {
 }
 
 /// Reads the rules of a file; `today` tells which have expired.
-pub(super) fn parse(text: &str, today: Date) -> Result<Vec<Rule>, RulesError> {
+pub(super) fn parse(text: &str, today: Date) -> Result<(Vec<Rule>, RouteTemplates), RulesError> {
     let file: File = toml::from_str(text).map_err(|error| {
         let line = line_of(text, error.span().unwrap_or_default());
         RulesError { line, message: error.message().trim().to_owned() }
     })?;
-    if file.rule.len() > MAX_RULES {
-        return Err(RulesError { line: 1, message: format!("more than {MAX_RULES} rules") });
+    if file.rule.len().max(file.route.len()) > MAX_RULES {
+        return Err(RulesError { line: 1, message: format!("more than {MAX_RULES} rules or routes") });
     }
     let mut rules: Vec<Rule> = Vec::with_capacity(file.rule.len());
     for written in file.rule {
@@ -96,7 +99,9 @@ pub(super) fn parse(text: &str, today: Date) -> Result<Vec<Rule>, RulesError> {
         }
         rules.push(rule);
     }
-    Ok(rules)
+    let line = file.route.first().map_or(1, |route| line_of(text, route.span()));
+    let templates = RouteTemplates::new(file.route.into_iter().map(Spanned::into_inner).collect());
+    Ok((rules, templates.map_err(|message| RulesError { line, message })?))
 }
 
 fn line_of(text: &str, span: Range<usize>) -> usize {

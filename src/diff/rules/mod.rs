@@ -11,7 +11,12 @@
 //! path = "$.updated_at"
 //! time_tolerance = "5s"
 //! reason = "set when the order is read"
+//!
+//! [[route]]
+//! template = "/users/{user}/orders"
 //! ```
+//!
+//! A `[[route]]` says which requests are one route, where what all of them show does not tell.
 
 mod effect;
 mod file;
@@ -21,6 +26,7 @@ mod suggest;
 
 use jiff::civil::Date;
 
+use super::routes::RouteTemplates;
 use super::{Difference, Kind, Layer};
 use crate::time::Timestamp;
 
@@ -42,7 +48,10 @@ pub struct RulesError {
 
 /// The rules of a file.
 #[derive(Clone, Debug, Default)]
-pub struct Rules(Vec<Rule>);
+pub struct Rules {
+    rules: Vec<Rule>,
+    templates: RouteTemplates,
+}
 
 #[derive(Clone, Debug)]
 struct Rule {
@@ -98,14 +107,21 @@ impl Rules {
     /// Names the line and what is wrong there: the TOML, a pattern, a rule without a place or an effect, two
     /// rules that are equally exact for one place.
     pub fn parse(text: &str, today: Date) -> Result<Self, RulesError> {
-        let rules = Self(file::parse(text, today)?);
+        let (rules, templates) = file::parse(text, today)?;
+        let rules = Self { rules, templates };
         rules.refuse_ties()?;
         Ok(rules)
     }
 
+    /// The user's templates of routes: `[[route]]`.
+    #[must_use]
+    pub const fn templates(&self) -> &RouteTemplates {
+        &self.templates
+    }
+
     /// The rules in the file's order, which is how [`Ruled`] counts them.
     pub fn iter(&self) -> impl Iterator<Item = RuleInfo<'_>> {
-        self.0.iter().map(|rule| RuleInfo {
+        self.rules.iter().map(|rule| RuleInfo {
             name: &rule.name,
             line: rule.line,
             reason: rule.reason.as_deref(),
@@ -117,7 +133,7 @@ impl Rules {
     #[must_use]
     pub fn applicable(&self, subject: &Subject<'_>) -> Applicable<'_> {
         let speaks = |rule: &&(usize, &Rule)| rule.1.expired.is_none() && rule.1.selector.fits(subject);
-        let mut rules: Vec<_> = self.0.iter().enumerate().collect::<Vec<_>>();
+        let mut rules: Vec<_> = self.rules.iter().enumerate().collect::<Vec<_>>();
         rules.retain(|rule| speaks(&rule));
         // The most exact first.
         rules.sort_by_key(|(_, rule)| std::cmp::Reverse(rule.exactness()));
@@ -126,7 +142,7 @@ impl Rules {
 
     /// Two rules between which nothing decides, for a place that both speak of.
     fn refuse_ties(&self) -> Result<(), RulesError> {
-        let live: Vec<_> = self.0.iter().filter(|rule| rule.expired.is_none()).collect();
+        let live: Vec<_> = self.rules.iter().filter(|rule| rule.expired.is_none()).collect();
         let mut by_exactness: Vec<(_, &Rule)> = live.iter().map(|rule| (rule.exactness(), *rule)).collect();
         by_exactness.sort_by_key(|(exactness, _)| *exactness);
         for same in by_exactness.chunk_by(|a, b| a.0 == b.0) {

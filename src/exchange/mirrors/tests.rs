@@ -35,6 +35,7 @@ impl Seen<'_> {
             roles: Roles::Certain,
             opened: Timestamp::default(),
             anomalies: AnomalySet::EMPTY,
+            closing: None,
         };
         let mut told = Vec::new();
         let keep = Options { keep: BodyKeep::UpTo(100), hash: false };

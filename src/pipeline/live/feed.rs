@@ -46,7 +46,9 @@ impl LiveFeed {
         match told {
             Told::Exchange(exchange) => self.exchange(exchange),
             // Where there is no room for the news, the engine keeps a connection for longer than it must.
-            Told::Closed(connection) => drop(self.work.try_send(Work::ConnectionEnded(connection))),
+            Told::Closed(connection, closing) => {
+                drop(self.work.try_send(Work::ConnectionEnded(connection, closing)));
+            }
         }
     }
 

@@ -29,8 +29,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use self::feed::{LiveFeed, Queued};
 use self::reader::{LiveReader, spawn};
 pub use self::watch::{View, Watch};
-use super::keeping::{BATCH, Judging, Keep};
+use super::judging::Ruling;
+use super::keeping::{BATCH, Judging, Keep, Taken, next};
 use super::run::{Kept, WAITING, make_folder};
+use super::verifying::{Verification, Verifying};
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
 use crate::capture::recorder::Recorder;
@@ -78,6 +80,10 @@ pub struct LiveJob {
     pub keep: Keep,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The user's rules.
+    pub ruling: Ruling,
+    /// What is asked again, if anything is.
+    pub verification: Option<Verification>,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -106,12 +112,16 @@ pub async fn run(
 ) -> Result<RunOutcome, RunError> {
     make_folder(&job.folder)?;
     // Nobody can go on with a run of what was captured at the time, so what is on its way is not noted.
-    let (mut judging, intents) = Judging::begin(&job.folder, job.run, job.keep)?;
+    let (mut judging, intents) = Judging::begin(&job.folder, job.run, job.keep, job.ruling)?;
     intents.as_ref().map_or(Ok(()), Intents::close)?;
     judging.diff = job.keep.diff;
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&watch.progress);
     let stopper = job.capture.stopper();
+    judging.verifying = job.verification.map(|verification| {
+        let progress = Arc::clone(&watch.progress);
+        Verifying::new(verification, &job.settings, control.signal.clone(), progress)
+    });
 
     let (work_in, work) = mpsc::channel(job.queue + WAITING);
     let (done_in, done) = mpsc::channel(WAITING);
@@ -218,15 +228,17 @@ impl Keeper {
         let mut send_until = None;
         let (mut sending, mut reading, mut capturing, mut asked) = (true, true, true, true);
         let (mut answered, mut skipped) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        while sending || reading {
+        while sending || reading || self.judging.is_asking() {
             tokio::select! {
+                asked = next(&mut self.judging.verifying) => self.judging.asked(asked?)?,
                 count = self.done.recv_many(&mut answered, BATCH), if sending => {
                     sending = count > 0;
                     self.outcomes(&mut answered)?;
                 }
                 count = self.skipped.recv_many(&mut skipped, BATCH), if reading => {
                     reading = count > 0;
-                    self.judging.rows(std::mem::take(&mut skipped), ())?;
+                    let skipped = skipped.drain(..).map(Taken::from).collect();
+                    self.judging.rows(skipped, ())?;
                 }
                 _ = flush.tick() => self.judging.flush()?,
                 _ = view.tick() => self.renew(),
@@ -262,8 +274,8 @@ impl Keeper {
 
     /// What became of requests; each was due when v1 had answered it.
     fn outcomes(&mut self, answered: &mut Vec<engine::Done<Queued>>) -> Result<(), RunError> {
-        let (mut rows, mut slots, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
-        for engine::Done { request, client, mut outcome, payload, slot, .. } in answered.drain(..) {
+        let (mut taken, mut slots, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
+        for engine::Done { destination, request, client, mut outcome, payload, slot } in answered.drain(..) {
             Progress::count(&self.watch.progress.done);
             let Queued { pending, room } = payload;
             match &mut outcome {
@@ -278,12 +290,12 @@ impl Keeper {
                 Outcome::Skipped(SkipReason::TargetGone) => self.stopper.stop(),
                 Outcome::Skipped(_) => {}
             }
-            rows.push(pending.into_row(Some(request.head), Some(client), outcome));
+            taken.push(self.judging.answered(pending, destination, request, client, outcome));
             slots.push(slot);
             rooms.push(room);
         }
         // Others may be on their way as soon as nothing of these can be lost; the memory is free when they are judged.
-        let kept = self.judging.rows(rows, slots);
+        let kept = self.judging.rows(taken, slots);
         drop(rooms);
         kept
     }

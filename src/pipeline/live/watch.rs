@@ -218,8 +218,8 @@ impl Watch {
 
     /// A shadow left.
     pub(super) fn departed(&self, timing: &Timing) {
-        if let Some(sent) = timing.sent {
-            let micros = u64::try_from(sent.since(timing.due).as_micros()).unwrap_or(u64::MAX);
+        if let Some(late) = timing.lateness() {
+            let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
             // It grows as far as it must; what no histogram can hold is not counted.
             let _ = self.lock().delay.record(micros);
         }

@@ -25,15 +25,17 @@ mod scan;
 mod shape;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 pub use also::{Also, AlsoError};
 use base64::Engine as _;
 use bytes::Bytes;
 use edits::Edits;
 pub(crate) use recode::decoded;
 
-use super::Row;
+use super::{Again, Row};
 use crate::http::h1::parse_head;
 use crate::http::{Body, Framing, Headers, Message, RequestHead, Response, ResponseHead, Version};
 use crate::replay::Outcome;
@@ -44,8 +46,13 @@ pub const MARK: &str = "redacted:";
 const DIGITS: usize = 12;
 /// Shorter values are replaced where they are named, and not wherever else their bytes occur.
 const SHORTEST_ECHO: usize = 6;
-/// Secrets of one row whose echoes are looked for; bounds the work on a hostile row.
-const MOST_ECHOES: usize = 64;
+/// Bytes of the secrets of one row whose echoes are looked for; bounds the work and the memory on a hostile row.
+const MOST_ECHOED: usize = 1 << 18;
+/// Secrets of a row that are searched for one after the other; more are in one pass, whose making costs more than that of
+/// so few searches.
+const FEW: usize = 8;
+/// Replacements of a row that are remembered.
+const MOST_REMEMBERED: usize = 64;
 
 /// Replaces secrets by digests of them.
 pub struct Redactor {
@@ -74,9 +81,9 @@ impl Redactor {
         Self { also, ..self }
     }
 
-    /// Redacts a row in place. Each of its texts is searched once for secrets of its own, and then, where the
-    /// row has any, for what repeats those of another.
-    pub fn row(&self, row: &mut Row) {
+    /// Redacts a row in place, and says which secrets it held. Each of its texts is searched once for secrets of
+    /// its own, and then, where the row has any, for what repeats those of another.
+    pub fn row(&self, row: &mut Row) -> Secrets {
         let head = &row.exchange.request.head;
         let request = self.open(&row.exchange.request, head.raw(), &head.headers, None);
         let open = |answer: &Response, like: Option<&Opened>| {
@@ -88,6 +95,7 @@ impl Redactor {
         let mut secrets = Secrets::default();
         [Some(&request), v1.as_ref(), v2.as_ref()].into_iter().flatten().for_each(|m| secrets.of_message(m));
         sent.iter().for_each(|head| secrets.of_text(head));
+        secrets.search = Search::new(&secrets.all);
 
         let exchange = &mut row.exchange;
         self.body(&exchange.request.head.headers, &mut exchange.request.body, &request.body, &mut secrets);
@@ -102,16 +110,36 @@ impl Redactor {
         }
         // A rule may name the value of a secret field.
         self.words(&mut row.matched, &mut secrets);
-        if let Outcome::Failed { detail, .. } = &mut row.outcome {
-            self.words(detail, &mut secrets);
+        self.outcome(&mut row.outcome, v2.as_ref(), &mut secrets);
+        for again in &mut row.again {
+            self.again(again, &secrets);
         }
-        let answer = match &mut row.outcome {
+        secrets
+    }
+
+    /// Redacts a further answer to the request of a row that held these secrets.
+    pub fn again(&self, again: &mut Again, secrets: &Secrets) {
+        let open = |answer: &Response| self.open(answer, answer.head.raw(), &answer.head.headers, None);
+        let opened = answer(&again.outcome).map(open);
+        let mut all = secrets.clone();
+        if let Some(opened) = &opened {
+            all.of_message(opened);
+            all.search = Search::new(&all.all);
+        }
+        self.outcome(&mut again.outcome, opened.as_ref(), &mut all);
+    }
+
+    fn outcome(&self, outcome: &mut Outcome, opened: Option<&Opened>, secrets: &mut Secrets) {
+        if let Outcome::Failed { detail, .. } = outcome {
+            self.words(detail, secrets);
+        }
+        let answer = match outcome {
             Outcome::Answered { response, .. } => Some(response),
             Outcome::Failed { partial, .. } => partial.as_mut(),
             Outcome::Skipped(_) => None,
         };
-        if let Some((response, opened)) = answer.zip(v2) {
-            self.response(response, &opened, &mut secrets);
+        if let Some((response, opened)) = answer.zip(opened) {
+            self.response(response, opened, secrets);
         }
     }
 
@@ -133,6 +161,7 @@ impl Redactor {
     fn body(&self, headers: &Headers, body: &mut Body, opened: &OpenedBody, secrets: &mut Secrets) {
         let redacted = match opened {
             OpenedBody::None => return,
+            _ if secrets.too_many => None,
             OpenedBody::Decoded(text) => {
                 let Some(redacted) = self.edited(text, secrets) else { return };
                 recode::encoded(headers, redacted)
@@ -173,6 +202,7 @@ impl Redactor {
                 spans.push((span, form));
             }
         });
+        spans.sort_unstable_by_key(|(span, _)| (span.start, span.end));
         Searched { text, part, spans }
     }
 
@@ -188,21 +218,17 @@ impl Redactor {
             let value = text.get(span.clone()).unwrap_or_default();
             edits.push(span.clone(), secrets.replacement(self, value, *form));
         }
-        if !secrets.echoes.is_empty() {
-            let fixed = part.fixed(text);
-            let mut echoes = Vec::new();
-            for echo in &secrets.echoes {
-                echo.find(text, |span| {
-                    // Most are where they were found by their name.
-                    if is_free(&span, &fixed) && !spans.iter().any(|(known, _)| *known == span) {
-                        echoes.push(span);
-                    }
-                });
+        let mut echoes = Vec::new();
+        secrets.search.find(text, &part.fixed(text), |span| {
+            // Most are where they were found by their name.
+            let place = |span: &Range<usize>| (span.start, span.end);
+            if spans.binary_search_by_key(&place(&span), |(known, _)| place(known)).is_err() {
+                echoes.push(span);
             }
-            for span in echoes {
-                let value = text.get(span.clone()).unwrap_or_default();
-                edits.push(span, secrets.replacement(self, value, Form::Bare));
-            }
+        });
+        for span in echoes {
+            let value = text.get(span.clone()).unwrap_or_default();
+            edits.push(span, secrets.replacement(self, value, Form::Bare));
         }
         edits.apply(text).map(Bytes::from)
     }
@@ -288,7 +314,7 @@ impl Part {
         scan::pairs(bytes, names, |span| found(span, Form::Bare));
         nested::encoded_pairs(bytes, names, |span| found(span, Form::Bare));
         scan::userinfo(bytes, |span| found(span, Form::Bare));
-        scan::forms(bytes, |span| found(span, Form::Bare));
+        scan::forms(bytes, json, |span| found(span, Form::Bare));
         patterns::keys(bytes, |span| found(span, Form::Bare));
         let mut by_form = |span: Range<usize>| {
             let form = if json && is_json_number(bytes, &span) { Form::JsonNumber } else { Form::Bare };
@@ -344,6 +370,7 @@ fn is_redacted(value: &[u8]) -> bool {
 struct Searched {
     text: Bytes,
     part: Part,
+    /// In their order.
     spans: Vec<(Range<usize>, Form)>,
 }
 
@@ -373,9 +400,14 @@ fn answer(outcome: &Outcome) -> Option<&Response> {
 }
 
 /// The secrets of one row, for finding their echoes, and what replaces each of them.
-#[derive(Default)]
-struct Secrets {
-    echoes: Vec<Echo>,
+#[derive(Clone, Default)]
+pub struct Secrets {
+    all: BTreeSet<Vec<u8>>,
+    bytes: usize,
+    /// There are more than are looked for, so that what may echo them is not kept.
+    too_many: bool,
+    /// Made of all of them, once they are known.
+    search: Search,
     replacements: Vec<(Vec<u8>, Form, Vec<u8>)>,
 }
 
@@ -404,10 +436,15 @@ impl Secrets {
     }
 
     fn add(&mut self, value: &[u8]) {
-        let known = self.echoes.iter().any(|echo| echo.secret == value);
-        if !known && value.len() >= SHORTEST_ECHO && self.echoes.len() < MOST_ECHOES && !is_redacted(value) {
-            self.echoes.push(Echo::new(value));
+        if value.len() < SHORTEST_ECHO || is_redacted(value) || self.all.contains(value) {
+            return;
         }
+        if self.bytes + value.len() > MOST_ECHOED {
+            self.too_many = true;
+            return;
+        }
+        self.bytes += value.len();
+        self.all.insert(value.to_vec());
     }
 
     /// What replaces a secret: worked out once for each row, in which most stand several times.
@@ -416,14 +453,64 @@ impl Secrets {
             return text.clone();
         }
         let text = redactor.replacement(value, form);
-        if self.replacements.len() < MOST_ECHOES {
+        if self.replacements.len() < MOST_REMEMBERED {
             self.replacements.push((value.to_vec(), form, text.clone()));
         }
         text
     }
 }
 
+/// The search for what repeats the secrets of a row.
+#[derive(Clone, Default)]
+enum Search {
+    #[default]
+    None,
+    /// One after the other, as in most rows: each search is made at once.
+    Few(Vec<Echo>),
+    /// All in one pass; of two of which one begins the other, the longer is found.
+    Many(AhoCorasick),
+}
+
+impl Search {
+    fn new(secrets: &BTreeSet<Vec<u8>>) -> Self {
+        if secrets.is_empty() {
+            return Self::None;
+        }
+        if secrets.len() <= FEW {
+            return Self::Few(secrets.iter().map(|secret| Echo::new(secret)).collect());
+        }
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::ContiguousNFA));
+        builder.build(secrets).map_or(Self::None, Self::Many)
+    }
+
+    /// Calls `found` with the span of each echo that touches nothing that is fixed.
+    fn find(&self, text: &[u8], fixed: &[Range<usize>], mut found: impl FnMut(Range<usize>)) {
+        match self {
+            Self::None => {}
+            Self::Few(echoes) => {
+                let mut found = |span: Range<usize>| {
+                    if is_free(&span, fixed) {
+                        found(span);
+                    }
+                };
+                echoes.iter().for_each(|echo| echo.find(text, &mut found));
+            }
+            Self::Many(all) => {
+                let mut start = 0;
+                let ends = fixed.iter().filter(|part| !part.is_empty()).map(|part| (part.start, part.end));
+                for (end, next) in ends.chain([(text.len(), text.len())]) {
+                    let free = text.get(start..end).unwrap_or_default();
+                    all.find_iter(free).for_each(|echo| found(start + echo.start()..start + echo.end()));
+                    start = next;
+                }
+            }
+        }
+    }
+}
+
 /// A secret, and the search for it.
+#[derive(Clone)]
 struct Echo {
     secret: Vec<u8>,
     /// Finds its beginning.

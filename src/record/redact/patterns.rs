@@ -42,14 +42,24 @@ pub(super) fn cards(text: &[u8], mut found: impl FnMut(Range<usize>)) {
     let mut at = 0;
     while let Some(start) = text.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
         let start = at + start;
+        // The digits of an escaped byte, as in `pan%3D4242`, are none of a number.
+        let escape = [1, 2]
+            .into_iter()
+            .filter_map(|back| start.checked_sub(back))
+            .find(|&sign| text.get(sign..).is_some_and(is_escape));
+        if let Some(sign) = escape {
+            at = sign + 3;
+            continue;
+        }
         let run = run_of_digits(text, start);
         at = start + run.len;
         let before = start.checked_sub(1).and_then(|before| text.get(before));
         let after = text.get(at);
         // Part of a word or of a fraction: no card.
+        let escaped = start.checked_sub(3).and_then(|sign| text.get(sign..start)).is_some_and(is_escape);
         let bound = |b: Option<&u8>| b.is_none_or(|b| !(b.is_ascii_alphanumeric() || b"_.".contains(b)));
         let ends_sentence = after == Some(&b'.') && !text.get(at + 1).is_some_and(u8::is_ascii_digit);
-        if bound(before) && (bound(after) || ends_sentence) && is_card(run.digits()) {
+        if (escaped || bound(before)) && (bound(after) || ends_sentence) && is_card(run.digits()) {
             found(start..at);
         }
     }
@@ -58,7 +68,15 @@ pub(super) fn cards(text: &[u8], mut found: impl FnMut(Range<usize>)) {
 /// The most digits that a card's number has.
 const LONGEST: usize = 19;
 
-/// Digits with single spaces or dashes between them.
+/// Whether a text begins with an escaped byte (RFC 3986, section 2.1).
+fn is_escape(text: &[u8]) -> bool {
+    matches!(text, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+}
+
+/// What stands between the groups of a number, once: a space or a dash, or what a form or a query has for them.
+const JOINTS: [&[u8]; 5] = [b" ", b"-", b"+", b"%20", b"%2D"];
+
+/// Digits with single joints between them.
 struct Run {
     digits: [u8; LONGEST + 1],
     count: usize,
@@ -76,20 +94,27 @@ impl Run {
 /// that it is too long.
 fn run_of_digits(text: &[u8], start: usize) -> Run {
     let mut run = Run { digits: [0; LONGEST + 1], count: 0, len: 0 };
-    let mut joint = None;
-    for (at, &b) in text.get(start..).unwrap_or_default().iter().enumerate() {
-        let digit_follows = text.get(start + at + 1).is_some_and(u8::is_ascii_digit);
-        match b {
-            b'0'..=b'9' => {
-                if let Some(place) = run.digits.get_mut(run.count) {
-                    *place = b - b'0';
-                    run.count += 1;
-                }
-                run.len = at + 1;
+    let mut used = None;
+    let mut at = 0;
+    let text = text.get(start..).unwrap_or_default();
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if let [b @ b'0'..=b'9', ..] = rest {
+            if let Some(place) = run.digits.get_mut(run.count) {
+                *place = b - b'0';
+                run.count += 1;
             }
-            b' ' | b'-' if digit_follows && joint.is_none_or(|joint| joint == b) => joint = Some(b),
-            _ => break,
+            at += 1;
+            run.len = at;
+            continue;
         }
+        let joint = JOINTS.into_iter().find(|joint| rest.starts_with(joint));
+        let digit_follows = |joint: &&[u8]| rest.get(joint.len()).is_some_and(u8::is_ascii_digit);
+        let Some(joint) = joint.filter(digit_follows).filter(|joint| used.is_none_or(|used| used == *joint))
+        else {
+            break;
+        };
+        used = Some(joint);
+        at += joint.len();
     }
     run
 }
@@ -145,10 +170,16 @@ mod tests {
             "2223003122003222",
             "30569309025904",
             "3530111333300000",
+            "4242+4242+4242+4242",
+            "4242%204242%204242%204242",
         ] {
-            for text in
-                [card.to_owned(), format!("\"{card}\""), format!("pan={card}&x"), format!("is {card}.")]
-            {
+            for text in [
+                card.to_owned(),
+                format!("\"{card}\""),
+                format!("pan%3D{card}%26x"),
+                format!("pan={card}&x"),
+                format!("is {card}."),
+            ] {
                 assert_eq!(spans(&text, |t, f| cards(t, f)), [card], "{text}");
             }
         }

@@ -132,7 +132,7 @@ pub(super) fn multipart(text: &[u8], names: &Names, mut found: impl FnMut(Range<
 
 /// Calls `found` with the span of each thing that is a secret by its form, whatever its name: a JSON Web
 /// Token (RFC 7519), credentials behind `Bearer` or `Basic`, a private key in PEM (RFC 7468).
-pub(super) fn forms(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+pub(super) fn forms(text: &[u8], json: bool, mut found: impl FnMut(Range<usize>)) {
     let run = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();
         from + rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b)).count()
@@ -162,18 +162,50 @@ pub(super) fn forms(text: &[u8], mut found: impl FnMut(Range<usize>)) {
             }
         }
     }
+    private_keys(text, json, found);
+}
+
+/// Calls `found` with the span of what each marker of a private key begins (RFC 7468, section 10 and 11; RFC 9580,
+/// section 6.2), be it written in a form (`+` or `%20` for a space). It ends before the marker of its end; within
+/// JSON not later than its string does, and without that marker where no line of a key goes on.
+fn private_keys(text: &[u8], json: bool, mut found: impl FnMut(Range<usize>)) {
     let mut floor = 0;
-    for at in memchr::memmem::find_iter(text, b" PRIVATE KEY-----") {
-        if at < floor {
+    for at in memchr::memmem::find_iter(text, BEGIN) {
+        let label = at + BEGIN.len();
+        let rest = text.get(label..text.len().min(label + LONGEST_LABEL)).unwrap_or_default();
+        let Some(len) = memchr::memmem::find(rest, b"-----").filter(|_| at >= floor) else { continue };
+        if !is_private_key(rest.get(..len).unwrap_or_default()) {
             continue;
         }
-        let start = at + b" PRIVATE KEY-----".len();
+        let start = label + len + b"-----".len();
         let rest = text.get(start..).unwrap_or_default();
-        floor = start + memchr::memmem::find(rest, b"-----END").unwrap_or(rest.len());
+        let end = memchr::memmem::find(rest, b"-----END");
+        let quote = (json || end.is_none()).then(|| closing_quote(rest)).flatten();
+        let open = end.is_none().then(|| memchr::memchr3(b'&', b'<', b'\'', rest)).flatten();
+        floor = start + [end, quote, open].into_iter().flatten().min().unwrap_or(rest.len());
         if floor > start {
             found(start..floor);
         }
     }
+}
+
+/// How the marker of a key begins.
+const BEGIN: &[u8] = b"-----BEGIN";
+/// Bytes within which a marker ends; labels in use have less.
+const LONGEST_LABEL: usize = 64;
+
+/// Whether a label, with what stands before it for a space, is that of a private key.
+fn is_private_key(label: &[u8]) -> bool {
+    let plain: Vec<u8> = percent_decoded(label).iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
+    plain.ends_with(b" PRIVATE KEY") || plain == b" PGP PRIVATE KEY BLOCK"
+}
+
+/// Where a string ends that has begun before: at a quote that no backslash escapes.
+fn closing_quote(text: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'"', text).find(|&at| {
+        let slashes = text.get(..at).unwrap_or_default().iter().rev().take_while(|b| **b == b'\\').count();
+        slashes.is_multiple_of(2)
+    })
 }
 
 /// A scalar in a JSON text that a secret's name announces.
@@ -351,8 +383,23 @@ mod tests {
             ("x Bearer abcdefgh12 y".to_owned(), vec!["abcdefgh12"]),
             ("eyJ is short; Bearer up".to_owned(), vec![]),
             ("-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----".to_owned(), vec!["\nMII\n"]),
+            (
+                "k=-----BEGIN+RSA+PRIVATE+KEY-----%0AMII%0A-----END+RSA+PRIVATE+KEY-----%0A&price=12"
+                    .to_owned(),
+                vec!["%0AMII%0A"],
+            ),
+            ("-----BEGIN%20EC%20PRIVATE%20KEY-----%0AMII&price=12".to_owned(), vec!["%0AMII"]),
+            (
+                "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQ\n-----END PGP PRIVATE KEY BLOCK-----\nprice"
+                    .to_owned(),
+                vec!["\nlQ\n"],
+            ),
+            (
+                "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\nA PRIVATE KEY-----x".to_owned(),
+                vec![],
+            ),
         ] {
-            assert_eq!(spans(&text, |t, f| forms(t, f)), expected, "{text}");
+            assert_eq!(spans(&text, |t, f| forms(t, false, f)), expected, "{text}");
         }
     }
 

@@ -105,6 +105,51 @@ fn secrets_of_every_form_leave_json_that_is_json() {
 }
 
 #[test]
+fn what_follows_a_private_key_stays() {
+    let redactor = Redactor::with_key(KEY);
+    let pem = |kind: &str, key: &str| {
+        format!(r"-----BEGIN {kind}PRIVATE KEY-----\n{key}\n-----END {kind}PRIVATE KEY-----\n")
+    };
+    let (one, two) = (pem("", "MIIone1one1one1"), pem("RSA ", "MIItwo2two2two2"));
+    for text in [
+        format!(r#"{{"key":"{one}","price":12}}"#),
+        format!(r#"{{"keys":["{one}","{two}"],"price":12}}"#),
+        // Cut off: the string ends before the key does.
+        r#"{"key":"-----BEGIN PRIVATE KEY-----\nMIIone1one1one1","price":12,"x":"-----END"}"#.to_owned(),
+        r#"{"key":"{\"k\":\"-----BEGIN PRIVATE KEY-----\\nMIIone1one1one1\"}","price":12}"#.to_owned(),
+    ] {
+        let redacted = redactor.redacted(text.as_bytes(), Part::Body, &mut Secrets::default()).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&redacted).unwrap();
+        assert_eq!(value["price"], 12, "{value}");
+        let all = value.to_string();
+        assert!(!all.contains("MIIone") && !all.contains("MIItwo") && all.contains("redacted:"), "{all}");
+    }
+    let text = format!("{one}\nprice 12").replace(r"\n", "\n");
+    let redacted = redactor.redacted(text.as_bytes(), Part::Body, &mut Secrets::default()).unwrap();
+    assert!(redacted.ends_with(b"-----END PRIVATE KEY-----\n\nprice 12"), "{redacted:?}");
+}
+
+#[test]
+fn the_echo_of_every_secret_of_a_row_is_found() {
+    let answer = "HTTP/1.1 200 OK\r\n\r\n";
+    let with = |secrets: usize| {
+        let mut row = samples::row("POST / HTTP/1.1\r\nHost: h\r\n\r\n", answer, answer);
+        let member = |n| format!(r#"{{"token":"secret-number-{n:06}"}}"#);
+        let all: Vec<_> = (0..secrets).map(member).collect();
+        let echo = format!("<p>you sent secret-number-{:06}</p>", secrets - 1);
+        samples::set_bodies(&mut row, format!("[{}]", all.join(",")).as_bytes(), b"", echo.as_bytes());
+        Redactor::with_key(KEY).row(&mut row);
+        row
+    };
+    for secrets in [1, 65, 3000] {
+        let all = text(&with(secrets));
+        assert!(!all.contains("secret-number") && all.contains("you sent redacted:"), "{secrets}");
+    }
+    // More than are looked for: what may echo them is not kept.
+    assert!(!text(&with(40_000)).contains("secret-number"));
+}
+
+#[test]
 fn the_users_own_words_lose_their_secrets_too() {
     for (text, shown) in [
         ("http://me:pw@host/a.pcap?token=abc&x=1", "http://redacted@host/a.pcap?token=redacted&x=1"),

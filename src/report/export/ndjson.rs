@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict, template};
+use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict};
 use crate::http::Response;
 use crate::record::Row;
-use crate::replay::Outcome;
-use crate::report::route::route_of;
+use crate::replay::{Outcome, Timing};
+use crate::report::route::Routes;
 use crate::report::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use crate::time::Timestamp;
 
@@ -18,6 +18,9 @@ struct Line<'r> {
     role: &'static str,
     destination: &'r str,
     rule: &'r str,
+    #[serde(rename = "match")]
+    matched: &'r str,
+    rule_reason: &'r str,
     time: Timestamp,
     client: String,
     method: String,
@@ -48,12 +51,17 @@ struct Shown<'r> {
 }
 
 /// Writes a row, and what was found in it, as one line.
-pub(super) fn write(out: &mut impl Write, row: &Row, judged: Option<&Judged>) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &line(row, judged))?;
+pub(super) fn write(
+    out: &mut impl Write,
+    row: &Row,
+    judged: Option<&Judged>,
+    names: &Routes,
+) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &line(row, judged, names))?;
     out.write_all(b"\n")
 }
 
-fn line<'r>(row: &'r Row, judged: Option<&'r Judged>) -> Line<'r> {
+fn line<'r>(row: &'r Row, judged: Option<&'r Judged>, names: &Routes) -> Line<'r> {
     let head = &row.exchange.request.head;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (v1, v2) = (row.exchange.response.as_ref(), v2_response(row));
@@ -62,10 +70,9 @@ fn line<'r>(row: &'r Row, judged: Option<&'r Judged>) -> Line<'r> {
         (Outcome::Failed { failure, .. }, judged) => (verdict(judged), Some(failure.name())),
         (Outcome::Answered { .. }, judged) => (verdict(judged), None),
     };
-    let late = timing(row).and_then(|timing| Some(timing.sent?.since(timing.due)));
-    let place = template(head.target());
+    let late = timing(row).and_then(Timing::lateness);
     let shown = |d: &'r Difference| Shown {
-        fingerprint: Fingerprint::of(head.method(), head.host().unwrap_or_default(), &place, d),
+        fingerprint: names.fingerprint(head, d),
         class: d.class,
         layer: d.layer,
         path: &d.path,
@@ -78,12 +85,14 @@ fn line<'r>(row: &'r Row, judged: Option<&'r Judged>) -> Line<'r> {
         role: row.role.name(),
         destination: &row.destination,
         rule: &row.route,
+        matched: &row.matched,
+        rule_reason: &row.reason,
         time: row.exchange.request.first_byte,
         client: row.exchange.connection.client.to_string(),
         method: text(head.method()),
         host: text(head.host().unwrap_or_default()),
         target: text(head.target()),
-        route: route_of(head),
+        route: names.of(head),
         verdict,
         reason,
         v1_status: v1.map(status),

@@ -298,6 +298,8 @@
     if (at.panel === "exchanges") showExchanges(at);
     if (at.panel === "differences") showCards(at);
   };
+  // On paper all parts stand one behind the other, with an exchange in full.
+  addEventListener("beforeprint", () => { if (!detailed) describe(items[0] || index[0]); });
   addEventListener("hashchange", () => { show(); const at = place(); if (at.x || at.d) byId(at.panel).scrollIntoView(); });
 
   // Keys.

@@ -13,6 +13,14 @@ fn a_dialogue_comes_out_as_it_was_spoken() {
 }
 
 #[test]
+fn urgent_data_stays_in_the_stream() {
+    // RFC 6093, section 3.1: what is urgent is in line with the rest.
+    let mut dialogue = Dialogue::begun();
+    dialogue.ask("a").send(ToServer, Flags::ACK | Flags::URG, b"!").ask("b").answer("c").close();
+    assert_eq!(dialogue.heard(), [">a!b <c >.Fin <.Fin"]);
+}
+
+#[test]
 fn a_response_captured_before_its_request_comes_after_it() {
     let mut dialogue = Dialogue::begun();
     dialogue.ask("ask").answer("answer").hasten(1).close();

@@ -182,6 +182,20 @@ const bodies = async () => {
   await page.context().close();
 };
 
+const printing = async () => {
+  const page = await open({ colorScheme: "dark" });
+  await page.evaluate(() => { document.documentElement.dataset.theme = "dark"; });
+  // Chromium tells the page before it prints.
+  const pdf = await page.pdf();
+  expect(pdf.length > 10000, "a print of " + pdf.length + " bytes");
+  expect((await text(page, "#detail")).includes("Request as sent"), "an exchange is printed in full");
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  const colours = await page.evaluate(() => ["body", ".card", "#detail"].map(at => getComputedStyle(document.querySelector(at))).map(s => s.color + " on " + s.backgroundColor));
+  expect(colours[0] === "rgb(0, 0, 0) on rgb(255, 255, 255)" && colours[1].endsWith("on rgb(255, 255, 255)"), "paper is white: " + colours);
+  await judge(page, "print from the dark theme");
+  await page.context().close();
+};
+
 const noScript = async () => {
   const page = await open({ javaScriptEnabled: false });
   const visible = await page.$$(".panel");
@@ -249,7 +263,7 @@ else if (kind === "large") await large();
 else {
   await everyTab({ colorScheme: "light" });
   await everyTab({ colorScheme: "dark", viewport: { width: 390, height: 844 } });
-  for (const part of [filters, differences, keyboard, themes, bodies, noScript]) {
+  for (const part of [filters, differences, keyboard, themes, bodies, printing, noScript]) {
     try { await part(); } catch (error) { faults.push(part.name + ": " + error.message); }
   }
   if (screenshots) await photographs();
