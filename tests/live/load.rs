@@ -1,6 +1,8 @@
 //! Requests at an even rate, by wrk; and what shadowcap makes of them. How fast and how long is what the environment
 //! says, so that the same driver runs for seconds in CI and for an hour where figures are wanted: see README.md.
 
+#![allow(clippy::cast_precision_loss, reason = "a line through measured points needs no more")]
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -143,7 +145,7 @@ fn wait_until_shadowed(lab: &Lab, v2: &Nginx) -> (Vec<String>, Vec<String>) {
     }
 }
 
-/// A value of the process's status, in KiB (proc_pid_status(5)).
+/// A value of the process's status, in KiB (`proc_pid_status(5)`).
 fn memory(running: &Running, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.process.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
@@ -237,7 +239,7 @@ fn large_bodies_that_wait_for_v2_hold_so_much_memory_and_no_more() {
     const LARGE: &str = "server { listen {listen}; location / { root .; } }";
     let lab = or_skip!(Lab::with_site(LARGE));
     let _hangs = lab.hanging_v2_at(9100);
-    let body: Vec<u8> = (0..4 << 20).map(|at: u32| (at % 251) as u8).collect();
+    let body: Vec<u8> = (0..=250).cycle().take(4 << 20).collect();
     std::fs::write(lab.v1.folder().join("large"), body).unwrap();
     let further = ["-B", "256MiB", "--timeout", "60s", "--no-redact", "--record", "none"];
     let running = live(&lab, "http://10.99.0.2:9100", &further);
