@@ -253,7 +253,7 @@ fn carry_out(job: LiveJob, watch: &Arc<Watch>, args: &Live, global: &Global) -> 
             let text = format!("Reports of what there is so far ({verdict:?}): {}", place.display());
             terminal::say_plainly(quiet, &text);
         };
-        let outcome = live::run(job, Arc::clone(watch), control, told).await;
+        let outcome = Box::pin(live::run(job, Arc::clone(watch), control, told)).await;
         stopping.abort();
         asking.abort();
         metrics.iter().for_each(tokio::task::JoinHandle::abort);

@@ -57,7 +57,7 @@ async fn next_of(signal: &mut Option<Signal>) -> Option<()> {
 }
 
 /// Whether the process was started so that SIGHUP does nothing to it; to be asked before it is listened to. Where the
-/// system does not tell (proc_pid_status(5)), it is taken for heard.
+/// system does not tell (`proc_pid_status(5)`), it is taken for heard.
 fn ignores_hang_up() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -53,6 +53,7 @@ where
 }
 
 /// A connection through a file has no addresses, and passes no interface.
+#[expect(clippy::default_trait_access, reason = "the crate of the type is none that is used here otherwise")]
 fn register(own: &OwnConnections, connection: &impl Connection) {
     let mut told = Default::default();
     connection.connected().get_extras(&mut told);

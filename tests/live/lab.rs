@@ -144,7 +144,9 @@ pub(crate) fn inspect(captures: &[PathBuf]) -> Value {
 /// The captures in a folder, in the order of their names.
 pub(crate) fn captures_in(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.to_string_lossy().contains(".pcapng"));
+    files.retain(|path| {
+        path.to_string_lossy().contains(".pcapng") && !path.to_string_lossy().ends_with(".part")
+    });
     files.sort();
     files
 }

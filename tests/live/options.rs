@@ -122,13 +122,13 @@ fn no_more_than_so_many_a_second_are_sent() {
     let v2 = or_skip!(lab.v2_beside());
     let arguments = ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &v2.url(), "--out", "run"];
     let running = lab.start(&[&arguments[..], &["--rate", "20/s"]].concat());
+    let begun = std::time::Instant::now();
     lab.curl("paced", 30);
     v2.wait_for_requests(30);
+    // One each twentieth of a second, however fast they came: what is late is caught up at a tenth more.
+    assert!(begun.elapsed().as_secs_f64() >= 29.0 / 22.0, "{:?}", begun.elapsed());
     running.interrupt();
     let finished = running.wait();
     let summary = summary(&finished.folder().join("run"));
     assert_eq!(balance(&summary), (30, 30, 0));
-    // All came at once, and left one each twentieth of a second: the last more than a second behind v1's answer.
-    let latest = summary["lateness"]["max"].as_f64().unwrap_or_else(|| panic!("{}", summary["lateness"]));
-    assert!(latest >= 1000.0, "{}", summary["lateness"]);
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
 
@@ -32,6 +32,8 @@ pub(super) struct WholeBlocks {
     ends: Vec<usize>,
     /// Bytes in the file.
     size: u64,
+    /// Where the file is, and where it will be as soon as it holds something.
+    unseen: Option<(PathBuf, PathBuf)>,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,8 @@ enum Output {
 }
 
 impl WholeBlocks {
-    /// Makes a file that only its owner may read: it holds whatever the traffic held.
+    /// Makes a file that only its owner may read: it holds whatever the traffic held. It gets its name with the first
+    /// [commit](Self::commit), so that nobody ever finds it empty, whenever the program is killed.
     pub(super) fn create(path: &Path, compression: Compression) -> io::Result<Self> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder)?;
@@ -50,6 +53,16 @@ impl WholeBlocks {
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        // A pipe or a device is what its name says, and a link leads to where it leads.
+        let replaceable = fs::symlink_metadata(path).map_or(true, |found| found.is_file());
+        if replaceable
+            && let Some(hidden) = hidden(path)
+            && let Ok(file) = options.open(&hidden)
+        {
+            let mut blocks = Self::onto(Output::File(file), compression);
+            blocks.unseen = Some((hidden, path.to_owned()));
+            return Ok(blocks);
+        }
         Ok(Self::onto(Output::File(options.open(path)?), compression))
     }
 
@@ -58,7 +71,14 @@ impl WholeBlocks {
     }
 
     fn onto(output: Output, compression: Compression) -> Self {
-        Self { output, compression, waiting: Vec::with_capacity(PLAIN * 2), ends: Vec::new(), size: 0 }
+        Self {
+            output,
+            compression,
+            waiting: Vec::with_capacity(PLAIN * 2),
+            ends: Vec::new(),
+            size: 0,
+            unseen: None,
+        }
     }
 
     /// A packet's block ends here.
@@ -120,6 +140,10 @@ impl WholeBlocks {
             self.take_back();
             return Err(error);
         }
+        if let Some((hidden, path)) = &self.unseen {
+            fs::rename(hidden, path)?;
+            self.unseen = None;
+        }
         self.size += bytes.len() as u64;
         self.waiting.clear();
         self.ends.clear();
@@ -133,6 +157,23 @@ impl WholeBlocks {
             let _ = file.set_len(self.size).and_then(|()| file.seek(SeekFrom::Start(self.size)));
         }
     }
+}
+
+/// What never got its name is taken away.
+impl Drop for WholeBlocks {
+    fn drop(&mut self) {
+        if let Some((hidden, _)) = self.unseen.take() {
+            let _ = fs::remove_file(hidden);
+        }
+    }
+}
+
+/// The name of a file beside it that nobody takes for a capture.
+fn hidden(path: &Path) -> Option<PathBuf> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name()?);
+    name.push(".part");
+    Some(path.with_file_name(name))
 }
 
 impl Write for WholeBlocks {
