@@ -17,7 +17,7 @@ fn urgent_data_stays_in_the_stream() {
     // RFC 6093, section 3.1: what is urgent is in line with the rest.
     let mut dialogue = Dialogue::begun();
     dialogue.ask("a").send(ToServer, Flags::ACK | Flags::URG, b"!").ask("b").answer("c").close();
-    assert_eq!(dialogue.heard(), [">a!b <c >.Fin <.Fin"]);
+    assert_eq!(dialogue.heard(), [">a >! >b <c >.Fin <.Fin"]);
 }
 
 #[test]
