@@ -71,11 +71,7 @@ impl Routes {
     /// What evidence is found by, of all requests of a route.
     pub(super) fn asked(&self, head: &RequestHead) -> Asked {
         let host = head.host().unwrap_or_default();
-        Asked {
-            method: head.method().to_vec(),
-            host: host.to_vec(),
-            place: self.place(head).into_owned(),
-        }
+        Asked { method: head.method().to_vec(), host: host.to_vec(), place: self.place(head).into_owned() }
     }
 
     /// What was measured of a difference in the answers to such requests.

@@ -1,6 +1,7 @@
 //! What a run comes to: the one value that every report is made of.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -165,7 +166,8 @@ impl AskedSummary {
             format!("to measure noise, v2 was asked again {}, v1 {}", times(self.v2), times(self.v1));
         for (name, count) in &self.not_asked {
             let known = NotAsked::from_name(name).map(NotAsked::words);
-            sentence.push_str(&format!("; {count} not asked: {}", known.unwrap_or(name)));
+            // Writing to a string does not fail.
+            let _ = write!(sentence, "; {count} not asked: {}", known.unwrap_or(name));
         }
         Some(sentence)
     }

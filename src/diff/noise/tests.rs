@@ -68,7 +68,15 @@ struct Row {
 fn request() -> Request {
     Request {
         head: parse_head(Bytes::from_static(b"GET /x HTTP/1.1\r\nHost: api\r\n\r\n")).unwrap(),
-        body: Body { framing: Framing::None, len: 0, lost: 0, wire: None, entity: None, sha256: None },
+        body: Body {
+            framing: Framing::None,
+            len: 0,
+            lost: 0,
+            wire: None,
+            entity: None,
+            sha256: None,
+            elsewhere: crate::http::Elsewhere::default(),
+        },
         first_byte: Timestamp::default(),
         last_byte: Timestamp::default(),
         completeness: Completeness::Complete,
@@ -134,7 +142,9 @@ fn told_by_diffy(rows: &[Row]) -> BTreeSet<String> {
     for row in rows {
         let noise = compare(&row.v1, &row.secondary, &Context::default());
         for (at, differences) in [&row.differences, &noise].into_iter().enumerate() {
-            differences.iter().for_each(|d| counts.entry(d.path.clone()).or_default()[at] += 1.0);
+            for d in &differences {
+                counts.entry(d.path.clone()).or_default()[at] += 1.0;
+            }
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a thousand")]

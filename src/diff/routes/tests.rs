@@ -41,7 +41,9 @@ fn names_of_people_are_one_route_and_words_stay() {
     // Whatever the order.
     targets.reverse();
     let reversed = learned(RouteTemplates::default(), &targets);
-    targets.iter().for_each(|target| assert_eq!(route(&routes, target), route(&reversed, target)));
+    for target in &targets {
+        assert_eq!(route(&routes, target), route(&reversed, target));
+    }
 }
 
 #[test]

@@ -94,7 +94,9 @@ impl Redactor {
         let sent = row.sent_head.clone().map(|head| self.searched(head, Part::Head));
         let mut secrets = Secrets::default();
         [Some(&request), v1.as_ref(), v2.as_ref()].into_iter().flatten().for_each(|m| secrets.of_message(m));
-        sent.iter().for_each(|head| secrets.of_text(head));
+        if let Some(head) = &sent {
+            secrets.of_text(head);
+        }
         secrets.search = Search::new(&secrets.all);
 
         let exchange = &mut row.exchange;
@@ -494,7 +496,9 @@ impl Search {
                         found(span);
                     }
                 };
-                echoes.iter().for_each(|echo| echo.find(text, &mut found));
+                for echo in echoes {
+                    echo.find(text, &mut found);
+                }
             }
             Self::Many(all) => {
                 let mut start = 0;
