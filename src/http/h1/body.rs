@@ -212,7 +212,9 @@ impl Chunked {
             (_, 0..0x20 | 0x7f) => (Place::TrailerLine, Some(Anomaly::ControlInValue)),
             _ => (Place::TrailerLine, None),
         };
-        odd.into_iter().for_each(|odd| _ = self.odd.insert(odd));
+        if let Some(odd) = odd {
+            self.odd.insert(odd);
+        }
         place
     }
 

@@ -122,14 +122,12 @@ impl sealed::Sealed for RequestHead {
     }
 
     fn general(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self> {
-        let head = match strict_request(&raw) {
-            Some(head) => head,
-            None => {
-                let lenient::RequestLine { method, target, version } =
-                    lenient::request_line(&raw, anomalies)?;
-                let fields = lenient::fields(&raw, anomalies);
-                Self { version, headers: Headers::new(raw, fields), method, target }
-            }
+        let head = if let Some(head) = strict_request(&raw) {
+            head
+        } else {
+            let lenient::RequestLine { method, target, version } = lenient::request_line(&raw, anomalies)?;
+            let fields = lenient::fields(&raw, anomalies);
+            Self { version, headers: Headers::new(raw, fields), method, target }
         };
         // White space is named where the line is split.
         if !head.target().iter().all(|b| b.is_ascii_graphic() || matches!(b, b' ' | b'\t')) {
