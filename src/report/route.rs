@@ -57,12 +57,10 @@ impl Routes {
     }
 
     /// The place of a difference for all that are like it.
-    pub(super) fn path(&self, head: &RequestHead, difference: &Difference) -> String {
+    pub(super) fn path(&self, asked: &Asked, difference: &Difference) -> String {
+        let Asked { method, host, place } = asked;
         match &self.0 {
-            Some(learned) => {
-                let host = head.host().unwrap_or_default();
-                learned.general_path(head.method(), host, &self.place(head), difference)
-            }
+            Some(learned) => learned.general_path(method, host, place, difference),
             None => general_path(difference.layer, &difference.path),
         }
     }
@@ -70,11 +68,7 @@ impl Routes {
     /// What evidence is found by, of all requests of a route.
     pub(super) fn asked(&self, head: &RequestHead) -> Asked {
         let host = head.host().unwrap_or_default();
-        Asked {
-            method: head.method().to_vec(),
-            host: host.to_vec(),
-            place: self.place(head).into_owned(),
-        }
+        Asked { method: head.method().to_vec(), host: host.to_vec(), place: self.place(head).into_owned() }
     }
 
     /// What was measured of a difference in the answers to such requests.
