@@ -228,7 +228,9 @@ fn a_run_killed_while_it_asks_again_is_gone_on_with_and_asks_nothing_a_third_tim
     let summary = summary(killed.folder());
     assert_eq!(summary["exchanges"]["replayed"], 8);
     let asked = &summary["asked"];
-    let unasked = asked["not_asked"]["killed"].as_u64().unwrap();
+    // A row whose first answer was still on its way at the kill is not asked again either.
+    let lost = summary["not_comparable"]["killed"].as_u64().unwrap_or(0);
+    let unasked = asked["not_asked"]["killed"].as_u64().unwrap_or(0) + lost;
     assert_eq!(asked["v2"].as_u64().unwrap() + unasked, 8, "{summary:#}");
     made_again(&killed);
 }
