@@ -58,12 +58,10 @@ impl Routes {
     }
 
     /// The place of a difference for all that are like it.
-    pub(super) fn path(&self, head: &RequestHead, difference: &Difference) -> String {
+    pub(super) fn path(&self, asked: &Asked, difference: &Difference) -> String {
+        let Asked { method, host, place } = asked;
         match &self.0 {
-            Some(learned) => {
-                let host = head.host().unwrap_or_default();
-                learned.general_path(head.method(), host, &self.place(head), difference)
-            }
+            Some(learned) => learned.general_path(method, host, place, difference),
             None => general_path(difference.layer, &difference.path),
         }
     }

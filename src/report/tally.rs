@@ -77,7 +77,6 @@ pub struct Tally {
 struct Counted {
     host: String,
     route: String,
-    path: String,
     asked: Asked,
     first: Difference,
     values: Values,
@@ -205,7 +204,6 @@ impl Tally {
         let counted = self.differences.entry(key).or_insert_with(|| Counted {
             host: shown_host(host),
             route: route.to_owned(),
-            path: self.names.path(head, difference),
             asked: self.names.asked(head),
             first: difference.clone(),
             count: 0,
@@ -234,8 +232,14 @@ impl Tally {
         let counting = self.differences.iter().filter(|((_, class), _)| class.counts());
         let mut top: Vec<_> = counting.map(|(_, counted)| counted).collect();
         top.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.route.cmp(&b.route)));
-        let line =
-            |counted: &Counted| format!("{} {}: {}", counted.route, counted.path, counted.first.kind.words());
+        let line = |counted: &Counted| {
+            format!(
+                "{} {}: {}",
+                counted.route,
+                self.names.path(&counted.asked, &counted.first),
+                counted.first.kind.words()
+            )
+        };
         top.into_iter().take(most).map(|counted| (line(counted), counted.count)).collect()
     }
 
@@ -459,12 +463,12 @@ fn ranked(
         .into_iter()
         .map(|((fingerprint, class), counted)| DistinctDifference {
             evidence: names.evidence(&counted.asked, &counted.first),
+            path: names.path(&counted.asked, &counted.first),
             fingerprint,
             class,
             host: counted.host,
             route: counted.route,
             layer: counted.first.layer,
-            path: counted.path,
             kind: counted.first.kind,
             count: counted.count,
             share: counted.count as f64 / compared.max(1) as f64,

@@ -42,7 +42,7 @@ fn classes(summary: &Value) -> Vec<(String, u64)> {
 fn made_again(finished: &Finished) {
     let run = finished.folder().join("run");
     let report = Shadowcap::new(["report", "--out", "again"]).arg(&run).run();
-    assert!(matches!(report.code, Some(0 | 1 | 3)), "{report}");
+    assert!(matches!(report.code, Some(0 | 1 | 3 | 130)), "{report}");
     same_reports(&run, &report.folder().join("again"));
 }
 
@@ -64,7 +64,8 @@ fn what_v2_repeats_is_asked_once_more() {
     let summary = summary(finished.folder());
     assert_eq!(summary["asked"], json!({"v1": 0, "v2": 10, "not_asked": {}}));
     assert_eq!(summary["exchanges"]["replayed"], 10);
-    assert_eq!(classes(&summary), [("confirmed".to_owned(), 10)], "{summary:#}");
+    // Of v1 nothing is known but what was recorded.
+    assert_eq!(classes(&summary), [("unverified".to_owned(), 10)], "{summary:#}");
     made_again(&finished);
 }
 
@@ -227,7 +228,9 @@ fn a_run_killed_while_it_asks_again_is_gone_on_with_and_asks_nothing_a_third_tim
     let summary = summary(killed.folder());
     assert_eq!(summary["exchanges"]["replayed"], 8);
     let asked = &summary["asked"];
-    let unasked = asked["not_asked"]["killed"].as_u64().unwrap();
+    // A row whose first answer was still on its way at the kill is not asked again either.
+    let lost = summary["not_comparable"]["killed"].as_u64().unwrap_or(0);
+    let unasked = asked["not_asked"]["killed"].as_u64().unwrap_or(0) + lost;
     assert_eq!(asked["v2"].as_u64().unwrap() + unasked, 8, "{summary:#}");
     made_again(&killed);
 }
