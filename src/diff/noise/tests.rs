@@ -68,7 +68,15 @@ struct Row {
 fn request() -> Request {
     Request {
         head: parse_head(Bytes::from_static(b"GET /x HTTP/1.1\r\nHost: api\r\n\r\n")).unwrap(),
-        body: Body { framing: Framing::None, len: 0, lost: 0, wire: None, entity: None, sha256: None },
+        body: Body {
+            framing: Framing::None,
+            len: 0,
+            lost: 0,
+            wire: None,
+            entity: None,
+            sha256: None,
+            elsewhere: crate::http::Elsewhere::Nowhere,
+        },
         first_byte: Timestamp::default(),
         last_byte: Timestamp::default(),
         completeness: Completeness::Complete,
