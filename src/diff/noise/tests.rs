@@ -75,7 +75,7 @@ fn request() -> Request {
             wire: None,
             entity: None,
             sha256: None,
-            elsewhere: crate::http::Elsewhere::default(),
+            elsewhere: crate::http::Elsewhere::Nowhere,
         },
         first_byte: Timestamp::default(),
         last_byte: Timestamp::default(),
