@@ -57,7 +57,7 @@ pub fn write(attack: Attack, count: u32, sink: &mut impl Write) -> io::Result<()
             Attack::BlanksByteByByte => traffic.client(n / PACKETS_EACH, 1 + n % PACKETS_EACH, ACK, b"\n")?,
             Attack::InterimForEver => traffic.server(1, after(n, interim.len(), 1), ACK, &interim)?,
             Attack::OneByteChunks if n % PACKETS_EACH == 0 => {
-                traffic.client(n / PACKETS_EACH, 1, ACK, CHUNKED)?
+                traffic.client(n / PACKETS_EACH, 1, ACK, CHUNKED)?;
             }
             Attack::OneByteChunks => {
                 let seq = after(n % PACKETS_EACH - 1, chunks.len(), 1 + CHUNKED.len());

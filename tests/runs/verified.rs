@@ -196,7 +196,7 @@ fn the_recorded_answers_hold_no_secret() {
     let (v1, v2) = (RawServer::start(Script::new(answer)), RawServer::start(Script::new(answer)));
     let asked = [Asked::new(40_000, 0, "GET /a", "Authorization: Bearer tok-0123456789abcdef\r\n")];
     let finished = replay(&v2.url(), &made::capture(&asked), &["--baseline", &v1.url()]).run();
-    assert_eq!((v1.requests().len() > 0, v2.requests().len() > 1), (true, true));
+    assert_eq!((!v1.requests().is_empty(), v2.requests().len() > 1), (true, true));
     let recording = finished.folder().join("run/recording/segment-00001.ndjson.zst");
     let text = zstd::decode_all(&fs::read(recording).unwrap()[..]).unwrap();
     let text = String::from_utf8_lossy(&text);

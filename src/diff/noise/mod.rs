@@ -261,12 +261,6 @@ impl Learned {
         self.places.get(&name).map(|place| &place.evidence)
     }
 
-    /// Evidence by fingerprint alone: not known yet, see [`Self::evidence_at`].
-    #[must_use]
-    pub fn evidence(&self, _fingerprint: Fingerprint) -> Option<Evidence> {
-        None
-    }
-
     /// How many differences lay at places beyond those that are counted: nothing was measured of them.
     #[must_use]
     pub fn beyond(&self) -> u64 {

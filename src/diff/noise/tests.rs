@@ -142,7 +142,7 @@ fn told_by_diffy(rows: &[Row]) -> BTreeSet<String> {
     for row in rows {
         let noise = compare(&row.v1, &row.secondary, &Context::default());
         for (at, differences) in [&row.differences, &noise].into_iter().enumerate() {
-            for d in &differences {
+            for d in differences {
                 counts.entry(d.path.clone()).or_default()[at] += 1.0;
             }
         }
