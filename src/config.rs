@@ -7,8 +7,11 @@ mod rules;
 mod target;
 mod tls_of_rules;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::capture::{Input, PacketFilter};
 use crate::diff::Rules;
@@ -63,14 +66,20 @@ pub fn packet_filter(expression: &str) -> Result<PacketFilter, ConfigError> {
     PacketFilter::new(expression).map_err(|error| ConfigError::new("--bpf", expression, error.to_string()))
 }
 
-/// The rules of a file for what differs; those that expired before today allow nothing.
+/// The rules of a file for what differs, and a digest of its text; those that expired before today allow nothing.
 ///
 /// # Errors
 /// When the file cannot be read, or says what cannot be meant: with the line.
-pub fn diff_rules(path: &Path) -> Result<Rules, ConfigError> {
+pub fn diff_rules(path: &Path) -> Result<(Rules, String), ConfigError> {
     let error = |problem: String| ConfigError::new("--rules", path.display().to_string(), problem);
     let text = std::fs::read_to_string(path).map_err(|source| error(format!("cannot be read: {source}")))?;
-    Rules::parse(&text, today()).map_err(|wrong| error(wrong.to_string()))
+    let rules = Rules::parse(&text, today()).map_err(|wrong| error(wrong.to_string()))?;
+    let mut digest = String::from("sha256:");
+    for byte in Sha256::digest(&text) {
+        // Writing to a string does not fail.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    Ok((rules, digest))
 }
 
 /// When a run fails.

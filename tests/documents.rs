@@ -168,6 +168,7 @@ impl Services {
         let command = command
             .replace("http://127.0.0.1:8080", &v2)
             .replace("http://v2.staging:8080", &v2)
+            .replace("http://v1.staging:8080", &format!("http://{}", self.v1.address))
             .replace("--listen 127.0.0.1:8080", "--listen 127.0.0.1:0")
             .replace("/tmp/", &format!("{}/", folder.join("tmp").display()));
         let command = port(&command);

@@ -248,7 +248,7 @@ Examples:
   shadowcap replay 'rotated/*.pcap.gz' --to http://127.0.0.1:8080 --speed 1
   shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --dry-run
   shadowcap replay yesterday.pcap --to http://127.0.0.1:8080 --methods safe
-  shadowcap replay today.pcap --to http://127.0.0.1:8081 --baseline http://127.0.0.1:8080
+  shadowcap replay day.pcap --to http://v2.staging:8080 --verify
   shadowcap replay day.pcap --routes r.yaml --endpoint v2=http://127.0.0.1:8080
   kubectl exec deploy/httpbin -- tcpdump -U -w - 'tcp port 80' |
     shadowcap replay - --to http://127.0.0.1:8080";

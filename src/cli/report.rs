@@ -5,7 +5,6 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
-use sha2::{Digest as _, Sha256};
 
 use super::args::{Annotations, ExportFormat, Global, Output, Report};
 use super::{Exit, exit, terminal};
@@ -25,7 +24,6 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
         against: args.against.clone(),
         redactor,
         ruling,
-        rules_digest: args.gate.rules.as_deref().map(digest).transpose()?,
         gate: args.gate.resolve()?,
     };
     if let Some(id) = &args.show {
@@ -59,17 +57,6 @@ pub(super) fn run(args: &Report, global: &Global) -> anyhow::Result<Exit> {
     // A recording without an end is not that of a run that the user stopped.
     let stopped = summary.interrupted && summary.finished.is_some();
     Ok(if stopped { Exit::Interrupted } else { summary.verdict.into() })
-}
-
-/// A file's name and SHA-256, by which a reader knows it again.
-fn digest(file: &Path) -> anyhow::Result<String> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mut text = format!("{} sha256:", file.display());
-    for byte in Sha256::digest(&bytes) {
-        // Writing to a string does not fail.
-        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-    }
-    Ok(text)
 }
 
 /// What takes secrets out of what is kept; `None` where the user wants them kept.

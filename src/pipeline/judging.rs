@@ -9,9 +9,12 @@ use crate::diff::{
     compare_by_rules, judge, template,
 };
 use crate::http::{RequestHead, Response, h1};
-use crate::record::{Again, Row};
+use crate::record::{Again, Row, Run};
 use crate::replay::{Failure, Outcome};
 use crate::report::{Judged, RuleSummary};
+
+/// The name of the digest of the file that differences were judged by.
+const RULES_OF_DIFFERENCES: &str = "rules of differences";
 
 /// What is found in a row under no rules; `None` for one that was not sent.
 #[must_use]
@@ -25,19 +28,27 @@ pub struct Ruling {
     rules: Rules,
     /// For each rule how many differences it has allowed.
     allowed: Vec<AtomicU64>,
+    /// Of the rules' text, where they came from one.
+    digest: Option<String>,
 }
 
 impl Ruling {
-    /// A ruling under these rules.
+    /// A ruling under these rules, with a digest of their text.
     #[must_use]
-    pub fn new(rules: Rules) -> Self {
-        Self { allowed: rules.iter().map(|_| AtomicU64::new(0)).collect(), rules }
+    pub fn new(rules: Rules, digest: Option<String>) -> Self {
+        Self { allowed: rules.iter().map(|_| AtomicU64::new(0)).collect(), rules, digest }
+    }
+
+    /// The run as its reports name it: with the digest of the rules that it is judged by.
+    pub(super) fn of(&self, mut run: Run) -> Run {
+        run.digests.extend(self.digest.clone().map(|digest| (RULES_OF_DIFFERENCES.to_owned(), digest)));
+        run
     }
 
     /// The same rules, of which none has allowed anything yet.
     #[must_use]
     pub fn anew(&self) -> Self {
-        Self::new(self.rules.clone())
+        Self::new(self.rules.clone(), self.digest.clone())
     }
 
     /// What is found in a row by itself; `None` for one that was not sent.

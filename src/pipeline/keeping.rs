@@ -85,14 +85,17 @@ impl Judging {
         ruling: Ruling,
     ) -> Result<(Self, Option<Intents>), RunError> {
         if !keep.rows {
-            return Ok((Self::new(folder, None, Reporter::counting(folder, run), ruling, true), None));
+            return Ok((
+                Self::new(folder, None, Reporter::counting(folder, ruling.of(run)), ruling, true),
+                None,
+            ));
         }
         let unusable = |folder, source| RunError::Folder { folder, source };
         let (writer, intents) = match Writer::create(&folder.join(RECORDING), &run) {
             Err(RecordError::Io { source, .. }) => return Err(unusable(folder.to_owned(), source)),
             other => other?,
         };
-        match Reporter::create(folder, run) {
+        match Reporter::create(folder, ruling.of(run)) {
             Ok(reporter) => Ok((Self::new(folder, Some(writer), reporter, ruling, true), Some(intents))),
             Err(error) => {
                 writer.discard();
@@ -438,14 +441,7 @@ impl Judging {
 /// What renders the recording of a run again.
 fn rendering(folder: &Path, ruling: &Ruling, gate: &Gate) -> Rendering {
     let runs = vec![folder.to_owned()];
-    Rendering {
-        runs,
-        against: None,
-        redactor: None,
-        ruling: ruling.anew(),
-        rules_digest: None,
-        gate: gate.clone(),
-    }
+    Rendering { runs, against: None, redactor: None, ruling: ruling.anew(), gate: gate.clone() }
 }
 
 /// The next row of which all further answers are there; for ever, where none is asked for.

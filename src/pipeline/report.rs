@@ -13,9 +13,6 @@ use crate::report::{Earlier, Gate, Judged, Reporter, Routes, Summary, Tally};
 /// The folder of a run in which its recording lies.
 pub const RECORDING: &str = "recording";
 
-/// The name of the digest of the file that differences were judged by.
-const RULES_OF_DIFFERENCES: &str = "rules of differences";
-
 /// What is rendered again, and how.
 pub struct Rendering {
     /// The folders of the runs; several are shards of one capture.
@@ -26,8 +23,6 @@ pub struct Rendering {
     pub redactor: Option<Redactor>,
     /// The user's rules.
     pub ruling: Ruling,
-    /// What names the file of those rules, and a digest of it.
-    pub rules_digest: Option<String>,
     /// What the verdict demands.
     pub gate: Gate,
 }
@@ -52,8 +47,7 @@ impl Rendering {
     ) -> Result<Summary, RunError> {
         let mut recordings = open(&self.runs)?;
         make_folder(out)?;
-        let mut run = recordings.run().clone();
-        run.digests.extend(self.rules_digest.clone().map(|digest| (RULES_OF_DIFFERENCES.to_owned(), digest)));
+        let run = self.ruling.of(recordings.run().clone());
         let mut reporter = Reporter::create(out, run)?.knowing(&learned.routes());
         if let Some(earlier) = earlier {
             reporter = reporter.against(earlier);

@@ -245,7 +245,7 @@ fn begin(
 /// The recording behind its last row, and the reports with the rows that it holds.
 fn go_on(folder: &Path, resumption: Resumption, ruling: Ruling) -> Result<Begun, RunError> {
     let Resumption { mut recording, resend } = resumption;
-    let mut reporter = Reporter::create(folder, recording.run().clone())?;
+    let mut reporter = Reporter::create(folder, ruling.of(recording.run().clone()))?;
     let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
     let (mut killed, mut learner) = (Vec::new(), ruling.learner());
     while let Some(row) = recording.next_row()? {

@@ -360,11 +360,11 @@ pub(super) fn request_lines(row: &Row) -> Vec<String> {
     lines
 }
 
-/// The body as it was on the wire, chunks included, where that differs from its text laid out.
+/// The body byte by byte, where that differs from its text laid out. The sizes of chunks are not in the recording, of which
+/// the same page has to be made again.
 fn raw_request(row: &Row) -> Option<Vec<String>> {
-    let body = &row.exchange.request.body;
-    let wire = body.wire.as_deref().or(body.entity.as_deref()).filter(|wire| !wire.is_empty())?;
-    let (raw, laid_out) = (raw_body::lines(wire), pretty::lines(body.entity.as_deref().unwrap_or_default()));
+    let body = row.exchange.request.body.entity.as_deref().filter(|body| !body.is_empty())?;
+    let (raw, laid_out) = (raw_body::lines(body), pretty::lines(body));
     Some(raw).filter(|raw| *raw != laid_out)
 }
 

@@ -1,7 +1,7 @@
 //! Reading against the truth: other projects' captures, where they lie beside the checkout, and our own.
 
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
 
 #[macro_use]
 #[path = "../support/mod.rs"]

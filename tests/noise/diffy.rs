@@ -1,7 +1,8 @@
 //! What the rule of Diffy says: each request goes to v1 twice and to v2 once; a field is told where its share of
 //! differences between v1 and v2 is further from that between v1 and v1 than two thresholds allow.
 //!
-//! Diffy compares fields by endpoint and path, as is done here, with an endpoint for each route.
+//! Diffy compares fields by endpoint and path, as is done here, with an endpoint for each route. A body that is no JSON is
+//! one field here, of which a fault can only be told where nothing else in it changes; Diffy takes HTML apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 

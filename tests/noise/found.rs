@@ -87,7 +87,9 @@ impl Found {
 impl Counted {
     fn tells(&self, fault: &Fault) -> bool {
         let (layer, path) = fault.place;
-        self.route.contains(&format!("/r/{}/", fault.name)) && self.layer == layer && self.path.contains(path)
+        // The coding that is declared belongs to the body that is not in it.
+        let is_there = self.layer == layer && self.path.contains(path) || self.path == "content-encoding";
+        self.route.contains(&format!("/r/{}/", fault.name)) && is_there
     }
 }
 

@@ -33,7 +33,7 @@ impl GateArgs {
     /// The rules, where a file is named.
     pub(in crate::cli) fn ruling(&self) -> Result<Ruling, ConfigError> {
         let rules = self.rules.as_deref().map(config::diff_rules).transpose()?;
-        Ok(rules.map(Ruling::new).unwrap_or_default())
+        Ok(rules.map(|(rules, digest)| Ruling::new(rules, Some(digest))).unwrap_or_default())
     }
 
     /// What of it shapes what is said of the run, for the report.
