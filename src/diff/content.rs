@@ -137,11 +137,17 @@ fn as_json(v1: &Content<'_>, v2: &Content<'_>, findings: &mut Findings<'_>) -> O
     }
     let lines = v1.media() == Media::JsonLines || v2.media() == Media::JsonLines;
     let forms = if lines { [Form::Lines, Form::Single] } else { [Form::Single, Form::Lines] };
-    let mut parsed = forms.map(|form| (json::parse(text1, form), json::parse(text2, form)));
+    let read = |form: Form| (json::parse(text1, form), json::parse(text2, form));
     // The form in which both can be read, else the declared one.
-    parsed.sort_by_key(|(a, b)| !(a.is_ok() && b.is_ok()));
+    let mut parsed = read(forms[0]);
+    if parsed.0.is_err() || parsed.1.is_err() {
+        let otherwise = read(forms[1]);
+        if otherwise.0.is_ok() && otherwise.1.is_ok() {
+            parsed = otherwise;
+        }
+    }
     let both = (Some(&*v1.bytes), Some(&*v2.bytes));
-    match &parsed[0] {
+    match &parsed {
         (Ok(a), Ok(b)) => json::compare(a, b, findings),
         (Ok(_), Err(NotJson::Grammar(_))) if v2.media().is_json() => {
             whole(Kind::Undecodable, Class::Unverified, both, findings);

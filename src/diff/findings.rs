@@ -2,7 +2,7 @@
 
 use super::echo::Echo;
 use super::excerpt::{excerpt, excerpts};
-use super::rules::{Applicable, Ruled};
+use super::rules::{Applicable, Ruled, Value};
 use super::{Class, Difference, Kind, Layer};
 use crate::time::Timestamp;
 
@@ -54,7 +54,7 @@ impl<'c> Findings<'c> {
         if !has_room && (!open || self.rules.is_empty()) {
             return self.leave_out(class);
         }
-        let (v1, v2) = match (v1, v2) {
+        let shown = match (v1, v2) {
             (Some(v1), Some(v2)) => {
                 let (v1, v2) = excerpts(v1, v2);
                 (Some(v1), Some(v2))
@@ -65,8 +65,12 @@ impl<'c> Findings<'c> {
             whole if whole.is_empty() => self.inside.trim_end().to_owned(),
             path => [self.inside.as_str(), &path].concat(),
         };
-        let mut difference = Difference { layer, path, kind, v1, v2, class };
-        let rule = if open { self.rules.allowing(&difference, self.answered) } else { None };
+        let mut difference = Difference { layer, path, kind, v1: shown.0, v2: shown.1, class };
+        // Rules look at whole values, not at what is shown of them.
+        let asked = open && !self.rules.is_empty();
+        let rule = asked
+            .then(|| self.rules.allowing(&difference, [&Value::of(v1), &Value::of(v2)], self.answered))
+            .flatten();
         if rule.is_some() {
             difference.class = Class::RuledOut;
         }

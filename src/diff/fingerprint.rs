@@ -157,7 +157,7 @@ fn general_body_path(path: &str) -> String {
 }
 
 /// The place of a node or a part: numbers in brackets are left out.
-fn general_place(place: &str) -> String {
+pub(super) fn general_place(place: &str) -> String {
     let mut out = String::with_capacity(place.len());
     let mut rest = place;
     while let Some((before, behind)) = rest.split_once('[') {

@@ -57,8 +57,11 @@ impl Shape {
         Self::NAMES.iter().find(|(other, _)| *other == name).map(|(_, shape)| *shape)
     }
 
-    /// Whether a text has the form.
+    /// Whether a text has the form, or had it before redaction took it away.
     pub(super) fn fits(self, text: &str) -> bool {
+        if let Some(form) = redacted(text) {
+            return self.fitted(form);
+        }
         let bytes = text.as_bytes();
         match self {
             Self::Uuid => is_uuid(bytes),
@@ -86,6 +89,33 @@ impl Shape {
             Self::Any => !text.is_empty(),
         }
     }
+}
+
+impl Shape {
+    /// Whether what redaction calls so had the form.
+    fn fitted(self, form: &str) -> bool {
+        let digits = form.strip_prefix("digits").is_some();
+        let even_hex = form
+            .strip_prefix("hex")
+            .or_else(|| form.strip_prefix("digits"))
+            .is_some_and(|len| len.parse::<u64>().is_ok_and(|len| len >= 8 && len.is_multiple_of(2)));
+        match self {
+            Self::Jwt => form == "jwt",
+            Self::Uuid => form == "uuid",
+            Self::Hex => even_hex,
+            Self::Integer | Self::Number => digits,
+            Self::Any => true,
+            _ => false,
+        }
+    }
+}
+
+/// What redaction says the form of a value was: `redacted:`, twelve hexadecimal digits, `:` and the form.
+fn redacted(text: &str) -> Option<&str> {
+    let (digest, form) = text.strip_prefix("redacted:")?.split_once(':')?;
+    let is_form = !form.is_empty() && form.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let is_digest = digest.len() == 12 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    (is_digest && is_form).then_some(form)
 }
 
 fn is_uuid(bytes: &[u8]) -> bool {
@@ -149,5 +179,23 @@ mod tests {
             assert!(!shape.fits(does_not), "{name}: {does_not}");
         }
         assert_eq!(Shape::named("UUID"), None);
+    }
+
+    #[test]
+    fn what_was_redacted_has_the_shape_that_it_had() {
+        for (shape, form, fits) in [
+            ("jwt", "jwt", true),
+            ("uuid", "uuid", true),
+            ("uuid", "jwt", false),
+            ("hex", "hex32", true),
+            ("hex", "hex33", false),
+            ("integer", "digits16", true),
+            ("integer", "text16", false),
+            ("any", "short", true),
+        ] {
+            let text = format!("redacted:0123456789ab:{form}");
+            assert_eq!(Shape::named(shape).unwrap().fits(&text), fits, "{shape} {form}");
+        }
+        assert!(!Shape::Jwt.fits("redacted:0123:jwt"));
     }
 }

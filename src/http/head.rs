@@ -116,6 +116,11 @@ impl Headers {
         matches!(self.fields, Fields::Listed(_))
     }
 
+    /// The same fields in a buffer of their own.
+    pub(crate) fn copied(&self) -> Self {
+        Self { raw: Bytes::copy_from_slice(&self.raw), fields: self.fields.clone() }
+    }
+
     /// Bytes of memory beside the head itself.
     pub(crate) fn memory(&self) -> usize {
         let listed = match &self.fields {

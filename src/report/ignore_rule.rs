@@ -30,7 +30,7 @@ pub(super) fn ignore_rule(d: &DistinctDifference) -> Result<String, &'static str
 pub(super) fn rule(d: &DistinctDifference, effect: &str) -> Option<String> {
     let (key, place) = match d.layer {
         Layer::Status => return None,
-        Layer::Header => ("header", field(&d.path)),
+        Layer::Header => ("header", d.path.clone()),
         Layer::Body if d.kind == Kind::Unlisted => ("path", "$".to_owned()),
         // A shortened name is that of no place.
         Layer::Body if d.path.contains("… (") => return None,
@@ -54,33 +54,57 @@ fn host_name(host: &str) -> String {
     port.map_or(host.as_str(), |(name, _)| name).to_owned()
 }
 
-/// A field's name, and of a cookie its name: rules know fields in lower case.
-fn field(path: &str) -> String {
-    match path.split_once('[').filter(|_| path.bytes().any(|b| b.is_ascii_uppercase())) {
-        Some((name, _)) => format!("{name}[*]"),
-        None => path.to_owned(),
-    }
-}
-
-/// The place in a body. JSON within other content goes by its own path; `$` stands for a content as a whole.
+/// The place in a body; `$` stands for a content as a whole. Lines, and the words of texts, are no places of rules.
 fn content(path: &str) -> String {
-    if let Some(at) = path.rfind(" $") {
-        return open(path.get(at + 1..).unwrap_or_default());
+    if path.starts_with('$') {
+        return open(path);
     }
-    match path.as_bytes() {
-        [b'$', ..] => open(path),
-        [b'/', ..] => path.split(' ').next().unwrap_or_default().to_owned(),
-        _ => "$".to_owned(),
+    if !path.starts_with(['/', 'p']) {
+        return "$".to_owned();
+    }
+    let json = path.find(" $[").or_else(|| path.ends_with(" $").then(|| path.len() - 2));
+    if json.is_some_and(|at| !path[..at].contains(" '")) {
+        return open(path);
+    }
+    match path.split_once("] ").filter(|_| path.starts_with("part[")) {
+        Some((part, _)) => format!("{part}]"),
+        None if path.starts_with('/') => path.split(' ').next().unwrap_or_default().to_owned(),
+        None if path.starts_with("part[") => path.to_owned(),
+        None => "$".to_owned(),
     }
 }
 
-/// The path with each placeholder for the name of one thing as a step that stands for any.
+/// The path with each placeholder for the name of one thing as a step that stands for any, also where an extension follows
+/// it.
 fn open(path: &str) -> String {
-    let mut out = path.to_owned();
-    for name in ["number", "uuid", "hex", "token", "date"] {
-        out = out.replace(&format!("['{{{name}}}']"), "[*]");
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find("['{") {
+        let (before, step) = rest.split_at(at);
+        out.push_str(before);
+        rest = match placeholder_end(step) {
+            Some(end) => {
+                out.push_str("[*]");
+                &step[end..]
+            }
+            None => {
+                out.push_str("['{");
+                &step["['{".len()..]
+            }
+        };
     }
-    out
+    out + rest
+}
+
+/// Where a step ends that is a placeholder.
+fn placeholder_end(step: &str) -> Option<usize> {
+    let inner = step.strip_prefix("['{")?;
+    let (name, behind) = inner.split_once('}')?;
+    let end = behind.find("']").filter(|_| ["number", "uuid", "hex", "token", "date"].contains(&name))?;
+    let extension = &behind[..end];
+    let is_extension =
+        extension.starts_with('.') && extension[1..].bytes().all(|b| b.is_ascii_alphanumeric());
+    (extension.is_empty() || is_extension).then_some("['{}']".len() + name.len() + end)
 }
 
 /// A basic string of TOML 1.0.
@@ -101,8 +125,14 @@ pub(super) fn basic_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::diff::Fingerprint;
+    use crate::anomaly::AnomalySet;
+    use crate::diff::{Context, Fingerprint, Learned, Subject, compare, compare_by_rules};
+    use crate::http::{Body, Completeness, Elsewhere, Framing, Response, h1};
+    use crate::time::Timestamp;
 
     fn difference(layer: Layer, path: &str) -> DistinctDifference {
         DistinctDifference {
@@ -135,16 +165,118 @@ mod tests {
         };
         for (layer, path, place) in [
             (Layer::Body, "$['it\\'s'][*]['{uuid}']", r#"path = "$['it\\'s'][*][*]""#),
+            (Layer::Body, "$['{number}.jpg']['{x}']", r#"path = "$[*]['{x}']""#),
             (Layer::Body, "line *", r#"path = "$""#),
             (Layer::Body, "", r#"path = "$""#),
-            (Layer::Body, "/html/head/script $['a']", r#"path = "$['a']""#),
+            (Layer::Body, "/html/head/script $['a']", r#"path = "/html/head/script $['a']""#),
+            (Layer::Body, "part[j] $['a'][*]", r#"path = "part[j] $['a'][*]""#),
+            (Layer::Body, "part[j] line 'costs $5'", r#"path = "part[j]""#),
+            (Layer::Body, "/html/p/text() 'costs $[5]'", r#"path = "/html/p/text()""#),
+            (Layer::Body, "line 'costs $5'", r#"path = "$""#),
             (Layer::Body, "/html/body line *", r#"path = "/html/body""#),
             (Layer::Header, "cache-control", r#"header = "cache-control""#),
             (Layer::Header, "set-cookie[a]", r#"header = "set-cookie[a]""#),
-            (Layer::Header, "set-cookie[SID]", r#"header = "set-cookie[*]""#),
+            (Layer::Header, "set-cookie[SID]", r#"header = "set-cookie[SID]""#),
             (Layer::Body, "$['\u{202e}']", r#"path = "$['\U0000202E']""#),
         ] {
             assert_eq!(ignore_rule(&difference(layer, path)), Ok(expected(place)), "{path}");
+        }
+    }
+
+    fn answer(content_type: &str, cookie: &str, body: &str) -> Response {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nSet-Cookie: {cookie}\r\n\r\n");
+        let entity = Bytes::from(body.to_owned());
+        Response {
+            head: h1::parse_head(Bytes::from(head)).unwrap(),
+            body: Body {
+                framing: Framing::Length(entity.len() as u64),
+                len: entity.len() as u64,
+                lost: 0,
+                entity: Some(entity),
+                wire: None,
+                sha256: None,
+                elsewhere: Elsewhere::Nowhere,
+            },
+            first_byte: Timestamp::default(),
+            last_byte: Timestamp::default(),
+            completeness: Completeness::Complete,
+            anomalies: AnomalySet::EMPTY,
+        }
+    }
+
+    /// JSON with that name in it, and around it.
+    fn object(name: &str, value: u8) -> String {
+        serde_json::json!({ name: [{ "n": 1, name: value }], "same": 1, name.to_owned() + "x": value + 1 })
+            .to_string()
+    }
+
+    /// Content of that sort, in which the name is that of something and the value differs.
+    fn content_of(sort: u8, name: &str, value: u8) -> (&'static str, String) {
+        let json = object(name, value);
+        match sort {
+            0 => ("application/json", json),
+            1 => ("text/plain", format!("{name} costs ${value}\nsame $['a']\n")),
+            2 => {
+                let script = json.replace('<', "\\u003c");
+                let text = name.replace(['<', '&'], "");
+                let body = format!(
+                    "<html><head><script type=\"application/json\">{script}</script></head><body><p>it ${value} \
+                     {text}</p><p class=\"{value}\">x</p></body></html>"
+                );
+                ("text/html", body)
+            }
+            _ => {
+                let mut body = String::new();
+                let name: String =
+                    name.chars().filter(|c| c.is_alphanumeric() || " $'".contains(*c)).collect();
+                for (part, kind, content) in [
+                    ("j", "application/json", json.as_str()),
+                    (&name, "text/plain", &format!("{name} {value}")),
+                ] {
+                    let _ = write!(
+                        body,
+                        "--b\r\nContent-Disposition: form-data; name=\"{part}\"\r\nContent-Type: {kind}\r\n\
+                         X-Part: {value}\r\n\r\n{content}\r\n"
+                    );
+                }
+                ("multipart/form-data; boundary=b", body + "--b--\r\n")
+            }
+        }
+    }
+
+    proptest! {
+        /// What is offered for a difference rules out that difference.
+        #[test]
+        fn the_rule_that_is_offered_rules_the_difference_out(
+            sort in 0u8..4,
+            name in prop_oneof![
+                "[a-zA-Z$' \\]\\[/.{}\"<é*-]{1,12}",
+                Just("17.jpg".to_owned()),
+                Just("123e4567-e89b-12d3-a456-426614174000".to_owned()),
+                Just("4711".to_owned()),
+            ],
+            cookie in "[a-zA-Z_-]{1,8}",
+        ) {
+            let side = |value: u8| {
+                let (content_type, body) = content_of(sort, &name, value);
+                answer(content_type, &format!("{cookie}=1; Path=/{value}"), &body)
+            };
+            let (v1, v2) = (side(1), side(2));
+            let found = compare(&v1, &v2, &Context::default());
+            prop_assert!(found.len() >= 2, "{found:?}");
+            let content_type = content_of(sort, &name, 1).0.split(';').next().unwrap_or_default();
+            let subject = Subject {
+                route: "/a\"b/{number}", method: "GET", host: "shop.example", status: 200, content_type,
+            };
+            for (at, d) in found.iter().enumerate() {
+                let path = Learned::default().general_path(b"GET", b"shop.example", subject.route, d);
+                let distinct = DistinctDifference { kind: d.kind, ..difference(d.layer, &path) };
+                let rule = ignore_rule(&distinct);
+                prop_assert!(rule.is_ok(), "{path}: {rule:?}");
+                let rules = Rules::parse(&rule.clone().unwrap_or_default(), Date::ZERO).unwrap();
+                let (ruled, _) = compare_by_rules(&v1, &v2, &Context::default(), &rules.applicable(&subject));
+                prop_assert_eq!(ruled[at].class, Class::RuledOut, "{:?} by {:?}", d, rule);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which elements of two arrays belong together.
 //!
-//! In this order: by a member that names each element (`id` and its kin); in place, where that leaves
+//! In this order: by a member that names each element (`id` and its kin, else one whose values prove to); in place, where that leaves
 //! no more changes than any other way; by the longest common subsequence, with equal elements that
 //! are left over on both sides taken for moved ones. No way takes quadratic time.
 
@@ -80,7 +80,7 @@ impl Matching {
         if v1.len() == v2.len() && in_place == 0 {
             return Self::in_place(v1.len());
         }
-        by_key(v1, v2).unwrap_or_else(|| by_sequence(v1, v2, in_place))
+        by_key(v1, v2).or_else(|| by_learned_key(v1, v2)).unwrap_or_else(|| by_sequence(v1, v2, in_place))
     }
 
     fn in_place(len: usize) -> Self {
@@ -116,6 +116,30 @@ fn by_key(v1: &[Node<'_>], v2: &[Node<'_>]) -> Option<Matching> {
         let said = !matching.pairs.is_empty() && matching.pairs.len() * 2 >= v1.len().min(v2.len());
         said.then(|| matching.with_new_keys(v1, v2))
     })
+}
+
+/// Pairs elements by whatever member proves to name them: unique on each side, with at least half of its values in common.
+/// Of several the one that pairs most, and of those one that leaves the order. `None` as well where elements stay in their
+/// places by it: then the places say as much, and do not depend on a guess.
+fn by_learned_key(v1: &[Node<'_>], v2: &[Node<'_>]) -> Option<Matching> {
+    let learned = scalar_members(v1.first()?).into_iter().filter_map(|name| by_member(name, v1, v2));
+    let mut learned: Vec<_> =
+        learned.filter(|matching| matching.pairs.len() * 2 >= v1.len().max(v2.len())).collect();
+    learned.sort_by_key(|matching| (std::cmp::Reverse(matching.pairs.len()), matching.reordered));
+    let best = learned.into_iter().next()?;
+    let stays = v1.len() == v2.len() && best.pairs.iter().all(|(i, j)| i == j);
+    (!stays).then(|| best.with_new_keys(v1, v2))
+}
+
+/// The names of members with a text or a whole number, a few.
+fn scalar_members<'n>(first: &'n Node<'_>) -> Vec<&'n [u8]> {
+    let Value::Object(members) = &first.value else { return Vec::new() };
+    let may_name = |node: &Node<'_>| match node.value {
+        Value::String => true,
+        Value::Number => node.source.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    members.iter().filter(|m| may_name(&m.node)).map(|m| &*m.name).take(MAX_KEYS).collect()
 }
 
 /// Pairs elements by a member that all have and whose values are unique on each side.

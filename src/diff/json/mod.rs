@@ -32,8 +32,16 @@ pub(super) enum Form {
     Lines,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many bodies this thread has read as JSON.
+    pub(super) static PARSED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 /// Reads a body as JSON.
 pub(super) fn parse(body: &[u8], form: Form) -> Result<Document<'_>, NotJson> {
+    #[cfg(test)]
+    PARSED.set(PARSED.get() + 1);
     match form {
         Form::Single => value::parse(body),
         Form::Lines => value::parse_lines(body),

@@ -7,10 +7,15 @@
 //! - where v1 now answers as v2 does: drift;
 //! - where a side disagrees with itself: volatile, unless fresh answers of v2 differ from fresh answers of v1 by more than
 //!   chance explains: an exact test, stratified by exchange, with the false-discovery rate controlled over all that is tested;
-//! - a value of a form that v1's values at a volatile place never have is a finding of its own.
+//! - a value of a form that v1's values at a volatile place never have is a finding of its own, and so is a status that v1
+//!   never gave.
+//!
+//! A side disagrees with itself where it answers otherwise when asked again, or where the capture has one request several
+//! times and the recorded answers differ, without v2's having changed in the same way.
 
 mod exact;
 mod place;
+mod repeats;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,7 +25,8 @@ use super::rules::Applicable;
 use super::{Class, Context, Difference, Fingerprint, Kind, Layer, compare_by_rules};
 use crate::http::{Request, Response};
 
-use place::{Event, Name, Observed, Place};
+use place::{Event, Name, Observed, Place, Sign};
+use repeats::{Disagreements, Repeats};
 
 /// Whom a request was sent to again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -70,14 +76,18 @@ impl Default for Settings {
 /// Places that are counted; what is beyond is told by [`Learned::beyond`].
 const MAX_PLACES: usize = 20_000;
 
-/// Gathers what all exchanges show, in bounded memory. Below the bounds the order of the exchanges does not matter.
+/// Gathers what all exchanges show, in bounded memory. Below the bounds the order of the exchanges decides nothing but which
+/// of several identical requests is the first, that the others are held against.
 #[derive(Clone, Debug)]
 pub struct Learner {
     settings: Settings,
     routes: RouteLearner,
     places: HashMap<Name, Place>,
+    repeats: Repeats,
     beyond: u64,
     asked: bool,
+    /// Whether v1 was seen to answer one request in several ways.
+    disagreed: bool,
 }
 
 impl Learner {
@@ -85,38 +95,58 @@ impl Learner {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let routes = RouteLearner::new(settings.templates.clone());
-        Self { settings, routes, places: HashMap::new(), beyond: 0, asked: false }
+        let (places, repeats) = (HashMap::new(), Repeats::default());
+        Self { settings, routes, places, repeats, beyond: 0, asked: false, disagreed: false }
     }
 
-    /// Takes one exchange in. Equal answers that were not asked for again cost a look-up of their route.
+    /// Takes one exchange in. Equal answers that were not asked for again cost a look-up of their route, and of the first
+    /// answers to the same request.
     pub fn observe(&mut self, seen: &Seen<'_>) {
         let head = &seen.request.head;
         let (method, host) = (head.method(), head.host().unwrap_or_default());
         self.routes.observe(method, host, head.target());
+        let repeated = self.repeats.against_first(seen);
+        if seen.differences.is_empty() && seen.again.is_empty() && repeated.is_none() {
+            return;
+        }
+        let route = self.routes.before(method, host, head.target());
+        if let Some(disagreements) = repeated {
+            self.count_repeated(&disagreements, (method, host, &route));
+        }
         if seen.differences.is_empty() && seen.again.is_empty() {
             return;
         }
         self.asked |= !seen.again.is_empty();
         let answers = Answers::of(seen);
-        let route = self.routes.before(method, host, head.target());
         for key in answers.keys() {
-            let (layer, path, sort) = key.clone();
-            let name = Name {
-                method: method.to_vec(),
-                host: host.to_vec(),
-                route: route.clone(),
-                layer,
-                path,
-                sort,
-            };
-            if self.places.len() >= MAX_PLACES && !self.places.contains_key(&name) {
-                self.beyond += 1;
-                continue;
-            }
-            let place = self.places.entry(name).or_default();
+            let Some(place) = self.place(key, (method, host, &route)) else { continue };
             place.count(&answers.observed(key));
-            answers.v1_values(key).for_each(|value| place.shape(value));
+            answers.v1_values(key).for_each(|value| place.note(value));
         }
+    }
+
+    fn count_repeated(&mut self, disagreements: &Disagreements, of: (&[u8], &[u8], &str)) {
+        for key in disagreements.keys().collect::<BTreeSet<_>>() {
+            let signs = [shown(&disagreements.v1, key).0, shown(&disagreements.v2, key).0];
+            let observed = disagreements.observed(key);
+            let Some(place) = self.place(key, of) else { continue };
+            place.count_repeated(signs, &observed);
+            let values = disagreements.v1.get(key).into_iter().flatten();
+            values.flat_map(|d| [d.v1.as_deref(), d.v2.as_deref()]).for_each(|value| place.note(value));
+            self.disagreed |= signs[0].is_some();
+        }
+    }
+
+    /// The counts of a place on a route of that method and host; `None` where there is no room for more places.
+    fn place(&mut self, key: &Key, (method, host, route): (&[u8], &[u8], &str)) -> Option<&mut Place> {
+        let (layer, path, sort) = key.clone();
+        let (method, host, route) = (method.to_vec(), host.to_vec(), route.to_owned());
+        let name = Name { method, host, route, layer, path, sort };
+        if self.places.len() >= MAX_PLACES && !self.places.contains_key(&name) {
+            self.beyond += 1;
+            return None;
+        }
+        Some(self.places.entry(name).or_default())
     }
 
     /// What is known so far.
@@ -145,8 +175,8 @@ impl Learner {
             place.evidence.shapes = place.shape_names();
             fingerprints.insert(name.clone(), place.clone());
         }
-        let asked = self.asked;
-        Learned { routes, places: fingerprints, tests, threshold, asked, beyond: self.beyond }
+        let told = self.asked || self.disagreed;
+        Learned { routes, places: fingerprints, tests, threshold, told, beyond: self.beyond }
     }
 }
 
@@ -158,7 +188,8 @@ pub struct Learned {
     tests: HashMap<Name, HashMap<Event, f64>>,
     /// The greatest probability that is significant.
     threshold: Option<f64>,
-    asked: bool,
+    /// Whether something was asked again, or disagreed without being asked.
+    told: bool,
     beyond: u64,
 }
 
@@ -228,7 +259,9 @@ impl Learned {
                 () => Class::Volatile,
             };
         }
-        if self.is_significant(difference, name, observed) || place.is_misshapen(difference.v2.as_deref()) {
+        let v2 = difference.v2.as_deref();
+        let is_news = place.is_misshapen(v2) || (name.layer == Layer::Status && place.is_unknown(v2));
+        if is_news || self.is_significant(difference, name, observed) {
             return if confirmed || observed.is_asked() { Class::Confirmed } else { Class::Unverified };
         }
         if observed.v1_is_as_v2() { Class::Drift } else { Class::Volatile }
@@ -270,7 +303,7 @@ impl Learned {
     /// Whether it would change no class and no route of any exchange that was seen.
     #[must_use]
     pub fn is_neutral(&self) -> bool {
-        self.routes.is_neutral() && !self.asked
+        self.routes.is_neutral() && !self.told
     }
 }
 
@@ -318,14 +351,10 @@ impl Answers {
     }
 
     fn observed(&self, key: &Key) -> Observed {
-        let at = |places: &BTreeMap<Key, Vec<Difference>>| {
-            let differences: Vec<_> = places.get(key).into_iter().flatten().collect();
-            (place::sign(&differences), place::values(&differences))
-        };
-        let mut observed = Observed { first: at(&self.first).0, ..Observed::default() };
+        let mut observed = Observed { first: shown(&self.first, key).0, ..Observed::default() };
         let shows = |fresh: &&Fresh| !fresh.other_status || key.0 == Layer::Status;
         for fresh in self.fresh.iter().filter(shows) {
-            observed.fresh[usize::from(fresh.side == Side::V2)].push(at(&fresh.places));
+            observed.fresh[usize::from(fresh.side == Side::V2)].push(shown(&fresh.places, key));
         }
         observed
     }
@@ -337,6 +366,12 @@ impl Answers {
         let now = now.filter_map(|fresh| fresh.places.get(key)).flatten().map(|d| d.v2.as_deref());
         recorded.chain(now)
     }
+}
+
+/// What an answer with these differences has at a place.
+fn shown(places: &BTreeMap<Key, Vec<Difference>>, key: &Key) -> (Sign, Vec<u64>) {
+    let differences: Vec<_> = places.get(key).into_iter().flatten().collect();
+    (place::sign(&differences), place::values(&differences))
 }
 
 /// Those that count, by place.
@@ -363,7 +398,8 @@ pub struct Evidence {
     pub v1_changed: u64,
     /// Exchanges in which v2, asked again, did not answer at this place as it had.
     pub v2_changed: u64,
-    /// Identical requests of the capture that v1 answered differently at this place.
+    /// Identical requests of the capture that v1 answered differently at this place than the first of them, and v2 not in
+    /// the same way.
     pub v1_disagreed: u64,
     /// Those that v2 did.
     pub v2_disagreed: u64,

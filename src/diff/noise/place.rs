@@ -1,6 +1,6 @@
 //! What is counted at one place of the answers on one route.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -118,6 +118,10 @@ pub(super) struct Place {
     shapes: [u64; SHAPES.len()],
     /// Values of v1 that have none of the forms.
     shapeless: u64,
+    /// Digests of v1's values, of which there are at most [`MAX_VALUES`]; more are not all known.
+    known: BTreeSet<u64>,
+    /// Identical requests that v1 answered differently, and v2 in the same way: that is state, not noise.
+    followed: u64,
 }
 
 impl Place {
@@ -138,6 +142,23 @@ impl Place {
         if differs && repeats <= observed.fresh[1].len() {
             self.test(Event::Repeats, observed, |(sign, _)| *sign == observed.first);
         }
+        self.test_values(observed);
+    }
+
+    /// Takes in what the later of two identical requests shows: how v1 and v2 changed, and both answers as answers to the
+    /// first one.
+    pub(super) fn count_repeated(&mut self, [v1, v2]: [Sign; 2], observed: &Observed) {
+        if v1.is_some() && v1 == v2 {
+            self.followed += 1;
+        } else {
+            self.evidence.v1_disagreed += u64::from(v1.is_some());
+            self.evidence.v2_disagreed += u64::from(v2.is_some());
+        }
+        self.test(Event::Differs, observed, |(sign, _)| sign.is_some());
+        self.test_values(observed);
+    }
+
+    fn test_values(&mut self, observed: &Observed) {
         let mut seen: Vec<u64> =
             observed.fresh.iter().flatten().flat_map(|(_, values)| values.clone()).collect();
         seen.sort_unstable();
@@ -175,9 +196,12 @@ impl Place {
         tables.add(&v1[1..], &v2[1..]);
     }
 
-    /// Notes the form of one of v1's values.
-    pub(super) fn shape(&mut self, value: Option<&str>) {
+    /// Notes one of v1's values, and its form.
+    pub(super) fn note(&mut self, value: Option<&str>) {
         let Some(value) = value else { return };
+        if self.known.len() <= MAX_VALUES {
+            self.known.insert(xxh3_64(value.as_bytes()));
+        }
         match SHAPES.iter().position(|(_, shape)| shape.fits(bare(value))) {
             Some(at) => self.shapes[at] += 1,
             None => self.shapeless += 1,
@@ -192,6 +216,12 @@ impl Place {
             && value.is_some_and(|value| !known.into_iter().any(|((_, shape), _)| shape.fits(bare(value))))
     }
 
+    /// Whether v1 was never seen to have that value, of whose values all are known.
+    pub(super) fn is_unknown(&self, value: Option<&str>) -> bool {
+        self.known.len() <= MAX_VALUES
+            && value.is_some_and(|value| !self.known.contains(&xxh3_64(value.as_bytes())))
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         let (e, o) = (&mut self.evidence, &other.evidence);
         for (mine, theirs) in [
@@ -204,6 +234,7 @@ impl Place {
             (&mut e.v1_disagreed, o.v1_disagreed),
             (&mut e.v2_disagreed, o.v2_disagreed),
             (&mut self.shapeless, other.shapeless),
+            (&mut self.followed, other.followed),
         ] {
             *mine += theirs;
         }
@@ -211,13 +242,15 @@ impl Place {
         for (event, tables) in &other.events {
             self.events.entry(*event).or_default().merge(tables);
         }
+        self.known.extend(&other.known);
         self.many_values |= other.many_values;
         self.forget_many();
     }
 
-    /// Whether v1 was seen to disagree with itself.
+    /// Whether v1 was seen to disagree with itself: asked again, or in answers to identical requests, more often than v2
+    /// changed with it.
     pub(super) fn is_volatile(&self) -> bool {
-        self.evidence.v1_changed > 0 || self.evidence.v1_disagreed > 0
+        self.evidence.v1_changed > 0 || self.evidence.v1_disagreed > self.followed
     }
 
     /// The probability of each event of which some outcome would have been significant by itself.

@@ -240,3 +240,87 @@ fn a_value_of_another_form_at_a_volatile_place_counts() {
     assert_eq!(found[5][0].class, Class::Confirmed);
     assert_eq!(found[6][0].class, Class::Volatile);
 }
+
+/// A row that was not asked again.
+fn unasked(v1: &str, v2: &str) -> Row {
+    let answer = |body: &str| response(200, &["Content-Type: application/json\r\n"], body.to_owned());
+    row_of(answer(v1), answer(v2))
+}
+
+fn row_of(v1: Response, v2: Response) -> Row {
+    let differences = compare(&v1, &v2, &Context::default());
+    Row { request: request(), secondary: v1.clone(), v1, v2, differences, again: Vec::new() }
+}
+
+fn classes(rows: &[Row], learned: &Learned) -> Vec<Vec<Class>> {
+    classified(rows, learned).into_iter().map(|found| found.into_iter().map(|d| d.class).collect()).collect()
+}
+
+#[test]
+fn identical_requests_show_what_v1_never_answers_alike() {
+    let uuid = |n: usize| format!("{{\"id\":\"123e4567-e89b-12d3-a456-4266141{n:05}\"}}");
+    let mut rows: Vec<Row> = (0..15).map(|n| unasked(&uuid(n), &uuid(n + 100))).collect();
+    // Of another form, of another type, and not there at all.
+    rows.extend(["{\"id\":\"-\"}", "{\"id\":7}", "{}"].map(|v2| unasked(&uuid(50), v2)));
+    let learned = learn(&rows);
+    assert!(!learned.is_neutral());
+    let found = classes(&rows, &learned);
+    assert!(found[..15].iter().all(|found| found == &[Class::Volatile]), "{found:?}");
+    assert!(found[15..].iter().all(|found| found == &[Class::Unverified]), "{found:?}");
+    let evidence = learned.evidence(b"GET", b"api", "/x", &rows[0].differences[0]).unwrap();
+    // All but the first are held against the first; of v2's answers two are no strings.
+    assert_eq!((evidence.v1_disagreed, evidence.v2_disagreed, evidence.asked), (17, 15, 0));
+}
+
+#[test]
+fn other_requests_are_not_held_against_each_other() {
+    let targets = ["/x?a=1", "/x?a=2", "/x?a=3"];
+    let rows: Vec<Row> = targets
+        .iter()
+        .enumerate()
+        .map(|(n, target)| {
+            let mut row = unasked(&format!("{{\"n\":{n}}}"), &format!("{{\"n\":{}}}", n + 10));
+            let head = format!("GET {target} HTTP/1.1\r\nHost: api\r\n\r\n");
+            row.request.head = parse_head(Bytes::from(head)).unwrap();
+            row
+        })
+        .collect();
+    let learned = learn(&rows);
+    assert!(learned.is_neutral());
+    assert!(classes(&rows, &learned).iter().all(|found| found == &[Class::Unverified]));
+}
+
+/// A state that v2 follows is none of noise: what v2 gets wrong in it counts.
+#[test]
+fn what_v2_changes_with_is_state() {
+    let cart = |items: usize| format!("{{\"items\":{items}}}");
+    let rows: Vec<Row> = (0..20).map(|n| unasked(&cart(n), &cart(if n == 9 { 77 } else { n }))).collect();
+    let found = classes(&rows, &learn(&rows));
+    assert_eq!(found[9], [Class::Unverified]);
+}
+
+/// One of v1's answers was overloaded: that excuses the same of v2 once, and neither another status nor many of them.
+#[test]
+fn a_status_that_v1_never_gave_or_seldom_counts() {
+    let answer = |status: u16| response(status, &[], "");
+    let rows = |v2: &dyn Fn(usize) -> u16| -> Vec<Row> {
+        (0..30).map(|n| row_of(answer(if n == 4 { 503 } else { 200 }), answer(v2(n)))).collect()
+    };
+    let class_of = |rows: &[Row], n: usize| classes(rows, &learn(rows))[n].clone();
+    let once = |status: u16| move |n: usize| if n == 7 { status } else { 200 };
+    assert_eq!(class_of(&rows(&once(503)), 7), [Class::Volatile]);
+    assert_eq!(class_of(&rows(&once(500)), 7), [Class::Unverified]);
+    assert_eq!(class_of(&rows(&|n| if n % 2 == 1 { 503 } else { 200 }), 7), [Class::Unverified]);
+}
+
+/// A flag that v2 always has and v1 seldom is found without asking.
+#[test]
+fn repeated_requests_are_tested_as_if_asked() {
+    let rows: Vec<Row> = (0..30)
+        .map(|n| unasked(if n % 6 == 5 { "{\"flag\":1}" } else { "{\"flag\":0}" }, "{\"flag\":1}"))
+        .collect();
+    let learned = learn(&rows);
+    let evidence = learned.evidence(b"GET", b"api", "/x", &rows[0].differences[0]).unwrap();
+    assert!(evidence.significant, "{evidence:?}");
+    assert_eq!(classes(&rows, &learned)[0], [Class::Unverified]);
+}

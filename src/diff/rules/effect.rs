@@ -1,12 +1,13 @@
 //! What a rule allows at its place.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use regex::Regex;
 
+use super::super::Kind;
 use super::super::json::decimal;
 use super::super::shape::{Shape, instant};
-use super::super::{Difference, Kind};
 use crate::time::Timestamp;
 
 /// What makes a difference one that does not count.
@@ -67,22 +68,21 @@ impl Effect {
         matches!(self, Self::AnyOrder | Self::ByKey(_))
     }
 
-    /// Whether a difference at the rule's place is one that the rule allows; `answered` are the moments of
-    /// v1's answer and of v2's.
-    pub(super) fn allows(&self, difference: &Difference, answered: [Timestamp; 2]) -> bool {
-        let values = || Some((value(difference.v1.as_deref()?)?, value(difference.v2.as_deref()?)?));
+    /// Whether a difference of that kind between v1's value and v2's at the rule's place is one that the rule allows;
+    /// `answered` are the moments of v1's answer and of v2's.
+    pub(super) fn allows(&self, kind: Kind, [v1, v2]: [&Value<'_>; 2], answered: [Timestamp; 2]) -> bool {
+        let values = || Some((v1.meant()?, v2.meant()?));
         let both = |test: &dyn Fn(&str, &str) -> bool| values().is_some_and(|(a, b)| test(&a, &b));
         match self {
             Self::Ignore => true,
             Self::Shape(form) => both(&|a, b| form.fits(a) && form.fits(b)),
             Self::Near { absolute, relative } => both(&|a, b| is_near(a, b, *absolute, *relative)),
             Self::Time(tolerance) => both(&|a, b| is_at_the_time(a, b, *tolerance, answered)),
-            Self::AnyOrder => difference.kind == Kind::Reordered,
+            Self::AnyOrder => kind == Kind::Reordered,
             Self::ByKey(_) => false,
             Self::AnyCase => both(&|a, b| a.to_lowercase() == b.to_lowercase()),
             Self::Equal(pairs) => {
-                let a = difference.v1.as_deref().and_then(value).unwrap_or_default();
-                let b = difference.v2.as_deref().and_then(value).unwrap_or_default();
+                let (Some(a), Some(b)) = (v1.or_nothing(), v2.or_nothing()) else { return false };
                 let is = |x: &str, y: &str| (x == a && y == b) || (x == b && y == a);
                 pairs.iter().any(|(x, y)| is(x, y))
             }
@@ -90,14 +90,50 @@ impl Effect {
     }
 }
 
-/// A value as the service means it: the content of a JSON string. `None` for one of which only a part is
-/// known.
-fn value(shown: &str) -> Option<String> {
-    if shown.contains('…') && shown.ends_with(" bytes)") {
-        return None;
+/// Longer values are not looked at whole.
+const MAX_VALUE: usize = 64 << 10;
+
+/// One side's value at a place, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) enum Value<'v> {
+    /// The side has none there.
+    Absent,
+    /// It has one of which only a part is known.
+    Partial,
+    /// All of it, as the answer has it.
+    Whole(Cow<'v, str>),
+}
+
+impl<'v> Value<'v> {
+    /// A value from an answer.
+    pub(in super::super) fn of(bytes: Option<&'v [u8]>) -> Self {
+        match bytes {
+            None => Self::Absent,
+            Some(bytes) if bytes.len() > MAX_VALUE => Self::Partial,
+            Some(bytes) => Self::Whole(String::from_utf8_lossy(bytes)),
+        }
     }
-    let text = shown.starts_with('"').then(|| serde_json::from_str(shown).ok());
-    Some(text.flatten().unwrap_or_else(|| shown.to_owned()))
+
+    /// A value as reports show it, which is cut where it is long.
+    pub(super) fn shown(excerpt: Option<&'v str>) -> Self {
+        match excerpt {
+            None => Self::Absent,
+            Some(text) if text.contains('…') && text.ends_with(" bytes)") => Self::Partial,
+            Some(text) => Self::Whole(text.into()),
+        }
+    }
+
+    /// The value as the service means it: the content of a JSON string. `None` where it is not wholly known, or not there.
+    fn meant(&self) -> Option<Cow<'_, str>> {
+        let Self::Whole(text) = self else { return None };
+        let string = text.starts_with('"').then(|| serde_json::from_str(text).ok()).flatten();
+        Some(string.map_or(Cow::Borrowed(&**text), Cow::<str>::Owned))
+    }
+
+    /// The same, with an empty text for none. `None` where it is not wholly known.
+    fn or_nothing(&self) -> Option<Cow<'_, str>> {
+        if *self == Self::Absent { Some(Cow::Borrowed("")) } else { self.meant() }
+    }
 }
 
 fn is_near(a: &str, b: &str, absolute: f64, relative: f64) -> bool {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::effect::{Effect, Form};
+use super::field::Field;
 use super::pattern::Pattern;
 use super::selector::{Glob, Selector, StatusRange};
 use super::{Place, Rule, RulesError};
@@ -142,7 +143,7 @@ fn expiry(written: &toml::value::Datetime) -> Result<Date, String> {
 fn place(written: &Written) -> Result<Place, String> {
     match (&written.path, &written.header) {
         (Some(path), None) => Ok(Place::Body(Pattern::parse(path)?)),
-        (None, Some(header)) => Ok(Place::Header(Glob::parse(&header.to_ascii_lowercase())?)),
+        (None, Some(header)) => Ok(Place::Header(Field::parse(header)?)),
         (None, None) => Err("a rule needs a place: `path` in the body, or `header`".to_owned()),
         (Some(_), Some(_)) => Err("a rule has one place: `path` or `header`, not both".to_owned()),
     }

@@ -19,6 +19,7 @@
 //! A `[[route]]` says which requests are one route, where what all of them show does not tell.
 
 mod effect;
+mod field;
 mod file;
 mod pattern;
 mod selector;
@@ -31,9 +32,11 @@ use super::{Difference, Kind, Layer};
 use crate::time::Timestamp;
 
 use effect::Effect;
+use field::Field;
 use pattern::{Exactness, Pattern};
-use selector::{Glob, Selector};
+use selector::Selector;
 
+pub(super) use effect::Value;
 pub use suggest::Allowing;
 
 /// A rules file that cannot be used.
@@ -68,7 +71,7 @@ struct Rule {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
-    Header(Glob),
+    Header(Field),
     Body(Pattern),
 }
 
@@ -162,10 +165,10 @@ impl Rules {
 }
 
 impl Rule {
-    fn exactness(&self) -> ((usize, usize), usize, Option<Exactness>) {
+    fn exactness(&self) -> ((usize, usize), usize, Exactness) {
         let place = match &self.place {
-            Place::Body(pattern) => Some(pattern.exactness()),
-            Place::Header(_) => None,
+            Place::Body(pattern) => pattern.exactness(),
+            Place::Header(field) => field.exactness(),
         };
         (self.selector.exactness(), usize::from(self.kind.is_some()), place)
     }
@@ -183,7 +186,7 @@ impl Rule {
 
     fn speaks_of(&self, difference: &Difference) -> bool {
         let place = match (&self.place, difference.layer) {
-            (Place::Header(name), Layer::Header) => name.fits(&difference.path),
+            (Place::Header(field), Layer::Header) => field.covers(&difference.path),
             (Place::Body(pattern), Layer::Body) if self.effect.is_of_arrays() => {
                 difference.kind == Kind::Reordered && pattern.ends_at(&difference.path)
             }
@@ -217,10 +220,15 @@ pub(super) enum Elements<'r> {
 }
 
 impl<'r> Applicable<'r> {
-    /// The rule that allows a difference, by its place in the file.
-    pub(super) fn allowing(&self, difference: &Difference, answered: [Timestamp; 2]) -> Option<usize> {
+    /// The rule that allows a difference between these values, by its place in the file.
+    pub(super) fn allowing(
+        &self,
+        difference: &Difference,
+        values: [&Value<'_>; 2],
+        answered: [Timestamp; 2],
+    ) -> Option<usize> {
         let (place, rule) = self.0.iter().find(|(_, rule)| rule.speaks_of(difference))?;
-        rule.effect.allows(difference, answered).then_some(*place)
+        rule.effect.allows(difference.kind, values, answered).then_some(*place)
     }
 
     /// Whether some rule says how elements belong together.

@@ -6,14 +6,25 @@
 
 use std::fmt;
 
+use super::super::fingerprint::general_place;
+
 /// Steps of a pattern; longer ones are refused.
 const MAX_STEPS: usize = 32;
 
-/// A path with open places.
+/// A path with open places. Content within other content has a path for each, the outermost first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     text: String,
-    steps: Vec<Step>,
+    legs: Vec<Leg>,
+}
+
+/// The way within one content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Leg {
+    Json(Vec<Step>),
+    Markup(Vec<Step>),
+    /// A part, a line, a field of a part.
+    Other(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +40,10 @@ enum Step {
 /// How exact a pattern is: what names more is more exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Exactness {
-    named: usize,
-    steps: usize,
+    pub(super) named: usize,
+    pub(super) steps: usize,
     /// The fewer of them, the more exact.
-    descends: std::cmp::Reverse<usize>,
+    pub(super) descends: std::cmp::Reverse<usize>,
 }
 
 impl Pattern {
@@ -41,52 +52,120 @@ impl Pattern {
     /// # Errors
     /// Says what is wrong, and at which character.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let steps = match text.as_bytes() {
-            [b'$', ..] => json_steps(&text[1..])?,
-            [b'/', ..] => markup_steps(text),
-            _ => vec![Step::Name(text.to_owned())],
-        };
-        if steps.len() > MAX_STEPS {
+        let legs = legs(text)?;
+        if legs.iter().map(|leg| leg.steps().len()).sum::<usize>() > MAX_STEPS {
             return Err(format!("`{text}` has more than {MAX_STEPS} steps"));
         }
-        Ok(Self { text: text.to_owned(), steps })
+        Ok(Self { text: text.to_owned(), legs })
     }
 
-    /// Whether a difference's path is a place of the pattern, or lies below one. JSON within other content goes
-    /// by its own path; `$` stands for a content of any format as a whole.
+    /// Whether a difference's path is a place of the pattern, or lies below one. Content within other content goes by its
+    /// own path as well; `$` stands for a content of any format as a whole.
     pub(super) fn covers(&self, path: &str) -> bool {
-        let place = path.split_once(" $").map_or(path, |(place, _)| place);
-        let inner = path.rfind(" $").map_or(path, |at| &path[at + 1..]);
-        match self.text.as_bytes() {
-            [b'$'] => true,
-            [b'$', ..] => {
-                let steps = inner.strip_prefix('$').and_then(|inner| json_steps(inner).ok());
-                steps.is_some_and(|steps| covers(&self.steps, &steps))
-            }
-            [b'/', ..] => place.starts_with('/') && covers(&self.steps, &markup_steps(place)),
-            _ => self.text == path,
+        if self.text == "$" || self.text == path {
+            return true;
         }
+        let Ok(legs) = legs(path) else { return false };
+        (0..legs.len()).any(|from| legs_cover(&self.legs, &legs[from..]))
     }
 
     /// Whether a path in JSON is a place of the pattern itself.
     pub(super) fn ends_at(&self, path: &str) -> bool {
-        let steps = path.strip_prefix('$').and_then(|path| json_steps(path).ok());
-        steps.is_some_and(|steps| ends(&self.steps, &steps).last() == Some(&true))
+        let (Ok(legs), Some(pattern)) = (legs(path), self.legs.last()) else { return false };
+        let ([Leg::Json(steps)], Leg::Json(pattern)) = (&*legs, pattern) else { return false };
+        ends(pattern, steps).last() == Some(&true)
     }
 
     /// Whether two patterns have a place in common.
     pub(super) fn meets(&self, other: &Self) -> bool {
-        meets(&self.steps, &other.steps)
+        if self.legs.len() == other.legs.len() {
+            return self.legs.iter().zip(&other.legs).all(|(a, b)| a.meets(b));
+        }
+        // The shorter one is that of the content within.
+        let last = (self.legs.last(), other.legs.last());
+        matches!(last, (Some(a), Some(b)) if self.legs.len().min(other.legs.len()) == 1 && a.meets(b))
     }
 
     pub(super) fn exactness(&self) -> Exactness {
-        let count = |wanted: fn(&Step) -> bool| self.steps.iter().filter(|step| wanted(step)).count();
+        let steps = || self.legs.iter().flat_map(Leg::steps);
+        let count = |wanted: fn(&Step) -> bool| steps().filter(|step| wanted(step)).count();
+        let others = self.legs.iter().filter(|leg| matches!(leg, Leg::Other(_))).count();
         Exactness {
-            named: count(|step| matches!(step, Step::Name(_) | Step::Index(_))),
-            steps: count(|step| *step != Step::Descend),
+            named: others + count(|step| matches!(step, Step::Name(_) | Step::Index(_))),
+            steps: others + count(|step| *step != Step::Descend),
             descends: std::cmp::Reverse(count(|step| *step == Step::Descend)),
         }
     }
+}
+
+impl Leg {
+    fn steps(&self) -> &[Step] {
+        match self {
+            Self::Json(steps) | Self::Markup(steps) => steps,
+            Self::Other(_) => &[],
+        }
+    }
+
+    /// Whether this, of a pattern, leads to the end of a path's leg, or, where what lies below counts, to a place on it.
+    fn leads(&self, path: &Self, below: bool) -> bool {
+        match (self, path) {
+            (Self::Json(pattern), Self::Json(path)) | (Self::Markup(pattern), Self::Markup(path)) => {
+                let ends = ends(pattern, path);
+                if below { ends.contains(&true) } else { ends.last() == Some(&true) }
+            }
+            (Self::Other(pattern), Self::Other(path)) => pattern == path || *pattern == general_place(path),
+            _ => false,
+        }
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Json(a), Self::Json(b)) | (Self::Markup(a), Self::Markup(b)) => meets(a, b),
+            (Self::Other(a), Self::Other(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// Whether a pattern leads to a place on the way to a path's end.
+fn legs_cover(pattern: &[Leg], path: &[Leg]) -> bool {
+    let Some((last, before)) = pattern.split_last() else { return false };
+    path.len() >= pattern.len()
+        && before.iter().zip(path).all(|(pattern, path)| pattern.leads(path, false))
+        && last.leads(&path[before.len()], true)
+}
+
+/// A path in its legs. Those are told apart by how they begin: `$` and all behind it is JSON, `/` up to a space is markup,
+/// `part[` up to `]` and a space is a part. The words by which reports tell texts in markup apart are no part of the place.
+fn legs(path: &str) -> Result<Vec<Leg>, String> {
+    let mut legs = Vec::new();
+    let mut rest = path;
+    loop {
+        let (leg, behind) = match rest.as_bytes() {
+            [b'$', ..] => (Leg::Json(json_steps(&rest[1..])?), ""),
+            [b'/', ..] => {
+                let (place, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+                (Leg::Markup(markup_steps(place)), if behind.starts_with('\'') { "" } else { behind })
+            }
+            _ => {
+                let end = part_end(rest).unwrap_or(rest.len());
+                (Leg::Other(rest[..end].to_owned()), rest[end..].trim_start_matches(' '))
+            }
+        };
+        legs.push(leg);
+        if behind.is_empty() {
+            return Ok(legs);
+        }
+        rest = behind;
+    }
+}
+
+/// Where the name of a part ends, behind which more follows.
+fn part_end(text: &str) -> Option<usize> {
+    if text.starts_with("part ") {
+        return Some("part".len());
+    }
+    text.starts_with("part[").then(|| text.find("] ").map(|at| at + 1)).flatten()
 }
 
 impl fmt::Display for Pattern {
@@ -102,11 +181,6 @@ impl Step {
             (a, b) => a == b,
         }
     }
-}
-
-/// Whether the pattern leads to a place on the way to the path's end.
-fn covers(pattern: &[Step], path: &[Step]) -> bool {
-    ends(pattern, path).contains(&true)
 }
 
 /// Which beginnings of the path the pattern leads to, by how many steps they have. In time proportional to the
@@ -273,6 +347,24 @@ mod tests {
             ("//p", "/html/body/div[2]/p[3]/text()", true),
             ("//p", "$['p']", false),
             ("/html", "/html/head/script $['a']", true),
+            ("/html/head/script $['a'][*]", "/html/head/script[2] $['a'][3]['b']", true),
+            ("/html/head/script $['a'][*]", "/html/body/script $['a'][3]", false),
+            ("/html $['a']", "/html/head/script $['a']", false),
+            ("/html/head/script $['a']", "$['a']", false),
+            ("part[j] $['a'][*]", "part[j] $['a'][0]", true),
+            ("part[j] $['a'][*]", "part[k] $['a'][0]", false),
+            ("part $['a']", "part[2] $['a']", true),
+            ("part $['a']", "part[j] $['a']", false),
+            ("part[j]", "part[j] $['a']", true),
+            ("part[j]", "part[j] line 4", true),
+            ("part[j]", "part[j]", true),
+            ("part[a b]", "part[a b] content-type", true),
+            ("$.a", "part[j] $['a']", true),
+            ("//p", "part[j] /html/p", true),
+            ("/html/body/p/text()", "/html/body/p[2]/text()", true),
+            ("/html/body/p/text() 'costs $ {number}'", "/html/body/p[2]/text()", true),
+            ("$['a $b']", "$['a $b']", true),
+            ("$['b']", "$['a $b']", false),
             ("line 1", "line 1", true),
             ("x-request-id", "x-request-id", true),
             ("x-request-id", "x-request-ids", false),

@@ -98,6 +98,10 @@ impl Glob {
         Ok(Self(text.to_owned()))
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
     fn is_literal(&self) -> bool {
         !self.0.contains('*')
     }

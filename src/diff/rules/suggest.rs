@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::effect::{Effect, Form};
+use super::effect::{Effect, Form, Value};
 use crate::diff::Difference;
 use crate::diff::shape::Shape;
 use crate::time::Timestamp;
@@ -48,7 +48,9 @@ impl Default for Allowing {
 impl Allowing {
     /// Takes one of the differences; `answered` are the moments of v1's answer and of v2's.
     pub fn see(&mut self, difference: &Difference, answered: [Timestamp; 2]) {
-        self.0.retain(|(_, effect)| effect.allows(difference, answered));
+        let values = [&difference.v1, &difference.v2].map(|value| Value::shown(value.as_deref()));
+        let [v1, v2] = &values;
+        self.0.retain(|(_, effect)| effect.allows(difference.kind, [v1, v2], answered));
     }
 
     /// The narrowest, as a rules file says it.

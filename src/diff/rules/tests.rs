@@ -142,6 +142,44 @@ fn header_fields_go_by_their_names() {
 }
 
 #[test]
+fn cookies_go_by_their_field_and_by_their_own_names() {
+    let answer = |lines: &[&str]| response(200, lines, "");
+    let v1 = answer(&["Set-Cookie: SID=1; Secure", "Set-Cookie: lang=de; HttpOnly"]);
+    let v2 = answer(&["Set-Cookie: SID=1", "Set-Cookie: lang=de"]);
+    for (header, allowed) in [
+        ("Set-Cookie", [true, true]),
+        ("set-cookie[SID]", [true, false]),
+        ("Set-Cookie[l*]", [false, true]),
+        ("set-cookie[sid]", [false, false]),
+        ("set", [false, false]),
+    ] {
+        let rules = rules(&format!("[[rule]]\nheader = '{header}'\nignore = true\n"));
+        let found = judged(&rules, &v1, &v2);
+        assert_eq!([found[0].2, found[1].2].map(|class| class == Class::RuledOut), allowed, "{header}");
+    }
+    // The one that names the cookie is the more exact one.
+    let both = "[[rule]]\nheader = 'set-cookie'\nignore = true\n\
+                [[rule]]\nheader = 'set-cookie[SID]'\nshape = 'uuid'\n";
+    let found = judged(&rules(both), &v1, &v2);
+    assert_eq!([found[0].2, found[1].2], [Class::Unverified, Class::RuledOut]);
+}
+
+#[test]
+fn rules_look_at_whole_values() {
+    let long = |word: &str, n: usize| format!("\"{}{word}\"", "lorem ipsum ".repeat(n));
+    assert_eq!(class_of("case = 'ignore'", &long("A", 100), &long("a", 100)), Class::RuledOut);
+    assert_eq!(class_of("case = 'ignore'", &long("A", 100), &long("b", 100)), Class::Unverified);
+    let jwt = |last: &str| format!("\"eyJ{}.e30.{last}\"", "x".repeat(400));
+    assert_eq!(class_of("shape = 'jwt'", &jwt("a"), &jwt("b")), Class::RuledOut);
+    assert_eq!(class_of("equal = [['', 'x']]", &long("A", 100), "\"x\""), Class::Unverified);
+    // A value that is longer than is looked at is none of which anything is known.
+    assert_eq!(class_of("case = 'ignore'", &long("A", 10_000), &long("a", 10_000)), Class::Unverified);
+    let redacted = |digest: u8, form: &str| format!("\"redacted:0123456789a{digest}:{form}\"");
+    assert_eq!(class_of("shape = 'jwt'", &redacted(1, "jwt"), &redacted(2, "jwt")), Class::RuledOut);
+    assert_eq!(class_of("shape = 'jwt'", &redacted(1, "jwt"), &redacted(2, "text40")), Class::Unverified);
+}
+
+#[test]
 fn arrays_are_matched_as_a_rule_says() {
     let set = rules("[[rule]]\npath = '$.tags'\narray = 'set'\n");
     let of = |tags: &str| json(&format!("{{\"tags\":{tags}}}"));

@@ -70,6 +70,41 @@ fn elements_are_known_by_their_keys() {
     }
 }
 
+/// Members of no known name that prove to name the elements.
+#[test]
+fn elements_are_known_by_keys_that_are_learned() {
+    let item = |(sku, stock, colour): &(&str, u32, &str)| {
+        format!(r#"{{"colour":"{colour}","stock":{stock},"sku":"{sku}"}}"#)
+    };
+    let list =
+        |items: &[(&str, u32, &str)]| format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(","));
+    let v1 = list(&[("a", 1, "red"), ("b", 2, "red"), ("c", 3, "blue"), ("d", 4, "red")]);
+    // Another order, other numbers in stock; one is gone and another new.
+    let v2 = list(&[("d", 7, "red"), ("c", 8, "blue"), ("b", 9, "green"), ("e", 6, "blue")]);
+    let at = |path: &str, kind: Kind| (path.to_owned(), kind);
+    assert_eq!(
+        json_facts(&v1, &v2),
+        [
+            at("$", Kind::Reordered),
+            at("$[0]", Kind::ElementRemoved),
+            at("$[1]['colour']", Kind::ValueChanged),
+            at("$[1]['stock']", Kind::ValueChanged),
+            at("$[2]['stock']", Kind::ValueChanged),
+            at("$[3]", Kind::ElementAdded),
+            at("$[3]['stock']", Kind::ValueChanged),
+        ]
+    );
+    // With less than half in common it names nothing: elements are held against each other in their places.
+    let v2 = list(&[("d", 4, "red"), ("x", 2, "red"), ("y", 3, "blue"), ("z", 1, "red")]);
+    let found = json_facts(&v1, &v2);
+    assert!(found.iter().all(|(_, kind)| *kind != Kind::ElementRemoved), "{found:?}");
+    // What stays in its place needs no key.
+    assert_eq!(
+        json_facts(r#"[{"x":1},{"x":2},{"x":3}]"#, r#"[{"x":1},{"x":9},{"x":3}]"#),
+        [at("$[1]['x']", Kind::ValueChanged)]
+    );
+}
+
 #[test]
 fn elements_without_keys_are_matched_by_likeness() {
     let v1 = r#"[{"x":1,"y":1,"z":1},{"x":2,"y":2,"z":2}]"#;
@@ -240,7 +275,7 @@ fn what_one_side_has_not_or_breaks_is_said_of_the_whole() {
     }
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut encoder, content).unwrap();
     encoder.finish().unwrap()

@@ -98,3 +98,28 @@ fn the_type_of_unknown_bytes_is_told() {
     assert!(found[0].v1.as_deref().unwrap().starts_with("image/png, 16 bytes"));
     assert!(found[0].v2.as_deref().unwrap().starts_with("image/gif, 10 bytes"));
 }
+
+/// How many bodies are read as JSON to compare two answers.
+fn parsed(v1: &Response, v2: &Response) -> u32 {
+    use super::super::json::PARSED;
+    PARSED.set(0);
+    _ = compare(v1, v2, &mirrored());
+    PARSED.get()
+}
+
+#[test]
+fn bodies_are_read_no_more_often_than_they_have_to_be() {
+    let gzip = |text: &str| {
+        let lines = ["Content-Type: application/json", "Content-Encoding: gzip"];
+        response(200, &lines, super::answers::gzip(text.as_bytes()))
+    };
+    let long = format!("[{}1]", "1,".repeat(5000));
+    // Equal as bytes, and equal once the coding is undone.
+    assert_eq!(parsed(&json("[1]"), &json("[1]")), 0);
+    assert_eq!(parsed(&json(long.clone()), &gzip(&long)), 0);
+    assert_eq!(parsed(&json("[1]"), &json("[2]")), 2);
+    let lines = |text: &str| response(200, &["Content-Type: application/x-ndjson"], text.to_owned());
+    assert_eq!(parsed(&lines("{\"a\":1}\n{}"), &lines("{\"a\":2}\n{}")), 2);
+    // The second form is tried only where the first cannot be read.
+    assert_eq!(parsed(&json("{\"a\":1}\n{}"), &json("{\"a\":2}\n{}")), 4);
+}

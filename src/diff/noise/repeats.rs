@@ -1,0 +1,170 @@
+//! Requests that the capture itself has several times: what their answers say of noise without asking anything.
+//!
+//! The first answers to a request are kept, and later ones are held against them. What one answer of v1 has otherwise than
+//! another is noise or state; where v2 changed in the same way, it was state.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::super::{Context, Difference, compare_by_rules};
+use super::place::Observed;
+use super::{Key, Seen, by_place, shown};
+use crate::http::{Body, Elsewhere, Request, Response, ResponseHead};
+
+/// Requests of which the first answers are kept; others say nothing.
+const MAX_REQUESTS: usize = 20_000;
+/// Bytes of answers that are kept in all.
+const MAX_MEMORY: usize = 64 << 20;
+/// Bytes of the two answers to one request; longer ones are not kept.
+const MAX_ANSWERS: usize = 512 << 10;
+/// Answers that are held against the first ones. What so many do not show is rare.
+const MAX_HELD: u8 = 32;
+/// Fields of a request that select an answer whatever Vary says (RFC 9110, sections 12.5, 13.1 and 14.2).
+const SELECTING: [&str; 11] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "content-type",
+    "cookie",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "range",
+];
+
+/// The first answers to each request, bounded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Repeats {
+    first: HashMap<u128, First>,
+    memory: usize,
+}
+
+#[derive(Clone, Debug)]
+struct First {
+    v1: Response,
+    v2: Response,
+    held: u8,
+}
+
+/// How the later answers of both sides differ from the first ones, by place.
+pub(super) struct Disagreements {
+    /// v1's from v1's first.
+    pub(super) v1: BTreeMap<Key, Vec<Difference>>,
+    /// v2's from v2's first.
+    pub(super) v2: BTreeMap<Key, Vec<Difference>>,
+    /// v2's from v1's first.
+    across: BTreeMap<Key, Vec<Difference>>,
+}
+
+impl Repeats {
+    /// What an exchange says against the first one of the same request; `None` where it is the first, or where enough
+    /// was said.
+    pub(super) fn against_first(&mut self, seen: &Seen<'_>) -> Option<Disagreements> {
+        let request = identity(seen.request, seen.v1)?;
+        let Some(first) = self.first.get_mut(&request) else {
+            self.keep(request, seen);
+            return None;
+        };
+        if first.held >= MAX_HELD {
+            return None;
+        }
+        first.held += 1;
+        let (here, there) = (seen.context.host.as_slice(), seen.context.shadow_host.as_slice());
+        let differ = |a: &Response, b: &Response, context: &Context| {
+            by_place(compare_by_rules(a, b, context, seen.rules).0)
+        };
+        Some(Disagreements {
+            v1: differ(&first.v1, seen.v1, &unedited(seen.context, here)),
+            v2: differ(&first.v2, seen.v2, &unedited(seen.context, there)),
+            across: differ(&first.v1, seen.v2, seen.context),
+        })
+    }
+
+    fn keep(&mut self, request: u128, seen: &Seen<'_>) {
+        let size = |response: &Response| response.head.headers.memory() + response.body.memory();
+        let memory = size(seen.v1) + size(seen.v2) + size_of::<First>();
+        let whole = seen.v1.completeness.is_complete() && seen.v2.completeness.is_complete();
+        let has_room = self.first.len() < MAX_REQUESTS && self.memory + memory <= MAX_MEMORY;
+        if whole && has_room && memory <= MAX_ANSWERS {
+            self.memory += memory;
+            self.first.insert(request, First { v1: copied(seen.v1), v2: copied(seen.v2), held: 0 });
+        }
+    }
+}
+
+impl Disagreements {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.v1.keys().chain(self.v2.keys()).chain(self.across.keys())
+    }
+
+    /// Both later answers as answers to the first request: were v2 no other than v1, they could be exchanged.
+    pub(super) fn observed(&self, key: &Key) -> Observed {
+        Observed {
+            fresh: [vec![shown(&self.v1, key)], vec![shown(&self.across, key)]],
+            ..Observed::default()
+        }
+    }
+}
+
+/// What two requests have in common that are to have one answer; `None` where that is not known.
+fn identity(request: &Request, v1: &Response) -> Option<u128> {
+    if !request.completeness.is_complete() {
+        return None;
+    }
+    let body = match (&request.body.entity, request.body.sha256) {
+        (Some(entity), _) => xxh3_128(entity).to_le_bytes().to_vec(),
+        (None, Some(digest)) => digest.to_vec(),
+        (None, None) if request.body.len == 0 => Vec::new(),
+        (None, None) => return None,
+    };
+    let head = &request.head;
+    let vary = v1.head.headers.all("vary").flat_map(|value| value.split(|&b| b == b','));
+    let mut names: Vec<String> =
+        vary.map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase()).collect();
+    if names.iter().any(|name| name == "*") {
+        return None;
+    }
+    names.extend(SELECTING.map(str::to_owned));
+    names.sort_unstable();
+    names.dedup();
+    let mut bytes = Vec::new();
+    let mut part = |part: &[u8]| {
+        // Lengths keep the parts apart.
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part);
+    };
+    [head.method(), head.host().unwrap_or_default(), head.target(), &body].into_iter().for_each(&mut part);
+    for name in &names {
+        for value in head.headers.all(name) {
+            part(name.as_bytes());
+            part(value);
+        }
+    }
+    Some(xxh3_128(&bytes))
+}
+
+/// The context of two answers of one side, which was asked as that host.
+fn unedited(context: &Context, host: &[u8]) -> Context {
+    Context {
+        method: context.method.clone(),
+        host: host.to_vec(),
+        shadow_host: host.to_vec(),
+        conditional: context.conditional,
+        edits: Vec::new(),
+    }
+}
+
+/// A response by itself, which holds no larger buffer that it was read from.
+fn copied(response: &Response) -> Response {
+    let body = &response.body;
+    let entity = body.entity.as_deref().map(Bytes::copy_from_slice);
+    Response {
+        head: ResponseHead { headers: response.head.headers.copied(), ..response.head.clone() },
+        body: Body { entity, wire: None, elsewhere: Elsewhere::Nowhere, ..body.clone() },
+        ..response.clone()
+    }
+}
