@@ -82,16 +82,9 @@ fn open(path: &str) -> String {
     while let Some(at) = rest.find("['{") {
         let (before, step) = rest.split_at(at);
         out.push_str(before);
-        rest = match placeholder_end(step) {
-            Some(end) => {
-                out.push_str("[*]");
-                &step[end..]
-            }
-            None => {
-                out.push_str("['{");
-                &step["['{".len()..]
-            }
-        };
+        let (written, end) = placeholder_end(step).map_or(("['{", "['{".len()), |end| ("[*]", end));
+        out.push_str(written);
+        rest = &step[end..];
     }
     out + rest
 }
