@@ -82,16 +82,10 @@ fn open(path: &str) -> String {
     while let Some(at) = rest.find("['{") {
         let (before, step) = rest.split_at(at);
         out.push_str(before);
-        rest = match placeholder_end(step) {
-            Some(end) => {
-                out.push_str("[*]");
-                &step[end..]
-            }
-            None => {
-                out.push_str("['{");
-                &step["['{".len()..]
-            }
-        };
+        let literal = "['{".len();
+        let (shown, behind) = placeholder_end(step).map_or((&step[..literal], literal), |end| ("[*]", end));
+        out.push_str(shown);
+        rest = &step[behind..];
     }
     out + rest
 }

@@ -64,8 +64,11 @@ fn processor_time() -> u64 {
     stat.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// Two answers whose arrays have about so many elements.
+type Made<'m> = &'m dyn Fn(u64) -> (Response, Response);
+
 /// The least processor time of a few comparisons of what is made for that length.
-fn least_time(len: u64, made: &dyn Fn(u64) -> (Response, Response)) -> u64 {
+fn least_time(len: u64, made: Made<'_>) -> u64 {
     let (v1, v2) = made(len);
     let once = || {
         let before = processor_time();
@@ -87,7 +90,7 @@ fn long_arrays_take_no_quadratic_time() {
     let keyed = |key: &'static str, len: u64, f: &dyn Fn(u64) -> u64| {
         array(len, &|n| format!("{{\"v\":{},\"{key}\":\"k{}\"}}", f(n) / 7 % 5 + n % 2, f(n)))
     };
-    let made: [(&str, &dyn Fn(u64) -> (Response, Response)); 6] = [
+    let made: [(&str, Made<'_>); 6] = [
         ("few values", &|len| (numbers(len, &|n| n % 3), numbers(len, &|n| n / 3 % 3))),
         ("shuffled", &|len| (numbers(len, &|n| n), numbers(len, &|n| shuffled(len, n)))),
         ("nothing in common", &|len| (numbers(len, &|n| n), numbers(len, &|n| n + 1_000_000))),
