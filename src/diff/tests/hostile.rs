@@ -64,8 +64,11 @@ fn processor_time() -> u64 {
     stat.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// Two answers whose arrays have about so many elements.
+type Made<'m> = &'m dyn Fn(u64) -> (Response, Response);
+
 /// The least processor time of a few comparisons of what is made for that length.
-fn least_time(len: u64, made: &dyn Fn(u64) -> (Response, Response)) -> u64 {
+fn least_time(len: u64, made: Made<'_>) -> u64 {
     let (v1, v2) = made(len);
     let once = || {
         let before = processor_time();
@@ -74,9 +77,6 @@ fn least_time(len: u64, made: &dyn Fn(u64) -> (Response, Response)) -> u64 {
     };
     (0..3).map(|_| once()).min().unwrap()
 }
-
-/// Two answers with an array of so many elements.
-type Making<'m> = &'m dyn Fn(u64) -> (Response, Response);
 
 /// Four times the elements take some four times as long; in quadratic time it would be sixteen times.
 #[test]
@@ -90,7 +90,7 @@ fn long_arrays_take_no_quadratic_time() {
     let keyed = |key: &'static str, len: u64, f: &dyn Fn(u64) -> u64| {
         array(len, &|n| format!("{{\"v\":{},\"{key}\":\"k{}\"}}", f(n) / 7 % 5 + n % 2, f(n)))
     };
-    let made: [(&str, Making<'_>); 6] = [
+    let made: [(&str, Made<'_>); 6] = [
         ("few values", &|len| (numbers(len, &|n| n % 3), numbers(len, &|n| n / 3 % 3))),
         ("shuffled", &|len| (numbers(len, &|n| n), numbers(len, &|n| shuffled(len, n)))),
         ("nothing in common", &|len| (numbers(len, &|n| n), numbers(len, &|n| n + 1_000_000))),
