@@ -6,8 +6,8 @@ use std::path::Path;
 
 use base64::Engine as _;
 
-use crate::made::{Talk, answer, replayed};
-use crate::support::{Finished, Shadowcap};
+use crate::made::{self, Talk, answer, replayed};
+use crate::support::{Finished, RawServer, Reply, Script, Shadowcap};
 
 /// Each kind, and a secret of it that is nothing else's text.
 const SEEDS: [(&str, &str); 30] = [
@@ -202,7 +202,10 @@ fn texts(folder: &Path) -> Vec<(String, String)> {
         }
         let mut bytes = fs::read(&path).unwrap();
         if path.extension().is_some_and(|extension| extension == "zst") {
-            bytes = zstd::stream::decode_all(bytes.as_slice()).unwrap();
+            // A killed run's segment ends in the midst of a frame: what stands before counts.
+            let mut plain = Vec::new();
+            let _ = zstd::stream::Decoder::new(bytes.as_slice()).unwrap().read_to_end(&mut plain);
+            bytes = plain;
         }
         all.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
     }
@@ -330,4 +333,103 @@ fn what_the_user_typed_loses_its_secrets_too() {
         let run = Shadowcap::new(["replay", "x", "--to", "http://127.0.0.1:1", "--redact-also", word]).run();
         run.exits(2).stderr_has("--redact-also");
     }
+}
+
+/// Kills a run whose last request is without an answer, those before it having been answered one after the other.
+fn killed(more: &[&str]) -> Finished {
+    let mut talks = talks();
+    let last = talks.len();
+    let authz = seed("an Authorization field");
+    talks.push(Talk {
+        request: format!(
+            "GET /hang HTTP/1.1\r\nHost: h\r\nX-Case: {last}\r\nAuthorization: Bearer {authz}\r\n\r\n"
+        )
+        .into_bytes(),
+        v1: answer(OK_TEXT, b"never"),
+        v2: Vec::new(),
+    });
+    let answers: Vec<_> = talks.iter().map(|talk| talk.v2.clone()).collect();
+    let server = RawServer::start(Script::new(move |request| match number(&request.bytes) {
+        n if n == last => Reply::hang(),
+        n => Reply::AnswerThenClose(answers[n].clone()),
+    }));
+    let program = Shadowcap::new(["replay", "made.pcap", "--out", "run", "--to", &server.url()]);
+    fs::write(program.folder().join("made.pcap"), made::capture(&talks)).unwrap();
+    let running = more.iter().fold(program.arg("-vvv"), Shadowcap::arg).spawn();
+    server.wait_for("the last request", |connections| {
+        connections.iter().any(|c| c.requests.iter().any(|request| number(&request.bytes) == last))
+    });
+    running.process.wait_for_stderr("GET /b: ");
+    running.process.signal("KILL");
+    let finished = running.wait();
+    assert_eq!(finished.code, None, "{finished}");
+    finished
+}
+
+/// The number that a request has in its `X-Case` field.
+fn number(request: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(request);
+    text.split("X-Case: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok()).unwrap()
+}
+
+#[test]
+fn a_killed_run_leaves_no_secret_behind() {
+    let run = killed(&ALSO[1..]);
+    assert_eq!(found(&run, &[]), Vec::<String>::new(), "{run}");
+    let kept = found(&killed(&["--no-redact"]), &[]);
+    assert!(kept.iter().any(|found| found.contains("recording")), "the search finds what is there: {kept:?}");
+}
+
+#[test]
+fn neither_does_a_comparison_of_two_captures() {
+    // Each shadow has a connection of its own in the same capture, and v2's answer.
+    let shadow = |talk: &Talk| {
+        let request = String::from_utf8(talk.request.clone()).unwrap();
+        let request = request.replace("Host: h\r\n", "Host: h-shadow\r\n").replace("@h/", "@h-shadow/");
+        Talk { request: request.into_bytes(), v1: talk.v2.clone(), v2: Vec::new() }
+    };
+    let mut all = talks();
+    all.extend(talks().iter().map(shadow));
+    let compare = |more: &[&str]| {
+        let program = Shadowcap::new(["compare", "made.pcap", "--out", "run"]);
+        fs::write(program.folder().join("made.pcap"), made::capture(&all)).unwrap();
+        let run = more.iter().fold(program, Shadowcap::arg).run();
+        run.exits(1);
+        run
+    };
+    let run = compare(&ALSO);
+    assert_eq!(found(&run, &[]), Vec::<String>::new(), "{run}");
+    assert!(found(&compare(&["--no-redact"]), &[]).len() > SEEDS.len(), "the search finds what is there");
+}
+
+#[test]
+fn answers_to_what_was_asked_again_lose_their_secrets_too() {
+    const AGAIN: [&str; 2] = ["AGAINSEED0031", "NOWSEED0032"];
+    let request = b"GET /a HTTP/1.1\r\nHost: h\r\nX-Case: 0\r\n\r\n".to_vec();
+    let token = |token: &str, n: usize| {
+        let body = format!("{{\"access_token\":\"{token}\",\"n\":{n}}}");
+        answer(&format!("{OK_JSON}\r\nSet-Cookie: s={token}"), body.as_bytes())
+    };
+    let talks = [Talk { request, v1: token("first", 1), v2: token("second", 2) }];
+    let run = |more: &[&str]| {
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let v2 = RawServer::start(Script::new(move |_| {
+            let before = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Reply::AnswerThenClose(token(if before == 0 { "second" } else { AGAIN[0] }, 2 + before))
+        }));
+        let v1 = RawServer::start(Script::new(move |_| Reply::AnswerThenClose(token(AGAIN[1], 9))));
+        let program = Shadowcap::new(["replay", "made.pcap", "--out", "run", "--verify", "--to", &v2.url()]);
+        fs::write(program.folder().join("made.pcap"), made::capture(&talks)).unwrap();
+        let finished = more.iter().fold(program.args(["--baseline", &v1.url()]), Shadowcap::arg).run();
+        assert!(v2.requests().len() > 1 && !v1.requests().is_empty(), "nothing was asked again: {finished}");
+        let mut all = texts(&finished.folder().join("run"));
+        for (_, text) in &mut all {
+            *text += &opened(text);
+        }
+        all.push(("what was said".to_owned(), format!("{}{}", finished.stdout, finished.stderr)));
+        all.retain(|(_, text)| AGAIN.iter().any(|seed| text.contains(seed)));
+        all.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(run(&["-vvv"]), Vec::<String>::new());
+    assert!(!run(&["--no-redact"]).is_empty(), "the search finds what is there");
 }
