@@ -381,7 +381,7 @@ fn a_killed_run_leaves_no_secret_behind() {
 }
 
 #[test]
-fn neither_does_a_comparison_of_two_captures() {
+fn neither_does_a_comparison_of_what_a_mesh_mirrored() {
     // Each shadow has a connection of its own in the same capture, and v2's answer.
     let shadow = |talk: &Talk| {
         let request = String::from_utf8(talk.request.clone()).unwrap();
