@@ -38,7 +38,7 @@ pub(crate) fn invalid(kind: &str, file: &Path, schema: Option<&str>) -> Result<V
     faults("validate.mjs", &arguments)
 }
 
-/// What libxml2 finds wrong in a `junit.xml`, by the grammar of the tools that read it.
+/// What libxml2 finds wrong in a `junit.xml`, by a grammar of our own making, after what Jenkins' xunit plugin admits.
 pub(crate) fn invalid_junit(file: &Path) -> Result<String, Skip> {
     require_tool("xmllint", "--version")?;
     let mut command = Command::new("xmllint");
