@@ -14,9 +14,9 @@ use super::{Key, Seen, by_place, shown};
 use crate::http::{Body, Elsewhere, Request, Response, ResponseHead};
 
 /// Requests of which the first answers are kept; others say nothing.
-const MAX_REQUESTS: usize = 20_000;
-/// Bytes of answers that are kept in all.
-const MAX_MEMORY: usize = 64 << 20;
+const MAX_REQUESTS: usize = 5_000;
+/// Bytes of answers that are kept in all: a part of what a replay may hold, and full within seconds of a live one.
+const MAX_MEMORY: usize = 16 << 20;
 /// Bytes of the two answers to one request; longer ones are not kept.
 const MAX_ANSWERS: usize = 512 << 10;
 /// Answers that are held against the first ones. What so many do not show is rare.
