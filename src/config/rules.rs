@@ -159,12 +159,12 @@ pub struct UserEdits {
 pub fn user_edits(set: &[String], remove: &[String]) -> Result<UserEdits, ConfigError> {
     let mut edits = UserEdits::default();
     for given in remove {
-        let (destination, name) = addressed("--remove-header", given);
+        let (destination, name) = addressed(given);
         let name = super::parse("--remove-header", name)?;
         edits.of(destination, "--remove-header").remove(name);
     }
     for given in set {
-        let (destination, field) = addressed("--set-header", given);
+        let (destination, field) = addressed(given);
         let field = super::parse("--set-header", field)?;
         edits.of(destination, "--set-header").set(field);
     }
@@ -172,7 +172,7 @@ pub fn user_edits(set: &[String], remove: &[String]) -> Result<UserEdits, Config
 }
 
 /// A destination, where one stands before the name of a field, and the rest.
-fn addressed<'g>(_option: &str, given: &'g str) -> (Option<&'g str>, &'g str) {
+fn addressed(given: &str) -> (Option<&str>, &str) {
     let name = given.split(':').next().unwrap_or(given);
     match name.split_once('=') {
         Some((destination, _)) => (Some(destination), &given[destination.len() + 1..]),

@@ -58,10 +58,9 @@ impl Routes {
     }
 
     /// The place of a difference for all that are like it.
-    pub(super) fn path(&self, asked: &Asked, difference: &Difference) -> String {
-        let Asked { method, host, place } = asked;
+    pub(super) fn path(&self, difference: &Difference) -> String {
         match &self.0 {
-            Some(learned) => learned.general_path(method, host, place, difference),
+            Some(_) => Learned::general_path(difference),
             None => general_path(difference.layer, &difference.path),
         }
     }

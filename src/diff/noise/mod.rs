@@ -202,13 +202,7 @@ impl Learned {
 
     /// The place of a difference for all that are like it.
     #[must_use]
-    pub fn general_path(
-        &self,
-        _method: &[u8],
-        _host: &[u8],
-        _route: &str,
-        difference: &Difference,
-    ) -> String {
+    pub fn general_path(difference: &Difference) -> String {
         super::fingerprint::general_place_of(difference)
     }
 
