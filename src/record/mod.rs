@@ -88,7 +88,8 @@ impl Row {
     /// What names it among all rows of the run.
     #[must_use]
     pub fn name(&self) -> RowName {
-        RowName { request: self.request_name(), role: self.role, destination: self.destination.clone() }
+        let (request, copy) = (self.request_name(), self.copy);
+        RowName { request, copy, role: self.role, destination: self.destination.clone() }
     }
 
     /// Whether a run that is resumed sends its request after all, so that this row is void.
