@@ -132,3 +132,47 @@ fn no_more_than_so_many_a_second_are_sent() {
     let summary = summary(&finished.folder().join("run"));
     assert_eq!(balance(&summary), (30, 30, 0));
 }
+
+#[test]
+fn the_rate_is_reached_evenly() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    let arguments = ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &v2.url(), "--out", "run"];
+    let running = lab.start(&[&arguments[..], &["--rate", "20/s", "--ramp", "2s"]].concat());
+    let begun = std::time::Instant::now();
+    lab.curl("ramp", 20);
+    v2.wait_for_requests(20);
+    // A rate that grows evenly to 20/s lets 20 go in its two seconds; without a ramp they took one.
+    assert!(begun.elapsed().as_secs_f64() >= 19.0 / 11.0, "{:?}", begun.elapsed());
+    running.interrupt();
+    let finished = running.wait();
+    assert_eq!(balance(&summary(&finished.folder().join("run"))), (20, 20, 0));
+}
+
+#[test]
+fn a_sample_of_the_requests_goes_without_its_credentials() {
+    let lab = or_skip!(Lab::new());
+    // It says what it was given: only who is known is served.
+    let site = "server { listen {listen}; location / { if ($http_authorization = '') { return 401; } return 200 'hello\n'; } }";
+    let v2 = or_skip!(lab.v2_of_site(site));
+    let common = ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &v2.url(), "--out", "run"];
+    let ask = || {
+        let mut command = lab.cable.a.command("curl");
+        let credentials = ["-H", "Authorization: Bearer seeded-9f2c"];
+        command.args(["-sS", "-o", "/dev/null"]).args(credentials);
+        assert!(command.arg(format!("{}/[1-100]", lab.v1.url())).status().unwrap().success());
+    };
+    for (credentials, expected) in [("pass", 200), ("strip", 401)] {
+        let before = v2.wait_for_requests(0).len();
+        let running = lab.start(&[&common[..], &["--sample", "30", "--credentials", credentials]].concat());
+        ask();
+        running.process.signal("HUP");
+        let finished = running.wait();
+        let summary = summary(&finished.folder().join("run"));
+        let (captured, sent, left_out) = balance(&summary);
+        assert_eq!(summary["exchanges"]["skipped"]["not-in-sample"], left_out, "{summary}");
+        assert!(captured == 100 && (10..=50).contains(&sent), "{summary}");
+        let of_v2 = &v2.wait_for_requests(before + usize::try_from(sent).unwrap())[before..];
+        assert!(of_v2.iter().all(|line| line.status == expected), "{credentials}: {of_v2:?}");
+    }
+}
