@@ -5,6 +5,8 @@
 //! each in its own order.
 
 #[cfg(feature = "cli")]
+mod alarm;
+#[cfg(feature = "cli")]
 pub mod choice;
 #[cfg(feature = "cli")]
 pub mod client;
