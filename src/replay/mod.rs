@@ -7,6 +7,8 @@
 #[cfg(feature = "cli")]
 mod alarm;
 #[cfg(feature = "cli")]
+mod budget;
+#[cfg(feature = "cli")]
 pub mod choice;
 #[cfg(feature = "cli")]
 pub mod client;
@@ -35,9 +37,13 @@ mod lanes;
 pub mod methods;
 #[cfg(feature = "cli")]
 pub mod order;
+#[cfg(feature = "cli")]
+mod outbox;
 pub mod outcome;
 #[cfg(feature = "cli")]
 pub mod own;
+#[cfg(feature = "cli")]
+mod own_thread;
 pub mod pace;
 #[cfg(feature = "cli")]
 mod pacer;
@@ -50,6 +56,8 @@ pub mod ready;
 mod registering;
 #[cfg(feature = "cli")]
 pub mod reqwest_client;
+#[cfg(feature = "cli")]
+mod slots;
 #[cfg(feature = "cli")]
 pub mod stop;
 #[cfg(feature = "cli")]
