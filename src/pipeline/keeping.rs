@@ -177,7 +177,8 @@ impl Judging {
 
     /// An outcome as a row, with what it would be asked again with, and its place among those on their way.
     fn received(&self, done: engine::Done<Pending>) -> (Taken, engine::Slot) {
-        let engine::Done { destination, request, client, outcome, payload, slot } = done;
+        let engine::Done { job, client, outcome, slot } = done;
+        let engine::Job { destination, request, payload, .. } = *job;
         (self.answered(payload, destination, request, client, outcome), slot)
     }
 
