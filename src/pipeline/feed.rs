@@ -64,7 +64,7 @@ impl Pending {
 
     pub(super) fn name(&self) -> RowName {
         let request = RequestName { id: self.exchange.id, lap: self.lap };
-        RowName { request, role: self.role, destination: self.destination.clone() }
+        RowName { request, copy: self.copy, role: self.role, destination: self.destination.clone() }
     }
 
     /// The memory that the captured bytes take.
