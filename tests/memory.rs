@@ -80,6 +80,11 @@ fn memory_follows_open_connections_and_not_the_size_of_the_capture() {
 
 /// Starts `replay` of standard input with 128 connections at once.
 fn replay(url: &str, folder: &Path) -> Child {
+    replay_with(url, folder, &[])
+}
+
+/// The same with further options.
+fn replay_with(url: &str, folder: &Path, more: &[&str]) -> Child {
     Command::new(program())
         .args([
             "replay",
@@ -94,6 +99,7 @@ fn replay(url: &str, folder: &Path) -> Child {
             "--out",
             "run",
         ])
+        .args(more)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -180,6 +186,28 @@ fn uploads_larger_than_the_memory_that_a_replay_may_take_pass_through_it() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     println!("uploads: {} MiB", peak / MIB);
     assert!(peak < 100 * MIB, "{} MiB", peak / MIB);
+}
+
+#[test]
+fn uploads_to_a_v2_that_reads_nothing_wait_on_disk() {
+    const COUNT: u16 = 64;
+    let (address, connected) = uploads::deaf();
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = replay_with(&format!("http://{address}"), folder.path(), &["--max-body", "64KiB"]);
+    let mut stdin = child.stdin.take().unwrap();
+    uploads::write(COUNT, 2, &mut stdin);
+    (0..COUNT).for_each(|_| connected.recv().unwrap());
+    // All is written that the sockets take, when it holds no more than a while ago.
+    let mut before = 0;
+    while before < peak(child.id()) {
+        before = peak(child.id());
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(stdin);
+    println!("not read: {} MiB", before / MIB);
+    assert!(before < 90 * MIB, "{} MiB, where the bodies are {}", before / MIB, 2 * COUNT);
 }
 
 /// How many packets an attack has: some ten thousand, so that the suite stays fast; any other number by

@@ -111,6 +111,14 @@ impl Headers {
         }
     }
 
+    /// Where the value of the only Host field lies in a head of plain lines.
+    pub(crate) fn plain_host(&self) -> Option<Range<usize>> {
+        match &self.fields {
+            Fields::Plain(plain) => plain.host.map(|(start, end)| start as usize..end as usize),
+            Fields::Listed(_) => None,
+        }
+    }
+
     /// Whether there may be more than one Host field: a head of plain lines has one at most.
     pub(super) fn may_have_several_hosts(&self) -> bool {
         matches!(self.fields, Fields::Listed(_))

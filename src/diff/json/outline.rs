@@ -56,15 +56,17 @@ impl Outline {
         match &node.value {
             Value::Array(elements) => {
                 for element in elements.iter().take(MAX_ELEMENTS) {
-                    let below = self.step(Cow::Borrowed(ANY), room);
-                    below.into_iter().for_each(|below| below.node(element, number, depth - 1, room));
+                    if let Some(below) = self.step(Cow::Borrowed(ANY), room) {
+                        below.node(element, number, depth - 1, room);
+                    }
                 }
             }
             Value::Object(members) => {
                 for member in members {
                     let step = general_json_path(&Step::Name(&member.name).text());
-                    let below = self.step(Cow::Owned(step), room);
-                    below.into_iter().for_each(|below| below.node(&member.node, number, depth - 1, room));
+                    if let Some(below) = self.step(Cow::Owned(step), room) {
+                        below.node(&member.node, number, depth - 1, room);
+                    }
                 }
             }
             _ => {}
@@ -79,11 +81,6 @@ impl Outline {
             *room = room.checked_sub(1)?;
         }
         Some(self.steps.entry(step.into_owned()).or_default())
-    }
-
-    /// How many documents it was made of.
-    pub(in crate::diff) fn documents(&self) -> u64 {
-        self.documents
     }
 
     /// Opens the places whose names are data; says whether there is one.
