@@ -71,7 +71,6 @@ impl Digests {
 }
 
 /// Digests are spread evenly, so their first byte is.
-#[expect(clippy::cast_possible_truncation, reason = "a byte")]
 const fn part_of(digest: u64) -> usize {
     (digest >> 56) as usize
 }
