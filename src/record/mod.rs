@@ -93,6 +93,17 @@ impl Row {
         RowName { request: self.request_name(), role: self.role, destination: self.destination.clone() }
     }
 
+    /// Bytes of memory that its bodies take.
+    pub(crate) fn body_memory(&self) -> usize {
+        let answer = match &self.outcome {
+            Outcome::Answered { response, .. } => Some(response),
+            Outcome::Failed { partial, .. } => partial.as_ref(),
+            Outcome::Skipped(_) => None,
+        };
+        let answers = self.exchange.response.iter().chain(answer);
+        self.exchange.request.body.memory() + answers.map(|answer| answer.body.memory()).sum::<usize>()
+    }
+
     /// Whether a run that is resumed sends its request after all, so that this row is void.
     #[must_use]
     pub fn is_put_off(&self) -> bool {
