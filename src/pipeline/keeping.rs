@@ -14,8 +14,7 @@ use super::ledger::Ledger;
 use super::progress::Progress;
 use super::reader::Read;
 use super::report::{Knowledge, RECORDING, Rendering};
-use super::verifying::{Ask, Asked, Choice, Question, Verifying};
-use super::wavering::Wavering;
+use super::verifying::{Ask, Asked, Question, Verification, Verifying};
 use crate::anomaly::AnomalyCounts;
 use crate::diff::{Learner, Verdict};
 use crate::record::{
@@ -23,12 +22,19 @@ use crate::record::{
 };
 use crate::replay::client::ClientKind;
 use crate::replay::clock::Clock;
-use crate::replay::engine;
+use crate::replay::engine::{self, Settings};
+use crate::replay::stop::StopSignal;
 use crate::replay::{Outcome, ShadowRequest, SkipReason};
 use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible, without_commands};
 
 /// How many rows are taken at once, where so many wait.
 pub(super) const BATCH: usize = 32;
+
+/// What the reports on the way of a run leave out.
+#[cfg(feature = "live")]
+const INTERIM: &str = "these are reports on the way: each exchange is judged by itself, so that differences which are noise \
+                       still count. What all exchanges together tell of noise and of routes is in the reports at the \
+                       run's end, since it takes judging the whole recording again; `shadowcap report` does that then, too";
 
 /// What is made of the rows besides counting them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +70,8 @@ pub(super) struct Judging {
     pub(super) sent: u64,
     /// The user's rules.
     ruling: Ruling,
-    /// The same, by which is decided what is asked again.
-    choosing: Ruling,
     /// Asks again; `None` where nothing is.
     pub(super) verifying: Option<Verifying>,
-    /// What those answers have shown to disagree with itself.
-    wavering: Wavering,
     /// What all rows together show.
     pub(super) learner: Learner,
     folder: PathBuf,
@@ -124,13 +126,17 @@ impl Judging {
             is_new,
             rows: 0,
             sent: 0,
-            choosing: ruling.anew(),
             learner: ruling.learner(),
             ruling,
             verifying: None,
-            wavering: Wavering::default(),
             folder: folder.to_owned(),
         }
+    }
+
+    /// Has rows asked again, at no more than the run's rate.
+    pub(super) fn verify(&mut self, verification: Verification, settings: &Settings, stop: StopSignal) {
+        let (ruling, progress) = (self.ruling.anew(), Arc::clone(&self.progress));
+        self.verifying = Some(Verifying::new(verification, settings, ruling, stop, progress));
     }
 
     /// Takes rows until there are no more. What is taken is first of all handed to the system, and its
@@ -171,7 +177,8 @@ impl Judging {
 
     /// An outcome as a row, with what it would be asked again with, and its place among those on their way.
     fn received(&self, done: engine::Done<Pending>) -> (Taken, engine::Slot) {
-        let engine::Done { destination, request, client, outcome, payload, slot } = done;
+        let engine::Done { job, client, outcome, slot } = done;
+        let engine::Job { destination, request, payload, .. } = *job;
         (self.answered(payload, destination, request, client, outcome), slot)
     }
 
@@ -267,19 +274,8 @@ impl Judging {
 
     /// Decides whether a row is asked again, by its answers without their secrets.
     fn choose(&mut self, taken: &mut Taken) {
-        let Some((verifying, question)) = self.verifying.as_ref().zip(taken.question.as_ref()) else {
-            return;
-        };
-        // Not for the account of the rules: it is looked at again when it is counted.
-        if let Some(judged) = self.choosing.judged(&taken.row) {
-            match verifying.choose(&taken.row, judged.verdict) {
-                Choice::Settled => {}
-                Choice::NotAsked(why) => taken.row.not_asked = Some(why),
-                Choice::Ask => {
-                    taken.is_asked = true;
-                    taken.row.not_asked = verifying.why_not_v1(question);
-                }
-            }
+        if let Some((verifying, question)) = self.verifying.as_ref().zip(taken.question.as_ref()) {
+            taken.is_asked = verifying.choose(&mut taken.row, question);
         }
     }
 
@@ -312,11 +308,8 @@ impl Judging {
         if interrupted {
             ask.row.not_asked = Some(NotAsked::Interrupted);
         } else if let Some(verifying) = &mut self.verifying {
-            let left = verifying.rounds().saturating_sub(ask.rounds);
-            if left > 0 && self.wavering.has_to_be_asked_on(&ask.row) {
-                verifying.ask(ask, left);
-                return Ok(());
-            }
+            let Some(settled) = verifying.ask_on(ask) else { return Ok(()) };
+            ask = settled;
         }
         let row = ask.row;
         if let Some(writer) = &mut self.writer {
@@ -364,11 +357,15 @@ impl Judging {
         (self.rows, &self.anomalies)
     }
 
-    /// The reports of what there is so far, as if the run had ended with this account.
+    /// The reports of what there is so far, as if the run had ended with this account. Each row in them is judged as it was
+    /// when it came: to judge all again by what they show together takes reading the whole recording, for which a run of
+    /// live traffic, that sheds what it cannot keep up with, has no time.
     #[cfg(feature = "live")]
     pub(super) fn interim(&mut self, finished: &Finished, gate: &Gate) -> Result<Summary, RunError> {
         self.flush()?;
-        Ok(self.reporter.interim(finished, gate)?)
+        let learned = Knowledge::of(&self.learner);
+        let note = (!learned.is_neutral()).then_some(INTERIM);
+        Ok(self.reporter.interim(finished, note, gate)?)
     }
 
     /// How many rows got which verdict so far.

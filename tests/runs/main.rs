@@ -14,6 +14,8 @@ mod bodies;
 mod care;
 /// Which requests are sent, and with what.
 mod choice;
+/// Recordings of other versions.
+mod formats;
 /// Killed at any moment, and gone on with.
 mod killed;
 /// Captures made to order.
@@ -24,6 +26,8 @@ mod resumed;
 mod schedule;
 /// Disks, clocks and servers that fail.
 mod starved;
+/// What only a target over TLS has.
+mod tls;
 /// What differs asked again, of v2 and of v1 as it is now.
 mod verified;
 

@@ -32,7 +32,7 @@ pub use self::watch::{View, Watch};
 use super::judging::Ruling;
 use super::keeping::{BATCH, Judging, Keep, Taken, next};
 use super::run::{Kept, WAITING, make_folder};
-use super::verifying::{Verification, Verifying};
+use super::verifying::Verification;
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
 use crate::capture::recorder::Recorder;
@@ -118,10 +118,9 @@ pub async fn run(
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&watch.progress);
     let stopper = job.capture.stopper();
-    judging.verifying = job.verification.map(|verification| {
-        let progress = Arc::clone(&watch.progress);
-        Verifying::new(verification, &job.settings, control.signal.clone(), progress)
-    });
+    if let Some(verification) = job.verification {
+        judging.verify(verification, &job.settings, control.signal.clone());
+    }
 
     let (work_in, work) = mpsc::channel(job.queue + WAITING);
     let (done_in, done) = mpsc::channel(WAITING);
@@ -275,7 +274,8 @@ impl Keeper {
     /// What became of requests; each was due when v1 had answered it.
     fn outcomes(&mut self, answered: &mut Vec<engine::Done<Queued>>) -> Result<(), RunError> {
         let (mut taken, mut slots, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
-        for engine::Done { destination, request, client, mut outcome, payload, slot } in answered.drain(..) {
+        for engine::Done { job, client, mut outcome, slot } in answered.drain(..) {
+            let engine::Job { destination, request, payload, .. } = *job;
             Progress::count(&self.watch.progress.done);
             let Queued { pending, room } = payload;
             match &mut outcome {

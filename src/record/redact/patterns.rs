@@ -244,7 +244,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(512))]
         #[test]
         fn passing_over_blocks_without_digits_overlooks_no_number(
             parts in proptest::collection::vec(

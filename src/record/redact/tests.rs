@@ -236,7 +236,7 @@ fn texts() -> impl proptest::strategy::Strategy<Value = String> {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1000))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(128))]
 
     #[test]
     fn a_text_without_a_sign_holds_nothing_that_bears_it(text in texts()) {
