@@ -96,7 +96,8 @@ struct Open {
     id: ExchangeId,
     asked: Asked,
     headless: bool,
-    request: Option<Request>,
+    /// It, with its answer where that came; nothing as long as it is being read.
+    exchange: Option<Box<Exchange>>,
     answer: Answer,
     interim: Vec<u16>,
     anomalies: AnomalySet,
@@ -104,20 +105,23 @@ struct Open {
 
 enum Answer {
     Awaited,
-    Here(Box<Response>),
+    /// It is in the exchange.
+    Here,
+    /// It was complete before its request.
+    Early(Box<Response>),
     Missing,
 }
 
 /// What the pairing tells its news to.
 pub(super) struct Context<'a, L> {
-    pub(super) connection: ConnectionId,
+    pub(super) connection: &'a ConnectionId,
     pub(super) listener: &'a mut L,
     pub(super) account: &'a mut ExchangeAccount,
 }
 
 impl<L> Context<'_, L> {
     /// The same, for the connection with the roles that its bytes show.
-    pub(super) fn of(&mut self, connection: ConnectionId) -> Context<'_, L> {
+    pub(super) fn of<'b>(&'b mut self, connection: &'b ConnectionId) -> Context<'b, L> {
         Context { connection, listener: self.listener, account: self.account }
     }
 
@@ -172,10 +176,10 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
             began,
             hole: None,
             is_answered: false,
-            id: ExchangeId::new(self.1.connection, first_byte, nth),
+            id: ExchangeId::new(*self.1.connection, first_byte, nth),
             asked,
             headless: head.version == Version::Http09,
-            request: None,
+            exchange: None,
             answer: Answer::Awaited,
             interim: Vec::new(),
             anomalies: AnomalySet::EMPTY,
@@ -184,10 +188,10 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     }
 
     fn message(&mut self, request: Request) {
-        self.0.held += request.memory();
         self.0.step.note_request(request.completeness.is_complete());
         if let Some(open) = self.0.open.back_mut() {
-            open.request = Some(request);
+            self.0.held += Open::ROOM + request.memory();
+            open.ask(*self.1.connection, request);
         }
         if self.0.open.len() > MOST_OPEN {
             self.0.given_up = true;
@@ -225,7 +229,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
     fn head(&mut self, _: &ResponseHead, _: Timestamp) -> Asked {
         self.0.choose(&mut self.1);
         let Some(open) = self.0.answering() else { return Asked::Unknown };
-        if open.request.is_none() {
+        if open.exchange.is_none() {
             open.anomalies.insert(Anomaly::EarlyResponse);
         }
         open.asked
@@ -250,8 +254,8 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             return;
         };
         let length = response.head.raw().len() as u64 + response.body.len;
-        let early = open.request.is_none();
-        open.answer = Answer::Here(Box::new(response));
+        let early = open.exchange.is_none();
+        open.answer(response);
         pairing.next = chosen.map_or(pairing.next, |place| place + 1);
         pairing.guess.count(length);
         pairing.held += weight;
@@ -442,7 +446,7 @@ impl Pairing {
     /// Tells the exchanges at the front that are complete.
     fn tell<L: Listener>(&mut self, context: &mut Context<'_, L>) {
         while let Some(open) = self.open.front()
-            && open.request.is_some()
+            && open.exchange.is_some()
             && !matches!(open.answer, Answer::Awaited)
         {
             let Some(open) = self.open.pop_front() else { break };
@@ -456,7 +460,33 @@ impl Pairing {
 
 impl Open {
     fn is_whole(&self) -> bool {
-        self.request.as_ref().is_some_and(|request| request.completeness.is_complete())
+        self.exchange.as_ref().is_some_and(|exchange| exchange.request.completeness.is_complete())
+    }
+
+    /// The request was read.
+    fn ask(&mut self, connection: ConnectionId, request: Request) {
+        let response = match std::mem::replace(&mut self.answer, Answer::Here) {
+            Answer::Early(response) => Some(*response),
+            other => {
+                self.answer = other;
+                None
+            }
+        };
+        let (id, anomalies) = (self.id, AnomalySet::EMPTY);
+        let exchange =
+            Exchange { id, connection, ordinal: 0, request, response, interim: Vec::new(), anomalies };
+        self.exchange = Some(Box::new(exchange));
+    }
+
+    /// Its final response was read.
+    fn answer(&mut self, response: Response) {
+        self.answer = match &mut self.exchange {
+            Some(exchange) => {
+                exchange.response = Some(response);
+                Answer::Here
+            }
+            None => Answer::Early(Box::new(response)),
+        };
     }
 
     /// Notes the status code of an interim response; says whether there was room for it.
@@ -470,27 +500,26 @@ impl Open {
         room
     }
 
+    /// What an exchange takes beside its request; room for a response is in it from the beginning.
+    const ROOM: usize = size_of::<Exchange>() - size_of::<Request>();
+
     fn weight(&self) -> usize {
-        let request = self.request.as_ref().map_or(0, Request::memory) + size_of_val(self.interim.as_slice());
-        match &self.answer {
-            Answer::Here(response) => request + response.memory(),
-            Answer::Awaited | Answer::Missing => request,
-        }
+        let exchange = self.exchange.as_ref().map_or(0, |exchange| {
+            let response = exchange.response.as_ref().map_or(0, Response::memory);
+            Self::ROOM + exchange.request.memory() + response
+        });
+        let early = match &self.answer {
+            Answer::Early(response) => response.memory(),
+            Answer::Awaited | Answer::Here | Answer::Missing => 0,
+        };
+        exchange + early + size_of_val(self.interim.as_slice())
     }
 
     fn tell<L: Listener>(self, ordinal: u32, context: &mut Context<'_, L>) {
-        let Self { start, id, request, answer, interim, anomalies, .. } = self;
-        let exchange = request.map(|request| Exchange {
-            id,
-            connection: context.connection,
-            ordinal,
-            request,
-            response: match answer {
-                Answer::Here(response) => Some(*response),
-                Answer::Awaited | Answer::Missing => None,
-            },
-            interim,
-            anomalies,
+        let Self { start, exchange, interim, anomalies, .. } = self;
+        let exchange = exchange.map(|mut exchange| {
+            (exchange.ordinal, exchange.interim, exchange.anomalies) = (ordinal, interim, anomalies);
+            exchange
         });
         if let Some(exchange) = &exchange {
             context.account.exchanges += 1;
