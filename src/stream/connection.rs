@@ -204,12 +204,21 @@ impl Connection {
             let near = self.sides[side.index()].is_near(segment.seq);
             let other = &mut self.sides[side.other().index()];
             let believed = near && flags.contains(Flags::ACK) && other.acknowledge(segment.ack);
-            let ack = believed.then_some(segment.ack);
-            let (at, seq, payload, cut) = (segment.at, segment.seq, segment.payload, segment.cut);
-            let fin = flags.contains(Flags::FIN);
-            self.push_payload(&Arrival { at, seq, ack, payload, cut, fin }, side, listener);
+            // As every other segment of a stream.
+            if !segment.is_mere_ack() || self.holds() {
+                let ack = believed.then_some(segment.ack);
+                let (at, seq, payload, cut) = (segment.at, segment.seq, segment.payload, segment.cut);
+                let fin = flags.contains(Flags::FIN);
+                self.push_payload(&Arrival { at, seq, ack, payload, cut, fin }, side, listener);
+            }
         }
         self.keep_waiting(segment.at, listener)
+    }
+
+    /// Whether bytes of either side are held back.
+    #[inline]
+    fn holds(&self) -> bool {
+        self.sides.iter().any(Reassembler::holds)
     }
 
     fn push_rare<A: Application>(
@@ -254,7 +263,7 @@ impl Connection {
         side: Side,
         listener: &mut Listener<'_, A>,
     ) {
-        if arrival.carries_nothing() && !self.sides.iter().any(Reassembler::holds) {
+        if arrival.carries_nothing() && !self.holds() {
             return;
         }
         if self.reset.is_some() && !arrival.payload.is_empty() {
@@ -263,7 +272,7 @@ impl Connection {
         let other = self.other_of(side);
         let (own, mut outlet) = self.outlet(side, listener);
         own.push(arrival, other, &mut outlet);
-        if self.sides[0].holds() || self.sides[1].holds() {
+        if self.holds() {
             self.drain_both(side.other(), listener);
         }
     }
@@ -362,9 +371,15 @@ impl Connection {
         now: Timestamp,
         listener: &mut Listener<'_, A>,
     ) -> Option<Timestamp> {
-        if self.is_at_rest() {
-            return None;
-        }
+        if self.is_at_rest() { None } else { self.wait_on(now, listener) }
+    }
+
+    #[inline(never)]
+    fn wait_on<A: Application>(
+        &mut self,
+        now: Timestamp,
+        listener: &mut Listener<'_, A>,
+    ) -> Option<Timestamp> {
         let [low, high] = self.onlookers();
         let overdue = [self.sides[0].is_overdue(now, high), self.sides[1].is_overdue(now, low)];
         if overdue != [false, false] {
@@ -433,7 +448,7 @@ impl Connection {
     /// Ends both directions, the client's first.
     pub(super) fn finish<A: Application>(&mut self, end: End, listener: &mut Listener<'_, A>) {
         let end = if self.reset.is_some() { End::Reset } else { end };
-        while self.sides.iter().any(Reassembler::holds) {
+        while self.holds() {
             let before = self.next_numbers();
             if self.is_knotted() {
                 self.untie(listener);

@@ -136,11 +136,19 @@ impl<A: Application> ConnectionTable<A> {
     pub fn push(&mut self, segment: &Segment<'_>, app: &mut A) {
         self.account.segments += 1;
         self.meet_deadlines(segment.at, app);
-        let (endpoints, side) = Endpoints::of(segment.source, segment.destination);
-        match self.slots.find(&endpoints) {
+        let again = self.slots.find_again(segment.source, segment.destination);
+        let (found, side) = again.map_or_else(|| self.find(segment), |(id, side)| (Some(id), side));
+        match found {
             Some(id) if self.push_open(id, segment, side, app) => {}
-            found => self.push_uncommon(found, &endpoints, segment, side, app),
+            found => self.push_uncommon(found, segment, side, app),
         }
+    }
+
+    /// The slot of a segment's endpoints, and which of them sent it.
+    #[inline(never)]
+    fn find(&mut self, segment: &Segment<'_>) -> (Option<u32>, Side) {
+        let (endpoints, side) = Endpoints::of(segment.source, segment.destination);
+        (self.slots.find(&endpoints), side)
     }
 
     /// Nothing more comes that was captured before `now`: what waited for longer than it should is decided
@@ -219,17 +227,11 @@ impl<A: Application> ConnectionTable<A> {
         }
     }
 
-    fn push_uncommon(
-        &mut self,
-        found: Option<u32>,
-        endpoints: &Endpoints,
-        segment: &Segment<'_>,
-        side: Side,
-        app: &mut A,
-    ) {
+    fn push_uncommon(&mut self, found: Option<u32>, segment: &Segment<'_>, side: Side, app: &mut A) {
+        let (endpoints, _) = Endpoints::of(segment.source, segment.destination);
         let fresh = |instance| Slot::Empty(Handshake::new(segment.at, instance));
         let id = match found {
-            None => self.slots.insert(*endpoints, Line::Empty, fresh(1)),
+            None => self.slots.insert(endpoints, Line::Empty, fresh(1)),
             Some(id) => {
                 match self.succession(id, segment, side, app) {
                     Succession::Same => {}
@@ -242,7 +244,7 @@ impl<A: Application> ConnectionTable<A> {
             }
         };
         if let Some(id) = id {
-            self.push_empty(id, endpoints, segment, side, app);
+            self.push_empty(id, &endpoints, segment, side, app);
             self.keep_within_budget(app);
         }
     }
