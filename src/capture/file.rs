@@ -29,6 +29,17 @@ pub(super) struct Record {
     pub(super) data: Range<usize>,
 }
 
+impl Record {
+    /// That of no packet.
+    const NONE: Self = Self {
+        at: Timestamp::from_nanos(0),
+        link: LinkType::NULL,
+        interface: 0,
+        original_len: 0,
+        data: 0..0,
+    };
+}
+
 #[derive(Debug)]
 enum Reader {
     Pcap(PcapReader),
@@ -42,7 +53,8 @@ pub struct CaptureFile<R> {
     window: Window<Decompressed<R>>,
     reader: Reader,
     stats: FileStats,
-    last: Timestamp,
+    /// What was read last.
+    record: Record,
     finished: bool,
 }
 
@@ -62,7 +74,7 @@ impl<R: Read> CaptureFile<R> {
         match open_reader(&mut window, compression) {
             Ok((reader, format)) => {
                 let stats = FileStats::new(name, format, compression);
-                Ok(Self { window, reader, stats, last: Timestamp::default(), finished: false })
+                Ok(Self { window, reader, stats, record: Record::NONE, finished: false })
             }
             Err(NotOpened::Empty) => Err(CaptureError::Empty { file: name }),
             Err(NotOpened::NotACapture(looks_like)) => {
@@ -86,11 +98,11 @@ impl<R: Read> CaptureFile<R> {
         stats
     }
 
-    /// Reads the next packet into the window.
+    /// Reads the next packet into the window; says whether there is one.
     #[inline]
-    pub(super) fn advance(&mut self) -> Result<Option<Record>, CaptureError> {
+    pub(super) fn advance(&mut self) -> Result<bool, CaptureError> {
         if self.finished {
-            return Ok(None);
+            return Ok(false);
         }
         let next = match &mut self.reader {
             Reader::Pcap(reader) => reader.next(&mut self.window),
@@ -99,15 +111,23 @@ impl<R: Read> CaptureFile<R> {
         match next {
             Ok(record) => {
                 self.account(&record);
-                Ok(Some(record))
+                self.record = record;
+                Ok(true)
             }
             Err(stop) => self.stop(stop),
         }
     }
 
-    /// Lends the packet of the record that was read last.
+    /// What is known of the packet that was read last.
     #[inline]
-    pub(super) fn lend(&self, record: &Record, number: u64, interface: u32) -> Packet<'_> {
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Lends the packet that was read last.
+    #[inline]
+    pub(super) fn lend(&self, number: u64, interface: u32) -> Packet<'_> {
+        let record = &self.record;
         Packet {
             at: record.at,
             link: record.link,
@@ -123,20 +143,30 @@ impl<R: Read> CaptureFile<R> {
         let stats = &mut self.stats;
         stats.packets += 1;
         stats.bytes += record.data.len() as u64;
-        stats.time_went_back += u64::from(stats.packets > 1 && record.at < self.last);
-        self.last = record.at;
-        stats.first = Some(stats.first.map_or(record.at, |first| first.min(record.at)));
-        stats.last = Some(stats.last.map_or(record.at, |last| last.max(record.at)));
+        match &mut stats.last {
+            // The packet ahead of it was no later, and the first is known.
+            Some(last) if *last <= record.at => *last = record.at,
+            _ => self.account_back(record.at),
+        }
+    }
+
+    /// Takes account of a packet that is the first, or earlier than the latest: not many are.
+    #[cold]
+    fn account_back(&mut self, at: Timestamp) {
+        let stats = &mut self.stats;
+        stats.time_went_back += u64::from(stats.packets > 1 && at < self.record.at);
+        stats.first = Some(stats.first.map_or(at, |first| first.min(at)));
+        stats.last = Some(stats.last.map_or(at, |last| last.max(at)));
     }
 
     #[cold]
-    fn stop(&mut self, stop: Stop) -> Result<Option<Record>, CaptureError> {
+    fn stop(&mut self, stop: Stop) -> Result<bool, CaptureError> {
         self.finished = true;
         match stop {
-            Stop::End => Ok(None),
+            Stop::End => Ok(false),
             Stop::Truncated(offset) => {
                 self.stats.truncated = Some(Truncation { offset, packets_before: self.stats.packets });
-                Ok(None)
+                Ok(false)
             }
             stop => Err(failure(stop, &self.window, &self.stats.name, self.stats.packets + 1)),
         }
@@ -154,8 +184,8 @@ impl<R: Read> PacketSource for CaptureFile<R> {
 
     #[inline]
     fn next_packet(&mut self) -> Result<Option<Packet<'_>>, CaptureError> {
-        let Some(record) = self.advance()? else { return Ok(None) };
-        Ok(Some(self.lend(&record, self.stats.packets, record.interface)))
+        let read = self.advance()?;
+        Ok(read.then(|| self.lend(self.stats.packets, self.record.interface)))
     }
 }
 
