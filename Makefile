@@ -66,6 +66,7 @@ setup-test: rust
 	@tests/setup/packages build test
 	@tests/setup/python
 	@tests/setup/browser/install
+	@tests/setup/grammars
 
 rust:
 	@command -v $(CARGO) >/dev/null 2>&1 || { \

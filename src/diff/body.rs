@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::content::{self, Content, summary, whole};
 use super::findings::Findings;
+use super::json;
 use super::media::MediaType;
 use super::{Class, Kind};
 use crate::http::coding::{self, CodingError, Limits};
@@ -34,6 +35,20 @@ pub(super) fn compare(v1: &Response, v2: &Response, findings: &mut Findings<'_>)
         }
         (x, y) => undecodable(x.as_ref().err(), y.as_ref().err(), findings),
     }
+}
+
+/// Looks at a body that is JSON, of at most so many bytes; `None` where it is none.
+pub(super) fn with_json<R>(
+    response: &Response,
+    most: usize,
+    look: impl FnOnce(&json::Document<'_>) -> R,
+) -> Option<R> {
+    let (headers, entity) = (&response.head.headers, entity(response)?);
+    if entity.len() > most {
+        return None;
+    }
+    let content = Content { bytes: decode(headers, entity).ok()?, media: MediaType::of(headers) };
+    content::with_json(&content, most, look)
 }
 
 fn entity(response: &Response) -> Option<&[u8]> {

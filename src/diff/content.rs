@@ -160,6 +160,19 @@ fn as_json(v1: &Content<'_>, v2: &Content<'_>, findings: &mut Findings<'_>) -> O
     Some(())
 }
 
+/// Looks at content that is JSON, of at most so many bytes, by itself; `None` where it is none.
+pub(super) fn with_json<R>(
+    content: &Content<'_>,
+    most: usize,
+    look: impl FnOnce(&json::Document<'_>) -> R,
+) -> Option<R> {
+    let content = content.in_utf8().ok().filter(|content| content.bytes.len() <= most)?;
+    let (text, _) = json::unwrapped(&content.bytes, &content.bytes);
+    let may_be = content.media().is_json() || (content.media() == Media::Unknown && looks_like_json(text));
+    let read = |form| json::parse(text, form).ok();
+    may_be.then(|| read(Form::Single).or_else(|| read(Form::Lines))).flatten().map(|document| look(&document))
+}
+
 /// Bytes that nothing is known about.
 fn opaque(v1: &[u8], v2: &[u8], findings: &mut Findings<'_>) {
     let at = first_difference(v1, v2);

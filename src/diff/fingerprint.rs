@@ -21,7 +21,11 @@ impl Fingerprint {
     /// route (a template, see [`template`](super::template::template)).
     #[must_use]
     pub fn of(method: &[u8], host: &[u8], route: &str, difference: &Difference) -> Self {
-        let place = general_place_of(difference);
+        Self::at(method, host, route, &general_place_of(difference), difference)
+    }
+
+    /// The same where the place of all that are like it is known.
+    pub(super) fn at(method: &[u8], host: &[u8], route: &str, place: &str, difference: &Difference) -> Self {
         let pair = pair(difference);
         let layer = difference.layer.name().as_bytes();
         let kind = difference.kind.name().as_bytes();
@@ -174,7 +178,7 @@ pub(super) fn general_place(place: &str) -> String {
     out + rest
 }
 
-fn general_json_path(path: &str) -> String {
+pub(super) fn general_json_path(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
     while let Some(at) = rest.find('[') {

@@ -110,8 +110,8 @@ impl Shape {
     }
 }
 
-/// What redaction says the form of a value was: `redacted:`, twelve hexadecimal digits, `:` and the form.
-fn redacted(text: &str) -> Option<&str> {
+/// What redaction says the form of a value was, as `hex32`: `redacted:`, twelve hexadecimal digits, `:` and the form.
+pub(super) fn redacted(text: &str) -> Option<&str> {
     let (digest, form) = text.strip_prefix("redacted:")?.split_once(':')?;
     let is_form = !form.is_empty() && form.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let is_digest = digest.len() == 12 && digest.bytes().all(|b| b.is_ascii_hexdigit());
@@ -147,9 +147,67 @@ fn is_hostname(text: &str) -> bool {
 }
 
 /// The moment that a text names, with its offset from UTC or as HTTP writes it.
-pub(super) fn instant(text: &str) -> Option<Moment> {
-    let http = || rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
-    text.parse().ok().or_else(http)
+fn instant(text: &str) -> Option<Moment> {
+    text.parse().ok().or_else(|| http_date(text))
+}
+
+fn http_date(text: &str) -> Option<Moment> {
+    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+/// How a text names a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum TimeFormat {
+    /// RFC 3339, section 5.6.
+    Rfc3339,
+    /// RFC 9110, section 5.6.7.
+    HttpDate,
+    /// Seconds since 1970.
+    Seconds,
+    /// Milliseconds since 1970.
+    Millis,
+    /// Microseconds since 1970.
+    Micros,
+    /// Nanoseconds since 1970.
+    Nanos,
+}
+
+impl TimeFormat {
+    /// Its name in reports.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Rfc3339 => "RFC 3339",
+            Self::HttpDate => "HTTP date",
+            Self::Seconds => "epoch in s",
+            Self::Millis => "epoch in ms",
+            Self::Micros => "epoch in µs",
+            Self::Nanos => "epoch in ns",
+        }
+    }
+}
+
+/// The moment that a text names, in nanoseconds since 1970: a date and time, or a number of whatever unit makes it a
+/// moment between 2001 and 2286.
+pub(super) fn moment(text: &str) -> Option<(TimeFormat, i128)> {
+    if let Ok(moment) = text.parse::<Moment>() {
+        return Some((TimeFormat::Rfc3339, moment.as_nanosecond()));
+    }
+    let Some(number) = super::json::decimal(text.as_bytes()) else {
+        return http_date(text).map(|moment| (TimeFormat::HttpDate, moment.as_nanosecond()));
+    };
+    let units = [
+        (TimeFormat::Seconds, 1_000_000_000),
+        (TimeFormat::Millis, 1_000_000),
+        (TimeFormat::Micros, 1000),
+        (TimeFormat::Nanos, 1),
+    ];
+    let (format, unit) =
+        units.into_iter().find(|(_, unit)| (1e18..1e19).contains(&(number * f64::from(*unit))))?;
+    #[allow(clippy::cast_possible_truncation, reason = "the range was just checked")]
+    let exactly = |number: f64| number as i128;
+    // A double has no room for a moment and its nanoseconds.
+    let whole = text.parse().unwrap_or_else(|_| exactly(number.trunc()));
+    Some((format, whole * i128::from(unit) + exactly(number.fract() * f64::from(unit))))
 }
 
 #[cfg(test)]
@@ -179,6 +237,26 @@ mod tests {
             assert!(!shape.fits(does_not), "{name}: {does_not}");
         }
         assert_eq!(Shape::named("UUID"), None);
+    }
+
+    /// 784111777 is the moment of RFC 9110's example of a date (section 5.6.7).
+    #[test]
+    fn a_moment_is_known_in_each_common_form() {
+        for (text, format, nanos) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", TimeFormat::HttpDate, 784_111_777_000_000_000),
+            ("1994-11-06T08:49:37Z", TimeFormat::Rfc3339, 784_111_777_000_000_000),
+            ("1994-11-06T09:49:37.5+01:00", TimeFormat::Rfc3339, 784_111_777_500_000_000),
+            ("1700000000", TimeFormat::Seconds, 1_700_000_000_000_000_000),
+            ("1700000000.25", TimeFormat::Seconds, 1_700_000_000_250_000_000),
+            ("1700000000250", TimeFormat::Millis, 1_700_000_000_250_000_000),
+            ("1700000000250000", TimeFormat::Micros, 1_700_000_000_250_000_000),
+            ("1700000000250000000", TimeFormat::Nanos, 1_700_000_000_250_000_000),
+        ] {
+            assert_eq!(moment(text), Some((format, nanos)), "{text}");
+        }
+        for text in ["", "0", "-1", "17000000000", "170000000025", "1994-11-06", "now", "1e999", "éé"] {
+            assert_eq!(moment(text), None, "{text}");
+        }
     }
 
     #[test]

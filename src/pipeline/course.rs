@@ -8,15 +8,17 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::progress::Counter;
+
 /// What is known of a run's course while it goes on.
 #[derive(Debug, Default)]
 pub struct Course {
     /// When the first request was handed on.
     began: OnceLock<Instant>,
     /// Rows that reading has handed on.
-    handed: AtomicU64,
+    handed: Counter,
     /// Requests that the schedule has taken.
-    scheduled: AtomicU64,
+    scheduled: Counter,
     /// The last due time among them, in nanoseconds from the first; none is due at a time where it is 0.
     last_due: AtomicU64,
     read_all: AtomicBool,

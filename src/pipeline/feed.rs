@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::planning::{Lap, Planned, Planning};
 use super::progress::Progress;
@@ -63,7 +64,7 @@ impl Pending {
 
     pub(super) fn name(&self) -> RowName {
         let request = RequestName { id: self.exchange.id, lap: self.lap };
-        RowName { request, role: self.role, destination: self.destination.clone() }
+        RowName { request, copy: self.copy, role: self.role, destination: self.destination.clone() }
     }
 
     /// The memory that the captured bytes take.
@@ -249,11 +250,20 @@ impl Feed {
     fn hand_on(&mut self, row: Row) -> Result<(), Halt> {
         self.rows += 1;
         self.progress.course.hand_on();
-        self.skipped.blocking_send(row).map_err(|_| Halt::Gone)
+        hand(&self.skipped, row)
     }
 
     fn send(&self, work: Work<Pending>) -> Result<(), Halt> {
-        self.work.blocking_send(work).map_err(|_| Halt::Gone)
+        hand(&self.work, work)
+    }
+}
+
+/// Hands something on, and waits only where there is no room for it.
+fn hand<W>(to: &Sender<W>, what: W) -> Result<(), Halt> {
+    match to.try_send(what) {
+        Ok(()) => Ok(()),
+        Err(TrySendError::Full(what)) => to.blocking_send(what).map_err(|_| Halt::Gone),
+        Err(TrySendError::Closed(_)) => Err(Halt::Gone),
     }
 }
 

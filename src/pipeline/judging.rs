@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::diff::{
     Context, Difference, HeaderEdit, Learned, Learner, Rules, Seen, Settings, Side, Subject, Verdict,
-    compare_by_rules, judge, template,
+    compare_by_rules, judge,
 };
 use crate::http::{RequestHead, Response, h1};
 use crate::record::{Again, Row, Run};
@@ -126,7 +126,10 @@ impl Ruling {
             Pass::Second(learned) => {
                 learned.route(head.method(), head.host().unwrap_or_default(), head.target())
             }
-            Pass::Alone | Pass::First(_) => template(head.target()).into(),
+            Pass::Alone | Pass::First(_) => {
+                let templates = self.rules.templates();
+                templates.route(head.method(), head.host().unwrap_or_default(), head.target())
+            }
         };
         let subject = Subject {
             route: &route,

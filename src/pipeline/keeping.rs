@@ -30,6 +30,12 @@ use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible, witho
 /// How many rows are taken at once, where so many wait.
 pub(super) const BATCH: usize = 32;
 
+/// What the reports on the way of a run leave out.
+#[cfg(feature = "live")]
+const INTERIM: &str = "these are reports on the way: each exchange is judged by itself, so that differences which are noise \
+                       still count. What all exchanges together tell of noise and of routes is in the reports at the \
+                       run's end, since it takes judging the whole recording again; `shadowcap report` does that then, too";
+
 /// What is made of the rows besides counting them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
@@ -171,7 +177,8 @@ impl Judging {
 
     /// An outcome as a row, with what it would be asked again with, and its place among those on their way.
     fn received(&self, done: engine::Done<Pending>) -> (Taken, engine::Slot) {
-        let engine::Done { destination, request, client, outcome, payload, slot } = done;
+        let engine::Done { job, client, outcome, slot } = done;
+        let engine::Job { destination, request, payload, .. } = *job;
         (self.answered(payload, destination, request, client, outcome), slot)
     }
 
@@ -363,11 +370,15 @@ impl Judging {
         (self.rows, &self.anomalies)
     }
 
-    /// The reports of what there is so far, as if the run had ended with this account.
+    /// The reports of what there is so far, as if the run had ended with this account. Each row in them is judged as it was
+    /// when it came: to judge all again by what they show together takes reading the whole recording, for which a run of
+    /// live traffic, that sheds what it cannot keep up with, has no time.
     #[cfg(feature = "live")]
     pub(super) fn interim(&mut self, finished: &Finished, gate: &Gate) -> Result<Summary, RunError> {
         self.flush()?;
-        Ok(self.reporter.interim(finished, gate)?)
+        let learned = Knowledge::of(&self.learner);
+        let note = (!learned.is_neutral()).then_some(INTERIM);
+        Ok(self.reporter.interim(finished, note, gate)?)
     }
 
     /// How many rows got which verdict so far.

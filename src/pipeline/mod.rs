@@ -60,7 +60,7 @@ pub use planning::Planning;
 #[cfg(feature = "cli")]
 pub use preview::{Previewed, preview};
 #[cfg(feature = "cli")]
-pub use progress::Progress;
+pub use progress::{Counter, Progress};
 #[cfg(feature = "cli")]
 pub use reader::Repeat;
 pub use reading::{Account, Except, Reading, ReadingOptions};

@@ -89,8 +89,8 @@ impl Planning {
         Planned {
             role,
             destination: name.to_owned(),
-            rule: decision.rule.to_string(),
-            matched: decision.matched.to_string(),
+            rule: str::to_owned(&decision.rule),
+            matched: str::to_owned(&decision.matched),
             reason,
             request: Err(skipped),
         }
@@ -101,9 +101,9 @@ fn planned(decision: &Decision, to: &Destination, request: Result<ShadowRequest,
     let place = to.place.ok_or(SkipReason::NoEndpoint);
     Planned {
         role: to.role,
-        destination: to.name.to_string(),
-        rule: decision.rule.to_string(),
-        matched: decision.matched.to_string(),
+        destination: str::to_owned(&to.name),
+        rule: str::to_owned(&decision.rule),
+        matched: str::to_owned(&decision.matched),
         reason: to.why.to_string(),
         request: request.and_then(|request| Ok((place?, request))),
     }

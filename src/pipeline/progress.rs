@@ -1,6 +1,7 @@
 //! How far a run has come, for whoever shows it while it goes on.
 
 use std::fmt::{self, Write as _};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,23 +12,23 @@ use crate::replay::{Outcome, Timing};
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Requests found.
-    pub requests: AtomicU64,
+    pub requests: Counter,
     /// Requests not sent, by intent.
-    pub skipped: AtomicU64,
+    pub skipped: Counter,
     /// Requests whose sending was begun.
-    pub begun: AtomicU64,
+    pub begun: Counter,
     /// Of those, the ones that have ended, with or without an answer.
-    pub ended: AtomicU64,
+    pub ended: Counter,
     /// Requests with an outcome that was judged.
-    pub done: AtomicU64,
+    pub done: Counter,
     /// Of those, the ones without a whole answer.
-    pub failed: AtomicU64,
+    pub failed: Counter,
     /// Of those, the ones that differ in a way that counts.
-    pub different: AtomicU64,
+    pub different: Counter,
     /// How often a side was asked again.
-    pub asked: AtomicU64,
+    pub asked: Counter,
     /// How often the capture has been read before.
-    pub lap: AtomicU64,
+    pub lap: Counter,
     /// How late requests left against their due time.
     pub lateness: Durations,
     /// How long v2 took, from the first byte sent to the last received.
@@ -36,6 +37,19 @@ pub struct Progress {
     pub course: Course,
     /// The latest departure since somebody asked last, in nanoseconds.
     latest: AtomicU64,
+}
+
+/// A count on a cache line of its own: threads that count different things do not wait for each other.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Counter(AtomicU64);
+
+impl Deref for Counter {
+    type Target = AtomicU64;
+
+    fn deref(&self) -> &AtomicU64 {
+        &self.0
+    }
 }
 
 /// The bounds of the buckets in which durations are counted, in seconds.
@@ -113,7 +127,7 @@ impl Progress {
     }
 
     fn write_metrics(&self, out: &mut String) -> fmt::Result {
-        for (name, help, counter) in [
+        let counters: [(_, _, &AtomicU64); 7] = [
             ("requests", "Requests found in the capture.", &self.requests),
             ("skipped", "Requests that are not sent.", &self.skipped),
             ("sent", "Requests whose sending was begun.", &self.begun),
@@ -121,7 +135,8 @@ impl Progress {
             ("failed", "Requests without a whole answer of v2.", &self.failed),
             ("different", "Requests whose answers differ in a way that counts.", &self.different),
             ("asked_again", "Requests that were sent once more, to v1 or v2, to measure noise.", &self.asked),
-        ] {
+        ];
+        for (name, help, counter) in counters {
             let value = counter.load(Ordering::Relaxed);
             writeln!(out, "# HELP shadowcap_{name}_total {help}\n# TYPE shadowcap_{name}_total counter")?;
             writeln!(out, "shadowcap_{name}_total {value}")?;

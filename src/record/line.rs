@@ -38,6 +38,15 @@ pub(super) enum Line {
     Resumed {},
 }
 
+/// What every version has on a recording's first line, whatever else there is.
+#[derive(Deserialize)]
+pub(super) struct Opening {
+    /// The version of the form of the lines.
+    pub(super) format: u32,
+    #[serde(default)]
+    pub(super) tool_version: String,
+}
+
 /// The version of the form that this module writes: it reads those before it as well.
 pub(super) const FORMAT: u32 = 2;
 

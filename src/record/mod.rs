@@ -88,7 +88,8 @@ impl Row {
     /// What names it among all rows of the run.
     #[must_use]
     pub fn name(&self) -> RowName {
-        RowName { request: self.request_name(), role: self.role, destination: self.destination.clone() }
+        let (request, copy) = (self.request_name(), self.copy);
+        RowName { request, copy, role: self.role, destination: self.destination.clone() }
     }
 
     /// Whether a run that is resumed sends its request after all, so that this row is void.
@@ -138,6 +139,22 @@ pub enum RecordError {
         .0.display()
     )]
     Vanished(PathBuf),
+    /// A later version wrote it, in another form.
+    #[error(
+        "{}: the recording has format {format}, written by shadowcap {by}, and this version ({}) reads formats up to \
+         {known}; read it with that version or a later one",
+        path.display(), env!("CARGO_PKG_VERSION")
+    )]
+    Newer {
+        /// The segment.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+        /// The last format that is known here.
+        known: u32,
+        /// The version that wrote it, as far as it says so.
+        by: String,
+    },
     /// A line is whole, and yet not what this version writes.
     #[error("{}, frame at byte {offset}: {reason}; was it written by another version?", path.display())]
     Line {

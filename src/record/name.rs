@@ -19,12 +19,16 @@ pub struct RequestName {
     pub lap: u32,
 }
 
-/// What names a row: the request, the part that its destination plays, and the destination. Printed as
-/// these words with blanks between them.
+/// What names a row: the request, its place among the rows of the request, the part that its destination plays,
+/// and the destination. Printed as these words with blanks between them; from the second row on the request's name
+/// has the place behind a plus sign, as in `0123456789abcdef+1 shadow v2`. The place tells apart what rules send to
+/// one destination twice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowName {
     /// The request.
     pub request: RequestName,
+    /// The row's place among those of the request, from zero.
+    pub copy: u32,
     /// The part that the destination plays.
     pub role: Role,
     /// The destination's name.
@@ -66,7 +70,9 @@ impl FromStr for RequestName {
 
 impl fmt::Display for RowName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.request, self.role.name(), self.destination)
+        let Self { request, copy, role, destination } = self;
+        let place = if *copy == 0 { String::new() } else { format!("+{copy}") };
+        write!(f, "{request}{place} {} {destination}", role.name())
     }
 }
 
@@ -79,7 +85,9 @@ impl FromStr for RowName {
         let mut word = || words.next().ok_or_else(error);
         let (request, role, destination) = (word()?, word()?, word()?);
         let role = Role::ALL.into_iter().find(|known| known.name() == role).ok_or_else(error)?;
-        Ok(Self { request: request.parse()?, role, destination: destination.to_owned() })
+        let (request, copy) = request.split_once('+').unwrap_or((request, "0"));
+        let copy = copy.parse().map_err(|_| error())?;
+        Ok(Self { request: request.parse()?, copy, role, destination: destination.to_owned() })
     }
 }
 
@@ -90,14 +98,25 @@ mod tests {
     #[test]
     fn a_name_is_read_as_it_was_written() {
         let id = ExchangeId(0x0123_4567_89ab_cdef);
-        for (lap, text) in [(0, "0123456789abcdef canary the v2"), (1, "0123456789abcdef.2 canary the v2")] {
+        for (lap, copy, text) in [
+            (0, 0, "0123456789abcdef canary the v2"),
+            (1, 0, "0123456789abcdef.2 canary the v2"),
+            (0, 1, "0123456789abcdef+1 canary the v2"),
+            (2, 7, "0123456789abcdef.3+7 canary the v2"),
+        ] {
             let request = RequestName { id, lap };
-            let name = RowName { request, role: Role::Canary, destination: "the v2".to_owned() };
+            let name = RowName { request, copy, role: Role::Canary, destination: "the v2".to_owned() };
             assert_eq!((name.to_string().as_str(), text.parse()), (text, Ok(name)));
         }
-        for text in
-            ["", "0123456789abcdef", "0123456789abcdef shadow", "x shadow v2", "0123456789abcdef x v2"]
-        {
+        for text in [
+            "",
+            "0123456789abcdef",
+            "0123456789abcdef shadow",
+            "x shadow v2",
+            "0123456789abcdef x v2",
+            "0123456789abcdef+ shadow v2",
+            "0123456789abcdef+-1 shadow v2",
+        ] {
             assert!(text.parse::<RowName>().is_err(), "{text}");
         }
         for text in ["0123456789abcdef.0", "0123456789abcdef.", "0123456789abcdef.-1"] {

@@ -9,7 +9,7 @@ use zstd::stream::read::Decoder;
 
 use super::held::Held;
 use super::journal::Place;
-use super::line::{FORMAT, Line};
+use super::line::{FORMAT, Line, Opening};
 use super::writer::{never_began, segment_path};
 use super::{Finished, RecordError, Row, Run, journal, resume};
 
@@ -63,13 +63,10 @@ impl Reader {
             return Err(RecordError::NeverBegan(folder.to_owned()));
         }
         let mut segment = Segment::open(path, 1)?.ok_or_else(not)?;
-        let Frame::Whole(lines) = segment.frame()? else { return Err(not()) };
-        let mut lines = VecDeque::from(lines);
-        let Some(Line::Run { format, run }) = lines.pop_front() else { return Err(not()) };
-        if !(1..=FORMAT).contains(&format) {
-            let reason = format!("the recording has format {format}, and this version reads up to {FORMAT}");
-            return Err(RecordError::Line { path: segment.path, offset: 0, reason });
-        }
+        let Frame::Whole(text) = segment.text()? else { return Err(not()) };
+        segment.is_known(&text)?;
+        let mut lines = VecDeque::from(segment.lines(&text)?);
+        let Some(Line::Run { run, .. }) = lines.pop_front() else { return Err(not()) };
         Ok(Self {
             folder: folder.to_owned(),
             run,
@@ -208,8 +205,8 @@ impl Reader {
     }
 }
 
-enum Frame {
-    Whole(Vec<Line>),
+enum Frame<T> {
+    Whole(T),
     Torn(Loss),
     End,
 }
@@ -235,7 +232,16 @@ impl Segment {
         }
     }
 
-    fn frame(&mut self) -> Result<Frame, RecordError> {
+    fn frame(&mut self) -> Result<Frame<Vec<Line>>, RecordError> {
+        Ok(match self.text()? {
+            Frame::Whole(text) => Frame::Whole(self.lines(&text)?),
+            Frame::Torn(loss) => Frame::Torn(loss),
+            Frame::End => Frame::End,
+        })
+    }
+
+    /// The next frame's text, which is read whole when its [`lines`](Self::lines) are.
+    fn text(&mut self) -> Result<Frame<Vec<u8>>, RecordError> {
         if self.ended || self.file.fill_buf().map_err(RecordError::io("read", &self.path))?.is_empty() {
             self.ended = true;
             return Ok(Frame::End);
@@ -244,9 +250,25 @@ impl Segment {
         if self.decode(&mut text).is_err() || text.len() as u64 > MAX_FRAME {
             return self.tear().map(Frame::Torn);
         }
-        let lines = lines(&text).map_err(|error| self.bad_line(error.to_string()))?;
+        Ok(Frame::Whole(text))
+    }
+
+    fn lines(&mut self, text: &[u8]) -> Result<Vec<Line>, RecordError> {
+        let lines = lines(text).map_err(|error| self.bad_line(error.to_string()))?;
         self.good = self.file.read;
-        Ok(Frame::Whole(lines))
+        Ok(lines)
+    }
+
+    /// Whether the recording that begins with this text is of a form that is known here: of another, no line is looked at.
+    fn is_known(&self, text: &[u8]) -> Result<(), RecordError> {
+        let first = text.split(|&b| b == b'\n').next().unwrap_or_default();
+        // What is no such line is told as what it is when it is read.
+        let Ok(Opening { format, tool_version: by }) = serde_json::from_slice(first) else { return Ok(()) };
+        match format {
+            1..=FORMAT => Ok(()),
+            0 => Err(self.bad_line("there is no format 0".to_owned())),
+            _ => Err(RecordError::Newer { path: self.path.clone(), format, known: FORMAT, by }),
+        }
     }
 
     fn decode(&mut self, text: &mut Vec<u8>) -> io::Result<()> {

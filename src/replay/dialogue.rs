@@ -3,16 +3,16 @@
 //! Reading and writing go on side by side, in one task: a server that answers before it has read the
 //! body is heard, and one that never reads cannot block us beyond the time limit.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::ReadBuf;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::client::{Connection, Limits};
 use super::clock::Clock;
 use super::endpoint::Endpoint;
@@ -76,11 +76,34 @@ pub(super) struct Dialogue<'a> {
     interim: Vec<u16>,
     answer: Option<Response>,
     /// The first bytes that came after the last interim answer.
-    shown: Vec<u8>,
+    shown: Beginning,
     /// Bytes came that belong to no answer.
     stray: bool,
     /// Anything came at all.
     heard: bool,
+}
+
+/// The first bytes of something.
+struct Beginning {
+    bytes: [u8; SHOWN],
+    len: usize,
+}
+
+impl Beginning {
+    const NONE: Self = Self { bytes: [0; SHOWN], len: 0 };
+
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        let count = room.len().min(bytes.len());
+        if let (Some(room), Some(bytes)) = (room.get_mut(..count), bytes.get(..count)) {
+            room.copy_from_slice(bytes);
+            self.len += count;
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// What happened next on the connection.
@@ -127,7 +150,7 @@ impl<'a> Dialogue<'a> {
             sent: None,
             interim: Vec::new(),
             answer: None,
-            shown: Vec::new(),
+            shown: Beginning::NONE,
             stray: false,
             heard: false,
         }
@@ -143,14 +166,13 @@ impl<'a> Dialogue<'a> {
         let now = Instant::now();
         self.sent = Some(self.clock.at(now));
         let deadline = now + limits.answer;
-        let mut alarm = pin!(sleep_until(self.first_alarm(deadline)));
-        let mut interrupted = pin!(stop.reached(Stop::Now));
+        self.set_alarm(self.first_alarm(deadline));
         loop {
-            let event = poll_fn(|cx| self.poll_event(cx, alarm.as_mut(), interrupted.as_mut())).await;
+            let event = poll_fn(|cx| self.poll_event(cx, stop)).await;
             match event {
                 Event::Wrote => {
                     if let Some(limit) = limits.first_byte.filter(|_| self.is_sent() && !self.heard) {
-                        alarm.as_mut().reset(deadline.min(Instant::now() + limit));
+                        self.set_alarm(deadline.min(Instant::now() + limit));
                     }
                 }
                 Event::WriteFailed(error) if !self.is_accepted() => return Ending::NothingAccepted(error),
@@ -163,7 +185,7 @@ impl<'a> Dialogue<'a> {
                 Event::WriteFailed(error) => self.write_error = Some(error),
                 Event::Read => {
                     if !std::mem::replace(&mut self.heard, true) && limits.first_byte.is_some() {
-                        alarm.as_mut().reset(deadline);
+                        self.set_alarm(deadline);
                     }
                     if let Some(ending) = self.hear(due) {
                         return ending;
@@ -177,7 +199,7 @@ impl<'a> Dialogue<'a> {
                 Event::Ended(close, error) => return self.ended(close, error, due),
                 Event::Elapsed if self.is_waiting_for_continue() && Instant::now() < deadline => {
                     self.allowed = self.whole();
-                    alarm.as_mut().reset(deadline);
+                    self.set_alarm(deadline);
                 }
                 Event::Elapsed if self.answer.is_some() => return self.answered(due),
                 Event::Elapsed => {
@@ -197,21 +219,16 @@ impl<'a> Dialogue<'a> {
                 if self.is_spoken() {
                     return self.answered(due);
                 }
-                alarm.as_mut().reset(deadline.min(Instant::now() + LINGER));
+                self.set_alarm(deadline.min(Instant::now() + LINGER));
             }
         }
     }
 
     /// The next thing that happens. Writing goes first, so that a request leaves without a vain read;
     /// reading is never kept waiting by it, since a request is finite.
-    fn poll_event(
-        &mut self,
-        cx: &mut Context<'_>,
-        alarm: Pin<&mut Sleep>,
-        interrupted: Pin<&mut impl Future<Output = ()>>,
-    ) -> Poll<Event> {
+    fn poll_event(&mut self, cx: &mut Context<'_>, stop: &mut StopSignal) -> Poll<Event> {
         // A server that never falls silent keeps the alarm from being polled: the time is checked here.
-        if self.heard && Instant::now() >= alarm.deadline() {
+        if self.heard && self.connection.alarm.as_ref().is_some_and(Alarm::is_past) {
             return Poll::Ready(Event::Elapsed);
         }
         if let Poll::Ready(event) = self.poll_write(cx) {
@@ -220,10 +237,14 @@ impl<'a> Dialogue<'a> {
         if let Poll::Ready(event) = self.poll_read(cx) {
             return Poll::Ready(event);
         }
-        if alarm.poll(cx).is_ready() {
+        if self.connection.alarm.as_mut().is_some_and(|alarm| alarm.poll(cx).is_ready()) {
             return Poll::Ready(Event::Elapsed);
         }
-        interrupted.poll(cx).map(|()| Event::Interrupted)
+        stop.poll_reached(cx, Stop::Now).map(|()| Event::Interrupted)
+    }
+
+    fn set_alarm(&mut self, at: Instant) {
+        self.connection.alarm.get_or_insert_with(|| Alarm::at(at)).set(at);
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
@@ -250,9 +271,10 @@ impl<'a> Dialogue<'a> {
                 Err(error) => return Poll::Ready(Event::BodyLost(error)),
             },
         };
-        let slices = [IoSlice::new(head), IoSlice::new(body)];
-        let present = if head.is_empty() { &slices[1..] } else { &slices[..] };
-        let wrote = self.connection.stream.poll_write(cx, present);
+        let wrote = match (head, body) {
+            (one, []) | ([], one) => self.connection.stream.poll_write(cx, one),
+            _ => self.connection.stream.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)]),
+        };
         wrote.map(|result| match result {
             Ok(0) => Event::WriteFailed(io::ErrorKind::WriteZero.into()),
             Ok(count) => {
@@ -286,8 +308,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn take_in(&mut self, bytes: &[u8]) {
-        let room = SHOWN.saturating_sub(self.shown.len()).min(bytes.len());
-        self.shown.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        self.shown.extend(bytes);
         self.stray |= self.connection.reader.push(self.clock.now(), bytes) > 0;
     }
 
@@ -298,7 +319,7 @@ impl<'a> Dialogue<'a> {
                 self.answer = Some(response);
             } else {
                 self.interim.push(response.head.status);
-                self.shown.clear();
+                self.shown = Beginning::NONE;
                 self.allowed = self.whole();
             }
         }
@@ -310,7 +331,7 @@ impl<'a> Dialogue<'a> {
     fn garbage(&self) -> Option<String> {
         let Some(answer) = &self.answer else {
             if self.connection.reader.is_garbage() {
-                return Some(format!("not HTTP: `{}`", self.shown.escape_ascii()));
+                return Some(format!("not HTTP: `{}`", self.shown.bytes().escape_ascii()));
             }
             let endless = self.interim.len() > MAX_INTERIM;
             return endless.then(|| format!("more than {MAX_INTERIM} interim answers"));
@@ -327,7 +348,7 @@ impl<'a> Dialogue<'a> {
         if self.answer.is_some() {
             return self.answered(due);
         }
-        let began = !self.shown.is_empty() || self.connection.reader.is_within_message();
+        let began = !self.shown.bytes().is_empty() || self.connection.reader.is_within_message();
         self.connection.reader.end(close);
         let last = self.connection.reader.take();
         if let Some(answer) =
@@ -425,10 +446,10 @@ impl<'a> Dialogue<'a> {
             all if all == self.whole() => format!("sent all {all} bytes of the request"),
             some => format!("sent {some} of the request's {} bytes", self.whole()),
         };
-        let came = if self.shown.is_empty() {
+        let came = if self.shown.bytes().is_empty() {
             "no answer".to_owned()
         } else {
-            format!("only part of an answer, which began `{}`", self.shown.escape_ascii())
+            format!("only part of an answer, which began `{}`", self.shown.bytes().escape_ascii())
         };
         format!("{sent}, got {came}")
     }

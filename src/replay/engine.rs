@@ -1,10 +1,14 @@
 //! The replay itself: captured connections side by side, each in its own order.
 //!
 //! ```text
-//! Work ──▶ dispatcher ──▶ lane ──▶ worker ── due ─▶ rate ─▶ slot ─▶ client ──▶ Done
-//!             │ budget      (one for each captured connection and destination)   │
-//!             └◀──────────────────────── given back ◀────────────────────────────┘
+//! Work ──▶ dispatcher ──▶ lane ──▶ worker ── due ─▶ rate ─▶ slot ─▶ client ──▶ outbox ──▶ Done
+//!             │ budget      (one for each captured connection and destination)      │
+//!             └◀───────────────────────── given back ◀──────────────────────────────┘
 //! ```
+//!
+//! All of it runs on one thread of its own, with its own reactor: nobody has to be woken for a request to go from
+//! its lane to its connection, or for an answer to come back, and what goes to other threads goes in batches.
+//! One thread sends faster than another can read a capture.
 //!
 //! Reading keeps just ahead of sending: each request takes its share of one *budget* in bytes when it
 //! comes in, and gives it back when its outcome has been handed on. Nothing that waits in a lane waits
@@ -22,20 +26,25 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::budget::{Budget, Share};
 use super::client::{Client, ClientKind, Connection};
 use super::clock::Clock;
 use super::connections::Connections;
 use super::lanes::{How, LaneKey, Lanes};
 use super::order::{Lanewise, Order};
+use super::outbox::Outbox;
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
+use super::own_thread::on_own_thread;
 use super::pace::{Arrivals, Rate, Schedule, Speed};
 use super::pacer::Pacer;
 use super::plan::ShadowRequest;
 use super::reach::Reach;
+pub use super::slots::Slot;
+use super::slots::Slots;
 use super::stop::{Stop, StopSignal};
 use crate::stream::{Closing, ConnectionId};
 use crate::time::Timestamp;
@@ -114,24 +123,16 @@ pub struct Job<T> {
 /// What became of one job.
 #[derive(Debug)]
 pub struct Done<T> {
-    /// Which of [`Settings::clients`] it was for.
-    pub destination: usize,
     /// What was, or would have been, sent.
-    pub request: ShadowRequest,
+    pub job: Box<Job<T>>,
     /// By which client.
     pub client: ClientKind,
     /// What became of it.
     pub outcome: Outcome,
-    /// What came with the job.
-    pub payload: T,
     /// Its place among those on their way, which is free when this is dropped: whoever keeps outcomes holds
     /// it until this one is kept, so that no more than so many are ever unknown.
     pub slot: Slot,
 }
-
-/// A place among the requests that may be on their way at once; empty where nothing was sent.
-#[derive(Debug, Default)]
-pub struct Slot(#[allow(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
 
 /// Sees what leaves.
 pub trait Watch<T>: Send + Sync + 'static {
@@ -184,6 +185,20 @@ pub async fn run<T: Send + 'static>(
 /// The same with somebody who sees each request before it leaves.
 pub async fn run_watched<T: Send + 'static>(
     settings: Settings,
+    work: mpsc::Receiver<Work<T>>,
+    done: mpsc::Sender<Done<T>>,
+    stop: StopSignal,
+    watch: Arc<dyn Watch<T>>,
+) -> Ended {
+    // reqwest leaves its connections to the runtime that they were made on, and whoever asks again shares them.
+    let lends_connections = settings.clients.iter().any(|client| client.kind() == ClientKind::Reqwest);
+    let dispatched = dispatch(settings, work, done, stop, watch);
+    if lends_connections { dispatched.await } else { on_own_thread("sending", dispatched).await }
+}
+
+/// Hands work to the lanes, until there is none and the last outcome is handed on.
+async fn dispatch<T: Send + 'static>(
+    settings: Settings,
     mut work: mpsc::Receiver<Work<T>>,
     done: mpsc::Sender<Done<T>>,
     stop: StopSignal,
@@ -191,8 +206,11 @@ pub async fn run_watched<T: Send + 'static>(
 ) -> Ended {
     let mut schedule = Schedule::new(settings.speed, settings.rate);
     let mut lanewise = Lanewise::new(settings.order);
-    let replay = Arc::new(Replay::new(&settings, done, stop, watch));
-    let budget = Arc::new(Semaphore::new(settings.budget.max(1) as usize));
+    let replay = Arc::new(Replay::new(&settings, stop, watch));
+    let budget = Budget::new(settings.budget);
+    let usher = tokio::spawn(Arc::clone(&replay).usher());
+    let outbox = Arc::clone(&replay.outbox);
+    let delivery = tokio::spawn(async move { outbox.deliver(done).await });
     let mut workers = JoinSet::new();
     let (mut closings, all_sent) = (JoinSet::new(), watch::Sender::new(false));
     // Many at a time, so that whoever hands them in is woken once for all of them.
@@ -201,9 +219,7 @@ pub async fn run_watched<T: Send + 'static>(
         for work in batch.drain(..) {
             match work {
                 Work::Send(job) => {
-                    let Ok(share) = budget.clone().acquire_many_owned(job.cost(settings.budget)).await else {
-                        return Ended::default();
-                    };
+                    let share = budget.take(job.cost()).await;
                     let start = replay.begin();
                     let due = schedule.due(job.request.captured);
                     replay.watch.scheduled(due);
@@ -238,6 +254,9 @@ pub async fn run_watched<T: Send + 'static>(
     // Nobody waits for connections that v1's clients kept open without asking anything more.
     all_sent.send_replace(true);
     while closings.join_next().await.is_some() {}
+    replay.outbox.close();
+    delivery.await.ok();
+    usher.abort();
     Ended { gave_up: replay.reach.gave_up().map(str::to_owned) }
 }
 
@@ -245,8 +264,7 @@ pub async fn run_watched<T: Send + 'static>(
 struct Waiting<T> {
     job: Box<Job<T>>,
     due: Option<Instant>,
-    /// Its share of the budget.
-    share: OwnedSemaphorePermit,
+    share: Share,
 }
 
 /// What the workers share.
@@ -255,32 +273,26 @@ struct Replay<T> {
     clock: Clock,
     pacer: Pacer,
     lanes: Mutex<Lanes<Waiting<T>, Connection>>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     throttle: Option<Mutex<Arrivals>>,
     /// When the first request came: times count from here.
     start: OnceLock<Instant>,
     time_limit: Option<Duration>,
     reach: Reach,
-    done: mpsc::Sender<Done<T>>,
+    outbox: Arc<Outbox<Done<T>, Share>>,
     stop: StopSignal,
     watch: Arc<dyn Watch<T>>,
 }
 
 impl<T> Job<T> {
-    /// Its share of the budget: a job that is larger than all of it takes all of it.
-    fn cost(&self, budget: u32) -> u32 {
-        let bytes = self.request.head.len() + self.request.body.kept().len() + self.weight + JOB_OVERHEAD;
-        u32::try_from(bytes).unwrap_or(u32::MAX).min(budget.max(1))
+    /// How much of the budget it takes.
+    fn cost(&self) -> usize {
+        self.request.head.len() + self.request.body.kept().len() + self.weight + JOB_OVERHEAD
     }
 }
 
 impl<T: Send + 'static> Replay<T> {
-    fn new(
-        settings: &Settings,
-        done: mpsc::Sender<Done<T>>,
-        stop: StopSignal,
-        watch: Arc<dyn Watch<T>>,
-    ) -> Self {
+    fn new(settings: &Settings, stop: StopSignal, watch: Arc<dyn Watch<T>>) -> Self {
         let (lanes, concurrency) = match settings.connections {
             Connections::Captured => (Lanes::new(settings.max_parked), settings.concurrency),
             Connections::Pooled(count) => (Lanes::pooled(count.get()), settings.concurrency.min(count.get())),
@@ -290,15 +302,19 @@ impl<T: Send + 'static> Replay<T> {
             clock: settings.clients.first().map_or_else(Clock::start, Client::clock),
             pacer: Pacer::start(),
             lanes: Mutex::new(lanes),
-            slots: Arc::new(Semaphore::new(concurrency.max(1))),
+            slots: Slots::new(concurrency),
             throttle: settings.rate.map(|rate| Mutex::new(Arrivals::new(rate.catching_up()))),
             start: OnceLock::new(),
             time_limit: settings.time_limit,
             reach: Reach::new(settings.abort_after, settings.clients.len()),
-            done,
+            outbox: Outbox::new(),
             stop,
             watch,
         }
+    }
+
+    async fn usher(self: Arc<Self>) {
+        self.slots.usher().await;
     }
 
     fn begin(&self) -> Instant {
@@ -340,63 +356,92 @@ impl<T: Send + 'static> Replay<T> {
 
     /// Serves a lane until nothing waits in it.
     async fn serve(self: Arc<Self>, key: LaneKey) {
-        let mut stop = self.stop.clone();
-        loop {
-            let (waiting, unneeded) = self.lanes().next(key);
-            close(unneeded);
-            let Some(waiting) = waiting else { return };
-            let Job { destination, request, payload, .. } = *waiting.job;
-            let client = self.clients.get(destination).map(Client::kind).unwrap_or_default();
-            let (outcome, slot) = match self.turn(waiting.due, &mut stop).await {
-                Ok((due, slot)) if self.watch.begins(&payload) => {
-                    let outcome = self.send(key, &request, due, &mut stop).await;
-                    self.reach.note(destination, &outcome);
-                    self.watch.ended(&payload, &outcome);
-                    (outcome, Some(slot))
+        let mut stops = Stops { run: self.stop.clone(), reach: self.reach.signal() };
+        let mut connection = None;
+        while let Some(Waiting { job, due, share }) = self.next(key, &mut connection) {
+            let turn = match self.turn_now(due) {
+                Some(turn) => turn,
+                None => {
+                    self.park(key, connection.take());
+                    self.turn(due, &mut stops).await
                 }
-                Ok(_) => (Outcome::Skipped(SkipReason::Interrupted), None),
+            };
+            let client = self.clients.get(job.destination).map(Client::kind).unwrap_or_default();
+            let (outcome, slot) = match turn {
+                Ok((due, slot)) if self.watch.begins(&job.payload) => {
+                    let outcome = self.send(key, &mut connection, &job.request, due, &mut stops.run).await;
+                    self.reach.note(job.destination, &outcome);
+                    self.watch.ended(&job.payload, &outcome);
+                    (outcome, slot)
+                }
+                Ok(_) => (Outcome::Skipped(SkipReason::Interrupted), Slot::default()),
                 Err(reason) => {
                     if reason == SkipReason::TargetGone {
                         self.watch.gave_up();
                     }
-                    (Outcome::Skipped(reason), None)
+                    (Outcome::Skipped(reason), Slot::default())
                 }
             };
-            let slot = Slot(slot);
-            // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
-            self.done.send(Done { destination, request, client, outcome, payload, slot }).await.ok();
-            // Held until here, so that answers that nobody has taken yet stay few.
-            drop(waiting.share);
+            // The share is held until somebody has taken it, so that answers that nobody has taken yet stay few.
+            self.outbox.put(Done { job, client, outcome, slot }, share);
         }
     }
 
-    /// Waits for a request's turn, and says when it was due.
-    ///
-    /// # Errors
-    /// Why it must not be sent any more.
-    async fn turn(
-        &self,
-        due: Option<Instant>,
-        stop: &mut StopSignal,
-    ) -> Result<(Timestamp, OwnedSemaphorePermit), SkipReason> {
+    /// The next request of a lane, whose connection stays with the worker meanwhile; with none the worker has to end.
+    fn next(&self, key: LaneKey, connection: &mut Option<Connection>) -> Option<Waiting<T>> {
+        let mut lanes = self.lanes();
+        let next = lanes.next(key);
+        if next.is_none() {
+            let given_up = connection.take().and_then(|connection| lanes.park(key, connection));
+            let unneeded = lanes.leave(key);
+            // Sockets are closed after the lock is gone.
+            drop(lanes);
+            drop(given_up);
+            close(unneeded);
+        }
+        next
+    }
+
+    fn park(&self, key: LaneKey, connection: Option<Connection>) {
+        if let Some(connection) = connection {
+            let given_up = self.lanes().park(key, connection);
+            drop(given_up);
+        }
+    }
+
+    /// The turn of a request that has to wait for nothing; `None` where it has to.
+    fn turn_now(&self, due: Option<Instant>) -> Option<Turn> {
+        if let Some(reason) = self.closed(due) {
+            return Some(Err(reason));
+        }
+        if self.stop.state() >= Stop::Finish {
+            return Some(Err(SkipReason::Interrupted));
+        }
+        let now = Instant::now();
+        if self.throttle.is_some() || due.is_some_and(|due| due > now) {
+            return None;
+        }
+        let slot = self.slots.try_take()?;
+        Some(Ok((self.clock.at(due.unwrap_or(now)), slot)))
+    }
+
+    /// Waits for a request's turn.
+    async fn turn(&self, due: Option<Instant>, stops: &mut Stops) -> Turn {
         let turn = async {
             if let Some(due) = due {
                 self.pacer.until(due).await;
             }
-            let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| SkipReason::Interrupted)?;
+            let slot = self.slots.take().await;
             let due = due.unwrap_or_else(Instant::now);
             if let Some(free) = self.throttled() {
                 self.pacer.until(free).await;
             }
             Ok((self.clock.at(due), slot))
         };
-        if let Some(reason) = self.closed(due) {
-            return Err(reason);
-        }
         let turn = tokio::select! {
             biased;
-            () = stop.reached(Stop::Finish) => Err(SkipReason::Interrupted),
-            () = self.reach.given_up() => Err(SkipReason::TargetGone),
+            () = stops.run.reached(Stop::Finish) => Err(SkipReason::Interrupted),
+            () = stops.reach.reached(Stop::Finish) => Err(SkipReason::TargetGone),
             turn = turn => turn,
         };
         self.closed(None).map_or(turn, Err)
@@ -411,19 +456,21 @@ impl<T: Send + 'static> Replay<T> {
 
     /// Why a request that is due then, or now, is not sent any more, where the run itself says so.
     fn closed(&self, due: Option<Instant>) -> Option<SkipReason> {
-        let over = || {
-            let at = due.unwrap_or_else(Instant::now).max(Instant::now());
-            self.time_limit.is_some_and(|limit| at.saturating_duration_since(self.begin()) >= limit)
-        };
-        match self.reach.gave_up() {
-            Some(_) => Some(SkipReason::TargetGone),
-            None => over().then_some(SkipReason::TimeOver),
+        if self.reach.gave_up().is_some() {
+            return Some(SkipReason::TargetGone);
         }
+        let limit = self.time_limit?;
+        let now = Instant::now();
+        let at = due.map_or(now, |due| due.max(now));
+        (at.saturating_duration_since(self.begin()) >= limit).then_some(SkipReason::TimeOver)
     }
 
+    /// Sends a request over the worker's connection, or that of its lane, or a new one; the worker has it
+    /// afterwards, where it can be used again.
     async fn send(
         &self,
         key: LaneKey,
+        connection: &mut Option<Connection>,
         request: &ShadowRequest,
         due: Timestamp,
         stop: &mut StopSignal,
@@ -433,14 +480,22 @@ impl<T: Send + 'static> Replay<T> {
             let timing = Timing { due, ..Timing::default() };
             return Outcome::Failed { failure: Failure::Connect, detail, partial: None, timing };
         };
-        let mut connection = self.lanes().take_parked(key);
-        let outcome = client.send(&mut connection, request, due, stop).await;
-        if let Some(connection) = connection {
-            let given_up = self.lanes().park(key, connection);
-            drop(given_up);
+        if connection.is_none() {
+            *connection = self.lanes().take_parked(key);
         }
-        outcome
+        client.send(connection, request, due, stop).await
     }
+}
+
+/// When a request was due, and its place among those on their way; or why it must not be sent any more.
+type Turn = Result<(Timestamp, Slot), SkipReason>;
+
+/// What keeps a request from being sent.
+struct Stops {
+    /// The user's word.
+    run: StopSignal,
+    /// That there is nobody to send to.
+    reach: StopSignal,
 }
 
 /// Closes a connection that nobody needs any more.

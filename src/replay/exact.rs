@@ -6,6 +6,7 @@
 //! cases what went wrong is the request's outcome. Under TLS the bytes that count are those of the
 //! records, not those that the TLS layer was handed: see [`Stream::accepted`].
 
+use super::alarm::Alarm;
 use super::client::{Limits, not_sent};
 use super::clock::Clock;
 use super::dialogue::{Dialogue, Ending};
@@ -29,6 +30,8 @@ pub(super) struct Exact {
 pub struct Connection {
     pub(super) stream: Stream,
     pub(super) reader: ResponseReader,
+    /// Limits the time of its exchanges; made for the first of them.
+    pub(super) alarm: Option<Alarm>,
 }
 
 impl Exact {
@@ -98,7 +101,8 @@ impl Exact {
 
 impl Connection {
     fn new(stream: Stream, max_body: usize) -> Self {
-        Self { stream, reader: ResponseReader::new(Options { keep: BodyKeep::UpTo(max_body), hash: false }) }
+        let options = Options { keep: BodyKeep::UpTo(max_body), hash: false };
+        Self { stream, reader: ResponseReader::new(options), alarm: None }
     }
 
     /// Breaks the connection off: v2 gets a reset.

@@ -73,17 +73,20 @@ impl<J, C> Lanes<J, C> {
         !std::mem::replace(&mut lane.busy, true)
     }
 
-    /// The next request of a lane, for its worker. With `None` the worker has to end, and what is
-    /// returned beside it is a connection that nobody needs any more, and how it is to be closed.
-    pub(super) fn next(&mut self, key: LaneKey) -> (Option<J>, Option<(C, How)>) {
-        let Some(lane) = self.by_key.get_mut(&key) else { return (None, None) };
-        if let Some(job) = lane.waiting.pop_front() {
-            return (Some(job), None);
-        }
+    /// The next request of a lane, for its worker.
+    pub(super) fn next(&mut self, key: LaneKey) -> Option<J> {
+        self.by_key.get_mut(&key)?.waiting.pop_front()
+    }
+
+    /// The worker ends, since nothing waits in its lane. Returns a connection that nobody needs any more, and how it
+    /// is to be closed.
+    #[must_use]
+    pub(super) fn leave(&mut self, key: LaneKey) -> Option<(C, How)> {
+        let lane = self.by_key.get_mut(&key)?;
         lane.busy = false;
         let unneeded = lane.ended.and_then(|how| Some((self.unpark(key)?, how)));
         self.forget_if_empty(key);
-        (None, unneeded)
+        unneeded
     }
 
     /// The parked connection of a lane; where they are shared, the one that was used last, which v2 has most
@@ -167,9 +170,10 @@ mod tests {
         assert!(lanes.push(key(1), 1), "the first request needs a worker");
         assert!(!lanes.push(key(1), 2), "the second one has it");
         assert!(lanes.push(key(2), 3), "another lane needs its own");
-        assert_eq!(lanes.next(key(1)).0, Some(1));
-        assert_eq!(lanes.next(key(1)).0, Some(2));
-        assert_eq!(lanes.next(key(1)).0, None);
+        assert_eq!(lanes.next(key(1)), Some(1));
+        assert_eq!(lanes.next(key(1)), Some(2));
+        assert_eq!(lanes.next(key(1)), None);
+        assert!(lanes.leave(key(1)).is_none());
         assert!(lanes.push(key(1), 4), "the worker has ended");
     }
 
@@ -179,7 +183,7 @@ mod tests {
         assert!(lanes.push(key(1), ()));
         lanes.next(key(1));
         assert_eq!(lanes.park(key(1), "a"), None);
-        assert_eq!(lanes.next(key(1)), (None, None));
+        assert_eq!(lanes.leave(key(1)), None);
         assert!(lanes.push(key(1), ()));
         assert_eq!(lanes.take_parked(key(1)), Some("a"));
         assert_eq!(lanes.take_parked(key(1)), None);
@@ -205,11 +209,11 @@ mod tests {
         assert_eq!(lanes.end(key(1), How::Reset), None, "a request still waits");
         lanes.next(key(1));
         assert_eq!(lanes.park(key(1), "a"), None);
-        assert_eq!(lanes.next(key(1)), (None, Some(("a", How::Reset))));
+        assert_eq!(lanes.leave(key(1)), Some(("a", How::Reset)));
         assert!(lanes.push(key(2), ()));
         lanes.next(key(2));
         assert_eq!(lanes.park(key(2), "b"), None);
-        assert_eq!(lanes.next(key(2)), (None, None));
+        assert_eq!(lanes.leave(key(2)), None);
         assert_eq!(lanes.end(key(2), How::Close), Some("b"));
         assert!(lanes.by_key.is_empty() && lanes.parked.is_empty());
     }
@@ -235,7 +239,7 @@ mod tests {
         lanes.next(key(1));
         assert_eq!(lanes.end(key(1), How::Close), None, "it is busy");
         assert_eq!(lanes.park(key(1), "a"), None);
-        assert_eq!(lanes.next(key(1)), (None, None));
+        assert_eq!(lanes.leave(key(1)), None);
         assert_eq!(lanes.take_parked(key(2)), Some("a"));
     }
 
@@ -246,7 +250,7 @@ mod tests {
             assert!(lanes.push(key(port), ()));
             lanes.next(key(port));
             assert_eq!(lanes.park(key(port), port), Some(port));
-            lanes.next(key(port));
+            assert_eq!(lanes.leave(key(port)), None);
         }
         assert!(lanes.by_key.is_empty() && lanes.parked.is_empty());
     }

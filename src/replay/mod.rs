@@ -5,6 +5,10 @@
 //! each in its own order.
 
 #[cfg(feature = "cli")]
+mod alarm;
+#[cfg(feature = "cli")]
+mod budget;
+#[cfg(feature = "cli")]
 pub mod choice;
 #[cfg(feature = "cli")]
 pub mod client;
@@ -33,9 +37,13 @@ mod lanes;
 pub mod methods;
 #[cfg(feature = "cli")]
 pub mod order;
+#[cfg(feature = "cli")]
+mod outbox;
 pub mod outcome;
 #[cfg(feature = "cli")]
 pub mod own;
+#[cfg(feature = "cli")]
+mod own_thread;
 pub mod pace;
 #[cfg(feature = "cli")]
 mod pacer;
@@ -48,6 +56,8 @@ pub mod ready;
 mod registering;
 #[cfg(feature = "cli")]
 pub mod reqwest_client;
+#[cfg(feature = "cli")]
+mod slots;
 #[cfg(feature = "cli")]
 pub mod stop;
 #[cfg(feature = "cli")]

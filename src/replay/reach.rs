@@ -4,9 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio::sync::watch;
-
 use super::outcome::Outcome;
+use super::stop::{StopHandle, StopSignal, stop_channel};
 
 /// Counts, for each destination, how many attempts in a row came to no connection on which anything could
 /// be sent, a handshake of TLS that failed among them, and gives up at a limit.
@@ -15,13 +14,13 @@ pub(super) struct Reach {
     limit: Option<NonZeroU32>,
     in_a_row: Vec<AtomicU32>,
     gave_up: OnceLock<String>,
-    told: watch::Sender<bool>,
+    told: StopHandle,
 }
 
 impl Reach {
     pub(super) fn new(limit: Option<NonZeroU32>, destinations: usize) -> Self {
         let in_a_row = std::iter::repeat_with(AtomicU32::default).take(destinations).collect();
-        Self { limit, in_a_row, gave_up: OnceLock::new(), told: watch::Sender::new(false) }
+        Self { limit, in_a_row, gave_up: OnceLock::new(), told: stop_channel().0 }
     }
 
     /// Takes what became of a request for this destination.
@@ -38,7 +37,7 @@ impl Reach {
                     self.gave_up.get_or_init(|| {
                         format!("gave up after the target could not be reached {count}{times}: {detail}")
                     });
-                    self.told.send_replace(true);
+                    self.told.raise();
                 }
             }
             // An attempt that was broken off says nothing.
@@ -47,11 +46,9 @@ impl Reach {
         }
     }
 
-    /// Waits until it gives up; for ever, where it never does.
-    pub(super) async fn given_up(&self) {
-        if self.limit.is_none() || self.told.subscribe().wait_for(|told| *told).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    /// Tells those who wait to send when it gives up.
+    pub(super) fn signal(&self) -> StopSignal {
+        self.told.signal()
     }
 
     /// Why nothing more is sent, where that is so.

@@ -75,7 +75,14 @@ impl Stream {
         }
     }
 
-    pub(super) fn poll_write(
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
+    }
+
+    pub(super) fn poll_write_vectored(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],

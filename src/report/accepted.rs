@@ -54,12 +54,17 @@ pub struct AcceptedSummary {
 impl AcceptedSummary {
     /// In words.
     pub(super) fn words(&self) -> String {
-        let Self { file, new, known, gone, lapsed } = self;
+        format!("accepted by {}: {}", self.file, self.counts())
+    }
+
+    /// What the run shows of the file, without the file's name.
+    pub(super) fn counts(&self) -> String {
+        let Self { new, known, gone, lapsed, .. } = self;
         let lapsed = match lapsed.len() {
             0 => String::new(),
             n => format!(", {n} no longer accepted"),
         };
-        format!("accepted by {file}: {known} known, {new} new{lapsed}, {} gone", gone.len())
+        format!("{known} known, {new} new{lapsed}, {} gone", gone.len())
     }
 }
 

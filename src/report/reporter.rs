@@ -98,14 +98,20 @@ impl Reporter {
     }
 
     /// Writes the files of what was taken so far, as if the run had ended with `finished`, and returns the
-    /// account. `exchanges.csv` comes at the end alone.
+    /// account, in which `note` is said, too. `exchanges.csv` comes at the end alone.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn interim(&self, finished: &Finished, gate: &Gate) -> Result<Summary, ReportError> {
+    pub fn interim(
+        &self,
+        finished: &Finished,
+        note: Option<&str>,
+        gate: &Gate,
+    ) -> Result<Summary, ReportError> {
         let finished = finished.clone().without_secrets();
         let mut summary = self.tally.clone().finish(Some(&finished), &[], gate, None);
-        summary.notes = self.notes.iter().cloned().chain(summary.asked.sentence()).collect();
+        let notes = note.map(str::to_owned).into_iter().chain(self.notes.iter().cloned());
+        summary.notes = notes.chain(summary.asked.sentence()).collect();
         render(&self.folder, &summary, &self.selection)?;
         Ok(summary)
     }

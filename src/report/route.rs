@@ -57,10 +57,10 @@ impl Routes {
         }
     }
 
-    /// The place of a difference for all that are like it.
-    pub(super) fn path(&self, difference: &Difference) -> String {
+    /// The place of a difference in the answers to such requests, for all that are like it.
+    pub(super) fn path(&self, asked: &Asked, difference: &Difference) -> String {
         match &self.0 {
-            Some(_) => Learned::general_path(difference),
+            Some(learned) => learned.place(&asked.method, &asked.host, &asked.place, difference),
             None => general_path(difference.layer, &difference.path),
         }
     }

@@ -371,6 +371,10 @@ pub struct DistinctDifference {
     pub standing: Option<Standing>,
 }
 
+/// What is not known where v1 was not asked.
+const UNASKED: &str = "what v2 gets wrong in a state that v1 changes, too, would look the same: `--verify --baseline URL` \
+                       asks both now, and tells them apart";
+
 impl DistinctDifference {
     /// The counts behind its class in words; `None` where nothing was asked again, nor disagreed with itself.
     pub(super) fn measured(&self) -> Option<String> {
@@ -389,6 +393,9 @@ impl DistinctDifference {
             said.extend((count > 0).then(|| format!("{words} {count}")));
         }
         said.extend(e.p.map(|p| format!("p = {p:.2e}")));
+        if self.class == Class::Volatile && e.v1_held + e.v1_changed == 0 {
+            said.push(UNASKED.to_owned());
+        }
         Some(said.join("; ")).filter(|said| !said.is_empty())
     }
 

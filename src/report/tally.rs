@@ -233,7 +233,12 @@ impl Tally {
         let mut top: Vec<_> = counting.map(|(_, counted)| counted).collect();
         top.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.route.cmp(&b.route)));
         let line = |counted: &Counted| {
-            format!("{} {}: {}", counted.route, self.names.path(&counted.first), counted.first.kind.words())
+            format!(
+                "{} {}: {}",
+                counted.route,
+                self.names.path(&counted.asked, &counted.first),
+                counted.first.kind.words()
+            )
         };
         top.into_iter().take(most).map(|counted| (line(counted), counted.count)).collect()
     }
@@ -458,7 +463,7 @@ fn ranked(
         .into_iter()
         .map(|((fingerprint, class), counted)| DistinctDifference {
             evidence: names.evidence(&counted.asked, &counted.first),
-            path: names.path(&counted.first),
+            path: names.path(&counted.asked, &counted.first),
             fingerprint,
             class,
             host: counted.host,

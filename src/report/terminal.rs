@@ -1,5 +1,8 @@
 //! The summary on a terminal: one screen, the verdict first.
 
+mod fitted;
+mod room;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
@@ -12,15 +15,11 @@ use super::summary::{Against, DistinctDifference, Judgement, Standing, Summary};
 use super::visible::{excerpt, without_commands};
 use super::words::{Reasons, replayed};
 use super::{exact_percent, ms, percent};
+use fitted::{HANGING, fitted};
+use room::{ROOMS, Room, SCREEN};
 
-/// Distinct differences that are shown; the others are counted.
-const MOST_LISTED: usize = 5;
-/// Slower routes that are listed.
-const MOST_SLOWER: usize = 3;
 /// Characters of a reason.
 const MOST_REASON: usize = 400;
-/// Notes that are shown.
-const MOST_NOTES: usize = 3;
 
 /// How to write for the terminal at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,98 +44,93 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
 
-/// The summary as text; `report` is where the full report lies.
+/// The summary as text, of at most forty lines where they have eighty columns; `report` is where the full report lies.
+///
+/// Where there is more to say than fits, lists get shorter first and explanations go next. The verdict, the coverage, the
+/// first differences with an example each, the latencies and the place of the report are always there.
 #[must_use]
 pub fn terminal(summary: &Summary, report: &str, screen: Screen) -> String {
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = write(&mut out, summary, report, screen);
-    let out = if screen.wraps { fitted(&out, screen.columns()) } else { out };
-    without_commands(&out).into_owned()
-}
-
-/// The text with long lines broken between words; what follows stands below the first column's words. A word that is
-/// longer than a line, as the path of the report may be, stays whole.
-fn fitted(text: &str, columns: usize) -> String {
-    const HANGING: usize = 10;
-    let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        if columns_of(line) <= columns {
-            out.push_str(line);
-            continue;
+    let mut text = String::new();
+    for room in ROOMS {
+        text.clear();
+        // Writing to a string does not fail.
+        let _ = write(&mut text, summary, report, Page { screen, room });
+        if screen.wraps {
+            text = fitted(&text, screen.columns());
         }
-        let lead = line.len() - line.trim_start_matches(' ').len();
-        let (mut at, mut first) = (0, true);
-        for word in line.split(' ') {
-            let width = columns_of(word);
-            let fits = at + 1 + width <= columns || at <= lead.max(HANGING);
-            match (first, fits) {
-                (true, _) => {}
-                (false, true) => {
-                    out.push(' ');
-                    at += 1;
-                }
-                (false, false) => {
-                    out.extend(["\n", &" ".repeat(lead.max(HANGING))]);
-                    at = lead.max(HANGING);
-                }
-            }
-            out.push_str(word);
-            (at, first) = (at + width, false);
+        if text.lines().count() <= SCREEN {
+            break;
         }
     }
-    out
+    without_commands(&text).into_owned()
 }
 
-/// How many columns a text takes, colours taking none.
-fn columns_of(text: &str) -> usize {
-    let mut columns = 0;
-    let mut styled = false;
-    for c in text.chars() {
-        match c {
-            '\x1b' => styled = true,
-            'm' if styled => styled = false,
-            '\n' => {}
-            _ => columns += usize::from(!styled),
-        }
+/// A screen, and the room that the parts have on it.
+#[derive(Clone, Copy)]
+struct Page {
+    screen: Screen,
+    room: Room,
+}
+
+impl Page {
+    fn paint(self, style: Style, text: &str) -> String {
+        self.screen.paint(style, text)
     }
-    columns
+
+    /// The text as far as it goes into so many lines below the first column's words, or nearly so: words do not fill lines.
+    fn in_lines(self, text: &str, lines: usize) -> String {
+        excerpt(text, lines * (self.screen.columns() - HANGING))
+    }
+
+    /// Counts beside the file that they are against, of whose name what there is room for is shown.
+    fn counts_beside(self, words: &str, file: &str, counts: &str) -> String {
+        const LEAST: usize = 12;
+        let in_all = self.room.standing * (self.screen.columns() - HANGING);
+        let room = in_all.saturating_sub(words.len() + counts.len() + 3).max(LEAST);
+        format!("{words} {}: {counts}", excerpt(file, room))
+    }
 }
 
-fn write(out: &mut String, summary: &Summary, report: &str, screen: Screen) -> fmt::Result {
+fn write(out: &mut String, summary: &Summary, report: &str, page: Page) -> fmt::Result {
     let (word, style) = match summary.verdict {
         Judgement::Pass => ("PASS", GOOD),
         Judgement::Fail => ("FAIL", BAD),
         Judgement::Inconclusive => ("INCONCLUSIVE", UNSURE),
     };
-    writeln!(out, "{}  {}", screen.paint(style, word), reasons(summary))?;
+    writeln!(out, "{}  {}", page.paint(style, word), reasons(summary, page))?;
     if summary.keeps_secrets() {
         let line = "SECRETS ARE KEPT in the recording and the reports (--no-redact)";
-        writeln!(out, "{}", screen.paint(BAD, line))?;
+        writeln!(out, "{}", page.paint(BAD, line))?;
     }
-    notes(out, summary, screen)?;
-    coverage(out, summary, screen)?;
-    shares(out, summary, screen)?;
-    differences(out, summary, screen)?;
-    latency(out, summary)?;
+    notes(out, summary, page)?;
+    coverage(out, summary, page)?;
+    shares(out, summary, page)?;
+    differences(out, summary, page)?;
+    latency(out, summary, page)?;
     writeln!(out, "\nreport    {}", excerpt(report, 1000))
 }
 
 /// The first notes, a line each.
-fn notes(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
-    for note in summary.notes.iter().take(MOST_NOTES) {
-        writeln!(out, "{}", screen.paint(FAINT, &excerpt(note, screen.columns())))?;
+fn notes(out: &mut String, summary: &Summary, page: Page) -> fmt::Result {
+    let shown = page.room.notes;
+    for note in summary.notes.iter().take(shown) {
+        writeln!(out, "{}", page.paint(FAINT, &excerpt(note, page.screen.columns())))?;
     }
-    match summary.notes.len().saturating_sub(MOST_NOTES) {
+    match summary.notes.len().saturating_sub(shown) {
         0 => Ok(()),
-        more => writeln!(out, "{}", screen.paint(FAINT, &format!("{more} more notes in the report"))),
+        n => writeln!(out, "{}", page.paint(FAINT, &format!("{n}{} notes in the report", more(shown)))),
     }
 }
 
+/// What stands behind a count of things of which so many are listed.
+const fn more(listed: usize) -> &'static str {
+    if listed == 0 { "" } else { " more" }
+}
+
 /// The reasons; file names within them may hold anything.
-fn reasons(summary: &Summary) -> String {
+fn reasons(summary: &Summary, page: Page) -> String {
     let all: Vec<_> = summary.reasons.iter().map(|reason| excerpt(reason, MOST_REASON)).collect();
-    all.join("; ")
+    page.in_lines(&all.join("; "), page.room.reasons)
 }
 
 impl Screen {
@@ -150,18 +144,18 @@ impl Screen {
     }
 }
 
-fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
+fn coverage(out: &mut String, summary: &Summary, page: Page) -> fmt::Result {
     let (e, v) = (&summary.exchanges, &summary.verdicts);
     let replayed = replayed(summary.mode);
     let skipped = e.skipped_in_all();
     writeln!(out, "\ncaptured  {} = {} {replayed} + {skipped} skipped", e.captured, e.replayed)?;
     if !e.skipped.is_empty() {
         let causes = Reasons::Skipped.list(&e.skipped);
-        writeln!(out, "          {}", screen.paint(FAINT, &excerpt(&causes, 400)))?;
+        writeln!(out, "          {}", page.paint(FAINT, &page.in_lines(&causes, page.room.causes)))?;
     }
     let part = |n: u64, style: Style, word: &str| {
         let text = format!("{n} {word}");
-        if n > 0 { screen.paint(style, &text) } else { text }
+        if n > 0 { page.paint(style, &text) } else { text }
     };
     writeln!(
         out,
@@ -175,70 +169,89 @@ fn coverage(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result 
     )?;
     if e.replayed_unsafe > 0 {
         let line = format!("{} of them with a method that may change state", e.replayed_unsafe);
-        writeln!(out, "          {}", screen.paint(FAINT, &line))?;
+        writeln!(out, "          {}", page.paint(FAINT, &line))?;
     }
     Ok(())
 }
 
 /// What each rule gives to whom, beside what it gave; nothing where there was no choice.
-fn shares(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
+fn shares(out: &mut String, summary: &Summary, page: Page) -> fmt::Result {
     if summary.shares.iter().all(|share| share.count.rule == "--to" && share.count.expected >= 1.0) {
         return Ok(());
     }
+    let listed = page.room.shares;
+    if listed == 0 {
+        return shares_in_short(out, summary, page);
+    }
     writeln!(out, "\n{:>8}  {:>9}  {:>9}  destinations of the rules", "picked", "share", "expected")?;
-    for share in summary.shares.iter().take(MOST_LISTED) {
+    for share in summary.shares.iter().take(listed) {
         let count = &share.count;
-        let room = usize::from(screen.width.max(40)).saturating_sub(32);
+        let room = page.screen.columns().saturating_sub(32);
         let what = format!("{} {}  {}", count.standing.name(), count.destination, count.rule);
         let (observed, expected) = (exact_percent(share.observed), exact_percent(count.expected));
-        let off = if share.within { String::new() } else { screen.paint(UNSURE, "  outside of 99.9 %") };
+        let off = if share.within { String::new() } else { page.paint(UNSURE, "  outside of 99.9 %") };
         writeln!(out, "{:>8}  {observed:>9}  {expected:>9}  {}{off}", count.picked, excerpt(&what, room))?;
     }
-    if summary.shares.len() > MOST_LISTED {
-        writeln!(out, "{:>8}  more in the report", summary.shares.len() - MOST_LISTED)?;
+    if summary.shares.len() > listed {
+        writeln!(out, "{:>8}  more in the report", summary.shares.len() - listed)?;
     }
     Ok(())
 }
 
+/// How many shares there are, and how many of them are not as they should be.
+fn shares_in_short(out: &mut String, summary: &Summary, page: Page) -> fmt::Result {
+    let outside = summary.shares.iter().filter(|share| !share.within).count();
+    let off = if outside == 0 { String::new() } else { format!(", {outside} outside of 99.9 %") };
+    writeln!(
+        out,
+        "\n{:>8}  destinations of the rules, in the report{}",
+        summary.shares.len(),
+        page.paint(UNSURE, &off)
+    )
+}
+
 /// Two lines for each of the first distinct differences: where and what, then the values.
-fn differences(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
+fn differences(out: &mut String, summary: &Summary, page: Page) -> fmt::Result {
     let counted: Vec<_> = summary.differences.iter().filter(|d| d.class.counts()).collect();
     if !counted.is_empty() {
         writeln!(out, "\n{:>8}  {:>7}  differences that count", "in", "share")?;
     }
-    for d in counted.iter().take(MOST_LISTED) {
-        difference(out, d, screen)?;
+    let listed = page.room.differences;
+    for d in counted.iter().take(listed) {
+        difference(out, d, page)?;
     }
     if let Some(against) = &summary.against {
         let Against { run, new, known, gone, .. } = against;
-        writeln!(
-            out,
-            "          against {}: {new} new, {known} known, {} gone",
-            excerpt(run, 200),
-            gone.len()
-        )?;
+        let counts = format!("{new} new, {known} known, {} gone", gone.len());
+        writeln!(out, "          {}", page.counts_beside("against", run, &counts))?;
     }
     if let Some(accepted) = &summary.accepted {
-        writeln!(out, "          {}", excerpt(&accepted.words(), 400))?;
+        writeln!(out, "          {}", page.counts_beside("accepted by", &accepted.file, &accepted.counts()))?;
     }
-    if counted.len() > MOST_LISTED {
-        writeln!(out, "{:>8}  more in the report", counted.len() - MOST_LISTED)?;
+    if counted.len() > listed {
+        writeln!(out, "{:>8}  more in the report", counted.len() - listed)?;
     }
-    not_counted(out, summary, screen)
+    not_counted(out, summary, page)
 }
 
 /// How many distinct differences of each class do not count, and why not.
-fn not_counted(out: &mut String, summary: &Summary, screen: Screen) -> fmt::Result {
+fn not_counted(out: &mut String, summary: &Summary, page: Page) -> fmt::Result {
     let mut classes = BTreeMap::new();
     for d in summary.differences.iter().filter(|d| !d.class.counts()) {
         *classes.entry(d.class).or_insert(0_u64) += 1;
     }
-    if !classes.is_empty() {
-        writeln!(out, "\ndistinct differences that do not count")?;
+    if classes.is_empty() {
+        return Ok(());
     }
+    if !page.room.classes {
+        let all: Vec<_> = classes.iter().map(|(class, n)| format!("{n} {}", class.name())).collect();
+        let line = format!("          distinct ones that do not count: {}", all.join(", "));
+        return writeln!(out, "{}", page.paint(FAINT, &line));
+    }
+    writeln!(out, "\ndistinct differences that do not count")?;
     for (class, n) in classes {
         let line = format!("{n:>8}  {}: {}", class.name(), why_not(class));
-        writeln!(out, "{}", screen.paint(FAINT, &line))?;
+        writeln!(out, "{}", page.paint(FAINT, &line))?;
     }
     Ok(())
 }
@@ -254,36 +267,29 @@ pub(super) const fn why_not(class: Class) -> &'static str {
     }
 }
 
-fn difference(out: &mut String, d: &DistinctDifference, screen: Screen) -> fmt::Result {
-    let room = usize::from(screen.width.max(40)).saturating_sub(20);
+fn difference(out: &mut String, d: &DistinctDifference, page: Page) -> fmt::Result {
+    let room = page.screen.columns().saturating_sub(20);
     let path = if d.path.is_empty() { String::new() } else { format!(" {}", d.path) };
     let new = if d.standing == Some(Standing::New) { "NEW  " } else { "" };
     let what = format!("{new}{}  {}{path}", d.route, d.layer.name());
-    let count = screen.paint(BAD, &format!("{:>8}", d.count));
+    let count = page.paint(BAD, &format!("{:>8}", d.count));
     writeln!(out, "{count}  {:>7}  {}", percent(d.share), excerpt(&what, room))?;
     let half = room.saturating_sub(24) / 2;
     let side = |value: &Option<String>| value.as_deref().map_or("absent".to_owned(), |v| excerpt(v, half));
     let values = format!("{} → {}", side(&d.v1_example), side(&d.v2_example));
-    writeln!(out, "{:19}{} {values}", "", screen.paint(FAINT, &format!("{}:", d.kind.words())))?;
-    match d.measured() {
-        Some(measured) => writeln!(out, "{:19}{}", "", screen.paint(FAINT, &measured)),
+    writeln!(out, "{:19}{} {values}", "", page.paint(FAINT, &format!("{}:", d.kind.words())))?;
+    match d.measured().filter(|_| page.room.evidence) {
+        Some(measured) => writeln!(out, "{:19}{}", "", page.paint(FAINT, &measured)),
         None => Ok(()),
     }
 }
 
-fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
+/// How long both took, and which routes v2 answers more slowly.
+fn latency(out: &mut String, summary: &Summary, page: Page) -> fmt::Result {
     let (Some(v1), Some(v2)) = (summary.latency.v1, summary.latency.v2) else { return Ok(()) };
-    // Clients were slower than a replay without pauses is: what v2 owes to that must not look like its own.
-    let pace = |option: &&String| option.starts_with("--speed") || option.starts_with("--concurrency");
-    let pace: Vec<_> = summary.options.iter().filter(pace).map(String::as_str).collect();
-    let pace = if pace.is_empty() { String::new() } else { format!(" with {}", pace.join(" ")) };
-    let measured = match summary.mode {
-        Mode::Compare => "v1 and v2 as captured".to_owned(),
-        Mode::Replay | Mode::Live | Mode::Demo => format!("v1 as captured, v2{pace}"),
-    };
     writeln!(
         out,
-        "\nlatency   p50 {} → {}   p90 {} → {}   p99 {} → {}\n          {measured}",
+        "\nlatency   p50 {} → {}   p90 {} → {}   p99 {} → {}",
         ms(v1.p50),
         ms(v2.p50),
         ms(v1.p90),
@@ -291,45 +297,56 @@ fn latency(out: &mut String, summary: &Summary) -> fmt::Result {
         ms(v1.p99),
         ms(v2.p99)
     )?;
-    slower(out, summary)?;
-    let is_paced = |option: &String| option.starts_with("--rate") || is_slowed(option);
-    match (summary.lateness.as_ref().map(|lateness| lateness.quantiles), summary.since_due) {
-        // Without a schedule nothing is late.
-        (Some(late), Some(due)) if summary.options.iter().any(is_paced) => writeln!(
-            out,
-            "lateness  p50 {}   p99 {}   max {}: ours, not v2's\nfrom due  p50 {}   p90 {}   p99 {}: what clients on schedule \
-             would have waited",
-            ms(late.p50),
-            ms(late.p99),
-            ms(late.max),
-            ms(due.p50),
-            ms(due.p90),
-            ms(due.p99)
-        )?,
-        _ => return Ok(()),
+    if page.room.explained {
+        writeln!(out, "          {}", measured(summary))?;
     }
-    match summary.connect {
-        Some(connect) => writeln!(
-            out,
-            "connect   p50 {}   p99 {}   max {}: to make connections, in neither of these but in from due",
-            ms(connect.p50),
-            ms(connect.p99),
-            ms(connect.max)
-        ),
-        None => Ok(()),
+    slower(out, summary, page)?;
+    lateness(out, summary, page)
+}
+
+/// Which times the latencies are.
+fn measured(summary: &Summary) -> String {
+    // Clients were slower than a replay without pauses is: what v2 owes to that must not look like its own.
+    let pace = |option: &&String| option.starts_with("--speed") || option.starts_with("--concurrency");
+    let pace: Vec<_> = summary.options.iter().filter(pace).map(String::as_str).collect();
+    let pace = if pace.is_empty() { String::new() } else { format!(" with {}", pace.join(" ")) };
+    match summary.mode {
+        Mode::Compare => "v1 and v2 as captured".to_owned(),
+        Mode::Replay | Mode::Live | Mode::Demo => format!("v1 as captured, v2{pace}"),
     }
 }
 
+/// What the sender owes; without a schedule nothing is late.
+fn lateness(out: &mut String, summary: &Summary, page: Page) -> fmt::Result {
+    let is_paced = |option: &String| option.starts_with("--rate") || is_slowed(option);
+    let late = summary.lateness.as_ref().map(|lateness| lateness.quantiles);
+    let (Some(late), Some(due)) = (late, summary.since_due) else { return Ok(()) };
+    if !summary.options.iter().any(is_paced) {
+        return Ok(());
+    }
+    let says = |words: &'static str| if page.room.explained { words } else { "" };
+    let ours = says(": ours, not v2's");
+    writeln!(out, "lateness  p50 {}   p99 {}   max {}{ours}", ms(late.p50), ms(late.p99), ms(late.max))?;
+    let waited = says(": what clients on schedule would have waited");
+    writeln!(out, "from due  p50 {}   p90 {}   p99 {}{waited}", ms(due.p50), ms(due.p90), ms(due.p99))?;
+    let Some(connect) = summary.connect else { return Ok(()) };
+    let within = says(": to make connections, in neither of these but in from due");
+    let [p50, p99, max] = [connect.p50, connect.p99, connect.max].map(ms);
+    writeln!(out, "connect   p50 {p50}   p99 {p99}   max {max}{within}")
+}
+
 /// Routes that v2 answers more slowly; reasons to look, which count for nothing.
-fn slower(out: &mut String, summary: &Summary) -> fmt::Result {
+fn slower(out: &mut String, summary: &Summary, page: Page) -> fmt::Result {
     let flagged = || summary.routes.iter().filter_map(|route| Some((&route.route, route.slower.as_ref()?)));
-    for (n, (route, slower)) in flagged().take(MOST_SLOWER).enumerate() {
+    let listed = page.room.slower;
+    for (n, (route, slower)) in flagged().take(listed).enumerate() {
         let title = if n == 0 { "slower" } else { "" };
         writeln!(out, "{title:<8}  {}\n          {}", excerpt(route, 68), slower.words())?;
     }
-    match flagged().count().saturating_sub(MOST_SLOWER) {
+    match flagged().count().saturating_sub(listed) {
         0 => Ok(()),
-        more => writeln!(out, "          and {more} more routes"),
+        n if listed == 0 => writeln!(out, "slower    {n} routes, in the report"),
+        n => writeln!(out, "          and {n} more routes, in the report"),
     }
 }
 

@@ -445,24 +445,107 @@ fn a_job_summary_stays_below_its_limit() {
     assert!(markdown.contains("more in the report"));
 }
 
-#[test]
-fn the_worst_summary_fits_the_columns_of_a_terminal() {
+/// An account in which every part of the summary on a terminal occurs, each at its longest.
+fn everything() -> Summary {
+    const CLASSES: [Class; 7] = [
+        Class::Confirmed,
+        Class::Unverified,
+        Class::Drift,
+        Class::Volatile,
+        Class::Shadow,
+        Class::RuledOut,
+        Class::NotCompared,
+    ];
     let mut summary = longest();
-    summary.reasons.truncate(4);
-    // Where values are single words, no line can be broken; here they are as the wire has them.
-    for d in &mut summary.differences {
+    let quantiles = Quantiles { p50: 9_999.0, p90: 99_999.0, p95: 99_999.0, p99: 99_999.0, max: 999_999.0 };
+    let evidence = crate::diff::Evidence {
+        differing: 99_999,
+        asked: 99_999,
+        repeated: 99_999,
+        v1_held: 99_999,
+        v1_changed: 99_999,
+        v2_changed: 99_999,
+        v1_disagreed: 99_999,
+        v2_disagreed: 99_999,
+        p: Some(1e-99),
+        significant: true,
+        shapes: Vec::new(),
+    };
+    for (n, d) in summary.differences.iter_mut().enumerate() {
+        d.class = CLASSES[n % CLASSES.len()];
+        // Where values are single words, no line can be broken; here they are as the wire has them.
         d.v1_example = Some("\"a value of some words\" ".repeat(40));
+        (d.standing, d.evidence) = (Some(super::Standing::New), Some(evidence.clone()));
     }
-    for (width, most) in [(80, 60), (100, 60)] {
-        let text = terminal(&summary, "reports/x/report.html", Screen { color: false, width, wraps: true });
-        let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+    for route in &mut summary.routes {
+        let interval = [100.0, 1000.0];
+        let quantile = "p90".to_owned();
+        route.slower =
+            Some(Slower { quantile, v1: 9_999.0, v2: 99_999.0, ratio: 999.9, interval, pairs: 512 });
+    }
+    for share in &mut summary.shares {
+        share.within = false;
+    }
+    summary.options =
+        ["--no-redact", "--speed 1", "--rate 100000/s", "--concurrency 4096"].map(str::to_owned).to_vec();
+    summary.exchanges.replayed_unsafe = 1_234_567_890;
+    summary.lateness = Some(Lateness { quantiles, distribution: Vec::new() });
+    (summary.since_due, summary.connect) = (Some(quantiles), Some(quantiles));
+    (summary.latency.v1, summary.latency.v2) = (Some(quantiles), Some(quantiles));
+    let file = "reports/a folder with a long name ".repeat(20);
+    let gone = summary.differences.clone();
+    summary.against =
+        Some(Against { run: file.clone(), started: samples::NOON, new: 99_999, known: 99_999, gone });
+    let lines = vec![String::new(); 999];
+    summary.accepted =
+        Some(AcceptedSummary { file, new: 99_999, known: 99_999, gone: lines.clone(), lapsed: lines });
+    summary
+}
+
+#[test]
+fn the_worst_summary_fits_a_screen() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let summary = everything();
+    for width in [80, 81, 90, 100, 120, 160, 240] {
+        let screen = |color| Screen { color, width, wraps: true };
+        let text = terminal(&summary, "reports/x/report.html", screen(false));
         let long: Vec<_> = text.lines().filter(|line| line.chars().count() > usize::from(width)).collect();
-        assert!(long.iter().all(|line| line.contains('\u{1f980}')), "{widest}: {long:#?}");
-        assert!(text.lines().count() <= most, "{} lines\n{text}", text.lines().count());
-        let colored = terminal(&summary, "reports/x/report.html", Screen { color: true, width, wraps: true });
+        assert!(long.iter().all(|line| line.contains('\u{1f980}')), "{long:#?}");
+        assert!(text.lines().count() <= 40, "{} lines at {width}\n{text}", text.lines().count());
+        // What is always there.
+        assert!(text.starts_with("FAIL  1,000,000 of 1,000,000 compared exchanges differ"), "{text}");
+        assert!(text.ends_with("\nreport    reports/x/report.html\n"), "{text}");
+        for part in [
+            "SECRETS ARE KEPT",
+            "captured 1234567890 = 1234567890 replayed + 100 skipped",
+            "234567890 different",
+            "1234567890 of them with a method",
+            "outside of 99.9 %",
+            "differences that count",
+            "more in the report",
+            "99999 new, 99999 known, 400 gone",
+            "99999 known, 99999 new, 999 no longer accepted, 999 gone",
+            "57 shadow",
+            "latency p50 9999 ms → 9999 ms",
+            "400 routes, in the report",
+            "lateness p50",
+            "from due p50",
+            "connect p50",
+            " notes in the report",
+        ] {
+            assert!(words(&text).contains(part), "{part} at {width}\n{text}");
+        }
+        let examples = text.matches("number against string: ").count();
+        assert!(examples >= 3, "{examples} examples at {width}\n{text}");
+        let colored = terminal(&summary, "reports/x/report.html", screen(true));
         assert_eq!(colored.lines().count(), text.lines().count(), "colours take no columns");
     }
-    assert!(terminal(&summary, "r", Screen::default()).contains("2197 more notes in the report"));
+    // Where lines are not broken, there is room for more of it.
+    let text = terminal(&summary, "r", Screen::default());
+    assert!(text.lines().count() <= 40, "{text}");
+    // A screen of half the columns takes no more than twice the lines.
+    let text = terminal(&summary, "r", Screen { color: false, width: 40, wraps: true });
+    assert!(text.lines().count() <= 80, "{text}");
 }
 
 #[test]

@@ -52,13 +52,13 @@ fn compare(shape: Shape, size: u64) -> Result<(), Box<dyn Error>> {
     assert_eq!(found(&file)?, written.exchanges, "exchanges found in {}", file.display());
     row(shape.name(), "shadowcap inspect", &written, &ours, &ours);
     for (name, cpu) in stages::measure(&file, RUNS)? {
-        row("", &format!("  {name}"), &written, &Cost { cpu, peak: 0 }, &ours);
+        row("", &format!("  {name}"), &written, &Cost { cpu, ..Cost::default() }, &ours);
     }
     let bare = least(RUNS, || {
         let before = measure::cpu();
         let exchanges = bare::exchanges(&file)?;
         assert_eq!(exchanges, written.exchanges, "exchanges counted in {}", file.display());
-        Ok(Cost { cpu: measure::cpu().saturating_sub(before), peak: 0 })
+        Ok(Cost { cpu: measure::cpu().saturating_sub(before), ..Cost::default() })
     })?;
     row("", "the least (bare.rs)", &written, &bare, &ours);
     let flows = tempfile::tempdir_in(FOLDER)?;

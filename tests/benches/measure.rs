@@ -5,10 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 /// What a process has cost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     /// In user space and in the kernel together.
     pub cpu: Duration,
+    /// In user space alone.
+    pub user: Duration,
     /// The most memory that it held at once, in bytes.
     pub peak: u64,
 }
@@ -75,5 +77,6 @@ fn cost(usage: &libc::rusage) -> Cost {
     };
     // Linux counts in KiB, Darwin in bytes.
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-    Cost { cpu: time(usage.ru_utime) + time(usage.ru_stime), peak: usage.ru_maxrss.unsigned_abs() * unit }
+    let (user, kernel) = (time(usage.ru_utime), time(usage.ru_stime));
+    Cost { cpu: user + kernel, user, peak: usage.ru_maxrss.unsigned_abs() * unit }
 }

@@ -42,9 +42,19 @@ struct Ran {
 }
 
 impl Ran {
-    #[allow(clippy::cast_precision_loss, reason = "figures of a table")]
+    /// For a request.
     fn micros(&self) -> f64 {
-        self.cost.cpu.as_secs_f64() * 1e6 / self.requests as f64
+        self.of_each(self.cost.cpu)
+    }
+
+    /// The share of that in user space.
+    fn user_micros(&self) -> f64 {
+        self.of_each(self.cost.user)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "figures of a table")]
+    fn of_each(&self, time: Duration) -> f64 {
+        time.as_secs_f64() * 1e6 / self.requests as f64
     }
 
     #[allow(clippy::cast_precision_loss, reason = "figures of a table")]
@@ -64,8 +74,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let capture = PathBuf::from(FOLDER).join("bench-replay.pcap");
     let written = generator::write(Shape::Messages, size, &mut File::create(&capture)?)?;
     println!(
-        "{:<10} {:<34} {:>10} {:>10} {:>12} {:>9} {:>7}",
-        "server", "", "requests", "CPU us", "requests/s", "peak MiB", "times"
+        "{:<10} {:<34} {:>10} {:>10} {:>10} {:>12} {:>9} {:>7}",
+        "server", "", "requests", "CPU us", "of user", "requests/s", "peak MiB", "times"
     );
     let responder = Responder::start(responder::answer())?;
     measured("our own", responder.address(), &capture, written.exchanges)?;
@@ -94,10 +104,11 @@ fn diffing() -> Result<(), Box<dyn Error>> {
     let [Some(without), Some(with)] = best else { return Err("nothing was measured".into()) };
     for (what, ran) in [("recording alone", without), ("recording and diff", with)] {
         println!(
-            "{:<10} {what:<34} {:>10} {:>10.2} {:>12.0} {:>9.0}",
+            "{:<10} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0}",
             "20 KB JSON",
             ran.requests,
             ran.micros(),
+            ran.user_micros(),
             ran.rate(),
             mebibytes(ran.cost.peak),
         );
@@ -121,9 +132,10 @@ fn measured(name: &str, server: SocketAddr, capture: &Path, exchanges: u64) -> R
     for (what, ran) in [("wrk", wrk), ("replay, sending alone", alone), ("replay, recording and diff", full)]
     {
         println!(
-            "{name:<10} {what:<34} {:>10} {:>10.2} {:>12.0} {:>9.0} {:>7.2}",
+            "{name:<10} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0} {:>7.2}",
             ran.requests,
             ran.micros(),
+            ran.user_micros(),
             ran.rate(),
             mebibytes(ran.cost.peak),
             ran.micros() / wrk.micros(),

@@ -80,6 +80,44 @@ fn on_loopback_with_clients_and_shadows_on_the_same_addresses_nothing_goes_round
     assert_eq!(balance(&summary(&finished.folder().join("run"))), (51, 51, 0));
 }
 
+/// What is asked again passes the interface as well, towards v2 and towards v1, whose traffic is just what is shadowed.
+#[test]
+fn what_is_asked_again_of_either_side_is_not_shadowed() {
+    const OTHER: &str = "server { listen {listen} backlog=4096; keepalive_requests 1000000; location / { return 200 'bye\n'; } }";
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_of_site(OTHER));
+    let (to, v1) = (v2.url(), lab.v1.url());
+    for client in ["exact", "reqwest"] {
+        let (of_v1, of_v2) = (lab.v1.wait_for_requests(0).len(), v2.wait_for_requests(0).len());
+        let mut arguments = vec!["live", "-i", "lo", "--to", &to, "--out", "run", "--host-suffix", "none"];
+        arguments.extend([
+            "--allow-captured-server",
+            "--client",
+            client,
+            "--verify-sample",
+            "100",
+            "--baseline",
+            &v1,
+        ]);
+        let running = lab.start(&arguments);
+        curl(&lab.cable.b, &format!("{v1}/lo/[1-30]"));
+        // Each once more of both.
+        lab.v1.wait_for_requests(of_v1 + 60);
+        v2.wait_for_requests(of_v2 + 60);
+        // One more: had anything gone round, it would have come before.
+        curl(&lab.cable.b, &format!("{v1}/last"));
+        let requests = (lab.v1.wait_for_requests(of_v1 + 62).len(), v2.wait_for_requests(of_v2 + 62).len());
+        assert_eq!(requests, (of_v1 + 62, of_v2 + 62), "{client}");
+        running.interrupt();
+        let finished = running.wait();
+        finished.exits(1);
+        let summary = summary(&finished.folder().join("run"));
+        assert_eq!(balance(&summary), (31, 31, 0), "{client}");
+        assert_eq!((&summary["asked"]["v1"], &summary["asked"]["v2"]), (&31.into(), &31.into()), "{client}");
+        assert_eq!(summary["differences"][0]["class"], "confirmed", "{client}: {summary}");
+    }
+}
+
 #[test]
 fn the_connections_of_reqwest_are_known_as_well() {
     let lab = or_skip!(Lab::new());

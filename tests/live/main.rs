@@ -18,4 +18,5 @@ mod overload;
 mod privileges;
 mod recipes;
 mod screen;
+mod secrets;
 mod shadowing;

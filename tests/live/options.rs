@@ -61,6 +61,56 @@ fn which_requests_are_sent_and_what_is_kept_of_them() {
     }
 }
 
+/// Answers of another text, and a number of its own in each, of which v1 gives another by then.
+const RESTLESS: &str = "server { listen {listen} backlog=4096; keepalive_requests 1000000; default_type application/json; \
+                        location / { return 200 '{\"request\":\"$request_id\",\"text\":\"TEXT\"}'; } }";
+
+/// Rules, what is asked again, and what all exchanges show together; which reports on the way leave out, and say so.
+#[test]
+fn rules_and_asking_again_are_those_of_replay() {
+    let lab = or_skip!(Lab::with_site(&RESTLESS.replace("TEXT", "one")));
+    let v2 = or_skip!(lab.v2_of_site(&RESTLESS.replace("TEXT", "two")));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let rules = "[[route]]\ntemplate = \"/{kind}/{n}\"\n\n[[rule]]\nname = \"text\"\nroute = \"/{kind}/{n}\"\n\
+                 path = \"$.text\"\nequal = [[\"one\", \"two\"]]\n";
+    fs::write(file.path(), rules).unwrap();
+    let (to, v1, rules) = (v2.url(), lab.v1.url(), file.path().to_str().unwrap());
+    let common =
+        ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &to, "--out", "run", "--rules", rules];
+    let running = lab.start(&[&common[..], &["--baseline", &v1, "--verify-rounds", "2"]].concat());
+    lab.curl("item", 15);
+    // Each once, and twice more, of both.
+    v2.wait_for_requests(45);
+    lab.v1.wait_for_requests(45);
+    let on_the_way = (0..1000).find_map(|asked| {
+        running.process.signal("USR1");
+        let reports = |lines: &[String]| {
+            lines.iter().filter(|line| line.starts_with("Reports of what there is so far")).count()
+        };
+        running.process.stderr.wait_for(|all| (reports(all) > asked).then_some(()))?;
+        let summary = summary(&running.folder().join("run"));
+        (balance(&summary).0 == 15).then_some(summary)
+    });
+    let on_the_way = on_the_way.unwrap();
+    let note = "each exchange is judged by itself, so that differences which are noise still count";
+    assert!(on_the_way["notes"].to_string().contains(note), "{}", on_the_way["notes"]);
+    assert_eq!(on_the_way["verdicts"]["different"], 15, "{}", on_the_way["differences"]);
+    running.interrupt();
+    let finished = running.wait();
+    finished.exits(0);
+    let summary = summary(&finished.folder().join("run"));
+    assert!(!summary["notes"].to_string().contains(note), "{}", summary["notes"]);
+    assert_eq!(balance(&summary), (15, 15, 0));
+    assert_eq!(summary["asked"], serde_json::json!({"v1": 30, "v2": 30, "not_asked": {}}));
+    let found: Vec<_> = summary["differences"].as_array().unwrap().iter().collect();
+    let found = found.iter().map(|d| ["route", "path", "class"].map(|name| d[name].as_str().unwrap()));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [["GET /{kind}/{n}", "$['request']", "volatile"], ["GET /{kind}/{n}", "$['text']", "ruled_out"],]
+    );
+    assert_eq!(summary["rules"][0]["matched"], 15);
+}
+
 #[test]
 fn its_counters_are_served_while_it_goes_on() {
     let lab = or_skip!(Lab::new());
@@ -131,4 +181,48 @@ fn no_more_than_so_many_a_second_are_sent() {
     let finished = running.wait();
     let summary = summary(&finished.folder().join("run"));
     assert_eq!(balance(&summary), (30, 30, 0));
+}
+
+#[test]
+fn the_rate_is_reached_evenly() {
+    let lab = or_skip!(Lab::new());
+    let v2 = or_skip!(lab.v2_beside());
+    let arguments = ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &v2.url(), "--out", "run"];
+    let running = lab.start(&[&arguments[..], &["--rate", "20/s", "--ramp", "2s"]].concat());
+    let begun = std::time::Instant::now();
+    lab.curl("ramp", 20);
+    v2.wait_for_requests(20);
+    // A rate that grows evenly to 20/s lets 20 go in its two seconds; without a ramp they took one.
+    assert!(begun.elapsed().as_secs_f64() >= 19.0 / 11.0, "{:?}", begun.elapsed());
+    running.interrupt();
+    let finished = running.wait();
+    assert_eq!(balance(&summary(&finished.folder().join("run"))), (20, 20, 0));
+}
+
+#[test]
+fn a_sample_of_the_requests_goes_without_its_credentials() {
+    let lab = or_skip!(Lab::new());
+    // It says what it was given: only who is known is served.
+    let site = "server { listen {listen}; location / { if ($http_authorization = '') { return 401; } return 200 'hello\n'; } }";
+    let v2 = or_skip!(lab.v2_of_site(site));
+    let common = ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &v2.url(), "--out", "run"];
+    let ask = || {
+        let mut command = lab.cable.a.command("curl");
+        let credentials = ["-H", "Authorization: Bearer seeded-9f2c"];
+        command.args(["-sS", "-o", "/dev/null"]).args(credentials);
+        assert!(command.arg(format!("{}/[1-100]", lab.v1.url())).status().unwrap().success());
+    };
+    for (credentials, expected) in [("pass", 200), ("strip", 401)] {
+        let before = v2.wait_for_requests(0).len();
+        let running = lab.start(&[&common[..], &["--sample", "30", "--credentials", credentials]].concat());
+        ask();
+        running.process.signal("HUP");
+        let finished = running.wait();
+        let summary = summary(&finished.folder().join("run"));
+        let (captured, sent, left_out) = balance(&summary);
+        assert_eq!(summary["exchanges"]["skipped"]["not-in-sample"], left_out, "{summary}");
+        assert!(captured == 100 && (10..=50).contains(&sent), "{summary}");
+        let of_v2 = &v2.wait_for_requests(before + usize::try_from(sent).unwrap())[before..];
+        assert!(of_v2.iter().all(|line| line.status == expected), "{credentials}: {of_v2:?}");
+    }
 }

@@ -266,6 +266,26 @@ fn credentials_of_both_sides_are_redacted() {
     assert!(fs::read_dir(folder.join("recording")).unwrap().next().is_some());
 }
 
+/// Rules are those of any run; asking again is nothing that a comparison could do.
+#[test]
+fn rules_are_followed_and_nothing_can_be_asked_again() {
+    let rules = tempfile::NamedTempFile::new().unwrap();
+    let text = "[[route]]\ntemplate = \"/{anything}\"\n\n[[rule]]\nname = \"random\"\nroute = \"/{anything}\"\n\
+                path = \"$.uuid\"\nshape = \"uuid\"\n";
+    fs::write(rules.path(), text).unwrap();
+    let capture = captures::bundled("envoy-mirror.pcap");
+    let run = compare(&capture, &["--rules", rules.path().to_str().unwrap()]);
+    assert!(run.counted().is_empty(), "{}", run.finished);
+    assert_eq!(run.summary["rules"][0]["matched"], 1, "{}", run.summary["rules"]);
+    let routes = run.summary["routes"].as_array().unwrap();
+    assert!(routes.iter().any(|route| route["route"] == "GET /{anything}"), "{routes:?}");
+    for arguments in [&["--verify"][..], &["--baseline", "http://127.0.0.1:9"]] {
+        let finished =
+            Shadowcap::new([&["compare", capture.to_str().unwrap()][..], arguments].concat()).run();
+        finished.exits(2).stderr_has("unexpected argument");
+    }
+}
+
 #[test]
 fn what_cannot_be_meant_is_refused() {
     let capture = captures::bundled("envoy-mirror.pcap");

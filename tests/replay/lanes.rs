@@ -105,8 +105,8 @@ async fn each_captured_connection_has_its_own_connection_and_keeps_its_order() {
         assert_eq!(*names, expected);
     }
     for lane in 0..16 {
-        let of_lane = |done: &&Done<String>| done.payload.starts_with(&format!("{lane}-"));
-        let outcomes: Vec<_> = done.iter().filter(of_lane).map(|done| done.payload.clone()).collect();
+        let of_lane = |done: &&Done<String>| done.job.payload.starts_with(&format!("{lane}-"));
+        let outcomes: Vec<_> = done.iter().filter(of_lane).map(|done| done.job.payload.clone()).collect();
         assert_eq!(outcomes, (0..25).map(|n| format!("{lane}-{n}")).collect::<Vec<_>>());
     }
 }
@@ -155,11 +155,11 @@ async fn a_slow_answer_delays_its_own_connection_alone() {
     replay.hand_in(1, "after", Duration::ZERO).await;
     for n in 0..50 {
         replay.hand_in(2 + n % 5, "quick", Duration::ZERO).await;
-        assert_eq!(replay.done.recv().await.unwrap().payload, "quick");
+        assert_eq!(replay.done.recv().await.unwrap().job.payload, "quick");
     }
     others_done.notify_one();
-    assert_eq!(replay.done.recv().await.unwrap().payload, "slow");
-    assert_eq!(replay.done.recv().await.unwrap().payload, "after");
+    assert_eq!(replay.done.recv().await.unwrap().job.payload, "slow");
+    assert_eq!(replay.done.recv().await.unwrap().job.payload, "after");
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn due_times_are_those_of_the_capture_and_nothing_leaves_early() {
         let jobs = captured.iter().enumerate();
         let jobs = jobs.map(|(n, at)| job(u16::try_from(n).unwrap() % 2, &n.to_string(), *at)).collect();
         let mut done = replay.through(jobs).await;
-        done.sort_by(|a, b| a.payload.cmp(&b.payload));
+        done.sort_by(|a, b| a.job.payload.cmp(&b.job.payload));
         let timings: Vec<_> = done
             .iter()
             .map(|done| match &done.outcome {
@@ -355,7 +355,7 @@ async fn told_to_stop_it_finishes_what_is_on_its_way_and_names_the_rest() {
     for _ in 0..5 {
         let done = replay.done.recv().await.unwrap();
         let interrupted = matches!(done.outcome, Outcome::Skipped(SkipReason::Interrupted));
-        outcomes.insert(done.payload, interrupted);
+        outcomes.insert(done.job.payload, interrupted);
     }
     let expected = [("a", false), ("b", true), ("c", false), ("d", true), ("e", true)];
     assert_eq!(outcomes, expected.map(|(name, skipped)| (name.to_owned(), skipped)).into());

@@ -24,4 +24,5 @@ mod pipelines;
 mod ruled;
 mod scale;
 mod secrets;
+mod secrets_of_commands;
 mod suggested;

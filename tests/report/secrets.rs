@@ -43,7 +43,7 @@ const SEEDS: [(&str, &str); 30] = [
     ("a card's number in a query", "4111%201111%201111%201111"),
 ];
 
-fn seed(kind: &str) -> &'static str {
+pub(crate) fn seed(kind: &str) -> &'static str {
     SEEDS.iter().find(|(name, _)| *name == kind).unwrap_or_else(|| panic!("no seed: {kind}")).1
 }
 
@@ -55,7 +55,7 @@ const OK_JSON: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json";
 const OK_TEXT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain";
 
 /// Requests with their secrets in head, target and body; answers that differ, echo, redirect and fail.
-fn talks() -> Vec<Talk> {
+pub(crate) fn talks() -> Vec<Talk> {
     // base64 of `ann:basicpw0002`.
     let basic = seed("Basic credentials");
     let [authz, proxy, key, cookie] =
@@ -192,7 +192,7 @@ fn coded_talks() -> [Talk; 2] {
 }
 
 /// Every file below a folder: its name and text, what is compressed being decompressed.
-fn texts(folder: &Path) -> Vec<(String, String)> {
+pub(crate) fn texts(folder: &Path) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -213,7 +213,7 @@ fn texts(folder: &Path) -> Vec<(String, String)> {
 }
 
 /// Bodies as they were sent stand in a recording in base64; they are read in the clear, and without their coding.
-fn opened(text: &str) -> String {
+pub(crate) fn opened(text: &str) -> String {
     let words = text.split('"').filter(|word| word.len() >= 16);
     let decoded = words.filter_map(|word| base64::engine::general_purpose::STANDARD.decode(word).ok());
     let mut opened = String::new();
@@ -226,7 +226,12 @@ fn opened(text: &str) -> String {
 }
 
 /// Which seeds stand where, in the run's folder and what was said.
-fn found(run: &Finished, others: &[&Finished]) -> Vec<String> {
+pub(crate) fn found(run: &Finished, others: &[&Finished]) -> Vec<String> {
+    found_of(&SEEDS, run, others)
+}
+
+/// Which of these secrets stand where.
+pub(crate) fn found_of(seeds: &[(&str, &str)], run: &Finished, others: &[&Finished]) -> Vec<String> {
     let mut texts = texts(&run.folder().join("run"));
     for (_, text) in &mut texts {
         *text += &opened(text);
@@ -237,7 +242,7 @@ fn found(run: &Finished, others: &[&Finished]) -> Vec<String> {
     }
     let mut found = Vec::new();
     for (name, text) in &texts {
-        for (kind, seed) in SEEDS {
+        for (kind, seed) in seeds {
             // Names are searched as well; JSON writes no escapes into these.
             if text.contains(seed) || name.contains(seed) {
                 found.push(format!("{kind} in {name}"));
@@ -247,7 +252,7 @@ fn found(run: &Finished, others: &[&Finished]) -> Vec<String> {
     found
 }
 
-const ALSO: [&str; 5] = ["-vvv", "--redact-also", "x-customer", "--redact-also", r"acct-\d{8}"];
+pub(crate) const ALSO: [&str; 5] = ["-vvv", "--redact-also", "x-customer", "--redact-also", r"acct-\d{8}"];
 
 /// What else is made of a run: exports, and each exchange on its own.
 fn others(run: &Finished) -> Vec<Finished> {

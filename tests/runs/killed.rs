@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::{RawServer, Running, Shadowcap};
+use crate::support::{RawServer, Reply, Running, Script, Shadowcap};
 use crate::{ends, made, none_came_twice, replay, resume, rows, same_v2, summary, target, timeless};
 
 /// What was captured, by target.
@@ -210,4 +212,43 @@ fn what_was_on_its_way_is_named_and_not_sent_again() {
     let report = crate::support::Shadowcap::new(["report"]).arg(killed.folder().join("run")).run();
     ends(&report, 0);
     assert_eq!(self::summary(killed.folder())["not_comparable"]["killed"], 1);
+}
+
+#[test]
+fn what_rules_send_to_one_destination_twice_is_told_apart_when_the_run_is_gone_on_with() {
+    const RULES: &str = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: shop}\nspec:\n  hosts: [shop]\n  \
+                         http:\n  - route: [{destination: {host: shop, subset: v1}}]\n    mirrors:\n    - destination: {host: shop, \
+                         subset: v2}\n    - destination: {host: shop, subset: v2}\n";
+    let (came, hangs) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(true)));
+    let may = Arc::clone(&hangs);
+    let v2 = RawServer::start(Script::new(move |_| {
+        let first = came.fetch_add(1, Ordering::Relaxed) < 3;
+        if first || !may.load(Ordering::Relaxed) { made::answer() } else { Reply::hang() }
+    }));
+    let endpoint = format!("v2={}", v2.url());
+    let routes = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&routes, RULES).unwrap();
+    let routes = routes.path().display().to_string();
+    let rules = ["--routes", &routes, "--endpoint", &endpoint, "--concurrency", "1", "--timeout", "60s"];
+    let begun = Shadowcap::new(["replay", "a.pcap", "--out", "run"]).args(rules);
+    std::fs::write(begun.folder().join("a.pcap"), made::exchanges(1, 4)).unwrap();
+    let running = begun.spawn();
+    // The second copy of the second request is on its way, and the three rows before it are recorded.
+    v2.wait_for_requests(4);
+    running.process.signal("KILL");
+    let killed = running.wait();
+    hangs.store(false, Ordering::Relaxed);
+    let finished = Shadowcap::new(["replay", "--resume"])
+        .arg(killed.folder().join("run"))
+        .arg(killed.folder().join("a.pcap"))
+        .args(rules)
+        .run();
+    finished.stderr_has("1 request was on its way when the run was killed");
+    let summary = summary(killed.folder());
+    assert_eq!(summary["requests"], 4, "{summary:#}");
+    assert_eq!(summary["exchanges"]["replayed"], 8, "{summary:#}\n{finished}");
+    assert_eq!(summary["not_comparable"]["killed"], 1, "{summary:#}");
+    let mut times = BTreeMap::new();
+    v2.requests().iter().for_each(|request| *times.entry(target(&request.bytes)).or_insert(0) += 1);
+    assert_eq!(times.into_values().collect::<Vec<_>>(), [2, 2, 2, 2]);
 }

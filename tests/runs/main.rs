@@ -14,6 +14,8 @@ mod bodies;
 mod care;
 /// Which requests are sent, and with what.
 mod choice;
+/// Recordings of other versions.
+mod formats;
 /// Killed at any moment, and gone on with.
 mod killed;
 /// Captures made to order.

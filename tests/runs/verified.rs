@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 
 use serde_json::{Value, json};
 
@@ -187,6 +187,67 @@ fn rules_are_followed_while_the_run_goes_on_and_those_that_did_nothing_are_named
     let report = Shadowcap::new(["report", "--out", "again", "--rules"]).arg(rules).arg(&run).run();
     ends(&report, 0);
     same_reports(&run, &report.folder().join("again"));
+}
+
+/// The user says which requests are one route, and rules speak of it, also where it is decided what is asked again.
+#[test]
+fn routes_of_the_user_are_those_of_rules_and_reports() {
+    let v2 = wrong_v2();
+    let asked = ["/acme/orders/1", "/initech/orders/two", "/acme/carts/1"];
+    let asked = (0..).zip(asked).map(|(n, target)| Asked::new(40_000, n * 10, &format!("GET {target}"), ""));
+    let capture = made::capture(&asked.collect::<Vec<_>>());
+    let program = replay(&v2.url(), &capture, &["--rules", "rules.toml", "--verify", "--verify-sample", "0"]);
+    let rules = "[[route]]\ntemplate = \"/{tenant}/orders/{order}\"\n\n[[rule]]\nname = \"orders\"\n\
+                 route = \"/{tenant}/orders/{order}\"\npath = \"$\"\nignore = \"another text\"\n";
+    fs::write(program.folder().join("rules.toml"), rules).unwrap();
+    let finished = program.run();
+    ends(&finished, 1);
+    let summary = summary(finished.folder());
+    let routes: HashMap<_, _> = summary["routes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|route| (route["route"].as_str().unwrap(), route["captured"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(routes, HashMap::from([("GET /{tenant}/orders/{order}", 2), ("GET /acme/carts/{number}", 1)]));
+    assert_eq!(classes(&summary), [("unverified".to_owned(), 1), ("ruled_out".to_owned(), 2)], "{summary:#}");
+    assert_eq!(summary["rules"][0]["matched"], 2);
+    // What the rule allows is not asked again.
+    assert_eq!(summary["asked"]["v2"], 1, "{summary:#}");
+    assert_eq!(times(&v2)["/acme/orders/1"], 1);
+}
+
+/// With a schedule nothing waits for what is asked again: what finds no room among those that wait is counted. v2 answers no
+/// second request before it has got every first one, so that more wait than there is room for.
+#[test]
+fn what_finds_no_room_among_those_that_wait_is_not_asked_and_counted() {
+    const ALL: usize = 1400;
+    let (seen, all_came) = (Mutex::new(HashMap::<String, usize>::new()), Condvar::new());
+    let v2 = RawServer::start(Script::new(move |received| {
+        let mut seen = seen.lock().unwrap();
+        let times = seen.entry(target(&received.bytes)).or_default();
+        *times += 1;
+        if *times == 2 {
+            drop(all_came.wait_while(seen, |seen| seen.len() < ALL).unwrap());
+        } else {
+            all_came.notify_all();
+        }
+        Reply::ok("no")
+    }));
+    // All of the captured seconds pass at once, and it is a schedule all the same.
+    let arguments = ["--verify", "--speed", "1000", "--concurrency", "8", "--timeout", "60s"];
+    let finished = replay(&v2.url(), &made::exchanges(8, ALL as u64 / 8), &arguments).run();
+    ends(&finished, 1);
+    let summary = summary(finished.folder());
+    assert_eq!(summary["verdicts"]["different"], ALL, "{summary:#}");
+    let asked = summary["asked"]["v2"].as_u64().unwrap();
+    let full = summary["asked"]["not_asked"]["queue-full"].as_u64().unwrap();
+    assert_eq!(summary["asked"]["not_asked"].as_object().unwrap().len(), 1, "{summary:#}");
+    assert_eq!(asked + full, ALL as u64);
+    assert!(full > 0 && asked >= 1024, "{asked} asked, {full} not");
+    assert_eq!(v2.requests().len() as u64, ALL as u64 + asked);
+    let note = summary["notes"].to_string();
+    assert!(note.contains(&format!("{full} not asked")), "{note}");
 }
 
 #[test]

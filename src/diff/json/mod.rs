@@ -5,12 +5,14 @@
 
 mod array;
 mod number;
+mod outline;
 mod path;
 mod value;
 
 use super::findings::Findings;
 use super::{Class, Kind, Layer};
 pub(super) use number::{decimal, is_number_text};
+pub(super) use outline::Outline;
 pub(super) use value::NotJson;
 
 use number::same_decimal;

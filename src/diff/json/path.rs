@@ -59,7 +59,7 @@ impl<'n> Path<'n> {
 }
 
 impl Step<'_> {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Self::Index(i) => format!("[{i}]"),
             Self::Name(name) if name.len() <= MAX_NAME_BYTES => quote(name, ""),

@@ -308,7 +308,7 @@ fn tree(nodes: &[Built]) -> Result<Tree, NotMarkup> {
             Kind::Document | Kind::Fragment => {}
         }
     }
-    Ok(builder.finish())
+    Ok(builder.finish(true))
 }
 
 /// White space shows in some elements (HTML, section 15.3.3, and what is no text to be read).

@@ -2,10 +2,12 @@
 //!
 //! Elements are matched by content, then by name; attributes by name. Formatting does not count: the order
 //! of attributes, white space between elements, runs of white space in text. Comments are told, and never
-//! count. The place of a difference is written as in `XPath`: `/html/body/p[2]/@class`.
+//! count. The place of a difference is written as in `XPath`, in HTML with what tells
+//! an element from others, where that is a word: `/html/body/div#main/p.price[2]/@lang`, `input[name=q]`.
 
 mod align;
 mod html;
+mod label;
 mod tree;
 mod xml;
 
@@ -18,6 +20,7 @@ use super::{Class, Kind, Layer};
 
 use align::Matching;
 pub(super) use html::parse as parse_html;
+use label::Label;
 use tree::{Element, Node, NodeId, What};
 pub(super) use tree::{NotMarkup, Tree};
 pub(super) use xml::parse as parse_xml;
@@ -47,7 +50,7 @@ impl Comparison<'_, '_, '_> {
             return;
         }
         let outer = self.path.len();
-        self.enter(ours);
+        self.enter(self.v1, ours);
         match (&ours.what, &theirs.what) {
             (What::Element(x), What::Element(y)) => {
                 self.attributes(x, y);
@@ -59,10 +62,17 @@ impl Comparison<'_, '_, '_> {
         self.path.truncate(outer);
     }
 
-    fn enter(&mut self, node: &Node) {
+    fn enter(&mut self, tree: &Tree, node: &Node) {
         let step = match &node.what {
             What::Root => return,
-            What::Element(element) => &*element.name,
+            What::Element(element) => {
+                self.path.push('/');
+                self.path.push_str(&element.name);
+                let label = if tree.is_html() { Label::of(element) } else { Label::None };
+                // Writing to a String cannot fail.
+                _ = write!(self.path, "{label}");
+                return self.nth(node.nth.filter(|_| !label.is_unique()));
+            }
             What::Text(_) => "text()",
             What::Comment(_) => "comment()",
             What::Instruction(_) => "processing-instruction()",
@@ -70,7 +80,11 @@ impl Comparison<'_, '_, '_> {
         };
         self.path.push('/');
         self.path.push_str(step);
-        if let Some(nth) = node.nth {
+        self.nth(node.nth);
+    }
+
+    fn nth(&mut self, nth: Option<u32>) {
+        if let Some(nth) = nth {
             // Writing to a String cannot fail.
             _ = write!(self.path, "[{nth}]");
         }
@@ -135,7 +149,7 @@ impl Comparison<'_, '_, '_> {
             return false;
         }
         let outer = self.path.len();
-        self.enter(ours);
+        self.enter(self.v1, ours);
         self.attributes(script1, script2);
         let json = |text: &'_ str| Content {
             bytes: text.as_bytes().to_vec().into(),
@@ -148,8 +162,9 @@ impl Comparison<'_, '_, '_> {
 
     fn one_sided(&mut self, kind: Kind, v1: Option<&Node>, v2: Option<&Node>) {
         let outer = self.path.len();
-        if let Some(node) = v1.or(v2) {
-            self.enter(node);
+        let ours = v1.map(|node| (self.v1, node));
+        if let Some((tree, node)) = ours.or(v2.map(|node| (self.v2, node))) {
+            self.enter(tree, node);
         }
         self.values(kind, v1, v2);
         self.path.truncate(outer);

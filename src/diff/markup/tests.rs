@@ -85,6 +85,43 @@ fn what_a_reader_would_see_counts() {
     }
 }
 
+/// Places are said by what authors call them, as long as that is the same in each answer.
+#[test]
+fn elements_are_told_apart_by_id_name_or_class() {
+    for (v1, v2, path) in [
+        ("<div id=main><p>a</div>", "<div id=main><p>b</div>", "/html/body/div#main/p/text()"),
+        (
+            "<div><p>a</div><div id=main>b</div>",
+            "<div><p>a</div><div id=main>c</div>",
+            "/html/body/div#main/text()",
+        ),
+        (
+            "<form><input name=q value=1><input name=page>",
+            "<form><input name=q value=2><input name=page>",
+            "/html/body/form/input[name=q][1]/@value",
+        ),
+        (
+            "<ul><li class='item new'>a<li class=item>b",
+            "<ul><li class='item new'>a<li class=item>c",
+            "/html/body/ul/li.item[2]/text()",
+        ),
+        // Ids that are made, and those that v2 alone has, say nothing.
+        (
+            "<div id=ember42 class='css-1ab2 box'>a",
+            "<div id=ember42 class='css-1ab2 box'>b",
+            "/html/body/div.box/text()",
+        ),
+        ("<p id=one class=price>a", "<p id=two class=price>a", "/html/body/p#one/@id"),
+        ("<p>a", "<p>a<b id=added>x", "/html/body/p/b#added"),
+    ] {
+        let found = counted("text/html", v1, v2);
+        assert_eq!(found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), [path], "{v1} / {v2}");
+    }
+    // Names of things in XML are data.
+    let found = counted("text/xml", "<a><user id='alice'>1</user></a>", "<a><user id='alice'>2</user></a>");
+    assert_eq!(found[0].0, "/a/user/text()");
+}
+
 #[test]
 fn comments_are_told_and_do_not_count() {
     let found = differ("text/html", "<p>a<!-- made in 3 ms -->", "<p>a<!-- made in 4 ms -->");

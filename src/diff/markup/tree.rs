@@ -28,6 +28,7 @@ pub(super) type NodeId = usize;
 /// A document. Every node lies behind its parent.
 pub(in crate::diff) struct Tree {
     nodes: Vec<Node>,
+    html: bool,
 }
 
 pub(super) struct Node {
@@ -59,6 +60,11 @@ pub(super) struct Element {
 
 impl Tree {
     pub(super) const ROOT: NodeId = 0;
+
+    /// Whether the document is one of HTML, in which attributes have the meanings that HTML gives them.
+    pub(super) fn is_html(&self) -> bool {
+        self.html
+    }
 
     pub(super) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
@@ -195,10 +201,11 @@ impl Builder {
         true
     }
 
-    pub(super) fn finish(mut self) -> Tree {
+    /// The document, which is one of HTML or of XML.
+    pub(super) fn finish(mut self, html: bool) -> Tree {
         while self.close() {}
         self.complete(Tree::ROOT);
-        Tree { nodes: self.nodes }
+        Tree { nodes: self.nodes, html }
     }
 
     /// Sums up an element whose children are known.

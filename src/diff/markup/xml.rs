@@ -39,7 +39,7 @@ pub(in crate::diff) fn parse(text: &str) -> Result<Tree, NotMarkup> {
             Event::Eof if building.builder.is_inside() => {
                 return Err(NotMarkup::Grammar("an element has no end".to_owned()));
             }
-            Event::Eof if roots == 1 => return Ok(building.builder.finish()),
+            Event::Eof if roots == 1 => return Ok(building.builder.finish(false)),
             Event::Eof => return Err(NotMarkup::Grammar(format!("{roots} elements that no other holds"))),
         }
     }

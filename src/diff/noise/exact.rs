@@ -1,7 +1,5 @@
 //! Exact tests: whether v2's fresh answers show an event more often than v1's, exchange by exchange.
 
-use std::collections::BTreeMap;
-
 /// Sums with more possible values than this are told by the normal approximation, which is exact enough there.
 const MAX_SUPPORT: usize = 2000;
 
@@ -16,7 +14,8 @@ pub(super) struct Margins {
 /// Tables of many exchanges for one event. Only margins and one sum are kept: nothing else decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tables {
-    margins: BTreeMap<Margins, u64>,
+    /// The margins that there are, of which there are few, and how many exchanges have them.
+    margins: Vec<(Margins, u64)>,
     /// How many of v2's answers show the event.
     by_v2: u64,
 }
@@ -29,34 +28,74 @@ impl Tables {
         let margins = Margins { v1: len(v1), v2: len(v2), shown: count(v1) + count(v2) };
         let says = margins.v1 > 0 && margins.v2 > 0 && (1..margins.v1 + margins.v2).contains(&margins.shown);
         if says {
-            *self.margins.entry(margins).or_default() += 1;
+            self.count(margins, 1);
             self.by_v2 += u64::from(count(v2));
         }
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
-        for (margins, count) in &other.margins {
-            *self.margins.entry(*margins).or_default() += count;
+    /// Adds an exchange of which one thing alone is looked at, that would be so with the probability of one in twice as many
+    /// as there are ways to choose `v2` of `v1 + v2`; and which is so where `met`.
+    pub(super) fn add_choice(&mut self, v1: usize, v2: usize, met: bool) {
+        let ways = (1..=v2).try_fold(1u32, |ways, n| {
+            let (above, n) = (u32::try_from(v1 + n).ok()?, u32::try_from(n).ok()?);
+            // Divides without a rest: it is the number of ways to choose n.
+            Some(ways.checked_mul(above)? / n)
+        });
+        let Some(v1) = ways.and_then(|ways| ways.checked_mul(2)).map(|outcomes| outcomes - 1) else { return };
+        // The same as one answer of v2 among so many of v1, of which one shows the event.
+        self.count(Margins { v1, v2: 1, shown: 1 }, 1);
+        self.by_v2 += u64::from(met);
+    }
+
+    fn count(&mut self, margins: Margins, times: u64) {
+        match self.margins.iter_mut().find(|(known, _)| *known == margins) {
+            Some((_, count)) => *count += times,
+            None => {
+                self.margins.reserve_exact(1);
+                self.margins.push((margins, times));
+            }
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.margins.is_empty()
+    }
+
+    /// How many tables there are.
+    pub(super) fn len(&self) -> u64 {
+        self.margins.iter().map(|(_, count)| count).sum()
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        other.margins.iter().for_each(|(margins, count)| self.count(*margins, *count));
         self.by_v2 += other.by_v2;
     }
 
     /// The probability that v2 shows the event as often or more often, were each exchange's answers exchangeable between
-    /// v1 and v2; and the least probability that any outcome with these margins would have had. `None` without tables.
-    pub(super) fn p(&self) -> Option<(f64, f64)> {
+    /// v1 and v2. `None` without tables.
+    pub(super) fn p(&self) -> Option<f64> {
         if self.margins.is_empty() {
             return None;
         }
         let most: u64 = self.margins.iter().map(|(m, n)| u64::from(m.v2.min(m.shown)) * n).sum();
-        if usize::try_from(most).is_ok_and(|most| most <= MAX_SUPPORT) {
-            return Some(self.exactly());
-        }
-        Some((self.nearly(self.by_v2), self.nearly(most)))
+        let few = usize::try_from(most).is_ok_and(|most| most <= MAX_SUPPORT);
+        Some(if few { self.exactly() } else { self.nearly(self.by_v2) })
     }
 
-    fn exactly(&self) -> (f64, f64) {
+    /// The least probability that any outcome with these margins would have had; 1 without tables.
+    pub(super) fn least(&self) -> f64 {
+        let most = |m: Margins| hypergeometric(m).last().copied().unwrap_or(1.0);
+        let power =
+            |(m, count): &(Margins, u64)| most(*m).powf(i32::try_from(*count).map_or(f64::MAX, f64::from));
+        self.margins.iter().map(power).product()
+    }
+
+    fn exactly(&self) -> f64 {
+        let mut margins = self.margins.clone();
+        // Sums of the same terms in another order may differ in their last digit.
+        margins.sort_unstable();
         let mut sum = vec![1.0];
-        for (margins, count) in &self.margins {
+        for (margins, count) in &margins {
             let one = hypergeometric(*margins);
             for _ in 0..*count {
                 sum = convolved(&sum, &one);
@@ -64,14 +103,16 @@ impl Tables {
         }
         let from = usize::try_from(self.by_v2).unwrap_or(usize::MAX).min(sum.len() - 1);
         // From the small end, so that small terms are not lost.
-        (sum[from..].iter().rev().sum::<f64>().min(1.0), sum[sum.len() - 1])
+        sum[from..].iter().rev().sum::<f64>().min(1.0)
     }
 
     /// The upper tail by the normal distribution of the same mean and variance, with the correction for continuity.
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
     fn nearly(&self, at_least: u64) -> f64 {
         let (mut mean, mut variance) = (0.0, 0.0);
-        for (m, &count) in &self.margins {
+        let mut margins = self.margins.clone();
+        margins.sort_unstable();
+        for (m, count) in margins {
             let (n, v2, shown) = (f64::from(m.v1 + m.v2), f64::from(m.v2), f64::from(m.shown));
             mean += count as f64 * v2 * shown / n;
             variance += count as f64 * v2 * shown / n * (n - shown) / n * f64::from(m.v1) / (n - 1.0);
@@ -138,9 +179,8 @@ mod tests {
             let shown = |n: usize| (0..4).map(|i| i < n).collect::<Vec<_>>();
             let mut tables = Tables::default();
             tables.add(&shown(by_v1), &shown(by_v2));
-            let (found, least) = tables.p().unwrap();
-            near(found, p);
-            near(least, 1.0 / 70.0);
+            near(tables.p().unwrap(), p);
+            near(tables.least(), 1.0 / 70.0);
         }
     }
 
@@ -150,14 +190,34 @@ mod tests {
         let mut tables = Tables::default();
         (0..4).for_each(|_| tables.add(&[false], &[true]));
         tables.add(&[true], &[false]);
-        near(tables.p().unwrap().0, 6.0 / 32.0);
+        near(tables.p().unwrap(), 6.0 / 32.0);
         tables = Tables::default();
         (0..5).for_each(|_| tables.add(&[false], &[true]));
-        near(tables.p().unwrap().0, 1.0 / 32.0);
+        near(tables.p().unwrap(), 1.0 / 32.0);
         // All agree: nothing is said.
         tables = Tables::default();
         tables.add(&[true; 4], &[true; 4]);
         assert_eq!(tables.p(), None);
+    }
+
+    /// Of 3 and 3 answers 3 are one of 20 choices, and of 1 and 1 one of 2: together one of 40.
+    #[test]
+    fn a_choice_has_one_chance_in_twice_as_many_as_there_are_ways() {
+        let mut tables = Tables::default();
+        tables.add_choice(3, 3, true);
+        near(tables.p().unwrap(), 1.0 / 40.0);
+        tables.add_choice(3, 3, true);
+        near(tables.p().unwrap(), 1.0 / 1600.0);
+        near(tables.least(), 1.0 / 1600.0);
+        // One of two at least.
+        tables = Tables::default();
+        tables.add_choice(3, 3, true);
+        tables.add_choice(3, 3, false);
+        near(tables.p().unwrap(), 1.0 - 39.0 * 39.0 / 1600.0);
+        // More ways than can be counted say nothing.
+        tables = Tables::default();
+        tables.add_choice(60, 60, true);
+        assert!(tables.is_empty());
     }
 
     #[test]
@@ -165,7 +225,7 @@ mod tests {
         let mut tables = Tables::default();
         (0..560).for_each(|_| tables.add(&[false, true], &[true, false]));
         (0..40).for_each(|_| tables.add(&[false, false], &[true, true]));
-        let (exact, near) = (tables.exactly().0, tables.nearly(tables.by_v2));
+        let (exact, near) = (tables.exactly(), tables.nearly(tables.by_v2));
         assert!((exact / near - 1.0).abs() < 0.1, "{exact} {near}");
         // Phi(1.96) by any table.
         assert!((upper_tail(1.96) - 0.024_997_9).abs() < 1e-6);

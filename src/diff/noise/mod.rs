@@ -7,26 +7,36 @@
 //! - where v1 now answers as v2 does: drift;
 //! - where a side disagrees with itself: volatile, unless fresh answers of v2 differ from fresh answers of v1 by more than
 //!   chance explains: an exact test, stratified by exchange, with the false-discovery rate controlled over all that is tested;
-//! - a value of a form that v1's values at a volatile place never have is a finding of its own, and so is a status that v1
-//!   never gave.
+//! - a value of a form that v1's values at a volatile place never have is a finding of its own (a time near the answer's own
+//!   moment, hexadecimal digits of a length, a host, …), and so is a status that v1 never gave.
+//!
+//! Places are told apart with indices and the names of single things left open; where the names of an object's members turn
+//! out to be data (`$['users']['alice']`), all of them are one place.
 //!
 //! A side disagrees with itself where it answers otherwise when asked again, or where the capture has one request several
 //! times and the recorded answers differ, without v2's having changed in the same way.
 
 mod exact;
+mod forms;
+mod members;
 mod place;
 mod repeats;
+mod values;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::json::Outline;
 use super::routes::{RouteLearner, RouteTemplates, Routes};
 use super::rules::Applicable;
 use super::{Class, Context, Difference, Fingerprint, Kind, Layer, compare_by_rules};
 use crate::http::{Request, Response};
+use crate::time::Timestamp;
 
+use members::{Members, Root};
 use place::{Event, Name, Observed, Place, Sign};
 use repeats::{Disagreements, Repeats};
+use values::Room;
 
 /// Whom a request was sent to again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -82,9 +92,9 @@ const MAX_PLACES: usize = 20_000;
 pub struct Learner {
     settings: Settings,
     routes: RouteLearner,
-    places: HashMap<Name, Place>,
+    members: Members,
+    places: Places,
     repeats: Repeats,
-    beyond: u64,
     asked: bool,
     /// Whether v1 was seen to answer one request in several ways.
     disagreed: bool,
@@ -95,8 +105,15 @@ impl Learner {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let routes = RouteLearner::new(settings.templates.clone());
-        let (places, repeats) = (HashMap::new(), Repeats::default());
-        Self { settings, routes, places, repeats, beyond: 0, asked: false, disagreed: false }
+        Self {
+            settings,
+            routes,
+            members: Members::default(),
+            places: Places::default(),
+            repeats: Repeats::default(),
+            asked: false,
+            disagreed: false,
+        }
     }
 
     /// Takes one exchange in. Equal answers that were not asked for again cost a look-up of their route, and of the first
@@ -110,54 +127,41 @@ impl Learner {
             return;
         }
         let route = self.routes.before(method, host, head.target());
-        if let Some(disagreements) = repeated {
-            self.count_repeated(&disagreements, (method, host, &route));
+        let root = (method, host, route.as_str());
+        self.members.observe(root, seen);
+        if let Some(repeated) = repeated {
+            let disagreements = repeated.disagreements(self.members.of(root));
+            self.count_repeated(&disagreements, root);
         }
         if seen.differences.is_empty() && seen.again.is_empty() {
             return;
         }
         self.asked |= !seen.again.is_empty();
-        let answers = Answers::of(seen);
+        let answers = Answers::of(seen, self.members.of(root));
         for key in answers.keys() {
-            let Some(place) = self.place(key, (method, host, &route)) else { continue };
-            place.count(&answers.observed(key));
-            answers.v1_values(key).for_each(|value| place.note(value));
+            let Some((place, room)) = self.places.at(key, root) else { continue };
+            place.count(&answers.observed(key), room);
+            answers.v1_values(key).for_each(|(value, at)| place.note(value, at));
         }
     }
 
-    fn count_repeated(&mut self, disagreements: &Disagreements, of: (&[u8], &[u8], &str)) {
+    fn count_repeated(&mut self, disagreements: &Disagreements, root: Root<'_>) {
         for key in disagreements.keys().collect::<BTreeSet<_>>() {
             let signs = [shown(&disagreements.v1, key).0, shown(&disagreements.v2, key).0];
             let observed = disagreements.observed(key);
-            let Some(place) = self.place(key, of) else { continue };
-            place.count_repeated(signs, &observed);
-            let values = disagreements.v1.get(key).into_iter().flatten();
-            values.flat_map(|d| [d.v1.as_deref(), d.v2.as_deref()]).for_each(|value| place.note(value));
+            let Some((place, room)) = self.places.at(key, root) else { continue };
+            place.count_repeated(signs, &observed, room);
+            disagreements.v1_values(key).for_each(|(value, at)| place.note(value, at));
             self.disagreed |= signs[0].is_some();
         }
-    }
-
-    /// The counts of a place on a route of that method and host; `None` where there is no room for more places.
-    fn place(&mut self, key: &Key, (method, host, route): (&[u8], &[u8], &str)) -> Option<&mut Place> {
-        let (layer, path, sort) = key.clone();
-        let (method, host, route) = (method.to_vec(), host.to_vec(), route.to_owned());
-        let name = Name { method, host, route, layer, path, sort };
-        if self.places.len() >= MAX_PLACES && !self.places.contains_key(&name) {
-            self.beyond += 1;
-            return None;
-        }
-        Some(self.places.entry(name).or_default())
     }
 
     /// What is known so far.
     #[must_use]
     pub fn learned(&self) -> Learned {
         let routes = self.routes.learned();
-        let mut places: HashMap<Name, Place> = HashMap::new();
-        for (name, place) in &self.places {
-            let route = routes.reopened(&name.method, &name.host, &name.route);
-            places.entry(Name { route, ..name.clone() }).or_default().merge(place);
-        }
+        let members = self.members.reopened(&routes);
+        let mut places = self.places.reopened(&routes, &members);
         let rate = self.settings.false_discovery_rate;
         // Only where v1 or v2 disagrees with itself is anything decided by a test.
         let tested = |place: &Place| {
@@ -176,7 +180,46 @@ impl Learner {
             fingerprints.insert(name.clone(), place.clone());
         }
         let told = self.asked || self.disagreed;
-        Learned { routes, places: fingerprints, tests, threshold, told, beyond: self.beyond }
+        let beyond = self.places.beyond;
+        Learned { routes, members, places: fingerprints, tests, threshold, told, beyond }
+    }
+}
+
+/// The counts of all places.
+#[derive(Clone, Debug, Default)]
+struct Places {
+    counts: HashMap<Name, Place>,
+    room: Room,
+    /// Places for which there was no room.
+    beyond: u64,
+}
+
+impl Places {
+    /// The counts of a place in answers to such requests, and the room for its values; `None` where there is no room for
+    /// more places.
+    fn at(&mut self, key: &Key, root: Root<'_>) -> Option<(&mut Place, &mut Room)> {
+        let name = Name::new(root, key.clone());
+        if self.counts.len() >= MAX_PLACES && !self.counts.contains_key(&name) {
+            self.beyond += 1;
+            return None;
+        }
+        Some((self.counts.entry(name).or_default(), &mut self.room))
+    }
+
+    /// The same by what was learned of routes and of names. Where several names turned out to be one place, what one exchange
+    /// has at each of them is no choice of its own, so that it is tested no more.
+    fn reopened(&self, routes: &Routes, members: &Members) -> HashMap<Name, Place> {
+        let mut places: HashMap<Name, Place> = HashMap::new();
+        for (name, place) in &self.counts {
+            let route = routes.reopened(&name.method, &name.host, &name.route);
+            let outline =
+                members.of((&name.method, &name.host, &route)).filter(|_| name.layer == Layer::Body);
+            let path = outline.map_or_else(|| name.path.clone(), |outline| outline.opened(&name.path));
+            let tested = path == name.path;
+            let all = places.entry(Name { route, path, ..name.clone() }).or_default();
+            if tested { all.merge(place) } else { all.merge(&place.untested()) }
+        }
+        places
     }
 }
 
@@ -184,6 +227,7 @@ impl Learner {
 #[derive(Clone, Debug, Default)]
 pub struct Learned {
     routes: Routes,
+    members: Members,
     places: HashMap<Name, Place>,
     tests: HashMap<Name, HashMap<Event, f64>>,
     /// The greatest probability that is significant.
@@ -200,10 +244,10 @@ impl Learned {
         self.routes.route(method, host, target)
     }
 
-    /// The place of a difference for all that are like it.
+    /// The place of a difference for all that are like it, in answers to requests of that method, Host and route.
     #[must_use]
-    pub fn general_path(difference: &Difference) -> String {
-        super::fingerprint::general_place_of(difference)
+    pub fn place(&self, method: &[u8], host: &[u8], route: &str, difference: &Difference) -> String {
+        place_of(difference, self.members.of((method, host, route)))
     }
 
     /// The fingerprint of a difference on a learned route.
@@ -215,7 +259,8 @@ impl Learned {
         route: &str,
         difference: &Difference,
     ) -> Fingerprint {
-        Fingerprint::of(method, host, route, difference)
+        let place = self.place(method, host, route, difference);
+        Fingerprint::at(method, host, route, &place, difference)
     }
 
     /// Gives the differences of an exchange, which are those of `seen`, the classes that the measurements justify. Those
@@ -225,25 +270,29 @@ impl Learned {
         if self.places.is_empty() || !open {
             return;
         }
-        let answers = Answers::of(seen);
+        let head = &seen.request.head;
+        let (method, host) = (head.method(), head.host().unwrap_or_default());
+        let route = self.routes.route(method, host, head.target());
+        let outline = self.members.of((method, host, &route));
+        let answers = Answers::of(seen, outline);
         for difference in differences.iter_mut().filter(|d| d.class == Class::Unverified) {
-            let name = self.name(seen, difference);
+            let key = key(difference, outline);
+            let observed = answers.observed(&key);
+            let name = Name::new((method, host, &route), key);
             if let Some(place) = self.places.get(&name) {
-                let observed = answers.observed(&(name.layer, name.path.clone(), name.sort));
-                difference.class = self.class(difference, &name, place, &observed);
+                difference.class = self.class(difference, &name, (place, &observed), seen.v2.first_byte);
             }
         }
     }
 
-    fn name(&self, seen: &Seen<'_>, difference: &Difference) -> Name {
-        let head = &seen.request.head;
-        let (method, host) = (head.method(), head.host().unwrap_or_default());
-        let (layer, path, sort) = key(difference);
-        let route = self.routes.route(method, host, head.target()).into_owned();
-        Name { method: method.to_vec(), host: host.to_vec(), route, layer, path, sort }
-    }
-
-    fn class(&self, difference: &Difference, name: &Name, place: &Place, observed: &Observed) -> Class {
+    /// The class of a difference in an answer of v2 of that moment.
+    fn class(
+        &self,
+        difference: &Difference,
+        name: &Name,
+        (place, observed): (&Place, &Observed),
+        at: Timestamp,
+    ) -> Class {
         let confirmed = observed.is_repeated() && observed.v1_holds();
         if !place.is_volatile() {
             return match () {
@@ -254,7 +303,7 @@ impl Learned {
             };
         }
         let v2 = difference.v2.as_deref();
-        let is_news = place.is_misshapen(v2) || (name.layer == Layer::Status && place.is_unknown(v2));
+        let is_news = place.is_misshapen(v2, at) || (name.layer == Layer::Status && place.is_unknown(v2));
         if is_news || self.is_significant(difference, name, observed) {
             return if confirmed || observed.is_asked() { Class::Confirmed } else { Class::Unverified };
         }
@@ -267,6 +316,7 @@ impl Learned {
         let values = place::values(&[difference]);
         tests.iter().filter(|(_, p)| **p <= threshold).any(|(event, _)| match event {
             Event::Differs => true,
+            Event::Separates => observed.separates(),
             Event::Repeats => observed.is_repeated() && !observed.v1_is_as_v2(),
             Event::Value(value) => values.contains(value),
         })
@@ -282,9 +332,8 @@ impl Learned {
         route: &str,
         difference: &Difference,
     ) -> Option<&Evidence> {
-        let (layer, path, sort) = key(difference);
-        let name =
-            Name { method: method.to_vec(), host: host.to_vec(), route: route.to_owned(), layer, path, sort };
+        let root = (method, host, route);
+        let name = Name::new(root, key(difference, self.members.of(root)));
         self.places.get(&name).map(|place| &place.evidence)
     }
 
@@ -297,32 +346,42 @@ impl Learned {
     /// Whether it would change no class and no route of any exchange that was seen.
     #[must_use]
     pub fn is_neutral(&self) -> bool {
-        self.routes.is_neutral() && !self.told
+        self.routes.is_neutral() && self.members.is_closed() && !self.told
     }
 }
 
 /// A place within an answer, and the sort of change.
 type Key = (Layer, String, Kind);
 
-fn key(difference: &Difference) -> Key {
-    (difference.layer, super::fingerprint::general_place_of(difference), place::sort(difference.kind))
+fn key(difference: &Difference, outline: Option<&Outline>) -> Key {
+    (difference.layer, place_of(difference, outline), place::sort(difference.kind))
+}
+
+/// The place of a difference for all that are like it, in answers of that outline.
+fn place_of(difference: &Difference, outline: Option<&Outline>) -> String {
+    let place = super::fingerprint::general_place_of(difference);
+    let outline = outline.filter(|_| difference.layer == Layer::Body);
+    outline.map(|outline| outline.opened(&place)).unwrap_or(place)
 }
 
 /// The differences from v1's recorded answer that each answer to one request has, by place.
 struct Answers {
     first: BTreeMap<Key, Vec<Difference>>,
+    /// The moment of v1's recorded answer.
+    recorded: Timestamp,
     fresh: Vec<Fresh>,
 }
 
 struct Fresh {
     side: Side,
+    at: Timestamp,
     /// Another status is another content: what is behind it does not show.
     other_status: bool,
     places: BTreeMap<Key, Vec<Difference>>,
 }
 
 impl Answers {
-    fn of(seen: &Seen<'_>) -> Self {
+    fn of(seen: &Seen<'_>, outline: Option<&Outline>) -> Self {
         let as_captured = Context {
             method: seen.context.method.clone(),
             host: seen.context.host.clone(),
@@ -335,9 +394,11 @@ impl Answers {
             let context = if *side == Side::V1 { &as_captured } else { seen.context };
             let (differences, _) = compare_by_rules(seen.v1, response, context, seen.rules);
             let other_status = response.head.status != seen.v1.head.status;
-            Fresh { side: *side, other_status, places: by_place(differences) }
+            let (side, at) = (*side, response.first_byte);
+            Fresh { side, at, other_status, places: by_place(differences, outline) }
         });
-        Self { first: by_place(seen.differences.to_vec()), fresh: fresh.collect() }
+        let first = by_place(seen.differences.to_vec(), outline);
+        Self { first, recorded: seen.v1.first_byte, fresh: fresh.collect() }
     }
 
     fn keys(&self) -> BTreeSet<&Key> {
@@ -353,11 +414,13 @@ impl Answers {
         observed
     }
 
-    /// The values that v1 has at a place: the recorded one, and those it gave now.
-    fn v1_values<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = Option<&'a str>> {
-        let recorded = self.first.get(key).into_iter().flatten().map(|d| d.v1.as_deref());
+    /// The values that v1 has at a place, and when: the recorded one, and those it gave now.
+    fn v1_values<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = (Option<&'a str>, Timestamp)> {
+        let recorded = self.first.get(key).into_iter().flatten().map(|d| (d.v1.as_deref(), self.recorded));
         let now = self.fresh.iter().filter(|fresh| fresh.side == Side::V1);
-        let now = now.filter_map(|fresh| fresh.places.get(key)).flatten().map(|d| d.v2.as_deref());
+        let now = now.flat_map(|fresh| {
+            fresh.places.get(key).into_iter().flatten().map(|d| (d.v2.as_deref(), fresh.at))
+        });
         recorded.chain(now)
     }
 }
@@ -369,10 +432,10 @@ fn shown(places: &BTreeMap<Key, Vec<Difference>>, key: &Key) -> (Sign, Vec<u64>)
 }
 
 /// Those that count, by place.
-fn by_place(differences: Vec<Difference>) -> BTreeMap<Key, Vec<Difference>> {
+fn by_place(differences: Vec<Difference>, outline: Option<&Outline>) -> BTreeMap<Key, Vec<Difference>> {
     let mut places: BTreeMap<Key, Vec<Difference>> = BTreeMap::new();
     for difference in differences.into_iter().filter(|d| d.class.counts()) {
-        places.entry(key(&difference)).or_default().push(difference);
+        places.entry(key(&difference, outline)).or_default().push(difference);
     }
     places
 }

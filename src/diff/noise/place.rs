@@ -4,27 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::super::shape::Shape;
 use super::super::{Difference, Kind, Layer};
-use super::Evidence;
 use super::exact::Tables;
+use super::forms::Forms;
+use super::members::Root;
+use super::values::{Room, Values};
+use super::{Evidence, Key};
+use crate::time::Timestamp;
 
-/// Values of which each is an event of its own; a place with more has none.
-const MAX_VALUES: usize = 32;
-/// Values of v1 whose forms have to be known before another form is news.
-const MIN_SHAPED: u64 = 10;
-/// Forms that are made by machines; what has none of them may be any text.
-const SHAPES: [(&str, Shape); 8] = [
-    ("uuid", Shape::Uuid),
-    ("ulid", Shape::Ulid),
-    ("jwt", Shape::Jwt),
-    ("date-time", Shape::DateTime),
-    ("date", Shape::Date),
-    ("integer", Shape::Integer),
-    ("number", Shape::Number),
-    ("hex", Shape::Hex),
-];
-
+/// Values of v1 that are remembered at one place.
+const MAX_KNOWN: usize = 32;
 /// A place and a sort of change there. Both directions of a change are one sort: what comes goes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name {
@@ -34,6 +23,13 @@ pub(super) struct Name {
     pub(super) layer: Layer,
     pub(super) path: String,
     pub(super) sort: Kind,
+}
+
+impl Name {
+    /// A place in answers to requests of that method, Host and route.
+    pub(super) fn new((method, host, route): Root<'_>, (layer, path, sort): Key) -> Self {
+        Self { method: method.to_vec(), host: host.to_vec(), route: route.to_owned(), layer, path, sort }
+    }
 }
 
 /// The sort that a kind belongs to.
@@ -93,6 +89,25 @@ impl Observed {
         !self.fresh[0].is_empty() && self.fresh[0].iter().all(|(sign, _)| sign.is_none())
     }
 
+    /// Whether v2 gave its first answer each time, and v1 never did.
+    pub(super) fn separates(&self) -> bool {
+        self.is_repeated() && self.fresh[0].iter().all(|(sign, _)| *sign != self.first)
+    }
+
+    /// The exchange as tables of an event that answers show; `None` where a side was not asked. The first answers of both
+    /// sides are a table of their own: whether more were asked for may depend on them.
+    pub(super) fn tables(&self, shows: impl Fn(&(Sign, Vec<u64>)) -> bool) -> Option<Tables> {
+        let shown = |side: usize| self.fresh[side].iter().map(&shows).collect::<Vec<bool>>();
+        let (v1, v2) = (shown(0), shown(1));
+        if v1.is_empty() || v2.is_empty() {
+            return None;
+        }
+        let mut tables = Tables::default();
+        tables.add(&v1[..1], &v2[..1]);
+        tables.add(&v1[1..], &v2[1..]);
+        Some(tables)
+    }
+
     pub(super) fn v1_is_as_v2(&self) -> bool {
         !self.fresh[0].is_empty() && self.fresh[0].iter().all(|(sign, _)| *sign == self.first)
     }
@@ -105,6 +120,8 @@ pub(super) enum Event {
     Differs,
     /// It is what v2's first answer was. That one only says what is looked for, and is not counted.
     Repeats,
+    /// All of v2's are what its first one was, and none of v1's is.
+    Separates,
     /// It has that value.
     Value(u64),
 }
@@ -114,11 +131,10 @@ pub(super) enum Event {
 pub(super) struct Place {
     pub(super) evidence: Evidence,
     events: BTreeMap<Event, Tables>,
-    many_values: bool,
-    shapes: [u64; SHAPES.len()],
-    /// Values of v1 that have none of the forms.
-    shapeless: u64,
-    /// Digests of v1's values, of which there are at most [`MAX_VALUES`]; more are not all known.
+    values: Values,
+    /// The forms of v1's values.
+    forms: Forms,
+    /// Digests of v1's values, of which there are at most [`MAX_KNOWN`]; more are not all known.
     known: BTreeSet<u64>,
     /// Identical requests that v1 answered differently, and v2 in the same way: that is state, not noise.
     followed: u64,
@@ -126,7 +142,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Takes in what one exchange shows.
-    pub(super) fn count(&mut self, observed: &Observed) {
+    pub(super) fn count(&mut self, observed: &Observed, room: &mut Room) {
         let e = &mut self.evidence;
         let differs = observed.first.is_some();
         e.differing += u64::from(differs);
@@ -141,13 +157,35 @@ impl Place {
         // margin of the table, so that it favours no side.
         if differs && repeats <= observed.fresh[1].len() {
             self.test(Event::Repeats, observed, |(sign, _)| *sign == observed.first);
+            self.separates(observed);
         }
-        self.test_values(observed);
+        self.values.count(observed, room);
+    }
+
+    /// Among many answers that differ because v1's recorded one was odd, the sum of [`Event::Repeats`] drowns the few in which
+    /// v2 alone insists. So those exchanges are counted by themselves in which as many answers are v2's first one as v2 gave:
+    /// were v2 no other than v1, each choice of who gave them would be as likely as any. Asking more than once may depend on
+    /// the first answers, but only so that fewer are asked on where v2 insists: that favours v1.
+    fn separates(&mut self, observed: &Observed) {
+        let shown = |side: usize| -> Vec<bool> {
+            observed.fresh[side].iter().map(|(sign, _)| *sign == observed.first).collect()
+        };
+        let (v1, v2) = (shown(0), shown(1));
+        if v1.len() < 2 || v2.len() < 2 {
+            return;
+        }
+        let count = |answers: &[bool]| answers.iter().filter(|shown| **shown).count();
+        let first = count(&v1[..1]) + count(&v2[..1]) == 1;
+        let others = count(&v1[1..]) + count(&v2[1..]) == v2.len() - 1;
+        if first && others {
+            let insists = v2.iter().all(|shown| *shown);
+            self.events.entry(Event::Separates).or_default().add_choice(v1.len() - 1, v2.len() - 1, insists);
+        }
     }
 
     /// Takes in what the later of two identical requests shows: how v1 and v2 changed, and both answers as answers to the
     /// first one.
-    pub(super) fn count_repeated(&mut self, [v1, v2]: [Sign; 2], observed: &Observed) {
+    pub(super) fn count_repeated(&mut self, [v1, v2]: [Sign; 2], observed: &Observed, room: &mut Room) {
         if v1.is_some() && v1 == v2 {
             self.followed += 1;
         } else {
@@ -155,70 +193,32 @@ impl Place {
             self.evidence.v2_disagreed += u64::from(v2.is_some());
         }
         self.test(Event::Differs, observed, |(sign, _)| sign.is_some());
-        self.test_values(observed);
+        self.values.count(observed, room);
     }
 
-    fn test_values(&mut self, observed: &Observed) {
-        let mut seen: Vec<u64> =
-            observed.fresh.iter().flatten().flat_map(|(_, values)| values.clone()).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        for value in seen {
-            self.value(value, observed);
-        }
-    }
-
-    fn value(&mut self, value: u64, observed: &Observed) {
-        if self.many_values {
-            return;
-        }
-        self.test(Event::Value(value), observed, |(_, values)| values.contains(&value));
-        self.forget_many();
-    }
-
-    fn forget_many(&mut self) {
-        let values = self.events.keys().filter(|event| matches!(event, Event::Value(_))).count();
-        if self.many_values || values > MAX_VALUES {
-            self.many_values = true;
-            self.events.retain(|event, _| !matches!(event, Event::Value(_)));
-        }
-    }
-
-    /// The first answers of both sides are a table of their own: whether more were asked for may depend on them.
     fn test(&mut self, event: Event, observed: &Observed, shows: impl Fn(&(Sign, Vec<u64>)) -> bool) {
-        let shown = |side: usize| observed.fresh[side].iter().map(&shows).collect::<Vec<bool>>();
-        let (v1, v2) = (shown(0), shown(1));
-        if v1.is_empty() || v2.is_empty() {
-            return;
+        if let Some(tables) = observed.tables(shows) {
+            self.events.entry(event).or_default().merge(&tables);
         }
-        let tables = self.events.entry(event).or_default();
-        tables.add(&v1[..1], &v2[..1]);
-        tables.add(&v1[1..], &v2[1..]);
     }
 
-    /// Notes one of v1's values, and its form.
-    pub(super) fn note(&mut self, value: Option<&str>) {
+    /// Notes one of v1's values, from an answer of that moment.
+    pub(super) fn note(&mut self, value: Option<&str>, at: Timestamp) {
         let Some(value) = value else { return };
-        if self.known.len() <= MAX_VALUES {
+        if self.known.len() <= MAX_KNOWN {
             self.known.insert(xxh3_64(value.as_bytes()));
         }
-        match SHAPES.iter().position(|(_, shape)| shape.fits(bare(value))) {
-            Some(at) => self.shapes[at] += 1,
-            None => self.shapeless += 1,
-        }
+        self.forms.note(bare(value), at);
     }
 
-    /// Whether a value has none of the forms that v1's values have, all of which have one.
-    pub(super) fn is_misshapen(&self, value: Option<&str>) -> bool {
-        let known = SHAPES.iter().zip(self.shapes).filter(|(_, count)| *count > 0);
-        self.shapeless == 0
-            && self.shapes.iter().sum::<u64>() >= MIN_SHAPED
-            && value.is_some_and(|value| !known.into_iter().any(|((_, shape), _)| shape.fits(bare(value))))
+    /// Whether a value, from an answer of that moment, has none of the forms that v1's values have, all of which have one.
+    pub(super) fn is_misshapen(&self, value: Option<&str>, at: Timestamp) -> bool {
+        value.is_some_and(|value| self.forms.is_news(bare(value), at))
     }
 
     /// Whether v1 was never seen to have that value, of whose values all are known.
     pub(super) fn is_unknown(&self, value: Option<&str>) -> bool {
-        self.known.len() <= MAX_VALUES
+        self.known.len() <= MAX_KNOWN
             && value.is_some_and(|value| !self.known.contains(&xxh3_64(value.as_bytes())))
     }
 
@@ -233,18 +233,21 @@ impl Place {
             (&mut e.v2_changed, o.v2_changed),
             (&mut e.v1_disagreed, o.v1_disagreed),
             (&mut e.v2_disagreed, o.v2_disagreed),
-            (&mut self.shapeless, other.shapeless),
             (&mut self.followed, other.followed),
         ] {
             *mine += theirs;
         }
-        self.shapes.iter_mut().zip(other.shapes).for_each(|(mine, theirs)| *mine += theirs);
+        self.forms.merge(&other.forms);
         for (event, tables) in &other.events {
             self.events.entry(*event).or_default().merge(tables);
         }
+        self.values.merge(&other.values);
         self.known.extend(&other.known);
-        self.many_values |= other.many_values;
-        self.forget_many();
+    }
+
+    /// The same without what is tested.
+    pub(super) fn untested(&self) -> Self {
+        Self { events: BTreeMap::new(), values: Values::default(), ..self.clone() }
     }
 
     /// Whether v1 was seen to disagree with itself: asked again, or in answers to identical requests, more often than v2
@@ -255,13 +258,13 @@ impl Place {
 
     /// The probability of each event of which some outcome would have been significant by itself.
     pub(super) fn tested(&self, rate: f64) -> HashMap<Event, f64> {
-        let p = |tables: &Tables| tables.p().filter(|(_, least)| *least <= rate).map(|(p, _)| p);
-        self.events.iter().filter_map(|(event, tables)| Some((*event, p(tables)?))).collect()
+        let events = self.events.iter().map(|(event, tables)| (*event, tables));
+        let may_be = events.chain(self.values.events()).filter(|(_, tables)| tables.least() <= rate);
+        may_be.filter_map(|(event, tables)| Some((event, tables.p()?))).collect()
     }
 
     pub(super) fn shape_names(&self) -> Vec<String> {
-        let known = SHAPES.iter().zip(self.shapes).filter(|(_, count)| *count > 0);
-        known.map(|((name, _), _)| (*name).to_owned()).collect()
+        self.forms.names()
     }
 }
 

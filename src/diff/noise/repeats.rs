@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::super::json::Outline;
 use super::super::{Context, Difference, compare_by_rules};
 use super::place::Observed;
 use super::{Key, Seen, by_place, shown};
 use crate::http::{Body, Elsewhere, Request, Response, ResponseHead};
+use crate::time::Timestamp;
 
 /// Requests of which the first answers are kept; others say nothing.
 const MAX_REQUESTS: usize = 5_000;
@@ -50,7 +52,16 @@ struct First {
     held: u8,
 }
 
-/// How the later answers of both sides differ from the first ones, by place.
+/// How the later answers of both sides differ from the first ones.
+pub(super) struct Repeated {
+    v1: Vec<Difference>,
+    v2: Vec<Difference>,
+    across: Vec<Difference>,
+    /// When v1 answered first, and when later.
+    moments: [Timestamp; 2],
+}
+
+/// The same by place.
 pub(super) struct Disagreements {
     /// v1's from v1's first.
     pub(super) v1: BTreeMap<Key, Vec<Difference>>,
@@ -58,12 +69,13 @@ pub(super) struct Disagreements {
     pub(super) v2: BTreeMap<Key, Vec<Difference>>,
     /// v2's from v1's first.
     across: BTreeMap<Key, Vec<Difference>>,
+    moments: [Timestamp; 2],
 }
 
 impl Repeats {
     /// What an exchange says against the first one of the same request; `None` where it is the first, or where enough
     /// was said.
-    pub(super) fn against_first(&mut self, seen: &Seen<'_>) -> Option<Disagreements> {
+    pub(super) fn against_first(&mut self, seen: &Seen<'_>) -> Option<Repeated> {
         let request = identity(seen.request, seen.v1)?;
         let Some(first) = self.first.get_mut(&request) else {
             self.keep(request, seen);
@@ -74,13 +86,13 @@ impl Repeats {
         }
         first.held += 1;
         let (here, there) = (seen.context.host.as_slice(), seen.context.shadow_host.as_slice());
-        let differ = |a: &Response, b: &Response, context: &Context| {
-            by_place(compare_by_rules(a, b, context, seen.rules).0)
-        };
-        Some(Disagreements {
+        let differ =
+            |a: &Response, b: &Response, context: &Context| compare_by_rules(a, b, context, seen.rules).0;
+        Some(Repeated {
             v1: differ(&first.v1, seen.v1, &unedited(seen.context, here)),
             v2: differ(&first.v2, seen.v2, &unedited(seen.context, there)),
             across: differ(&first.v1, seen.v2, seen.context),
+            moments: [first.v1.first_byte, seen.v1.first_byte],
         })
     }
 
@@ -96,7 +108,29 @@ impl Repeats {
     }
 }
 
+impl Repeated {
+    /// In answers of that outline.
+    pub(super) fn disagreements(self, outline: Option<&Outline>) -> Disagreements {
+        Disagreements {
+            v1: by_place(self.v1, outline),
+            v2: by_place(self.v2, outline),
+            across: by_place(self.across, outline),
+            moments: self.moments,
+        }
+    }
+}
+
 impl Disagreements {
+    /// The values that v1 has at a place, and when.
+    pub(super) fn v1_values<'a>(
+        &'a self,
+        key: &'a Key,
+    ) -> impl Iterator<Item = (Option<&'a str>, Timestamp)> {
+        let [first, later] = self.moments;
+        let both = move |d: &'a Difference| [(d.v1.as_deref(), first), (d.v2.as_deref(), later)];
+        self.v1.get(key).into_iter().flatten().flat_map(both)
+    }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.v1.keys().chain(self.v2.keys()).chain(self.across.keys())
     }

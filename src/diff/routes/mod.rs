@@ -37,7 +37,7 @@ impl RouteLearner {
 
     /// The route of a target before anything is learned of others.
     pub(super) fn before(&self, method: &[u8], host: &[u8], target: &[u8]) -> String {
-        self.written.find(method, host, target).map_or_else(|| template(target), str::to_owned)
+        self.written.route(method, host, target).into_owned()
     }
 
     /// The routes of what was seen.

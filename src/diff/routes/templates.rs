@@ -1,5 +1,7 @@
 //! The user's own route templates.
 
+use std::borrow::Cow;
+
 use super::super::template;
 
 /// One template of the user: `[[route]]` in the rules file.
@@ -37,6 +39,13 @@ impl RouteTemplates {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The route of a request before anything is learned of others: the template of the user that fits it, else what its
+    /// target shows by itself. Without the method.
+    #[must_use]
+    pub fn route(&self, method: &[u8], host: &[u8], target: &[u8]) -> Cow<'_, str> {
+        self.find(method, host, target).map_or_else(|| Cow::Owned(template::template(target)), Cow::Borrowed)
     }
 
     /// Whether it is one of them.

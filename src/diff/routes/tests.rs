@@ -57,6 +57,74 @@ fn titles_and_many_names_are_open() {
     assert_eq!(route(&routes, "/tags/aa"), "/tags/{tag}");
 }
 
+/// Ids of eleven characters of base64url, as video sites have them, and shorter ones.
+#[test]
+fn few_ids_are_known_by_their_form() {
+    let of = |names: &[&str]| -> Routes {
+        let targets: Vec<String> = names.iter().map(|name| format!("/v/{name}")).collect();
+        learned(RouteTemplates::default(), &targets)
+    };
+    // Two of them are enough, however often each is asked for; words beside them stay.
+    let routes =
+        of(&["dQw4w9WgXcQ", "dQw4w9WgXcQ", "9bZkp7q19f0", "KmtzQCSh6xk", "trending", "v1beta1", "Trends"]);
+    for (name, route) in [
+        ("dQw4w9WgXcQ", "/v/{name}"),
+        ("9bZkp7q19f0", "/v/{name}"),
+        // Of the same form, although it might be words.
+        ("KmtzQCSh6xk", "/v/{name}"),
+        ("jNQXAC9IVRw", "/v/{name}"),
+        ("trending", "/v/trending"),
+        ("v1beta1", "/v/v1beta1"),
+        ("Trends", "/v/Trends"),
+    ] {
+        assert_eq!(self::route(&routes, &format!("/v/{name}?t=1")), route, "{name}");
+    }
+    // One, where nothing else can look so.
+    assert_eq!(route(&of(&["dQw4w9WgXcQ"; 5]), "/v/dQw4w9WgXcQ"), "/v/{name}");
+    let videos: Vec<String> = ["a8f3k2", "k3j9x2"].iter().map(|id| format!("/videos/{id}/likes")).collect();
+    let routes = learned(RouteTemplates::default(), &videos);
+    assert_eq!(route(&routes, "/videos/a8f3k2/likes"), "/videos/{video}/likes");
+}
+
+#[test]
+fn words_with_digits_are_no_ids() {
+    let words = [
+        "iPhone12Pro",
+        "v1beta2",
+        "v1Beta2",
+        "getUserById",
+        "h264",
+        "mp3tomp4",
+        "x86_64",
+        "utf8mb4",
+        "sha256sum",
+        "OAuth2Callback",
+        "s3Bucket",
+        "2fa",
+        "covid19",
+        "WebGL2",
+        "area51",
+        "B2B",
+        "ISO8601",
+        "IPv6",
+        "k8s",
+        "i18n",
+        "e2eTests",
+        "CamelCaseName",
+        "SCREAMING_CASE",
+        "kebab-case-9",
+        "3dModels",
+        "co2",
+        "HTTP2Settings",
+        "AppV2",
+    ];
+    let targets: Vec<String> = words.iter().map(|word| format!("/{word}/x{word}")).collect();
+    let routes = learned(RouteTemplates::default(), &targets);
+    for word in words {
+        assert_eq!(route(&routes, &format!("/{word}")), format!("/{word}"));
+    }
+}
+
 #[test]
 fn few_words_are_neutral() {
     let targets: Vec<String> = ["/api/orders", "/api/carts", "/x/1"].map(str::to_owned).to_vec();

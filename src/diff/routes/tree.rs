@@ -13,6 +13,9 @@ const AMONG_ANY: usize = 100;
 /// A name with more than this part of the requests is frequent, and stays.
 const FREQUENT: u64 = 8;
 
+/// Names made by machines that open a place for all that are like them.
+const AMONG_MADE: usize = 2;
+
 /// One tree for each root.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Forest {
@@ -140,7 +143,10 @@ impl Node {
         let things = names.len() >= AMONG_ANY
             || (names.len() >= enough && is_followed_alike(&names))
             || (names.len() >= AMONG_PLURAL && are_mostly(&names, is_slug));
-        if things { names.into_iter().map(|(name, _)| name.clone()).collect() } else { BTreeSet::new() }
+        if things {
+            return names.into_iter().map(|(name, _)| name.clone()).collect();
+        }
+        ids(&words().map(|(name, _)| name.as_str()).collect::<Vec<_>>())
     }
 }
 
@@ -165,6 +171,61 @@ fn is_slug(name: &str) -> bool {
     let joints = name.bytes().filter(|b| b"-_".contains(b)).count();
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
     joints >= 2 || (name.len() >= 6 && digits >= 2)
+}
+
+/// The names that are ids by their form, however often each was asked for: two of them, or one that can be nothing else. With
+/// them those of the same length that may be.
+fn ids(names: &[&str]) -> BTreeSet<String> {
+    let made: Vec<&str> = names.iter().copied().filter(|name| is_made(name)).collect();
+    if made.len() < AMONG_MADE && !made.iter().any(|name| is_surely_made(name)) {
+        return BTreeSet::new();
+    }
+    let is_like = |name: &str| made.iter().any(|id| id.len() == name.len()) && may_be_made(name);
+    let ids = names.iter().filter(|name| is_made(name) || is_like(name));
+    ids.map(|name| (*name).to_owned()).collect()
+}
+
+/// Whether a name is one that a machine made at random, as base64url or in letters and digits: of short runs, where words,
+/// `v1beta2`, `iPhone12Pro` and the like have long ones.
+fn is_made(name: &str) -> bool {
+    let (runs, has) = (runs(name), |is: fn(&u8) -> bool| name.bytes().any(|b| is(&b)));
+    let both_cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    // On average less than two characters a run, or one and a half where there is but one case.
+    let short = if both_cases { name.len() < runs * 2 } else { name.len() * 2 <= runs * 3 && digits >= 2 };
+    (6..20).contains(&name.len()) && is_base64url(name) && runs >= 5 && digits >= 1 && short
+}
+
+fn is_surely_made(name: &str) -> bool {
+    is_made(name) && name.len() >= 8 && runs(name) >= 6 && name.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// Whether a name beside made ones may be another: no word in small letters.
+fn may_be_made(name: &str) -> bool {
+    is_base64url(name) && !name.bytes().skip(1).all(|b| b.is_ascii_lowercase() || b"-_".contains(&b))
+}
+
+fn is_base64url(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+/// How many runs a name has: of small letters, with a capital before them or not; of capitals; of digits.
+fn runs(name: &str) -> usize {
+    let class = |b: u8| match b {
+        b'a'..=b'z' => 0,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let (mut runs, mut length, mut before) = (0, 0, 3);
+    for class in name.bytes().map(class) {
+        // One capital and small letters behind it are a run.
+        let same = class == before || (before == 1 && class == 0 && length == 1);
+        runs += usize::from(!same && class != 3);
+        length = if same { length + 1 } else { 1 };
+        before = class;
+    }
+    runs
 }
 
 fn is_plural(word: &str) -> bool {

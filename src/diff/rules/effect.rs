@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::super::Kind;
 use super::super::json::decimal;
-use super::super::shape::{Shape, instant};
+use super::super::shape::{Shape, moment};
 use crate::time::Timestamp;
 
 /// What makes a difference one that does not count.
@@ -146,26 +146,8 @@ fn is_near(a: &str, b: &str, absolute: f64, relative: f64) -> bool {
 }
 
 fn is_at_the_time(a: &str, b: &str, tolerance: Duration, answered: [Timestamp; 2]) -> bool {
-    let (Some(a), Some(b)) = (nanoseconds(a), nanoseconds(b)) else { return false };
+    let (Some((_, a)), Some((_, b))) = (moment(a), moment(b)) else { return false };
     let near = |a: i128, b: i128| (a - b).unsigned_abs() <= tolerance.as_nanos();
     let since = |time: i128, answered: Timestamp| time - i128::from(answered.as_nanos());
     near(a, b) || (near(since(a, answered[0]), 0) && near(since(b, answered[1]), 0))
-}
-
-/// The moment that a text names, in nanoseconds since 1970: a date and time, or seconds or milliseconds
-/// since then, whichever makes it a moment between 2001 and 2286.
-fn nanoseconds(text: &str) -> Option<i128> {
-    if let Some(instant) = instant(text) {
-        return Some(instant.as_nanosecond());
-    }
-    let seconds = decimal(text.as_bytes())?;
-    let nanos = if (1e9..1e10).contains(&seconds) {
-        seconds * 1e9
-    } else if (1e12..1e13).contains(&seconds) {
-        seconds * 1e6
-    } else {
-        return None;
-    };
-    #[allow(clippy::cast_possible_truncation, reason = "the range was just checked")]
-    Some(nanos as i128)
 }

@@ -31,6 +31,8 @@ enum Leg {
 enum Step {
     Name(String),
     Index(usize),
+    /// An element of that name; with what tells it from others (`#main`, `.item`, `[name=q]`) one that has it.
+    Element(String, String),
     /// Any one step.
     Any,
     /// Any number of steps, none among them.
@@ -91,7 +93,9 @@ impl Pattern {
         let count = |wanted: fn(&Step) -> bool| steps().filter(|step| wanted(step)).count();
         let others = self.legs.iter().filter(|leg| matches!(leg, Leg::Other(_))).count();
         Exactness {
-            named: others + count(|step| matches!(step, Step::Name(_) | Step::Index(_))),
+            named: others
+                + count(|step| matches!(step, Step::Name(_) | Step::Index(_) | Step::Element(..)))
+                + count(|step| matches!(step, Step::Element(_, label) if !label.is_empty())),
             steps: others + count(|step| *step != Step::Descend),
             descends: std::cmp::Reverse(count(|step| *step == Step::Descend)),
         }
@@ -175,11 +179,20 @@ impl fmt::Display for Pattern {
 }
 
 impl Step {
-    fn fits(&self, other: &Self) -> bool {
-        match (self, other) {
+    /// Whether a step of a path is one that this, of a pattern, stands for.
+    fn covers(&self, step: &Self) -> bool {
+        match (self, step) {
             (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Element(name, label), Self::Element(of, is)) => {
+                name == of && (label.is_empty() || label == is)
+            }
             (a, b) => a == b,
         }
+    }
+
+    /// Whether two steps of patterns can stand for the same step.
+    fn meets(&self, other: &Self) -> bool {
+        self.covers(other) || other.covers(self)
     }
 }
 
@@ -194,7 +207,7 @@ fn ends(pattern: &[Step], path: &[Step]) -> Vec<bool> {
             ends[first..].fill(true);
         } else {
             for at in (0..path.len()).rev() {
-                ends[at + 1] = ends[at] && step.fits(&path[at]);
+                ends[at + 1] = ends[at] && step.covers(&path[at]);
             }
             ends[0] = false;
         }
@@ -211,7 +224,7 @@ fn meets(a: &[Step], b: &[Step]) -> bool {
             met[i][j] = match (&a[i], &b[j]) {
                 (Step::Descend, _) => met[i + 1][j] || met[i][j + 1],
                 (_, Step::Descend) => met[i][j + 1] || met[i + 1][j],
-                (x, y) => x.fits(y) && met[i + 1][j + 1],
+                (x, y) => x.meets(y) && met[i + 1][j + 1],
             };
         }
     }
@@ -298,14 +311,14 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
 fn markup_steps(text: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     for part in text.split('/').skip(1) {
-        let name = match part.split_once('[') {
-            Some((name, nth)) if nth.trim_end_matches(']').bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => part,
-        };
-        steps.push(match name {
+        let place = general_place(part);
+        steps.push(match &*place {
             "" => Step::Descend,
             "*" => Step::Any,
-            name => Step::Name(name.to_owned()),
+            place => {
+                let name = place.find(['#', '.', '[']).unwrap_or(place.len());
+                Step::Element(place[..name].to_owned(), place[name..].to_owned())
+            }
         });
     }
     steps
@@ -344,6 +357,13 @@ mod tests {
             ("$['it\\'s']", "$['it\\'s']", true),
             ("$.a", "/html/head/script $['a']", true),
             ("/html/body/p/@class", "/html/body/p[3]/@class", true),
+            ("/html/body/p/@class", "/html/body/p.price[3]/@class", true),
+            ("/html/body/p.price", "/html/body/p.price[3]/@class", true),
+            ("/html/body/p.price", "/html/body/p[3]/@class", false),
+            ("/html/body/p.price", "/html/body/p.total/@class", false),
+            ("//input[name=q]", "/html/body/form#search/input[name=q][2]/@value", true),
+            ("//input[name=q]", "/html/body/form#search/input[name=page][2]/@value", false),
+            ("//form#search", "/html/body/form#search/input[name=q][2]/@value", true),
             ("//p", "/html/body/div[2]/p[3]/text()", true),
             ("//p", "$['p']", false),
             ("/html", "/html/head/script $['a']", true),
@@ -394,6 +414,8 @@ mod tests {
             ("$..a.b", "$.x.a.c", true),
             ("$.a[0]", "$.a[1]", false),
             ("$.a[*]", "$.a[1]", true),
+            ("/p", "/p.price", true),
+            ("/p.price", "/p.total", false),
         ] {
             assert_eq!(pattern(a).meets(&pattern(b)), both, "{a} / {b}");
             assert_eq!(pattern(b).meets(&pattern(a)), both, "{b} / {a}");
@@ -403,6 +425,7 @@ mod tests {
     #[test]
     fn what_names_more_is_more_exact() {
         let order = ["$", "$..*", "$..id", "$.items[*].id", "$.items[0].id"];
+        assert!(pattern("/p").exactness() < pattern("/p.price").exactness());
         for pair in order.windows(2) {
             assert!(pattern(pair[0]).exactness() < pattern(pair[1]).exactness(), "{pair:?}");
         }

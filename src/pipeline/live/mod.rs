@@ -275,7 +275,8 @@ impl Keeper {
     /// What became of requests; each was due when v1 had answered it.
     fn outcomes(&mut self, answered: &mut Vec<engine::Done<Queued>>) -> Result<(), RunError> {
         let (mut taken, mut slots, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
-        for engine::Done { destination, request, client, mut outcome, payload, slot } in answered.drain(..) {
+        for engine::Done { job, client, mut outcome, slot } in answered.drain(..) {
+            let engine::Job { destination, request, payload, .. } = *job;
             Progress::count(&self.watch.progress.done);
             let Queued { pending, room } = payload;
             match &mut outcome {

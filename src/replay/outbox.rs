@@ -1,0 +1,95 @@
+//! Outcomes on their way to whoever takes them: those that come about together are handed on together, so that the
+//! thread that takes them is not woken for each.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+
+/// Where outcomes are put. What `S` is lives until they have been handed on.
+pub(super) struct Outbox<D, S> {
+    state: Mutex<State<D, S>>,
+    changed: Notify,
+}
+
+struct State<D, S> {
+    waiting: Vec<(D, S)>,
+    closed: bool,
+}
+
+impl<D, S> Outbox<D, S> {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State { waiting: Vec::new(), closed: false }),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(super) fn put(&self, outcome: D, held: S) {
+        let mut state = self.state();
+        state.waiting.push((outcome, held));
+        let is_first = state.waiting.len() == 1;
+        drop(state);
+        if is_first {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Nothing more is put in.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Hands outcomes on until the last one.
+    pub(super) async fn deliver(&self, to: mpsc::Sender<D>) {
+        let mut batch = Vec::new();
+        loop {
+            let closed = {
+                let mut state = self.state();
+                std::mem::swap(&mut state.waiting, &mut batch);
+                state.closed
+            };
+            if batch.is_empty() {
+                if closed {
+                    return;
+                }
+                self.changed.notified().await;
+                continue;
+            }
+            for (outcome, held) in batch.drain(..) {
+                // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
+                to.send(outcome).await.ok();
+                drop(held);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<D, S>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_that_is_put_in_arrives_in_its_order() {
+        let outbox = Outbox::new();
+        let (sender, mut receiver) = mpsc::channel(4);
+        let delivering = Arc::clone(&outbox);
+        let delivering = tokio::spawn(async move { delivering.deliver(sender).await });
+        for number in 0..10 {
+            outbox.put(number, ());
+        }
+        assert_eq!(receiver.recv().await, Some(0));
+        (10..20).for_each(|number| outbox.put(number, ()));
+        outbox.close();
+        let mut rest = Vec::new();
+        while let Some(number) = receiver.recv().await {
+            rest.push(number);
+        }
+        assert_eq!(rest, (1..20).collect::<Vec<_>>());
+        delivering.await.unwrap();
+    }
+}
