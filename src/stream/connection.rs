@@ -187,6 +187,43 @@ impl Connection {
         closing || !segment.payload.is_empty() || segment.at.since(self.latest) >= QUIET
     }
 
+    /// Whether a segment is what nearly all are: the next one of its side, which acknowledges nothing that was not seen,
+    /// while neither side holds, misses or waits for anything.
+    #[inline]
+    pub(super) fn expects(&self, segment: &Segment<'_>, side: Side) -> bool {
+        const MARKS: u8 = Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0;
+        let [own, other] = [side, side.other()].map(|side| &self.sides[side.index()]);
+        let undisturbed = self.reset.is_none() && self.knot.is_none() && self.challenge.is_none();
+        segment.flags.0 & MARKS == 0
+            && segment.cut == 0
+            && undisturbed
+            && own.is_plain()
+            && other.is_plain()
+            && own.lead(segment.seq) == 0
+            && (other.lead(segment.ack) <= 0 || !segment.flags.contains(Flags::ACK))
+    }
+
+    /// Takes a segment that is expected, as [`Self::push`] would, which has nothing to find out about it. Whether the
+    /// stream moved.
+    #[inline]
+    pub(super) fn push_expected<A: Application>(
+        &mut self,
+        segment: &Segment<'_>,
+        side: Side,
+        listener: &mut Listener<'_, A>,
+    ) -> bool {
+        self.latest = segment.at;
+        self.seen[side.index()] = true;
+        if segment.payload.is_empty() {
+            return false;
+        }
+        let lead = self.sides[side.other().index()].lead(segment.ack);
+        let acked = segment.flags.contains(Flags::ACK).then_some(lead);
+        let (own, mut outlet) = self.outlet(side, listener);
+        own.push_next(segment.at, segment.payload, acked, &mut outlet);
+        true
+    }
+
     /// Takes a segment of this connection. Returns until when something is waited for.
     #[inline]
     pub(super) fn push<A: Application>(

@@ -111,7 +111,7 @@ const RECENT: usize = 256;
 
 /// The place of two endpoints among the recent ones, whichever sends.
 #[inline]
-fn place(one: SocketAddr, other: SocketAddr) -> usize {
+fn place(one: &SocketAddr, other: &SocketAddr) -> usize {
     usize::from(one.port() ^ other.port()) % RECENT
 }
 
@@ -137,12 +137,12 @@ impl<T> Slots<T> {
 
     /// The slot of two endpoints, if it was found a short time ago, and which of them is the source.
     #[inline]
-    pub(super) fn find_again(&self, source: SocketAddr, destination: SocketAddr) -> Option<(u32, Side)> {
+    pub(super) fn find_again(&self, source: &SocketAddr, destination: &SocketAddr) -> Option<(u32, Side)> {
         let id = self.recent[place(source, destination)];
         let Endpoints { low, high } = &self.slot(id)?.endpoints;
-        if *low == source && *high == destination {
+        if low == source && high == destination {
             Some((id, Side::Low))
-        } else if *high == source && *low == destination {
+        } else if high == source && low == destination {
             Some((id, Side::High))
         } else {
             None
@@ -156,7 +156,7 @@ impl<T> Slots<T> {
         let slots = &self.slab;
         let is_it = |&id: &u32| slot_in(slots, id).is_some_and(|slot| slot.endpoints == *endpoints);
         let found = self.index.find(hash, is_it).copied()?;
-        self.recent[place(endpoints.low, endpoints.high)] = found;
+        self.recent[place(&endpoints.low, &endpoints.high)] = found;
         Some(found)
     }
 
@@ -295,14 +295,14 @@ mod tests {
                 address(round as u8 / 3 % 3, ports[round / 5 % 5]),
             );
             let (both, side) = Endpoints::of(source, destination);
-            let again = slots.find_again(source, destination);
+            let again = slots.find_again(&source, &destination);
             let found = slots.find(&both);
             assert!(again.is_none() || again == found.map(|id| (id, side)), "{source} {destination}");
             match found {
                 // A slot that is taken away is used again, for others.
                 Some(id) if round % 7 == 0 => drop(slots.remove(id)),
                 Some(id) => {
-                    let back = slots.find_again(destination, source);
+                    let back = slots.find_again(&destination, &source);
                     let side = if source == destination { side } else { side.other() };
                     assert_eq!(back, Some((id, side)), "{source} {destination}");
                 }
