@@ -81,9 +81,7 @@ impl<'e> Line<'e> {
                 $write(out, $value);
             };
         }
-        fixed(out, b"{\"id\":\"");
-        fixed(out, &hexadecimal(self.id.0));
-        out.push(b'"');
+        fixed(out, &start(self.id));
         out.extend_from_slice(self.repeated.connection());
         member!("ordinal", number, self.ordinal.into());
         fixed(out, &self.repeated.time(self.time));
@@ -95,8 +93,12 @@ impl<'e> Line<'e> {
         member!("status", optional(number), self.status.map(u64::from));
         member!("request_body_bytes", number, self.request_body_bytes);
         member!("response_body_bytes", optional(number), self.response_body_bytes);
-        member!("request_complete", boolean, self.request_complete);
-        member!("response_complete", boolean, self.response_complete);
+        if self.request_complete && self.response_complete {
+            fixed(out, b",\"request_complete\":true,\"response_complete\":true");
+        } else {
+            member!("request_complete", boolean, self.request_complete);
+            member!("response_complete", boolean, self.response_complete);
+        }
         member!("duration_ms", optional(milliseconds), self.duration);
         member!("anomalies", names, self.anomalies);
         if let Some(digest) = &self.request.sha256 {
@@ -107,6 +109,14 @@ impl<'e> Line<'e> {
         }
         out.push(b'}');
     }
+}
+
+/// The beginning of a line.
+#[inline]
+fn start(id: ExchangeId) -> [u8; 24] {
+    let mut start = *b"{\"id\":\"0000000000000000\"";
+    start[7..23].copy_from_slice(&hexadecimal(id.0));
+    start
 }
 
 fn boolean(out: &mut Vec<u8>, value: bool) {
