@@ -175,7 +175,8 @@ impl CaptureSet {
         let buffer = if keep { self.buffer() } else { PEEK_BUFFER };
         // What is only looked at is read again, and counts then.
         let progress = if keep { self.progress.clone() } else { BytesRead::default() };
-        let mut state = State::open(&origin, buffer, &self.cancel, &progress)?;
+        let ahead = keep && self.open == 0;
+        let mut state = State::open(&origin, buffer, ahead, &self.cancel, &progress)?;
         if let State::Open(file) = &state {
             self.queue.push(Reverse((file.record().at, self.members.len())));
             if keep {
@@ -233,11 +234,11 @@ impl CaptureSet {
     #[cold]
     fn select_other(&mut self) -> Result<Option<usize>, CaptureError> {
         while let Some(Reverse((_, index))) = self.queue.pop() {
-            let buffer = self.buffer();
+            let (buffer, ahead) = (self.buffer(), self.open == 0);
             let member = &mut self.members[index];
             if let State::Waiting(stats) = &member.state {
                 let stats = stats.clone();
-                match State::open(&member.origin, buffer, &self.cancel, &self.progress) {
+                match State::open(&member.origin, buffer, ahead, &self.cancel, &self.progress) {
                     Ok(state) => {
                         self.open += usize::from(matches!(state, State::Open(_)));
                         member.state = state;
@@ -290,15 +291,18 @@ impl Member {
 }
 
 impl State {
-    /// Opens a file and reads to its first packet; a capture without packets is finished.
+    /// Opens a file and reads to its first packet; a capture without packets is finished. It may be decompressed `ahead`,
+    /// which takes a thread.
     fn open(
         origin: &Origin,
         buffer: usize,
+        ahead: bool,
         cancel: &Cancel,
         progress: &BytesRead,
     ) -> Result<Self, CaptureError> {
         let stream: Stream = Box::new(progress.count(origin.open(cancel)?));
-        let mut file = CaptureFile::with_buffer(origin.name(), stream, buffer)?;
+        let open = if ahead { CaptureFile::ahead } else { CaptureFile::with_buffer };
+        let mut file = open(origin.name(), stream, buffer)?;
         Ok(if file.advance()? { Self::Open(Box::new(file)) } else { Self::Finished(file.stats()) })
     }
 }
