@@ -54,7 +54,8 @@ anomalies! {
     DataAfterFin = "data-after-fin",
     /// A segment lies outside any window its receiver could have offered.
     OutOfWindow = "out-of-window",
-    /// The connection's handshake is not in the capture.
+    /// The connection's handshake is not in the capture. An exchange has it where an answer may be to a request from
+    /// before the capture, or the beginning of either may be missing: until the client has taken a turn.
     MidConnection = "mid-connection",
     /// Only one direction of the connection is in the capture.
     OneDirection = "one-direction",

@@ -39,7 +39,7 @@ impl Status {
             line: terminal::is_interactive(global)
                 .then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())),
             began: Instant::now(),
-            written: Instant::now(),
+            lines: 0,
         };
         let draw = move || {
             let mut gone = Gone::default();
@@ -72,7 +72,9 @@ struct Shown {
     /// The line that changes, on a terminal.
     line: Option<ProgressBar>,
     began: Instant,
-    written: Instant,
+    /// How many times [`LINE`] had passed when the last line was written: counted from the beginning, so that an hour has
+    /// its 360 lines however late each of them is.
+    lines: u64,
 }
 
 impl Shown {
@@ -80,9 +82,12 @@ impl Shown {
         if let Some(line) = &self.line {
             line.set_message(text());
             line.tick();
-        } else if self.written.elapsed() >= LINE {
-            self.written = Instant::now();
-            let seconds = self.began.elapsed().as_secs();
+            return;
+        }
+        let seconds = self.began.elapsed().as_secs();
+        let lines = seconds / LINE.as_secs();
+        if lines > self.lines {
+            self.lines = lines;
             self.say(&format!("{seconds} s: {}", text()));
         }
     }

@@ -210,7 +210,8 @@ pub struct Difference {
     pub layer: Layer,
     /// Where within it: a header name in lower case; `set-cookie[name]` for a cookie; a JSONPath (RFC 9535,
     /// normalized path) in a JSON body, and in events and forms, which are lists of objects and an object;
-    /// an `XPath` in HTML and XML; `line 3` in text; empty for the whole. Behind the place of content within
+    /// an `XPath` in HTML and XML, in HTML with an element's id, name or class where that is a word (`div#main`, `li.item[2]`);
+    /// `line 3` in text; empty for the whole. Behind the place of content within
     /// other content and a space: `part[name] $['a']`, `/html/head/script[2] $['a']`.
     pub path: String,
     /// What kind.

@@ -37,6 +37,8 @@ pub struct Conversation {
     handshakes: u8,
     /// How many bytes of each direction were told of, gaps included.
     told: [u64; 2],
+    /// The capture came into its middle.
+    in_middle: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -84,7 +86,7 @@ struct Http {
 }
 
 impl Conversation {
-    pub(super) fn new(options: Options, store: Option<Arc<dyn BodyStore>>) -> Self {
+    pub(super) fn new(options: Options, store: Option<Arc<dyn BodyStore>>, in_middle: bool) -> Self {
         Self {
             options,
             store,
@@ -96,6 +98,7 @@ impl Conversation {
             prefaces: 0,
             handshakes: 0,
             told: [0; 2],
+            in_middle,
         }
     }
 
@@ -279,7 +282,9 @@ impl Conversation {
         };
         let requests = self.parser(requesting).storing(self.store.clone());
         let responses = self.parser(requesting.reverse());
-        let pairing = Pairing::new(self.is_torn(requesting), self.is_torn(requesting.reverse()));
+        let [requests_torn, responses_torn] =
+            [requesting, requesting.reverse()].map(|side| self.is_torn(side));
+        let pairing = Pairing::new(requests_torn, responses_torn, self.in_middle);
         Stage::Http(Box::new(Http { requesting, connection, requests, responses, pairing }))
     }
 
@@ -444,19 +449,12 @@ impl Http {
         len: u64,
         context: &mut Context<'_, L>,
     ) {
-        let behind = Moment { position: moment.position.saturating_add(len), ..moment };
         let context = context.of(&self.connection);
         self.pairing.note_hole();
         if direction == self.requesting {
-            let mut requests = Requests(&mut self.pairing, context);
-            requests.stand(moment);
-            self.requests.gap(len, &mut requests);
-            requests.stand(behind);
+            miss(&mut self.requests, moment, len, &mut Requests(&mut self.pairing, context));
         } else {
-            let mut responses = Responses(&mut self.pairing, context);
-            responses.stand(moment);
-            self.responses.gap(len, &mut responses);
-            responses.stand(behind);
+            miss(&mut self.responses, moment, len, &mut Responses(&mut self.pairing, context));
         }
     }
 
@@ -508,5 +506,17 @@ fn feed<H: h1::Head, S: Stand + Sink<H>>(parser: &mut Parser<H>, moment: Moment,
     while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty()) {
         used += parser.read(moment.at, rest, sink);
         sink.stand(moment.behind(used));
+    }
+}
+
+/// Passes over a hole message by message: what of it is behind the end of one is of none.
+fn miss<H: h1::Head, S: Stand + Sink<H>>(parser: &mut Parser<H>, moment: Moment, len: u64, sink: &mut S) {
+    sink.stand(moment);
+    let (mut at, mut left) = (moment, len);
+    while left > 0 {
+        let skipped = parser.skip(left, sink);
+        left -= skipped;
+        at.position = at.position.saturating_add(skipped);
+        sink.stand(at);
     }
 }

@@ -4,20 +4,32 @@
 //! told in causal order: a response that comes while no request is open was asked for by none that is
 //! in the capture. What is left to decide is what a hole swallowed; [`step`] tells how.
 //!
-//! Every exchange that may be paired wrongly carries [`Anomaly::StreamGap`]; or [`Anomaly::UncertainPairing`], where no
-//! byte of the connection is missing, and bytes that are no message, or an answer too many, are what leaves room for
-//! doubt.
+//! **Exact or marked.** An exchange is exact when the answer is the request's own, and when every byte was read that
+//! may be of it: a hole may swallow an interim response and leave no other trace. A server answers what it has
+//! received. So all of the answer lies behind what the client had received when it sent the request, and it was all
+//! read if the messages follow each other without a break from there on ([`unbroken`]). What is counted off follows
+//! the answer before it, without a break.
+//!
+//! Every other exchange carries a mark: [`Anomaly::StreamGap`] where bytes of the connection are missing;
+//! [`Anomaly::MidConnection`] where the capture came into the middle of it, and nothing has told yet that its first
+//! answers are not those to earlier requests; else [`Anomaly::UncertainPairing`], for bytes that are no message, or an
+//! answer too many.
 
+mod choose;
 mod guess;
+mod open;
 mod step;
+mod unbroken;
 
 use std::collections::VecDeque;
 
 use self::guess::Guess;
+use self::open::{Answer, Open};
 pub(super) use self::step::Moment;
 use self::step::Step;
+use self::unbroken::Unbroken;
 use super::reader::{Listener, Start};
-use super::{Exchange, ExchangeAccount, ExchangeId};
+use super::{ExchangeAccount, ExchangeId};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::http::{Asked, Request, RequestHead, Response, ResponseHead, Sink, Version};
 use crate::stream::ConnectionId;
@@ -49,6 +61,8 @@ pub(super) struct Pairing {
     answered_at: Moment,
     /// Where the response that is being read began.
     answer_began: Moment,
+    /// From where on the answers were read without a break.
+    answered: Unbroken,
     /// The answer to the latest request is read, and ends with the bytes at hand.
     answer_ended: bool,
     step: Step,
@@ -82,34 +96,6 @@ impl Answering {
             Self::Nothing => None,
         }
     }
-}
-
-/// A request that waits for its answer, or for its own end.
-struct Open {
-    start: Start,
-    /// Where it began.
-    began: Moment,
-    /// Where the first hole behind it is, before another request begins.
-    hole: Option<u64>,
-    /// Its answer has begun.
-    is_answered: bool,
-    id: ExchangeId,
-    asked: Asked,
-    headless: bool,
-    /// It, with its answer where that came; nothing as long as it is being read.
-    exchange: Option<Box<Exchange>>,
-    answer: Answer,
-    interim: Vec<u16>,
-    anomalies: AnomalySet,
-}
-
-enum Answer {
-    Awaited,
-    /// It is in the exchange.
-    Here,
-    /// It was complete before its request.
-    Early(Box<Response>),
-    Missing,
 }
 
 /// What the pairing tells its news to.
@@ -161,8 +147,8 @@ impl<L> Stand for Responses<'_, '_, L> {
 }
 
 impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
-    fn started(&mut self, at: Timestamp) {
-        self.0.beginning = Some((self.1.listener.began(at), self.0.asked_at));
+    fn started(&mut self, at: Timestamp, before: usize) {
+        self.0.beginning = Some((self.1.listener.began(at), self.0.asked_at.ahead(before)));
     }
 
     fn head(&mut self, head: &RequestHead, first_byte: Timestamp) -> Asked {
@@ -222,8 +208,9 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
 }
 
 impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
-    fn started(&mut self, _: Timestamp) {
-        self.0.answer_began = self.0.answered_at;
+    fn started(&mut self, _: Timestamp, before: usize) {
+        self.0.answer_began = self.0.answered_at.ahead(before);
+        self.0.answered.begin(self.0.answer_began.position);
     }
 
     fn head(&mut self, _: &ResponseHead, _: Timestamp) -> Asked {
@@ -267,6 +254,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
 
     fn lost(&mut self, missing: u64) {
         self.0.holed |= missing > 0;
+        self.0.answered.break_off();
         self.0.step.lose_responses(self.0.answered_at.position);
         let awaited = self.0.awaited();
         self.0.guess.lose_responses(missing, awaited);
@@ -278,14 +266,17 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
 }
 
 impl Pairing {
-    /// A pairing for what follows: of requests and responses, whether some may have gone by.
-    pub(super) fn new(requests_lost: bool, responses_lost: bool) -> Self {
-        let mut pairing = Self { holed: requests_lost || responses_lost, ..Self::default() };
+    /// A pairing for what follows: of requests and responses, whether some may have gone by, and whether the capture
+    /// came into the middle of the connection.
+    pub(super) fn new(requests_lost: bool, responses_lost: bool, in_middle: bool) -> Self {
+        let holed = requests_lost || responses_lost;
+        let mut pairing = Self { holed, step: Step::new(in_middle), ..Self::default() };
         if requests_lost {
             pairing.step.lose_requests();
         }
         if responses_lost {
             pairing.step.lose_responses(0);
+            pairing.answered = Unbroken::broken();
         }
         pairing
     }
@@ -297,7 +288,11 @@ impl Pairing {
 
     /// Why a pair is in doubt.
     fn doubt(&self) -> Anomaly {
-        if self.holed { Anomaly::StreamGap } else { Anomaly::UncertainPairing }
+        match () {
+            () if self.holed => Anomaly::StreamGap,
+            () if self.step.is_in_middle() => Anomaly::MidConnection,
+            () => Anomaly::UncertainPairing,
+        }
     }
 
     /// Bytes of memory that the open requests and their answers hold.
@@ -357,82 +352,6 @@ impl Pairing {
         nth
     }
 
-    /// Finds the request that the response at hand answers; those before it get no answer.
-    fn choose<L: Listener>(&mut self, context: &mut Context<'_, L>) {
-        let chosen = match self.answer_began.acked {
-            _ if self.step.is_kept() => self.by_count(),
-            Some(acked) if !self.step.is_pipelined() => self.by_numbers(acked),
-            _ => self.by_guess(),
-        };
-        self.answering = Some(chosen);
-        if let Answering::Request(place) = chosen {
-            self.answer_none(place, self.doubt());
-            self.at(place).into_iter().for_each(|open| open.is_answered = true);
-            self.tell(context);
-        }
-    }
-
-    fn by_count(&mut self) -> Answering {
-        if self.awaited() > 0 {
-            return Answering::Request(self.next);
-        }
-        self.step.lose_count();
-        Answering::Nothing
-    }
-
-    /// The response began when so much of the requests had been received.
-    fn by_numbers(&mut self, acked: u64) -> Answering {
-        let (next, end, position) = (self.next, self.end(), self.answer_began.position);
-        let begun = self.open.partition_point(|open| open.began.position < acked);
-        let place = (self.base + u32::try_from(begun).unwrap_or(u32::MAX)).saturating_sub(1);
-        let (sure, doubt) = (self.step.is_sure(), self.doubt());
-        let Some(open) = self.at(place).filter(|_| begun > 0) else { return Answering::Nothing };
-        let follows = open.began.acked == Some(position);
-        let beyond = open.hole.is_some_and(|hole| hole < acked) && open.is_whole();
-        if place < next || (beyond && follows) {
-            // A second answer to one request; or the only possible one, and it knows of another request.
-            self.step.give_up_turns();
-            return self.by_guess();
-        }
-        if beyond {
-            return Answering::Nothing;
-        }
-        if !sure || !(follows || open.is_answered) {
-            open.anomalies.insert(doubt);
-        } else if place + 1 == end {
-            self.step.note_exact();
-        }
-        Answering::Request(place)
-    }
-
-    /// The likeliest request, marked.
-    fn by_guess(&mut self) -> Answering {
-        let (acked, last) = (self.answer_began.acked, self.end().saturating_sub(1));
-        let mut place = self.next.saturating_add(self.guess.take_lost_responses()).min(last.max(self.next));
-        while place > self.next
-            && let Some(open) = self.at(place)
-            && acked.is_some_and(|acked| acked <= open.began.position)
-        {
-            place -= 1;
-        }
-        if self.guess.take_lost_request(place) {
-            return Answering::Nothing;
-        }
-        let doubt = self.doubt();
-        let Some(open) = self.at(place) else { return Answering::Nothing };
-        open.anomalies.insert(doubt);
-        Answering::Request(place)
-    }
-
-    /// Behind a hole, a client that takes turns got all answers to its earlier requests, or will get none.
-    fn pass_answered(&mut self, began: Moment) {
-        let heard = began.acked.is_some_and(|acked| acked <= self.answered_at.position);
-        let numbered = !self.step.is_kept() && !self.step.is_pipelined();
-        if numbered && heard && self.answering.is_none() {
-            self.answer_none(self.end(), self.doubt());
-        }
-    }
-
     /// The requests before the place `end` get no answer.
     fn answer_none(&mut self, end: u32, why: Anomaly) {
         while self.next < end {
@@ -455,76 +374,5 @@ impl Pairing {
             self.held = self.held.saturating_sub(open.weight());
             open.tell(ordinal, context);
         }
-    }
-}
-
-impl Open {
-    fn is_whole(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.request.completeness.is_complete())
-    }
-
-    /// The request was read.
-    fn ask(&mut self, connection: ConnectionId, request: Request) {
-        let response = match std::mem::replace(&mut self.answer, Answer::Here) {
-            Answer::Early(response) => Some(*response),
-            other => {
-                self.answer = other;
-                None
-            }
-        };
-        let (id, anomalies) = (self.id, AnomalySet::EMPTY);
-        let exchange =
-            Exchange { id, connection, ordinal: 0, request, response, interim: Vec::new(), anomalies };
-        self.exchange = Some(Box::new(exchange));
-    }
-
-    /// Its final response was read.
-    fn answer(&mut self, response: Response) {
-        self.answer = match &mut self.exchange {
-            Some(exchange) => {
-                exchange.response = Some(response);
-                Answer::Here
-            }
-            None => Answer::Early(Box::new(response)),
-        };
-    }
-
-    /// Notes the status code of an interim response; says whether there was room for it.
-    fn keep_interim(&mut self, status: u16) -> bool {
-        let room = self.interim.len() < MOST_INTERIM;
-        if room {
-            self.interim.push(status);
-        } else {
-            self.anomalies.insert(Anomaly::InterimLeftOut);
-        }
-        room
-    }
-
-    /// What an exchange takes beside its request; room for a response is in it from the beginning.
-    const ROOM: usize = size_of::<Exchange>() - size_of::<Request>();
-
-    fn weight(&self) -> usize {
-        let exchange = self.exchange.as_ref().map_or(0, |exchange| {
-            let response = exchange.response.as_ref().map_or(0, Response::memory);
-            Self::ROOM + exchange.request.memory() + response
-        });
-        let early = match &self.answer {
-            Answer::Early(response) => response.memory(),
-            Answer::Awaited | Answer::Here | Answer::Missing => 0,
-        };
-        exchange + early + size_of_val(self.interim.as_slice())
-    }
-
-    fn tell<L: Listener>(self, ordinal: u32, context: &mut Context<'_, L>) {
-        let Self { start, exchange, interim, anomalies, .. } = self;
-        let exchange = exchange.map(|mut exchange| {
-            (exchange.ordinal, exchange.interim, exchange.anomalies) = (ordinal, interim, anomalies);
-            exchange
-        });
-        if let Some(exchange) = &exchange {
-            context.account.exchanges += 1;
-            context.account.unanswered += u64::from(exchange.response.is_none());
-        }
-        context.listener.finished(start, exchange);
     }
 }

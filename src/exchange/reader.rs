@@ -95,8 +95,8 @@ impl<L: Listener> ExchangeReader<L> {
 impl<L: Listener> Application for ExchangeReader<L> {
     type State = Conversation;
 
-    fn open(&mut self, _: &ConnectionInfo) -> Conversation {
-        Conversation::new(self.options, self.store.clone())
+    fn open(&mut self, connection: &ConnectionInfo) -> Conversation {
+        Conversation::new(self.options, self.store.clone(), !connection.from_start)
     }
 
     fn chunk(

@@ -21,8 +21,10 @@ enum Step<'a> {
     Server(&'a str),
     ClientGap(u64),
     ServerGap(u64),
+    /// The server, when it had not received so many of the bytes that were seen.
+    Unknowing(&'a str, i32),
 }
-use Step::{Client, ClientGap, Server, ServerGap};
+use Step::{Client, ClientGap, Server, ServerGap, Unknowing};
 
 fn connection() -> ConnectionInfo {
     let id = ConnectionId {
@@ -33,6 +35,7 @@ fn connection() -> ConnectionInfo {
     ConnectionInfo {
         id,
         roles: Roles::Certain,
+        from_start: true,
         opened: Timestamp::default(),
         anomalies: AnomalySet::EMPTY,
         closing: None,
@@ -41,17 +44,28 @@ fn connection() -> ConnectionInfo {
 
 /// Plays a connection, one nanosecond a step, and checks that every byte is accounted for.
 fn play(steps: &[Step<'_>], end: End) -> (Vec<Exchange>, ExchangeAccount) {
+    play_in(&connection(), steps, end)
+}
+
+/// The same of a connection whose handshake is not in the capture.
+fn play_from_middle(steps: &[Step<'_>]) -> (Vec<Exchange>, ExchangeAccount) {
+    play_in(&ConnectionInfo { from_start: false, ..connection() }, steps, End::Fin)
+}
+
+fn play_in(info: &ConnectionInfo, steps: &[Step<'_>], end: End) -> (Vec<Exchange>, ExchangeAccount) {
     let told = Rc::new(RefCell::new(Vec::new()));
     let sink = Rc::clone(&told);
     let mut reader = ExchangeReader::new(KEEP, move |exchange| sink.borrow_mut().push(exchange));
-    let info = connection();
-    let mut state = reader.open(&info);
+    let mut state = reader.open(info);
     let mut total = 0;
     for (step, nanos) in steps.iter().zip(1..) {
         let at = Timestamp::from_nanos(nanos);
         let (direction, chunk) = match step {
             Client(text) => (ToServer, Chunk::Data { at, bytes: text.as_bytes(), acked: Some(0) }),
             Server(text) => (ToClient, Chunk::Data { at, bytes: text.as_bytes(), acked: Some(0) }),
+            Unknowing(text, unseen) => {
+                (ToClient, Chunk::Data { at, bytes: text.as_bytes(), acked: Some(-unseen) })
+            }
             ClientGap(len) => (ToServer, Chunk::Gap { len: *len }),
             ServerGap(len) => (ToClient, Chunk::Gap { len: *len }),
         };
@@ -60,11 +74,11 @@ fn play(steps: &[Step<'_>], end: End) -> (Vec<Exchange>, ExchangeAccount) {
             Chunk::Gap { len } => len,
             Chunk::End(_) => 0,
         };
-        reader.chunk(&info, &mut state, direction, chunk);
+        reader.chunk(info, &mut state, direction, chunk);
     }
-    reader.chunk(&info, &mut state, ToServer, Chunk::End(end));
-    reader.chunk(&info, &mut state, ToClient, Chunk::End(end));
-    reader.close(&info, state);
+    reader.chunk(info, &mut state, ToServer, Chunk::End(end));
+    reader.chunk(info, &mut state, ToClient, Chunk::End(end));
+    reader.close(info, state);
     let account = reader.account().clone();
     assert_eq!(account.total(), total, "{account:?}");
     drop(reader);

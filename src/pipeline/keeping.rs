@@ -14,8 +14,7 @@ use super::ledger::Ledger;
 use super::progress::Progress;
 use super::reader::Read;
 use super::report::{Knowledge, RECORDING, Rendering};
-use super::verifying::{Ask, Asked, Choice, Question, Verifying};
-use super::wavering::Wavering;
+use super::verifying::{Ask, Asked, Question, Verification, Verifying};
 use crate::anomaly::AnomalyCounts;
 use crate::diff::{Learner, Verdict};
 use crate::record::{
@@ -23,7 +22,8 @@ use crate::record::{
 };
 use crate::replay::client::ClientKind;
 use crate::replay::clock::Clock;
-use crate::replay::engine;
+use crate::replay::engine::{self, Settings};
+use crate::replay::stop::StopSignal;
 use crate::replay::{Outcome, ShadowRequest, SkipReason};
 use crate::report::{Gate, Judged, ReportError, Reporter, Summary, visible, without_commands};
 
@@ -70,12 +70,8 @@ pub(super) struct Judging {
     pub(super) sent: u64,
     /// The user's rules.
     ruling: Ruling,
-    /// The same, by which is decided what is asked again.
-    choosing: Ruling,
     /// Asks again; `None` where nothing is.
     pub(super) verifying: Option<Verifying>,
-    /// What those answers have shown to disagree with itself.
-    wavering: Wavering,
     /// What all rows together show.
     pub(super) learner: Learner,
     folder: PathBuf,
@@ -130,13 +126,17 @@ impl Judging {
             is_new,
             rows: 0,
             sent: 0,
-            choosing: ruling.anew(),
             learner: ruling.learner(),
             ruling,
             verifying: None,
-            wavering: Wavering::default(),
             folder: folder.to_owned(),
         }
+    }
+
+    /// Has rows asked again, at no more than the run's rate.
+    pub(super) fn verify(&mut self, verification: Verification, settings: &Settings, stop: StopSignal) {
+        let (ruling, progress) = (self.ruling.anew(), Arc::clone(&self.progress));
+        self.verifying = Some(Verifying::new(verification, settings, ruling, stop, progress));
     }
 
     /// Takes rows until there are no more. What is taken is first of all handed to the system, and its
@@ -273,19 +273,8 @@ impl Judging {
 
     /// Decides whether a row is asked again, by its answers without their secrets.
     fn choose(&mut self, taken: &mut Taken) {
-        let Some((verifying, question)) = self.verifying.as_ref().zip(taken.question.as_ref()) else {
-            return;
-        };
-        // Not for the account of the rules: it is looked at again when it is counted.
-        if let Some(judged) = self.choosing.judged(&taken.row) {
-            match verifying.choose(&taken.row, judged.verdict) {
-                Choice::Settled => {}
-                Choice::NotAsked(why) => taken.row.not_asked = Some(why),
-                Choice::Ask => {
-                    taken.is_asked = true;
-                    taken.row.not_asked = verifying.why_not_v1(question);
-                }
-            }
+        if let Some((verifying, question)) = self.verifying.as_ref().zip(taken.question.as_ref()) {
+            taken.is_asked = verifying.choose(&mut taken.row, question);
         }
     }
 
@@ -318,11 +307,8 @@ impl Judging {
         if interrupted {
             ask.row.not_asked = Some(NotAsked::Interrupted);
         } else if let Some(verifying) = &mut self.verifying {
-            let left = verifying.rounds().saturating_sub(ask.rounds);
-            if left > 0 && self.wavering.has_to_be_asked_on(&ask.row) {
-                verifying.ask(ask, left);
-                return Ok(());
-            }
+            let Some(settled) = verifying.ask_on(ask) else { return Ok(()) };
+            ask = settled;
         }
         let row = ask.row;
         if let Some(writer) = &mut self.writer {

@@ -25,7 +25,7 @@ use super::progress::Progress;
 use super::reader::{Repeat, Source, spawn_reader};
 use super::reading::ReadingOptions;
 use super::spill::{Room, Spill};
-use super::verifying::{Verification, Verifying};
+use super::verifying::Verification;
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
 use crate::http::BodyStore;
@@ -124,10 +124,9 @@ pub async fn run(
     judging.redactor = job.redactor;
     judging.diff = job.keep.diff;
     judging.progress = Arc::clone(&progress);
-    let verification = job.verification.filter(|_| job.keep.diff);
-    judging.verifying = verification.map(|verification| {
-        Verifying::new(verification, &job.settings, signal.clone(), Arc::clone(&progress))
-    });
+    if let Some(verification) = job.verification.filter(|_| job.keep.diff) {
+        judging.verify(verification, &job.settings, signal.clone());
+    }
     let ledger = Arc::new(Ledger::new(intents, Arc::clone(&progress), Arc::clone(&stop)));
 
     let (work_in, work) = mpsc::channel(WAITING);

@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::Progress;
-use super::RunError;
+use super::judging::Ruling;
+use super::wavering::Wavering;
+use super::{Progress, RunError};
 use crate::diff::{Side, Verdict};
 use crate::exchange::Exchange;
 use crate::record::{Again, NotAsked, Row, Secrets};
@@ -60,9 +61,13 @@ pub struct Baseline {
     pub planner: Planner,
 }
 
-/// Sends requests again. Holds all rows that are being asked.
+/// Decides what is sent again, and sends it. Holds all rows that are being asked.
 pub(super) struct Verifying {
     verification: Verification,
+    /// By which rows are looked at for that alone: the account of the rules is of those that are counted.
+    ruling: Ruling,
+    /// Where answers were met that disagree.
+    wavering: Wavering,
     asking: Arc<Asking>,
     tasks: JoinSet<Asked>,
     weight: usize,
@@ -98,7 +103,7 @@ pub(super) struct Asked {
 
 /// What becomes of a row, as far as asking again is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Choice {
+enum Choice {
     /// There is no reason to ask.
     Settled,
     /// There is, and it cannot be done.
@@ -112,6 +117,7 @@ impl Verifying {
     pub(super) fn new(
         verification: Verification,
         settings: &Settings,
+        ruling: Ruling,
         stop: StopSignal,
         progress: Arc<Progress>,
     ) -> Self {
@@ -125,7 +131,8 @@ impl Verifying {
             stop,
             progress,
         };
-        Self { verification, asking: Arc::new(asking), tasks: JoinSet::new(), weight: 0 }
+        let (asking, tasks, wavering) = (Arc::new(asking), JoinSet::new(), Wavering::default());
+        Self { verification, ruling, wavering, asking, tasks, weight: 0 }
     }
 
     /// Whether outcomes can be taken that may have to be asked again.
@@ -136,11 +143,6 @@ impl Verifying {
     /// Whether no row is being asked.
     pub(super) fn is_idle(&self) -> bool {
         self.tasks.is_empty()
-    }
-
-    /// The most rounds for one row.
-    pub(super) const fn rounds(&self) -> u32 {
-        self.verification.rounds
     }
 
     /// What this exchange would be asked again with; its request was just sent.
@@ -157,8 +159,19 @@ impl Verifying {
         Question { destination, v2: request.clone(), v1, weight }
     }
 
-    /// Whether a row is asked again, by what is said of it so far.
-    pub(super) fn choose(&self, row: &Row, verdict: Verdict) -> Choice {
+    /// Whether a row is asked again, by its answers without their secrets; notes on it what is not asked, and why.
+    pub(super) fn choose(&self, row: &mut Row, question: &Question) -> bool {
+        let Some(judged) = self.ruling.judged(row) else { return false };
+        let choice = self.choice(row, judged.verdict);
+        match choice {
+            Choice::Settled => {}
+            Choice::NotAsked(why) => row.not_asked = Some(why),
+            Choice::Ask => row.not_asked = self.why_not_v1(question),
+        }
+        choice == Choice::Ask
+    }
+
+    fn choice(&self, row: &Row, verdict: Verdict) -> Choice {
         let wanted = match verdict {
             Verdict::Different => true,
             Verdict::Match | Verdict::Noise => self.is_in_sample(row),
@@ -179,7 +192,7 @@ impl Verifying {
     }
 
     /// Why v1 is not asked about a row of which v2 is, where it should be.
-    pub(super) fn why_not_v1(&self, question: &Question) -> Option<NotAsked> {
+    fn why_not_v1(&self, question: &Question) -> Option<NotAsked> {
         (self.verification.baseline.is_some() && question.v1.is_none()).then_some(NotAsked::UnsafeBaseline)
     }
 
@@ -187,6 +200,16 @@ impl Verifying {
     pub(super) fn ask(&mut self, ask: Ask, rounds: u32) {
         self.weight += ask.question.weight;
         self.tasks.spawn(Arc::clone(&self.asking).all(ask, rounds));
+    }
+
+    /// Asks on where the answers to a row disagree, or those to others like it did; else gives it back.
+    pub(super) fn ask_on(&mut self, ask: Ask) -> Option<Ask> {
+        let left = self.verification.rounds.saturating_sub(ask.rounds);
+        if left == 0 || !self.wavering.has_to_be_asked_on(&ask.row) {
+            return Some(ask);
+        }
+        self.ask(ask, left);
+        None
     }
 
     /// The next row of which all answers are there; for ever, where none is being asked.

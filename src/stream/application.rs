@@ -21,6 +21,8 @@ pub struct ConnectionInfo {
     pub id: ConnectionId,
     /// How sure the roles in `id` are.
     pub roles: Roles,
+    /// Whether the handshake tells where both directions begin, so that nothing went by before what is told first.
+    pub from_start: bool,
     /// When its first segment was captured.
     pub opened: Timestamp,
     /// What was odd about it so far.

@@ -72,10 +72,12 @@ impl Connection {
             instance: handshake.instance,
         };
         let both = [Side::Low, Side::High];
+        let first_numbers = both.map(|side| handshake.first_number(side));
         let mut connection = Self {
             info: ConnectionInfo {
                 id,
                 roles,
+                from_start: first_numbers.iter().all(Option::is_some),
                 opened: handshake.opened,
                 anomalies: AnomalySet::EMPTY,
                 closing: None,
@@ -83,7 +85,7 @@ impl Connection {
             client,
             sides: both.map(|side| handshake.reassembler(side)),
             seen: both.map(|side| handshake.was_seen(side)),
-            first_numbers: both.map(|side| handshake.first_number(side)),
+            first_numbers,
             reset: None,
             knot: None,
             challenge: None,

@@ -1,5 +1,6 @@
 //! What a run's report says counts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use crate::faults::Fault;
 use crate::service::Service;
-use crate::support::{Finished, Shadowcap};
+use crate::support::{Finished, RawServer, Shadowcap};
 use crate::traffic::Captured;
 
 /// The distinct differences of a run that count.
@@ -34,11 +35,22 @@ pub(crate) struct Counted {
 impl Found {
     /// Replays to v2, with v1 and v2 asked again.
     pub(crate) fn replay(captured: &Captured, v1: &Service, v2: &Service) -> Self {
-        let (file, to, baseline) = (captured.file(), v2.server().url(), v1.server().url());
-        let program = Shadowcap::new(["replay"]).arg(file).args(["--to", &to, "--out", "run"]);
+        let baseline = v1.server().url();
         let asking = ["--verify", "--verify-sample", "100", "--baseline", &baseline];
+        Self::replayed(captured, v2.server(), &asking)
+    }
+
+    /// Replays to v2.
+    pub(crate) fn replayed(captured: &Captured, v2: &RawServer, asking: &[&str]) -> Self {
+        let program =
+            Shadowcap::new(["replay"]).arg(captured.file()).args(["--to", &v2.url(), "--out", "run"]);
         let finished = program.args(asking).patience(Duration::from_secs(600)).run();
         Self::of(finished)
+    }
+
+    /// The places of those that count, each with how many exchanges show it.
+    pub(crate) fn paths(&self) -> BTreeMap<&str, u64> {
+        self.counted.iter().map(|counted| (counted.path.as_str(), counted.count)).collect()
     }
 
     fn of(finished: Finished) -> Self {

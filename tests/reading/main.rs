@@ -78,12 +78,23 @@ fn assert_exact_or_marked(packets: &[Captured], written: &[Vec<Written>]) -> Res
             let exact = assert_exact(&exchange, written);
             exact.map_err(|why| {
                 let answer = exchange.response.as_ref().map(|response| response.head.raw());
-                let packets = network::drawn(packets, exchange.connection.client.port());
-                TestCaseError::fail(format!("{why}, read as {answer:?}\n{packets}"))
+                let drawn = network::drawn(packets, exchange.connection.client.port());
+                TestCaseError::fail(format!("{why}, read as {answer:?}\n{drawn}\n{}", told(packets)))
             })?;
         }
     }
     Ok(())
+}
+
+/// What is read of packets, an exchange to a line.
+fn told(packets: &[Captured]) -> String {
+    let one = |read: &Exchange| {
+        let status = read.response.as_ref().map(|response| response.head.status);
+        let marks: Vec<_> = read.anomalies.iter().map(|anomaly| anomaly.name()).collect();
+        let target = read.request.head.target().escape_ascii();
+        format!("{} {target} {:?} {status:?} {marks:?}", read.connection, read.interim)
+    };
+    read_packets(packets).0.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 /// What was written of the exchange that was read. An invented one was never written.

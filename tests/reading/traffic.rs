@@ -117,9 +117,7 @@ fn plan(bodies: Bodies, pipelining: f64) -> impl Strategy<Value = Plan> {
 
 fn connection(bodies: Bodies, pipelining: f64) -> impl Strategy<Value = Connection> {
     let number = || prop_oneof![any::<u32>(), (u32::MAX - 3000)..=u32::MAX];
-    // After a hole a message is found again where its start line is whole in one segment.
-    let shortest = if bodies == Bodies::LikeHttp { 1 } else { 80 };
-    let cuts = prop::collection::vec(prop_oneof![shortest..shortest + 40, shortest..1460_usize], 1..12);
+    let cuts = prop::collection::vec(prop_oneof![1..40_usize, 1..1460_usize], 1..12);
     let until_close = prop::bool::weighted(0.3);
     (prop::collection::vec(plan(bodies, pipelining), 1..7), until_close, number(), number(), cuts).prop_map(
         |(plans, until_close, client, server, cuts)| spoken(&plans, until_close, (client, server), cuts),

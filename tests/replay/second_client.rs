@@ -23,12 +23,12 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// The table that is shown in the documentation of `replay::reqwest_client`.
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/replay/reqwest_client.md");
 
-fn by_reqwest(url: &str, endpoint: &Endpoint, limits: Limits) -> Sender {
+pub(crate) fn by_reqwest(url: &str, endpoint: &Endpoint, limits: Limits) -> Sender {
     let client = ReqwestClient::new(Url::parse(url).unwrap(), endpoint, Via::Direct, limits).unwrap();
     Sender { client: Client::with_reqwest(client, Clock::start()), slot: None }
 }
 
-fn to(server: &Server, limits: Limits) -> Sender {
+pub(crate) fn to(server: &Server, limits: Limits) -> Sender {
     by_reqwest(&format!("http://{}", server.address), &server.address.into(), limits)
 }
 

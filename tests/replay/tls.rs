@@ -50,6 +50,13 @@ pub(crate) fn config(certificates: &Certificates, name: &str, wants_client: bool
     Arc::new(config)
 }
 
+/// The same for anybody, with these protocols alone.
+pub(crate) fn config_of(certificates: &Certificates, name: &str, protocols: &[&str]) -> Arc<ServerConfig> {
+    let mut config = Arc::unwrap_or_clone(config(certificates, name, false));
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
 /// A server that does with each connection, once its handshake is over, what the test says.
 pub(crate) async fn serve<F, R>(config: Arc<ServerConfig>, serve: F) -> Server
 where

@@ -9,10 +9,10 @@ use crate::support::{RawServer, Script, Shadowcap};
 use crate::{ends, none_came_twice, replay, resume, same_v2, starved, summary, target, targets};
 
 /// What the tests keep in memory of a body, in bytes.
-const KEPT: &str = "20000";
+pub(crate) const KEPT: &str = "20000";
 
 /// Bytes that repeat nowhere near.
-fn filling(len: usize) -> Vec<u8> {
+pub(crate) fn filling(len: usize) -> Vec<u8> {
     (0..len).map(|n| b'a' + u8::try_from((n * n / 7 + n) % 26).unwrap()).collect()
 }
 
@@ -36,7 +36,7 @@ fn posted(port: u16, millis: u64, target: &str, framing: &str, body: &[u8]) -> A
     asked
 }
 
-fn of_length(port: u16, millis: u64, target: &str, len: usize) -> Asked {
+pub(crate) fn of_length(port: u16, millis: u64, target: &str, len: usize) -> Asked {
     posted(port, millis, target, &format!("Content-Length: {len}\r\n"), &filling(len))
 }
 

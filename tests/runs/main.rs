@@ -26,6 +26,8 @@ mod resumed;
 mod schedule;
 /// Disks, clocks and servers that fail.
 mod starved;
+/// What only a target over TLS has.
+mod tls;
 /// What differs asked again, of v2 and of v1 as it is now.
 mod verified;
 

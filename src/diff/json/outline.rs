@@ -56,15 +56,17 @@ impl Outline {
         match &node.value {
             Value::Array(elements) => {
                 for element in elements.iter().take(MAX_ELEMENTS) {
-                    let below = self.step(Cow::Borrowed(ANY), room);
-                    below.into_iter().for_each(|below| below.node(element, number, depth - 1, room));
+                    if let Some(below) = self.step(Cow::Borrowed(ANY), room) {
+                        below.node(element, number, depth - 1, room);
+                    }
                 }
             }
             Value::Object(members) => {
                 for member in members {
                     let step = general_json_path(&Step::Name(&member.name).text());
-                    let below = self.step(Cow::Owned(step), room);
-                    below.into_iter().for_each(|below| below.node(&member.node, number, depth - 1, room));
+                    if let Some(below) = self.step(Cow::Owned(step), room) {
+                        below.node(&member.node, number, depth - 1, room);
+                    }
                 }
             }
             _ => {}

@@ -48,12 +48,11 @@ impl Tables {
     }
 
     fn count(&mut self, margins: Margins, times: u64) {
-        match self.margins.iter_mut().find(|(known, _)| *known == margins) {
-            Some((_, count)) => *count += times,
-            None => {
-                self.margins.reserve_exact(1);
-                self.margins.push((margins, times));
-            }
+        if let Some((_, count)) = self.margins.iter_mut().find(|(known, _)| *known == margins) {
+            *count += times;
+        } else {
+            self.margins.reserve_exact(1);
+            self.margins.push((margins, times));
         }
     }
 

@@ -179,9 +179,13 @@ impl Learner {
             place.evidence.shapes = place.shape_names();
             fingerprints.insert(name.clone(), place.clone());
         }
+        let telling = |tests: HashMap<Event, f64>| {
+            threshold.map(|most| place::telling(&tests, most)).unwrap_or_default()
+        };
+        let telling = tests.into_iter().map(|(name, tests)| (name, telling(tests))).collect();
         let told = self.asked || self.disagreed;
         let beyond = self.places.beyond;
-        Learned { routes, members, places: fingerprints, tests, threshold, told, beyond }
+        Learned { routes, members, places: fingerprints, telling, told, beyond }
     }
 }
 
@@ -229,9 +233,8 @@ pub struct Learned {
     routes: Routes,
     members: Members,
     places: HashMap<Name, Place>,
-    tests: HashMap<Name, HashMap<Event, f64>>,
-    /// The greatest probability that is significant.
-    threshold: Option<f64>,
+    /// The events at each place that are significant and explain what differs there.
+    telling: HashMap<Name, Vec<Event>>,
     /// Whether something was asked again, or disagreed without being asked.
     told: bool,
     beyond: u64,
@@ -312,9 +315,9 @@ impl Learned {
 
     /// Whether some event that the difference is one of is significant.
     fn is_significant(&self, difference: &Difference, name: &Name, observed: &Observed) -> bool {
-        let (Some(tests), Some(threshold)) = (self.tests.get(name), self.threshold) else { return false };
+        let Some(telling) = self.telling.get(name) else { return false };
         let values = place::values(&[difference]);
-        tests.iter().filter(|(_, p)| **p <= threshold).any(|(event, _)| match event {
+        telling.iter().any(|event| match event {
             Event::Differs => true,
             Event::Separates => observed.separates(),
             Event::Repeats => observed.is_repeated() && !observed.v1_is_as_v2(),

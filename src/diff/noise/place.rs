@@ -126,6 +126,29 @@ pub(super) enum Event {
     Value(u64),
 }
 
+/// Of the events of one place that are as probable as `most` at most, those that explain what differs there: an event that
+/// says less is no news where another that says more is less probable. Five answers with one wrong value also make answers
+/// repeat more often; that tells nothing of the others that repeat.
+pub(super) fn telling(tests: &HashMap<Event, f64>, most: f64) -> Vec<Event> {
+    let significant = || tests.iter().filter(|(_, p)| **p <= most);
+    let explained = |event: &Event, p: f64| {
+        significant().any(|(other, least)| other.says() > event.says() && *least <= p)
+    };
+    significant().filter(|(event, p)| !explained(event, **p)).map(|(event, _)| *event).collect()
+}
+
+impl Event {
+    /// How much it says of an answer.
+    const fn says(self) -> u8 {
+        match self {
+            Self::Differs => 0,
+            Self::Repeats => 1,
+            Self::Separates => 2,
+            Self::Value(_) => 3,
+        }
+    }
+}
+
 /// The counts of one place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Place {

@@ -254,7 +254,11 @@ fn a_value_of_another_form_at_a_volatile_place_counts() {
 /// Names that are data: what one of them has is what all have, and a fault in it is one distinct difference.
 #[test]
 fn members_named_by_data_are_one_place() {
-    let user = |n: usize| format!("u{}", char::from(b'a' + (n % 26) as u8)) + ["ra", "lo", "mi"][n / 26 % 3];
+    let user = |n: usize| {
+        ["al", "be", "ca", "do", "er", "fo"][n % 6].to_owned()
+            + ["ra", "lo", "mi", "na", "te"][n / 6 % 5]
+            + ["", "s", "nne"][n / 30 % 3]
+    };
     let answer = |n: usize, mail: &str, seen: usize| {
         let users =
             (0..3).map(|i| format!("\"{}\":{{\"mail\":\"{mail}\",\"seen\":{seen}}}", user(n * 3 + i)));

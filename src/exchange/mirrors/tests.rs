@@ -33,6 +33,7 @@ impl Seen<'_> {
         let info = ConnectionInfo {
             id,
             roles: Roles::Certain,
+            from_start: true,
             opened: Timestamp::default(),
             anomalies: AnomalySet::EMPTY,
             closing: None,

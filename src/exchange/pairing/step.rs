@@ -22,7 +22,9 @@
 //! **Doubt.** A client that pipelines gives itself away by a request that it sent without the answer to
 //! the one before it. From then on numbers tell nothing behind a hole, and what is paired there is marked.
 //! Where both directions have holes, it may have pipelined in these for the first time: pairs behind them
-//! are marked until the client has taken [`TURNS`] turns.
+//! are marked until the client has taken [`TURNS`] turns. A capture that comes into the middle of a connection may
+//! lack the beginning of its first request, and the requests that its first answers are to: pairs are marked until
+//! the client has taken a turn.
 
 use crate::time::Timestamp;
 
@@ -45,6 +47,12 @@ impl Moment {
     #[inline]
     pub(in crate::exchange) fn behind(self, n: usize) -> Self {
         Self { position: self.position + n as u64, ..self }
+    }
+
+    /// The last `n` bytes before those of the packet.
+    #[inline]
+    pub(in crate::exchange) fn ahead(self, n: usize) -> Self {
+        Self { position: self.position.saturating_sub(n as u64), ..self }
     }
 }
 
@@ -77,18 +85,45 @@ impl Default for Latest {
 }
 
 /// How sure the pairing of one connection stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Step {
     /// Requests may be missing.
     requests_lost: bool,
     /// Responses may be missing behind this place.
     responses_lost: Option<u64>,
-    latest: Latest,
+    /// The latest request, or what came before the first; `None` where nobody knows what that was.
+    latest: Option<Latest>,
     turns: u32,
     pipelines: bool,
+    /// The capture came into the middle of the connection, and the client has taken no turn since.
+    in_middle: bool,
+}
+
+impl Default for Step {
+    fn default() -> Self {
+        Self::new(false)
+    }
 }
 
 impl Step {
+    /// How sure the first pair is: `in_middle` of a connection, or at its beginning.
+    pub(super) fn new(in_middle: bool) -> Self {
+        Self {
+            requests_lost: false,
+            responses_lost: None,
+            latest: (!in_middle).then(Latest::default),
+            turns: 0,
+            pipelines: false,
+            in_middle,
+        }
+    }
+
+    /// Whether what came before the capture may be answered yet.
+    #[inline]
+    pub(super) fn is_in_middle(&self) -> bool {
+        self.in_middle
+    }
+
     /// Whether counting is enough.
     #[inline]
     pub(super) fn is_kept(&self) -> bool {
@@ -103,13 +138,15 @@ impl Step {
     /// Whether an exact pair is beyond doubt.
     pub(super) fn is_sure(&self) -> bool {
         let both = self.requests_lost && self.responses_lost.is_some();
-        !self.pipelines && (!both || self.turns >= TURNS)
+        !self.pipelines && !self.in_middle && (!both || self.turns >= TURNS)
     }
 
     /// Requests may be missing from here on.
     pub(super) fn lose_requests(&mut self) {
         self.requests_lost = true;
-        self.latest.holed = true;
+        if let Some(latest) = &mut self.latest {
+            latest.holed = true;
+        }
     }
 
     /// A response came that no request asked for.
@@ -130,8 +167,8 @@ impl Step {
     /// A request begins; the responses are read up to `heard`.
     #[inline]
     pub(super) fn begin(&mut self, began: Moment, heard: Moment) {
-        let latest = std::mem::replace(&mut self.latest, Latest::new(began.acked));
-        if let Some(acked) = began.acked {
+        let latest = self.latest.replace(Latest::new(began.acked));
+        if let (Some(latest), Some(acked)) = (latest, began.acked) {
             self.compare(latest, acked, heard.position);
             if latest.holed {
                 self.look_into_hole(began.position, acked, heard);
@@ -160,6 +197,7 @@ impl Step {
             Some(end) if acked < end || (acked == end && other_between) => self.pipelines = true,
             Some(end) if acked == end && !latest.holed => {
                 self.turns = self.turns.saturating_add(1);
+                self.in_middle = false;
                 if latest.exact && self.is_sure() {
                     self.requests_lost = false;
                     self.responses_lost = self.responses_lost.filter(|&place| place >= end);
@@ -172,16 +210,22 @@ impl Step {
 
     /// The latest request was read, all of it or not.
     pub(super) fn note_request(&mut self, whole: bool) {
-        self.latest.whole = whole;
+        if let Some(latest) = &mut self.latest {
+            latest.whole = whole;
+        }
     }
 
     /// The latest request is that of an exact pair.
     pub(super) fn note_exact(&mut self) {
-        self.latest.exact = true;
+        if let Some(latest) = &mut self.latest {
+            latest.exact = true;
+        }
     }
 
     /// The answer to the latest request ended.
     pub(super) fn note_answer(&mut self, end: u64) {
-        self.latest.answered = Some(end);
+        if let Some(latest) = &mut self.latest {
+            latest.answered = Some(end);
+        }
     }
 }

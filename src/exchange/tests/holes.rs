@@ -1,6 +1,9 @@
 //! Which pairs are sure behind holes that may have swallowed whole messages.
 
-use super::{Client, ClientGap, End, Exchange, Server, ServerGap, Step, get, ok, play, summary};
+use super::{
+    Client, ClientGap, End, Exchange, Server, ServerGap, Step, Unknowing, get, ok, play, play_from_middle,
+    summary,
+};
 use crate::anomaly::Anomaly;
 
 /// Requests and answers by turns.
@@ -94,4 +97,63 @@ fn a_request_in_a_hole_without_an_answer_of_its_own_was_pipelined() {
     // No byte of the server lies between the answer to /a and the request /c, and a request does.
     let steps = [Client(&a), Server(&to_a), ClientGap(40), Client(&c), Server(&to_c)];
     assert_eq!(told(&steps), "/a 200 A, /c 200 C?");
+}
+
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+#[test]
+fn an_answer_is_exact_only_where_no_hole_may_have_swallowed_an_interim_one() {
+    let (a, b, to_a, to_b) = (get("/a"), get("/b"), ok("A"), ok("B"));
+    let (cut, rest) = CONTINUE.split_at(9);
+    for (why, steps, expected) in [
+        ("the only interim answer is lost", vec![Client(&a), ServerGap(25), Server(&to_a)], "/a 200 A?"),
+        (
+            "the second one is lost",
+            vec![Client(&a), Server(CONTINUE), ServerGap(25), Server(&to_a)],
+            "/a 200 A?",
+        ),
+        (
+            "the head of the second one is torn",
+            vec![Client(&a), Server(CONTINUE), Server(cut), ServerGap(7), Server(&rest[7..]), Server(&to_a)],
+            "/a 200 A?",
+        ),
+        (
+            "the first one is lost, the second is read",
+            vec![Client(&a), ServerGap(25), Server(CONTINUE), Server(&to_a)],
+            "/a 200 A?",
+        ),
+        (
+            "the hole ends before the request was sent",
+            vec![Client(&a), Server(&to_a), ServerGap(25), Client(&b), Server(CONTINUE), Server(&to_b)],
+            "/a 200 A, /b 200 B",
+        ),
+        ("nothing is lost", vec![Client(&a), Server(CONTINUE), Server(CONTINUE), Server(&to_a)], "/a 200 A"),
+    ] {
+        assert_eq!(told(&steps), expected, "{why}");
+    }
+}
+
+/// The anomalies of each pair of a connection that the capture comes into the middle of.
+fn told_from_middle(steps: &[Step<'_>]) -> Vec<(String, bool)> {
+    let (exchanges, _) = play_from_middle(steps);
+    let marked = |exchange: &Exchange| exchange.anomalies.contains(Anomaly::MidConnection);
+    exchanges.iter().map(|exchange| (summary(std::slice::from_ref(exchange)), marked(exchange))).collect()
+}
+
+#[test]
+fn what_came_before_the_capture_is_in_doubt_until_the_client_has_taken_a_turn() {
+    let (a, to_a, b, to_b) = (get("/a"), ok("A"), get("/b"), ok("B"));
+    let told = told_from_middle(&[Client(&a), Server(&to_a), Client(&b), Server(&to_b)]);
+    assert_eq!(told, [("/a 200 A".into(), true), ("/b 200 B".into(), false)]);
+    // The first byte of the capture need not be that of the request.
+    let told = told_from_middle(&[Client(&a[1..]), Server(&to_a), Client(&b), Server(&to_b)]);
+    assert_eq!(told, [("/a 200 A".into(), true), ("/b 200 B".into(), false)]);
+}
+
+#[test]
+fn what_a_server_said_before_it_knew_of_a_request_is_no_answer_to_it() {
+    let (a, to_a, earlier) = (get("/a"), ok("A"), ok("earlier"));
+    let unseen = i32::try_from(a.len()).unwrap();
+    let told = told_from_middle(&[Client(&a), Unknowing(&earlier, unseen), Server(&to_a)]);
+    assert_eq!(told, [("/a 200 A".into(), true)]);
 }

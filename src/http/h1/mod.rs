@@ -79,9 +79,9 @@ pub enum Close {
 
 /// Who is told what the parser reads.
 pub trait Sink<H> {
-    /// The first byte of a message was seen.
-    fn started(&mut self, at: Timestamp) {
-        let _ = at;
+    /// The first byte of a message was seen, so many bytes of the stream before those that are being read.
+    fn started(&mut self, at: Timestamp, before: usize) {
+        let _ = (at, before);
     }
 
     /// A head is complete. For a response (a final one) the answer says what was asked; for a request
@@ -321,7 +321,22 @@ impl<H: Head> Parser<H> {
 
     /// `len` bytes are missing.
     pub fn gap<S: Sink<H>>(&mut self, len: u64, sink: &mut S) {
-        self.account.gap = self.account.gap.saturating_add(len);
+        let mut left = len;
+        while left > 0 {
+            left -= self.skip(left, sink);
+        }
+    }
+
+    /// Passes over the first of `len` missing bytes, at most to the end of the present message; says how many.
+    ///
+    /// At least one is passed over: this is to [`Parser::gap`] what [`Parser::read`] is to [`Parser::push`].
+    pub fn skip<S: Sink<H>>(&mut self, len: u64, sink: &mut S) -> u64 {
+        let skipped = self.skip_within(len, sink);
+        self.account.gap = self.account.gap.saturating_add(skipped);
+        skipped
+    }
+
+    fn skip_within<S: Sink<H>>(&mut self, len: u64, sink: &mut S) -> u64 {
         self.cut_line = None;
         match &mut self.state {
             State::Between => self.lose(len, sink),
@@ -336,11 +351,12 @@ impl<H: Head> Parser<H> {
             }
             State::Body(reading) => {
                 let hole = reading.decoder.gap(len);
-                self.hole(hole, len, sink);
+                return self.hole(hole, len, sink);
             }
             State::Lost => sink.lost(len),
             State::Tunnel | State::Headless => {}
         }
+        len
     }
 
     /// Nothing follows.
@@ -385,12 +401,12 @@ impl<H: Head> Parser<H> {
             }
             return self.read(at, bytes, sink);
         }
-        self.begin(at, sink);
+        self.begin(at, 0, sink);
         self.read_head(at, bytes, sink)
     }
 
-    fn begin<S: Sink<H>>(&mut self, at: Timestamp, sink: &mut S) {
-        sink.started(at);
+    fn begin<S: Sink<H>>(&mut self, at: Timestamp, before: usize, sink: &mut S) {
+        sink.started(at, before);
         self.state = State::Head(Box::new(Partial::new(at)));
     }
 
@@ -420,7 +436,7 @@ impl<H: Head> Parser<H> {
     fn read_plain<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> Option<usize> {
         let outline = H::outline(bytes)?;
         let (raw, rest) = bytes.split_at_checked(outline.end).filter(|(raw, _)| raw.len() <= MAX_HEAD)?;
-        sink.started(at);
+        sink.started(at, 0);
         let head = H::plain(Bytes::copy_from_slice(raw), outline);
         let begun = Begun { first_byte: at, last_byte: at, size: raw.len() as u64, cut: false };
         let anomalies = std::mem::take(&mut self.odd);
@@ -544,23 +560,22 @@ impl<H: Head> Parser<H> {
         used
     }
 
-    /// A hole in a body: the message goes on where its framing is still known.
-    fn hole<S: Sink<H>>(&mut self, hole: Hole, len: u64, sink: &mut S) {
-        let State::Body(reading) = &mut self.state else { return };
+    /// A hole in a body: the message goes on where its framing is still known. Says how much of the hole is in it.
+    fn hole<S: Sink<H>>(&mut self, hole: Hole, len: u64, sink: &mut S) -> u64 {
+        let State::Body(reading) = &mut self.state else { return len };
         match hole {
             Hole::Within(lost) => {
                 reading.body.lose(lost);
                 if reading.decoder.is_done() {
                     self.finish_body(Completeness::Gap, sink);
-                    if len > lost {
-                        self.lose(len - lost, sink);
-                    }
                 }
+                lost
             }
             Hole::Lost => {
                 reading.body.lose(len);
                 self.finish_body(Completeness::Gap, sink);
                 self.lose(0, sink);
+                len
             }
         }
     }
@@ -623,7 +638,7 @@ impl<H: Head> Parser<H> {
     fn find<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) {
         let cut = self.cut_line.take();
         if begins_surely::<H>(bytes) {
-            return self.begin(at, sink);
+            return self.begin(at, 0, sink);
         }
         let whole = memchr::memchr(b'\n', bytes).is_some();
         let Some(mut cut) = cut.filter(|cut| cut.bytes.len() + bytes.len() <= CUT_LINE) else {
@@ -636,7 +651,7 @@ impl<H: Head> Parser<H> {
         cut.bytes.extend_from_slice(bytes);
         if whole && begins_surely::<H>(&cut.bytes) {
             self.account.torn -= before as u64;
-            self.begin(cut.at, sink);
+            self.begin(cut.at, before, sink);
             self.read_head(cut.at, cut.bytes.get(..before).unwrap_or_default(), sink);
         } else if !whole {
             self.cut_line = Some(cut);

@@ -32,7 +32,7 @@ pub use self::watch::{View, Watch};
 use super::judging::Ruling;
 use super::keeping::{BATCH, Judging, Keep, Taken, next};
 use super::run::{Kept, WAITING, make_folder};
-use super::verifying::{Verification, Verifying};
+use super::verifying::Verification;
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
 use crate::capture::recorder::Recorder;
@@ -118,10 +118,9 @@ pub async fn run(
     judging.redactor = job.redactor;
     judging.progress = Arc::clone(&watch.progress);
     let stopper = job.capture.stopper();
-    judging.verifying = job.verification.map(|verification| {
-        let progress = Arc::clone(&watch.progress);
-        Verifying::new(verification, &job.settings, control.signal.clone(), progress)
-    });
+    if let Some(verification) = job.verification {
+        judging.verify(verification, &job.settings, control.signal.clone());
+    }
 
     let (work_in, work) = mpsc::channel(job.queue + WAITING);
     let (done_in, done) = mpsc::channel(WAITING);

@@ -11,8 +11,6 @@ use crate::report::{grouped, ms};
 const WIDTH: f64 = 960.0;
 /// Room for the labels of the axis.
 const MARGIN: f64 = 16.0;
-/// Steps from one label to the next: a decade.
-const LABELLED: usize = 8;
 /// Steps for each factor of ten.
 const STEPS: f64 = 8.0;
 
@@ -29,11 +27,8 @@ pub(super) fn distribution(latency: &Latency) -> String {
     let step_width = ((WIDTH - 2.0 * MARGIN) / steps.len() as f64).min(40.0);
     let left = (WIDTH - step_width * steps.len() as f64) / 2.0;
     let mut out = open(WIDTH, HEIGHT, "Distribution of latencies, v1 upwards and v2 downwards");
-    for n in 0..steps.len() {
-        if is_labelled(n, steps) {
-            let bound = steps.get(n).map_or(0.0, |step| step.up_to_ms);
-            grid(&mut out, left + step_width * (n + 1) as f64, 8.0, 216.0, &ms(bound));
-        }
+    for tick in ticks(steps.first().map_or(1.0, |step| step.up_to_ms), steps.len()) {
+        grid(&mut out, left + step_width * tick.at, 8.0, 216.0, &tick.label);
     }
     let place = Place { left, step: step_width, middle: 112.0, reach: 96.0 };
     back_to_back(&mut out, steps, 0, highest, &place);
@@ -104,11 +99,11 @@ pub(super) fn lateness(lateness: &Lateness) -> String {
     let step_width = ((WIDTH - 2.0 * MARGIN) / steps.len() as f64).min(40.0);
     let left = (WIDTH - step_width * steps.len() as f64) / 2.0;
     let mut out = open(WIDTH, HEIGHT, "How late requests were sent");
+    for tick in ticks(steps.first().map_or(1.0, |step| step.up_to_ms), steps.len()) {
+        grid(&mut out, left + step_width * tick.at, 8.0, 124.0, &tick.label);
+    }
     for (n, step) in steps.iter().enumerate() {
         let x = left + step_width * n as f64;
-        if (n + 1).is_multiple_of(LABELLED) || steps.len() < LABELLED {
-            grid(&mut out, x + step_width, 8.0, 124.0, &ms(step.up_to_ms));
-        }
         if step.count > 0 {
             let height = (step.count as f64 / highest as f64 * 108.0).max(1.5);
             let title = format!("{} up to {} late", grouped(step.count), ms(step.up_to_ms));
@@ -139,7 +134,8 @@ pub(super) fn timeline(timeline: &Timeline) -> String {
     for quarter in 0..=4 {
         let share = f64::from(quarter) / 4.0;
         let x = left + share * step * (offset(last) + 1.0);
-        grid(&mut out, x, 8.0, 172.0, &format!("+{}", ms(share * span)));
+        let label = if quarter == 0 { "0".to_owned() } else { format!("+{}", ms(share * span)) };
+        grid(&mut out, x, 8.0, 172.0, &label);
     }
     for slot in &timeline.slots {
         let mut y = 172.0;
@@ -174,13 +170,33 @@ fn rows(slot: &Slot) -> u64 {
     slot.verdicts.in_all() + slot.skipped
 }
 
-/// Whether the step ends a decade; with less than two decades, every fourth step is labelled.
-fn is_labelled(n: usize, steps: &[Step]) -> bool {
-    let decade = steps.get(n).is_some_and(|step| {
-        let log = (step.up_to_ms * 1000.0).log10();
-        (log - log.round()).abs() < 0.01
-    });
-    if steps.len() > 2 * LABELLED { decade } else { (n + 1).is_multiple_of(LABELLED / 2) || steps.len() < 4 }
+/// A label of a logarithmic axis.
+#[derive(Debug)]
+struct Tick {
+    /// Where, in steps from the axis' beginning.
+    at: f64,
+    label: String,
+}
+
+/// Labels at round times: 1, 2 and 5 of each decade, of more than two decades their beginnings alone, and of an axis on
+/// which less than two of these lie both ends. The first of `count` steps goes up to `first` milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "a few dozen steps")]
+fn ticks(first: f64, count: usize) -> Vec<Tick> {
+    let all = count as f64;
+    let factors: &[f64] = if all > 2.0 * STEPS { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    // From a microsecond to days.
+    let round = (-3..9).flat_map(|decade| factors.iter().map(move |factor| factor * 10_f64.powi(decade)));
+    let tick = |time: f64| {
+        let at = (time / first).log10() * STEPS + 1.0;
+        let label = if time < 1000.0 { format!("{time} ms") } else { format!("{} s", time / 1000.0) };
+        (-0.01..all + 0.01).contains(&at).then_some(Tick { at, label })
+    };
+    let ticks: Vec<_> = round.filter_map(tick).collect();
+    if ticks.len() > 1 {
+        return ticks;
+    }
+    let end = |at: f64| Tick { at, label: ms(first * 10_f64.powf((at - 1.0) / STEPS)) };
+    vec![end(0.0), end(all)]
 }
 
 fn open(width: f64, height: f64, label: &str) -> String {
@@ -216,4 +232,30 @@ fn grid(out: &mut String, x: f64, from: f64, to: f64, label: &str) {
 
 fn axis(out: &mut String, from: f64, to: f64, y: f64) {
     let _ = write!(out, r#"<line class="axis" x1="{from}" x2="{to}" y1="{y}" y2="{y}"/>"#);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(first: f64, count: usize) -> Vec<(String, String)> {
+        ticks(first, count).into_iter().map(|tick| (format!("{:.1}", tick.at), tick.label)).collect()
+    }
+
+    #[test]
+    fn axes_are_labelled_at_round_times() {
+        let of = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(at, label)| ((*at).to_owned(), (*label).to_owned())).collect::<Vec<_>>()
+        };
+        // Up to 2 ms, 2.67 ms, ... 20 ms.
+        assert_eq!(
+            labels(2.0, 9),
+            of(&[("1.0", "2 ms"), ("4.2", "5 ms"), ("6.6", "10 ms"), ("9.0", "20 ms")])
+        );
+        let decades =
+            of(&[("1.0", "0.1 ms"), ("9.0", "1 ms"), ("17.0", "10 ms"), ("25.0", "100 ms"), ("33.0", "1 s")]);
+        assert_eq!(labels(0.1, 33), decades);
+        // Between round times.
+        assert_eq!(labels(4.0, 1), of(&[("0.0", "3.00 ms"), ("1.0", "4.00 ms")]));
+    }
 }

@@ -253,7 +253,7 @@
     const d = JSON.parse(details[x.n].textContent);
     const parts = [
       el("h3", "", x.method + " " + d.target),
-      el("p", "meta", el("b", "dot x-" + x.verdict, x.verdict.replace("_", " ")), " · ", x.status, " · ", x.host, " · ", d.role, " to ", x.destination, d.rule ? " by " + d.rule + (d.matched ? " (" + d.matched + ")" : "") : "", d.reason ? ": " + d.reason : "", d.by ? ", sent by " + d.by : "", " · v1 ", ms(x.v1_ms), ", v2 ", ms(x.v2_ms)),
+      el("p", "meta", el("b", "dot x-" + x.verdict, x.verdict.replace("_", " ")), " · ", x.status, " · ", x.host, " · ", d.role, " to ", x.destination, d.rule ? " by " + d.rule + (d.matched ? " (" + d.matched + ")" : "") : "", d.reason ? ": " + d.reason : "", d.by ? ", sent by " + d.by : "", " · ", el("span", "whole", "v1 ", ms(x.v1_ms), ", v2 ", ms(x.v2_ms))),
       el("p", "meta", d.id, " · ", d.time, " · from ", d.client, d.late_ms !== null && d.late_ms >= 1 ? " · sent " + ms(d.late_ms) + " late" : "", d.anomalies.length ? " · " + d.anomalies.join(", ") : ""),
     ];
     if (d.why) parts.push(el("p", "meta", el("b", "", d.why)));

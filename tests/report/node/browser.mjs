@@ -215,7 +215,7 @@ const photographs = async () => {
   const desktop = { viewport: { width: 1180, height: 860 }, colorScheme: "light" };
   const phone = { viewport: { width: 390, height: 844 }, colorScheme: "dark", isMobile: true, hasTouch: true };
   await photograph("report", desktop, "");
-  await photograph("exchange", desktop, "#exchanges&v=different&q=price", "exchanges");
+  await photograph("exchange", { ...desktop, colorScheme: "dark" }, "#exchanges&v=different&q=price", "exchanges");
   await photograph("latency", { ...desktop, colorScheme: "dark" }, "#latency", "latency");
   await photograph("phone", phone, "");
   await photograph("phone-exchange", phone, "#exchanges&v=different&q=price", "detail");
