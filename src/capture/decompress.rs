@@ -1,10 +1,13 @@
 //! What lies beneath a capture's bytes: the plain stream, or a decompressor.
 
 use std::io::{self, BufReader, Chain, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
+use super::pump::{Cancel, Pump};
 use super::stats::Compression;
 
 /// Compressed bytes are read in pieces of this size.
@@ -34,6 +37,45 @@ pub(super) enum Decompressed<R> {
     Plain(Raw<R>),
     Gzip(Box<MultiGzDecoder<BufReader<Raw<R>>>>),
     Zstd(Box<ZstdDecoder<'static, BufReader<Raw<R>>>>),
+    Ahead(Ahead),
+}
+
+/// What a thread of its own decompresses.
+pub(super) struct Ahead {
+    pump: Pump,
+    compression: Compression,
+    source_failed: Arc<AtomicBool>,
+}
+
+/// A decompressor that leaves behind what its errors were, for who gets them from another thread.
+struct Telling<R> {
+    stream: Decompressed<R>,
+    source_failed: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Telling<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let result = self.stream.read(buf);
+        if result.is_err() {
+            self.source_failed.store(self.stream.source_failed(), Ordering::Release);
+        }
+        result
+    }
+}
+
+impl<R: Read + Send + 'static> Decompressed<R> {
+    /// The same; a compressed stream is decompressed by a thread of its own, ahead of who reads it.
+    pub(super) fn ahead(self) -> io::Result<Self> {
+        let compression = self.compression();
+        if compression == Compression::None {
+            return Ok(self);
+        }
+        let source_failed = Arc::default();
+        let telling = Telling { stream: self, source_failed: Arc::clone(&source_failed) };
+        // What can stall lies beneath, and has a pump of its own.
+        let pump = Pump::start(Box::new(telling), Cancel::default())?;
+        Ok(Self::Ahead(Ahead { pump, compression, source_failed }))
+    }
 }
 
 impl<R: Read> Decompressed<R> {
@@ -59,6 +101,7 @@ impl<R: Read> Decompressed<R> {
             Self::Plain(_) => Compression::None,
             Self::Gzip(_) => Compression::Gzip,
             Self::Zstd(_) => Compression::Zstd,
+            Self::Ahead(ahead) => ahead.compression,
         }
     }
 
@@ -68,6 +111,7 @@ impl<R: Read> Decompressed<R> {
             Self::Plain(raw) => raw.failed,
             Self::Gzip(decoder) => decoder.get_ref().get_ref().failed,
             Self::Zstd(decoder) => decoder.get_ref().get_ref().failed,
+            Self::Ahead(ahead) => ahead.source_failed.load(Ordering::Acquire),
         }
     }
 }
@@ -78,6 +122,7 @@ impl<R: Read> Read for Decompressed<R> {
             Self::Plain(raw) => raw.read(buf),
             Self::Gzip(decoder) => decoder.read(buf),
             Self::Zstd(decoder) => decoder.read(buf),
+            Self::Ahead(ahead) => ahead.pump.read(buf),
         }
     }
 }
@@ -88,6 +133,7 @@ impl<R> std::fmt::Debug for Decompressed<R> {
             Self::Plain(_) => "Plain",
             Self::Gzip(_) => "Gzip",
             Self::Zstd(_) => "Zstd",
+            Self::Ahead(_) => "Ahead",
         })
     }
 }

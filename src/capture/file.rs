@@ -1,7 +1,7 @@
 //! One stream of bytes as a capture.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,6 +29,17 @@ pub(super) struct Record {
     pub(super) data: Range<usize>,
 }
 
+impl Record {
+    /// That of no packet.
+    const NONE: Self = Self {
+        at: Timestamp::from_nanos(0),
+        link: LinkType::NULL,
+        interface: 0,
+        original_len: 0,
+        data: 0..0,
+    };
+}
+
 #[derive(Debug)]
 enum Reader {
     Pcap(PcapReader),
@@ -42,7 +53,8 @@ pub struct CaptureFile<R> {
     window: Window<Decompressed<R>>,
     reader: Reader,
     stats: FileStats,
-    last: Timestamp,
+    /// What was read last.
+    record: Record,
     finished: bool,
 }
 
@@ -53,7 +65,15 @@ impl<R: Read> CaptureFile<R> {
     }
 
     pub(super) fn with_buffer(name: Arc<str>, source: R, buffer: usize) -> Result<Self, CaptureError> {
-        let decompressed = match Decompressed::new(source) {
+        Self::of(name, Decompressed::new(source), buffer)
+    }
+
+    fn of(
+        name: Arc<str>,
+        decompressed: io::Result<Decompressed<R>>,
+        buffer: usize,
+    ) -> Result<Self, CaptureError> {
+        let decompressed = match decompressed {
             Ok(decompressed) => decompressed,
             Err(source) => return Err(CaptureError::Io { file: name, offset: 0, source }),
         };
@@ -62,7 +82,7 @@ impl<R: Read> CaptureFile<R> {
         match open_reader(&mut window, compression) {
             Ok((reader, format)) => {
                 let stats = FileStats::new(name, format, compression);
-                Ok(Self { window, reader, stats, last: Timestamp::default(), finished: false })
+                Ok(Self { window, reader, stats, record: Record::NONE, finished: false })
             }
             Err(NotOpened::Empty) => Err(CaptureError::Empty { file: name }),
             Err(NotOpened::NotACapture(looks_like)) => {
@@ -86,28 +106,51 @@ impl<R: Read> CaptureFile<R> {
         stats
     }
 
-    /// Reads the next packet into the window.
+    /// Reads the next packet into the window; says whether there is one.
     #[inline]
-    pub(super) fn advance(&mut self) -> Result<Option<Record>, CaptureError> {
+    pub(super) fn advance(&mut self) -> Result<bool, CaptureError> {
         if self.finished {
-            return Ok(None);
+            return Ok(false);
         }
-        let next = match &mut self.reader {
-            Reader::Pcap(reader) => reader.next(&mut self.window),
-            Reader::Pcapng(reader) => reader.next(&mut self.window),
-        };
+        match &mut self.reader {
+            Reader::Pcap(reader) => {
+                let next = reader.next(&mut self.window);
+                self.take(next)
+            }
+            Reader::Pcapng(_) => self.advance_by_blocks(),
+        }
+    }
+
+    /// As [`Self::advance`]; apart, so that the shorter way of the simpler format has no share in its length.
+    #[inline(never)]
+    fn advance_by_blocks(&mut self) -> Result<bool, CaptureError> {
+        let Reader::Pcapng(reader) = &mut self.reader else { return Ok(false) };
+        let next = reader.next(&mut self.window);
+        self.take(next)
+    }
+
+    #[inline]
+    fn take(&mut self, next: Result<Record, Stop>) -> Result<bool, CaptureError> {
         match next {
             Ok(record) => {
                 self.account(&record);
-                Ok(Some(record))
+                self.record = record;
+                Ok(true)
             }
             Err(stop) => self.stop(stop),
         }
     }
 
-    /// Lends the packet of the record that was read last.
+    /// What is known of the packet that was read last.
     #[inline]
-    pub(super) fn lend(&self, record: &Record, number: u64, interface: u32) -> Packet<'_> {
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Lends the packet that was read last.
+    #[inline]
+    pub(super) fn lend(&self, number: u64, interface: u32) -> Packet<'_> {
+        let record = &self.record;
         Packet {
             at: record.at,
             link: record.link,
@@ -123,23 +166,40 @@ impl<R: Read> CaptureFile<R> {
         let stats = &mut self.stats;
         stats.packets += 1;
         stats.bytes += record.data.len() as u64;
-        stats.time_went_back += u64::from(stats.packets > 1 && record.at < self.last);
-        self.last = record.at;
-        stats.first = Some(stats.first.map_or(record.at, |first| first.min(record.at)));
-        stats.last = Some(stats.last.map_or(record.at, |last| last.max(record.at)));
+        match &mut stats.last {
+            // The packet ahead of it was no later, and the first is known.
+            Some(last) if *last <= record.at => *last = record.at,
+            _ => self.account_back(record.at),
+        }
+    }
+
+    /// Takes account of a packet that is the first, or earlier than the latest: not many are.
+    #[cold]
+    fn account_back(&mut self, at: Timestamp) {
+        let stats = &mut self.stats;
+        stats.time_went_back += u64::from(stats.packets > 1 && at < self.record.at);
+        stats.first = Some(stats.first.map_or(at, |first| first.min(at)));
+        stats.last = Some(stats.last.map_or(at, |last| last.max(at)));
     }
 
     #[cold]
-    fn stop(&mut self, stop: Stop) -> Result<Option<Record>, CaptureError> {
+    fn stop(&mut self, stop: Stop) -> Result<bool, CaptureError> {
         self.finished = true;
         match stop {
-            Stop::End => Ok(None),
+            Stop::End => Ok(false),
             Stop::Truncated(offset) => {
                 self.stats.truncated = Some(Truncation { offset, packets_before: self.stats.packets });
-                Ok(None)
+                Ok(false)
             }
             stop => Err(failure(stop, &self.window, &self.stats.name, self.stats.packets + 1)),
         }
+    }
+}
+
+impl<R: Read + Send + 'static> CaptureFile<R> {
+    /// As [`CaptureFile::with_buffer`]; what is compressed is decompressed by a thread of its own, ahead of the reading.
+    pub(super) fn ahead(name: Arc<str>, source: R, buffer: usize) -> Result<Self, CaptureError> {
+        Self::of(name, Decompressed::new(source).and_then(Decompressed::ahead), buffer)
     }
 }
 
@@ -154,8 +214,8 @@ impl<R: Read> PacketSource for CaptureFile<R> {
 
     #[inline]
     fn next_packet(&mut self) -> Result<Option<Packet<'_>>, CaptureError> {
-        let Some(record) = self.advance()? else { return Ok(None) };
-        Ok(Some(self.lend(&record, self.stats.packets, record.interface)))
+        let read = self.advance()?;
+        Ok(read.then(|| self.lend(self.stats.packets, self.record.interface)))
     }
 }
 
@@ -221,10 +281,8 @@ fn failure<R: Read>(
             }
             _ => CaptureError::Io { file, offset, source },
         },
-        Stop::End | Stop::Truncated(_) => CaptureError::Io {
-            file,
-            offset: window.offset(),
-            source: std::io::ErrorKind::UnexpectedEof.into(),
-        },
+        Stop::End | Stop::Truncated(_) => {
+            CaptureError::Io { file, offset: window.offset(), source: io::ErrorKind::UnexpectedEof.into() }
+        }
     }
 }

@@ -95,7 +95,9 @@ impl PcapReader {
         window.demand_start(self.packet_header)?;
         let at = window.offset();
         let header = window.unread();
-        let [seconds, ticks, captured, original] = [0, 1, 2, 3].map(|i| self.order.u32(word(header, i)));
+        // All of it is at hand: of an array the compiler knows that.
+        let first: [u8; 16] = header.first_chunk().copied().unwrap_or_default();
+        let [seconds, ticks, captured, original] = [0, 1, 2, 3].map(|i| self.order.u32(word(&first, i)));
         if seconds | ticks | captured | original == 0 {
             return Err(Stop::Corrupt(at, Corruption::Zeros));
         }

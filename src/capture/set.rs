@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use super::PacketSource;
 use super::digest;
 use super::error::CaptureError;
-use super::file::{self, CaptureFile, Record};
+use super::file::{self, CaptureFile};
 use super::input::{self, Input, Origin, Place, Stream};
 use super::progress::BytesRead;
 use super::pump::Cancel;
@@ -63,7 +63,7 @@ enum State {
     /// Known to hold packets, and closed; the statistics count none yet.
     Waiting(FileStats),
     /// Open, standing on the packet that is its next.
-    Open(Box<CaptureFile<Stream>>, Record),
+    Open(Box<CaptureFile<Stream>>),
     /// Read to its end.
     Finished(FileStats),
 }
@@ -175,9 +175,10 @@ impl CaptureSet {
         let buffer = if keep { self.buffer() } else { PEEK_BUFFER };
         // What is only looked at is read again, and counts then.
         let progress = if keep { self.progress.clone() } else { BytesRead::default() };
-        let mut state = State::open(&origin, buffer, &self.cancel, &progress)?;
-        if let State::Open(file, record) = &state {
-            self.queue.push(Reverse((record.at, self.members.len())));
+        let ahead = keep && self.open == 0;
+        let mut state = State::open(&origin, buffer, ahead, &self.cancel, &progress)?;
+        if let State::Open(file) = &state {
+            self.queue.push(Reverse((file.record().at, self.members.len())));
             if keep {
                 self.open += 1;
             } else {
@@ -209,33 +210,37 @@ impl CaptureSet {
     /// Reads a member's next packet, and gives its time; closes the member at its end.
     #[inline]
     fn read_on(&mut self, index: usize) -> Result<Option<Timestamp>, CaptureError> {
-        let Some(Member { state: State::Open(file, record), .. }) = self.members.get_mut(index) else {
+        let Some(Member { state: State::Open(file), .. }) = self.members.get_mut(index) else {
             return Ok(None);
         };
         match file.advance() {
-            Ok(Some(next)) => {
-                *record = next;
-                Ok(Some(record.at))
+            Ok(true) => Ok(Some(file.record().at)),
+            end => {
+                self.finish(index);
+                end.map(|_| None)
             }
-            other => {
-                let stats = file.stats();
-                self.members[index].state = State::Finished(stats);
-                self.open -= 1;
-                other.map(|_| None)
-            }
+        }
+    }
+
+    /// Closes a member that was read to its end.
+    #[cold]
+    fn finish(&mut self, index: usize) {
+        if let Some(member) = self.members.get_mut(index) {
+            member.state = State::Finished(member.stats());
+            self.open -= 1;
         }
     }
 
     #[cold]
     fn select_other(&mut self) -> Result<Option<usize>, CaptureError> {
         while let Some(Reverse((_, index))) = self.queue.pop() {
-            let buffer = self.buffer();
+            let (buffer, ahead) = (self.buffer(), self.open == 0);
             let member = &mut self.members[index];
             if let State::Waiting(stats) = &member.state {
                 let stats = stats.clone();
-                match State::open(&member.origin, buffer, &self.cancel, &self.progress) {
+                match State::open(&member.origin, buffer, ahead, &self.cancel, &self.progress) {
                     Ok(state) => {
-                        self.open += usize::from(matches!(state, State::Open(..)));
+                        self.open += usize::from(matches!(state, State::Open(_)));
                         member.state = state;
                     }
                     Err(error) => {
@@ -244,7 +249,7 @@ impl CaptureSet {
                     }
                 }
             }
-            if matches!(member.state, State::Open(..)) {
+            if matches!(member.state, State::Open(_)) {
                 self.current = Some(index);
                 return Ok(self.current);
             }
@@ -259,13 +264,12 @@ impl PacketSource for CaptureSet {
     #[inline]
     fn next_packet(&mut self) -> Result<Option<Packet<'_>>, CaptureError> {
         let Some(index) = self.select()? else { return Ok(None) };
-        let Some(Member { state: State::Open(file, record), interfaces, .. }) = self.members.get_mut(index)
-        else {
+        let Some(Member { state: State::Open(file), interfaces, .. }) = self.members.get_mut(index) else {
             return Ok(None);
         };
         self.packets += 1;
-        let interface = number_of(interfaces, record.interface, &mut self.interfaces);
-        Ok(Some(file.lend(record, self.packets, interface)))
+        let interface = number_of(interfaces, file.record().interface, &mut self.interfaces);
+        Ok(Some(file.lend(self.packets, interface)))
     }
 }
 
@@ -273,7 +277,7 @@ impl Member {
     /// The packet that it stands on, where it is open; of the first of its interfaces, whichever it is of.
     fn next(&self) -> Option<Packet<'_>> {
         match &self.state {
-            State::Open(file, record) => Some(file.lend(record, 1, 0)),
+            State::Open(file) => Some(file.lend(1, 0)),
             State::Waiting(_) | State::Finished(_) => None,
         }
     }
@@ -281,25 +285,25 @@ impl Member {
     fn stats(&self) -> FileStats {
         match &self.state {
             State::Waiting(stats) | State::Finished(stats) => stats.clone(),
-            State::Open(file, _) => file.stats(),
+            State::Open(file) => file.stats(),
         }
     }
 }
 
 impl State {
-    /// Opens a file and reads to its first packet; a capture without packets is finished.
+    /// Opens a file and reads to its first packet; a capture without packets is finished. It may be decompressed `ahead`,
+    /// which takes a thread.
     fn open(
         origin: &Origin,
         buffer: usize,
+        ahead: bool,
         cancel: &Cancel,
         progress: &BytesRead,
     ) -> Result<Self, CaptureError> {
         let stream: Stream = Box::new(progress.count(origin.open(cancel)?));
-        let mut file = CaptureFile::with_buffer(origin.name(), stream, buffer)?;
-        Ok(match file.advance()? {
-            Some(record) => Self::Open(Box::new(file), record),
-            None => Self::Finished(file.stats()),
-        })
+        let open = if ahead { CaptureFile::ahead } else { CaptureFile::with_buffer };
+        let mut file = open(origin.name(), stream, buffer)?;
+        Ok(if file.advance()? { Self::Open(Box::new(file)) } else { Self::Finished(file.stats()) })
     }
 }
 

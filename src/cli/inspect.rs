@@ -1,8 +1,10 @@
 //! `shadowcap inspect`: what is in a capture.
 
+mod digits;
 mod document;
 mod line;
 mod paced;
+mod repeated;
 mod table;
 
 use std::cell::Cell;
@@ -22,8 +24,9 @@ use crate::http::{BodyKeep, Options};
 use crate::pipeline::{Reading, ReadingOptions};
 
 use document::Document;
-use line::{Line, Repeated};
+use line::Line;
 use paced::Paced;
+use repeated::Repeated;
 
 /// How much is printed at once, in bytes.
 const PAGE: usize = 64 << 10;

@@ -287,7 +287,7 @@ impl Conversation {
     /// HTTP/1, with requests in the direction `requesting`.
     fn http<L: Listener>(&self, requesting: Direction, context: &Context<'_, L>) -> Stage {
         let connection = match requesting {
-            Direction::ToServer => context.connection,
+            Direction::ToServer => *context.connection,
             Direction::ToClient => context.connection.reversed(),
         };
         let requests = self.parser(requesting).storing(self.store.clone());
@@ -438,7 +438,7 @@ impl Http {
         bytes: &[u8],
         context: &mut Context<'_, L>,
     ) {
-        let mut context = context.of(self.connection);
+        let mut context = context.of(&self.connection);
         if direction == self.requesting {
             feed(&mut self.requests, moment, bytes, &mut Requests(&mut self.pairing, context));
         } else {
@@ -459,7 +459,7 @@ impl Http {
         len: u64,
         context: &mut Context<'_, L>,
     ) {
-        let context = context.of(self.connection);
+        let context = context.of(&self.connection);
         self.pairing.note_hole();
         if direction == self.requesting {
             miss(&mut self.requests, moment, len, &mut Requests(&mut self.pairing, context));
@@ -474,7 +474,7 @@ impl Http {
             End::Reset => Close::Reset,
             End::Idle => Close::Unknown,
         };
-        let context = context.of(self.connection);
+        let context = context.of(&self.connection);
         if direction == self.requesting {
             self.requests.end(close, &mut Requests(&mut self.pairing, context));
         } else {
@@ -486,7 +486,7 @@ impl Http {
         // Ends were told of; a parser that was not would keep an unfinished message to itself.
         self.end(Direction::ToServer, End::Idle, context);
         self.end(Direction::ToClient, End::Idle, context);
-        let mut context = context.of(self.connection);
+        let mut context = context.of(&self.connection);
         self.pairing.close(&mut context);
         context.account.http.merge(&self.requests.account());
         context.account.http.merge(&self.responses.account());

@@ -101,14 +101,14 @@ impl Answering {
 
 /// What the pairing tells its news to.
 pub(super) struct Context<'a, L> {
-    pub(super) connection: ConnectionId,
+    pub(super) connection: &'a ConnectionId,
     pub(super) listener: &'a mut L,
     pub(super) account: &'a mut ExchangeAccount,
 }
 
 impl<L> Context<'_, L> {
     /// The same, for the connection with the roles that its bytes show.
-    pub(super) fn of(&mut self, connection: ConnectionId) -> Context<'_, L> {
+    pub(super) fn of<'b>(&'b mut self, connection: &'b ConnectionId) -> Context<'b, L> {
         Context { connection, listener: self.listener, account: self.account }
     }
 
@@ -163,10 +163,10 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
             began,
             hole: None,
             is_answered: false,
-            id: ExchangeId::new(self.1.connection, first_byte, nth),
+            id: ExchangeId::new(*self.1.connection, first_byte, nth),
             asked,
             headless: head.version == Version::Http09,
-            request: None,
+            exchange: None,
             answer: Answer::Awaited,
             interim: Vec::new(),
             anomalies: AnomalySet::EMPTY,
@@ -175,10 +175,10 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     }
 
     fn message(&mut self, request: Request) {
-        self.0.held += request.memory();
         self.0.step.note_request(request.completeness.is_complete());
         if let Some(open) = self.0.open.back_mut() {
-            open.request = Some(request);
+            self.0.held += Open::ROOM + request.memory();
+            open.ask(*self.1.connection, request);
         }
         if self.0.open.len() > MOST_OPEN {
             self.0.given_up = true;
@@ -217,7 +217,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
     fn head(&mut self, _: &ResponseHead, _: Timestamp) -> Asked {
         self.0.choose(&mut self.1);
         let Some(open) = self.0.answering() else { return Asked::Unknown };
-        if open.request.is_none() {
+        if open.exchange.is_none() {
             open.anomalies.insert(Anomaly::EarlyResponse);
         }
         open.asked
@@ -242,8 +242,8 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
             return;
         };
         let length = response.head.raw().len() as u64 + response.body.len;
-        let early = open.request.is_none();
-        open.answer = Answer::Here(Box::new(response));
+        let early = open.exchange.is_none();
+        open.answer(response);
         pairing.next = chosen.map_or(pairing.next, |place| place + 1);
         pairing.guess.count(length);
         pairing.held += weight;
@@ -371,7 +371,7 @@ impl Pairing {
     /// Tells the exchanges at the front that are complete.
     fn tell<L: Listener>(&mut self, context: &mut Context<'_, L>) {
         while let Some(open) = self.open.front()
-            && open.request.is_some()
+            && open.exchange.is_some()
             && !matches!(open.answer, Answer::Awaited)
         {
             let Some(open) = self.open.pop_front() else { break };

@@ -25,7 +25,7 @@ pub trait Listener {
     fn began(&mut self, at: Timestamp) -> Start;
 
     /// What began is complete, with its response or without; `None` if it turned out to be no request.
-    fn finished(&mut self, start: Start, exchange: Option<Exchange>);
+    fn finished(&mut self, start: Start, exchange: Option<Box<Exchange>>);
 
     /// A connection has closed, in this way where the capture shows it: no exchange of it follows.
     fn closed(&mut self, connection: ConnectionId, closing: Option<Closing>) {
@@ -39,8 +39,8 @@ impl<F: FnMut(Exchange)> Listener for F {
         Start { at, number: 0 }
     }
 
-    fn finished(&mut self, _: Start, exchange: Option<Exchange>) {
-        exchange.into_iter().for_each(self);
+    fn finished(&mut self, _: Start, exchange: Option<Box<Exchange>>) {
+        exchange.into_iter().for_each(|exchange| self(*exchange));
     }
 }
 
@@ -81,8 +81,8 @@ impl<L: Listener> ExchangeReader<L> {
         &mut self.listener
     }
 
-    fn context(&mut self, connection: &ConnectionInfo) -> Context<'_, L> {
-        Context { connection: connection.id, listener: &mut self.listener, account: &mut self.account }
+    fn context<'a>(&'a mut self, connection: &'a ConnectionInfo) -> Context<'a, L> {
+        Context { connection: &connection.id, listener: &mut self.listener, account: &mut self.account }
     }
 
     /// The listener and the account, when all is read.

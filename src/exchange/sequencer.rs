@@ -35,10 +35,9 @@ impl SequencerLimits {
 
 /// What a [`Sequencer`] tells.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "most are exchanges that pass through without being held")]
 pub enum Told {
     /// An exchange.
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
     /// A connection has closed, and all exchanges of it were told.
     Closed(ConnectionId, Option<Closing>),
 }
@@ -234,7 +233,7 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
     }
 
     #[inline]
-    fn finished(&mut self, start: Start, exchange: Option<Exchange>) {
+    fn finished(&mut self, start: Start, exchange: Option<Box<Exchange>>) {
         match (self.find(start), exchange.map(Told::Exchange)) {
             (Some(index), Some(told)) if self.is_first(index) => {
                 self.leave();

@@ -524,7 +524,7 @@ fn sequence(limit: usize, events: &[(i64, bool)]) -> (Vec<i64>, u64) {
             } else {
                 let mut exchange = exchange.clone();
                 exchange.request.first_byte = Timestamp::from_nanos(at);
-                sequencer.finished(open[&at], Some(exchange));
+                sequencer.finished(open[&at], Some(Box::new(exchange)));
             }
         }
         sequencer.finish();
@@ -554,7 +554,7 @@ fn a_request_that_thousands_overtake_is_still_told_in_its_place() {
         }
     });
     let finish = |sequencer: &mut Sequencer<_>, start, ordinal| {
-        sequencer.finished(start, Some(Exchange { ordinal, ..exchange.clone() }));
+        sequencer.finished(start, Some(Box::new(Exchange { ordinal, ..exchange.clone() })));
     };
     let slow = sequencer.began(Timestamp::from_nanos(0));
     for n in 1..5000 {
@@ -572,7 +572,7 @@ fn a_request_that_thousands_overtake_is_still_told_in_its_place() {
 #[test]
 fn a_connection_is_told_closed_after_its_exchanges_and_not_before() {
     let (exchanges, _) = play(&[Client(&get("/"))], End::Fin);
-    let (id, exchange) = (exchanges[0].connection, exchanges[0].clone());
+    let (id, exchange) = (exchanges[0].connection, Box::new(exchanges[0].clone()));
     let mut told = Vec::new();
     let mut sequencer = Sequencer::new(SequencerLimits::default(), |next| {
         told.push(matches!(next, Told::Closed(closed, _) if closed == id));

@@ -332,6 +332,10 @@ impl RequestHead {
 /// The authority of a target in absolute form (RFC 9112, section 3.2.2), where it is in that form.
 #[must_use]
 pub fn absolute_authority(target: &[u8]) -> Option<&[u8]> {
+    // The usual form, to be told soon.
+    if target.starts_with(b"/") {
+        return None;
+    }
     let scheme = target.iter().position(|b| !(b.is_ascii_alphanumeric() || b"+-.".contains(b)))?;
     let rest = target.get(scheme..)?.strip_prefix(b"://").filter(|_| scheme > 0)?;
     let end = rest.iter().position(|b| b"/?#".contains(b)).unwrap_or(rest.len());

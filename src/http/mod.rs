@@ -99,6 +99,12 @@ pub struct Body {
 }
 
 impl Body {
+    /// A body of which nothing is kept but its length.
+    #[inline]
+    pub(crate) const fn counted(framing: Framing, len: u64) -> Self {
+        Self { framing, len, lost: 0, entity: None, wire: None, sha256: None, elsewhere: Elsewhere::Nowhere }
+    }
+
     /// Bytes of memory beside the body itself.
     pub(crate) fn memory(&self) -> usize {
         let kept = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);

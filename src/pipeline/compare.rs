@@ -143,7 +143,7 @@ impl Taker for Pairing {
         }
         Progress::count(&self.handing.progress.requests);
         let side = self.sides.of(&exchange);
-        self.mirrors.take(exchange, side, &mut |mirrored| self.handing.hand(mirrored));
+        self.mirrors.take(*exchange, side, &mut |mirrored| self.handing.hand(mirrored));
     }
 
     fn has_halted(&self) -> bool {

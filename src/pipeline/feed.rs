@@ -153,7 +153,7 @@ impl Taker for Feed {
             return;
         }
         self.halt = match told {
-            Told::Exchange(exchange) => self.exchange(exchange).err(),
+            Told::Exchange(exchange) => self.exchange(*exchange).err(),
             Told::Closed(connection, closing) => {
                 let shifted = |closing: Closing| Closing { at: closing.at + self.lap.shift, ..closing };
                 let connection = self.lap.connection(connection);

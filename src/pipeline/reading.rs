@@ -155,15 +155,16 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
             self.packets.count(PacketClass::Filtered);
             return Ok(true);
         }
-        let class = match self.decoder.decode(&packet) {
+        // Looked at where it was put together: the processor waits for small writes that are moved as a whole.
+        let class = match &self.decoder.decode(&packet) {
             Decoded::Segment(segment)
-                if wanted(&self.options.ports, &segment) && !self.options.except.holds(&segment) =>
+                if wanted(&self.options.ports, segment) && !self.options.except.holds(segment) =>
             {
-                self.table.push(&segment, &mut self.exchanges);
+                self.table.push(segment, &mut self.exchanges);
                 PacketClass::Used
             }
             Decoded::Segment(_) => PacketClass::Filtered,
-            Decoded::Other(class) => class,
+            Decoded::Other(class) => *class,
         };
         self.packets.count(class);
         Ok(true)

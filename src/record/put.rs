@@ -6,14 +6,54 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::time::Timestamp;
 
+/// Appends bytes, so many that the compiler copies them without asking how many.
+#[inline]
+pub(crate) fn fixed<const N: usize>(out: &mut Vec<u8>, bytes: &[u8; N]) {
+    out.extend_from_slice(bytes);
+}
+
+/// Appends the first `used` of these bytes.
+#[inline]
+pub(crate) fn first<const N: usize>(out: &mut Vec<u8>, bytes: &[u8; N], used: usize) {
+    let end = out.len() + used;
+    fixed(out, bytes);
+    out.truncate(end);
+}
+
 /// A decimal number.
 #[inline]
-pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
-    // 2^64 has twenty digits.
-    let mut digits = [b'0'; 20];
+pub(crate) fn number(out: &mut Vec<u8>, value: u64) {
+    /// Above this a number has more than eight digits.
+    const EIGHT: u64 = 99_999_999;
+    match value {
+        0..10 => out.push(digit(value)),
+        10..=EIGHT => eight(out, value),
+        _ => twenty(out, value),
+    }
+}
+
+/// A number of at most eight digits. Each comes into the lowest byte and moves those behind it up, so that the
+/// first of them is the first byte in memory.
+#[inline]
+fn eight(out: &mut Vec<u8>, mut value: u64) {
+    let (mut word, mut used) = (0, 0);
+    loop {
+        word = word << 8 | u64::from(digit(value));
+        value /= 10;
+        used += 1;
+        if value == 0 {
+            return first(out, &word.to_le_bytes(), used);
+        }
+    }
+}
+
+/// Any number: 2^64 has twenty digits.
+#[inline(never)]
+fn twenty(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; 20];
     let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit += (value % 10).to_le_bytes()[0];
+    for place in digits.iter_mut().rev() {
+        *place = digit(value);
         value /= 10;
         used += 1;
         if value == 0 {
@@ -23,10 +63,36 @@ pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
 }
 
+/// The last digit of a number.
+#[inline]
+const fn digit(value: u64) -> u8 {
+    b'0' + (value % 10).to_le_bytes()[0]
+}
+
 /// The last three digits of a number.
 #[inline]
 pub(crate) fn three(value: u32) -> [u8; 3] {
     [value / 100 % 10, value / 10 % 10, value % 10].map(|digit| b'0' + digit.to_le_bytes()[0])
+}
+
+/// Sixteen hexadecimal digits, as [`ExchangeId`](crate::exchange::ExchangeId) and digests are displayed.
+#[inline]
+pub(crate) fn hexadecimal(value: u64) -> [u8; 16] {
+    let [high, low] = [value >> 32, value & 0xffff_ffff].map(eight_nibbles);
+    (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
+}
+
+/// The eight hexadecimal digits of a number below 2^32, the first in the highest byte: its nibbles are moved
+/// apart, into a byte each, and all are made digits at once.
+#[inline]
+const fn eight_nibbles(number: u64) -> u64 {
+    const ONE_EACH: u64 = 0x0101_0101_0101_0101;
+    let halves = (number << 16 | number) & 0x0000_ffff_0000_ffff;
+    let bytes = (halves << 8 | halves) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (bytes << 4 | bytes) & (ONE_EACH * 0x0f);
+    // Six more carry those from ten on into the next bit.
+    let letters = (nibbles + ONE_EACH * 6) >> 4 & ONE_EACH;
+    nibbles + ONE_EACH * b'0' as u64 + letters * (b'a' - b'0' - 10) as u64
 }
 
 /// As [`SocketAddr`] is displayed.
@@ -49,16 +115,6 @@ fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
         out.push(b'.');
         number(out, octet.into());
     }
-}
-
-/// Sixteen hexadecimal digits, as [`ExchangeId`](crate::exchange::ExchangeId) and digests are displayed.
-#[inline]
-pub(crate) fn hexadecimal(value: u64) -> [u8; 16] {
-    let mut digits = [0; 16];
-    for (digit, byte) in digits.chunks_exact_mut(2).zip(value.to_be_bytes()) {
-        digit.copy_from_slice(&[byte >> 4, byte & 15].map(|nibble| b"0123456789abcdef"[usize::from(nibble)]));
-    }
-    digits
 }
 
 /// The names of anomalies, as a JSON array.

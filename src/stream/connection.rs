@@ -189,6 +189,43 @@ impl Connection {
         closing || !segment.payload.is_empty() || segment.at.since(self.latest) >= QUIET
     }
 
+    /// Whether a segment is what nearly all are: the next one of its side, which acknowledges nothing that was not seen,
+    /// while neither side holds, misses or waits for anything.
+    #[inline]
+    pub(super) fn expects(&self, segment: &Segment<'_>, side: Side) -> bool {
+        const MARKS: u8 = Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0;
+        let [own, other] = [side, side.other()].map(|side| &self.sides[side.index()]);
+        let undisturbed = self.reset.is_none() && self.knot.is_none() && self.challenge.is_none();
+        segment.flags.0 & MARKS == 0
+            && segment.cut == 0
+            && undisturbed
+            && own.is_plain()
+            && other.is_plain()
+            && own.lead(segment.seq) == 0
+            && (other.lead(segment.ack) <= 0 || !segment.flags.contains(Flags::ACK))
+    }
+
+    /// Takes a segment that is expected, as [`Self::push`] would, which has nothing to find out about it. Whether the
+    /// stream moved.
+    #[inline]
+    pub(super) fn push_expected<A: Application>(
+        &mut self,
+        segment: &Segment<'_>,
+        side: Side,
+        listener: &mut Listener<'_, A>,
+    ) -> bool {
+        self.latest = segment.at;
+        self.seen[side.index()] = true;
+        if segment.payload.is_empty() {
+            return false;
+        }
+        let lead = self.sides[side.other().index()].lead(segment.ack);
+        let acked = segment.flags.contains(Flags::ACK).then_some(lead);
+        let (own, mut outlet) = self.outlet(side, listener);
+        own.push_next(segment.at, segment.payload, acked, &mut outlet);
+        true
+    }
+
     /// Takes a segment of this connection. Returns until when something is waited for.
     #[inline]
     pub(super) fn push<A: Application>(
@@ -206,12 +243,21 @@ impl Connection {
             let near = self.sides[side.index()].is_near(segment.seq);
             let other = &mut self.sides[side.other().index()];
             let believed = near && flags.contains(Flags::ACK) && other.acknowledge(segment.ack);
-            let ack = believed.then_some(segment.ack);
-            let (at, seq, payload, cut) = (segment.at, segment.seq, segment.payload, segment.cut);
-            let fin = flags.contains(Flags::FIN);
-            self.push_payload(&Arrival { at, seq, ack, payload, cut, fin }, side, listener);
+            // As every other segment of a stream.
+            if !segment.is_mere_ack() || self.holds() {
+                let ack = believed.then_some(segment.ack);
+                let (at, seq, payload, cut) = (segment.at, segment.seq, segment.payload, segment.cut);
+                let fin = flags.contains(Flags::FIN);
+                self.push_payload(&Arrival { at, seq, ack, payload, cut, fin }, side, listener);
+            }
         }
         self.keep_waiting(segment.at, listener)
+    }
+
+    /// Whether bytes of either side are held back.
+    #[inline]
+    fn holds(&self) -> bool {
+        self.sides.iter().any(Reassembler::holds)
     }
 
     fn push_rare<A: Application>(
@@ -257,7 +303,7 @@ impl Connection {
         side: Side,
         listener: &mut Listener<'_, A>,
     ) {
-        if arrival.carries_nothing() && !self.sides.iter().any(Reassembler::holds) {
+        if arrival.carries_nothing() && !self.holds() {
             return;
         }
         if self.reset.is_some() && !arrival.payload.is_empty() {
@@ -266,7 +312,7 @@ impl Connection {
         let other = self.other_of(side);
         let (own, mut outlet) = self.outlet(side, listener);
         own.push(arrival, other, &mut outlet);
-        if self.sides[0].holds() || self.sides[1].holds() {
+        if self.holds() {
             self.drain_both(side.other(), listener);
         }
     }
@@ -365,9 +411,15 @@ impl Connection {
         now: Timestamp,
         listener: &mut Listener<'_, A>,
     ) -> Option<Timestamp> {
-        if self.is_at_rest() {
-            return None;
-        }
+        if self.is_at_rest() { None } else { self.wait_on(now, listener) }
+    }
+
+    #[inline(never)]
+    fn wait_on<A: Application>(
+        &mut self,
+        now: Timestamp,
+        listener: &mut Listener<'_, A>,
+    ) -> Option<Timestamp> {
         let [low, high] = self.onlookers();
         let overdue = [self.sides[0].is_overdue(now, high), self.sides[1].is_overdue(now, low)];
         if overdue != [false, false] {
@@ -436,7 +488,7 @@ impl Connection {
     /// Ends both directions, the client's first.
     pub(super) fn finish<A: Application>(&mut self, end: End, listener: &mut Listener<'_, A>) {
         let end = if self.reset.is_some() { End::Reset } else { end };
-        while self.sides.iter().any(Reassembler::holds) {
+        while self.holds() {
             let before = self.next_numbers();
             if self.is_knotted() {
                 self.untie(listener);

@@ -269,6 +269,31 @@ impl Reassembler {
         !self.is_anchored() || u64::from(seq.distance_from(self.next_seq).unsigned_abs()) <= WINDOW
     }
 
+    /// Whether it goes on from a place that is known, with nothing held, missing or waited for, and no end in sight.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.phase == Phase::Running && self.fin.is_none() && self.is_at_rest()
+    }
+
+    /// How far a number lies ahead of the next byte's.
+    #[inline]
+    pub(super) fn lead(&self, seq: SeqNumber) -> i32 {
+        seq.distance_from(self.next_seq)
+    }
+
+    /// Takes the next bytes of a direction that [`Self::is_plain`]. `acked` is that of [`Chunk::Data`].
+    #[inline]
+    pub(super) fn push_next(
+        &mut self,
+        at: Timestamp,
+        bytes: &[u8],
+        acked: Option<i32>,
+        out: &mut impl Output,
+    ) {
+        out.account().payload += bytes.len() as u64;
+        self.deliver(at, bytes, acked, out);
+    }
+
     /// Takes a segment of this direction.
     #[inline]
     pub(super) fn push(&mut self, segment: &Arrival<'_>, other: Other, out: &mut impl Output) {
@@ -307,7 +332,10 @@ impl Reassembler {
         let Some(run) = self.clip(run, out) else { return self.drain(other, 0, out) };
         if self.is_next(segment.seq, segment.ack, other) && run.bytes.len() == segment.payload.len() {
             self.lost_to = self.lost_to.max(run.reaches());
-            self.deliver(run.at, run.bytes, other.lead(run.needs), out);
+            // The snaplen may have left nothing of it.
+            if !run.bytes.is_empty() {
+                self.deliver(run.at, run.bytes, other.lead(run.needs), out);
+            }
         } else {
             self.hold(&run, out);
         }

@@ -1,6 +1,6 @@
 //! What the latest bytes looked like after they were handed on.
 
-use std::hash::{BuildHasher, Hasher};
+use crate::wire::Print;
 
 /// Prints of the latest segments of a stream.
 ///
@@ -39,15 +39,30 @@ impl Recent {
 /// The bits of a print that hold the length.
 const LENGTH: u64 = (1 << 20) - 1;
 
+#[inline]
 fn print(bytes: &[u8]) -> u64 {
-    let mut hasher = foldhash::fast::FixedState::with_seed(0).build_hasher();
-    if bytes.len() <= 2 * SAMPLE {
-        hasher.write(bytes);
-    } else {
-        hasher.write(&bytes[..SAMPLE]);
-        hasher.write(&bytes[bytes.len() - SAMPLE..]);
+    let mut print = Print::default();
+    match (bytes.first_chunk::<SAMPLE>(), bytes.last_chunk::<SAMPLE>()) {
+        (Some(first), Some(last)) => [first, last].iter().for_each(|sample| add(&mut print, *sample)),
+        _ => add(&mut print, &padded(bytes)),
     }
-    hasher.finish() & !LENGTH | bytes.len() as u64 & LENGTH
+    print.finish() & !LENGTH | bytes.len() as u64 & LENGTH
+}
+
+#[inline]
+fn add(print: &mut Print, sample: &[u8; SAMPLE]) {
+    for word in sample.as_chunks().0 {
+        print.add(u128::from_ne_bytes(*word));
+    }
+}
+
+/// Fewer bytes than a sample, and zeros behind them.
+fn padded(bytes: &[u8]) -> [u8; SAMPLE] {
+    let mut padded = [0; SAMPLE];
+    for (place, byte) in padded.iter_mut().zip(bytes) {
+        *place = *byte;
+    }
+    padded
 }
 
 #[cfg(test)]

@@ -101,8 +101,18 @@ pub(super) struct Slots<T> {
     free: Vec<u32>,
     lines: [Ends; 3],
     hasher: foldhash::fast::RandomState,
-    /// The slot that was found last: segments come in trains.
-    latest: u32,
+    /// The slots that were found last, by the lowest bits of their ports: segments come in trains, and those of a few
+    /// connections in turns.
+    recent: Box<[u32; RECENT]>,
+}
+
+/// So many connections take turns without being looked up again. A power of two.
+const RECENT: usize = 256;
+
+/// The place of two endpoints among the recent ones, whichever sends.
+#[inline]
+fn place(one: &SocketAddr, other: &SocketAddr) -> usize {
+    usize::from(one.port() ^ other.port()) % RECENT
 }
 
 impl<T> Slots<T> {
@@ -116,7 +126,7 @@ impl<T> Slots<T> {
             free: Vec::new(),
             lines: [Ends { oldest: NONE, newest: NONE, len: 0 }; 3],
             hasher: foldhash::fast::RandomState::default(),
-            latest: NONE,
+            recent: Box::new([NONE; RECENT]),
         }
     }
 
@@ -125,17 +135,28 @@ impl<T> Slots<T> {
         self.lines[line as usize].len
     }
 
+    /// The slot of two endpoints, if it was found a short time ago, and which of them is the source.
+    #[inline]
+    pub(super) fn find_again(&self, source: &SocketAddr, destination: &SocketAddr) -> Option<(u32, Side)> {
+        let id = self.recent[place(source, destination)];
+        let Endpoints { low, high } = &self.slot(id)?.endpoints;
+        if low == source && high == destination {
+            Some((id, Side::Low))
+        } else if high == source && low == destination {
+            Some((id, Side::High))
+        } else {
+            None
+        }
+    }
+
     /// The slot of two endpoints.
     #[inline]
     pub(super) fn find(&mut self, endpoints: &Endpoints) -> Option<u32> {
-        if self.slot(self.latest).is_some_and(|slot| slot.endpoints == *endpoints) {
-            return Some(self.latest);
-        }
         let hash = endpoints.hash(&self.hasher);
         let slots = &self.slab;
         let is_it = |&id: &u32| slot_in(slots, id).is_some_and(|slot| slot.endpoints == *endpoints);
         let found = self.index.find(hash, is_it).copied()?;
-        self.latest = found;
+        self.recent[place(&endpoints.low, &endpoints.high)] = found;
         Some(found)
     }
 
@@ -260,6 +281,34 @@ mod tests {
         assert_eq!(there, back);
         assert_eq!(from_a, from_b.other());
         assert_eq!((there.address(from_a), there.address(from_b)), (a, b));
+    }
+
+    #[test]
+    fn what_is_found_again_is_what_is_found() {
+        let address = |host, port| SocketAddr::from(([10, 0, 0, host], port));
+        // Ports that share their place among the recent ones, and ports that do not.
+        let ports = [80, 81, 80 + 256, 81 + 256, 80 + 512];
+        let mut slots = Slots::new();
+        for round in 0..500_usize {
+            let (source, destination) = (
+                address(round as u8 % 3, ports[round % 5]),
+                address(round as u8 / 3 % 3, ports[round / 5 % 5]),
+            );
+            let (both, side) = Endpoints::of(source, destination);
+            let again = slots.find_again(&source, &destination);
+            let found = slots.find(&both);
+            assert!(again.is_none() || again == found.map(|id| (id, side)), "{source} {destination}");
+            match found {
+                // A slot that is taken away is used again, for others.
+                Some(id) if round % 7 == 0 => drop(slots.remove(id)),
+                Some(id) => {
+                    let back = slots.find_again(&destination, &source);
+                    let side = if source == destination { side } else { side.other() };
+                    assert_eq!(back, Some((id, side)), "{source} {destination}");
+                }
+                None => drop(slots.insert(both, Line::Open, ())),
+            }
+        }
     }
 
     #[test]

@@ -134,13 +134,37 @@ impl<A: Application> ConnectionTable<A> {
     /// Takes one segment, in capture order, and tells `app` what follows from it.
     #[inline]
     pub fn push(&mut self, segment: &Segment<'_>, app: &mut A) {
+        self.push_by(Self::push_open, segment, app);
+    }
+
+    /// As [`Self::push`], without a quick way for what is expected.
+    #[cfg(test)]
+    pub(super) fn push_thoroughly(&mut self, segment: &Segment<'_>, app: &mut A) {
+        self.push_by(Self::push_unexpected, segment, app);
+    }
+
+    #[inline]
+    fn push_by(
+        &mut self,
+        push_open: impl Fn(&mut Self, u32, &Segment<'_>, Side, &mut A) -> bool,
+        segment: &Segment<'_>,
+        app: &mut A,
+    ) {
         self.account.segments += 1;
         self.meet_deadlines(segment.at, app);
-        let (endpoints, side) = Endpoints::of(segment.source, segment.destination);
-        match self.slots.find(&endpoints) {
-            Some(id) if self.push_open(id, segment, side, app) => {}
-            found => self.push_uncommon(found, &endpoints, segment, side, app),
+        let again = self.slots.find_again(&segment.source, &segment.destination);
+        let (found, side) = again.map_or_else(|| self.find(segment), |(id, side)| (Some(id), side));
+        match found {
+            Some(id) if push_open(self, id, segment, side, app) => {}
+            found => self.push_uncommon(found, segment, side, app),
         }
+    }
+
+    /// The slot of a segment's endpoints, and which of them sent it.
+    #[inline(never)]
+    fn find(&mut self, segment: &Segment<'_>) -> (Option<u32>, Side) {
+        let (endpoints, side) = Endpoints::of(segment.source, segment.destination);
+        (self.slots.find(&endpoints), side)
     }
 
     /// Nothing more comes that was captured before `now`: what waited for longer than it should is decided
@@ -168,6 +192,21 @@ impl<A: Application> ConnectionTable<A> {
     #[inline]
     fn push_open(&mut self, id: u32, segment: &Segment<'_>, side: Side, app: &mut A) -> bool {
         let Some(Slot::Open(open)) = self.slots.get_mut(id) else { return false };
+        if open.connection.expects(segment, side) {
+            let mut listener = Listener { app, state: &mut open.state, account: &mut self.account };
+            let moved = open.connection.push_expected(segment, side, &mut listener);
+            self.slots.touch(id);
+            if moved {
+                self.weigh(id, app);
+            }
+            return true;
+        }
+        self.push_unexpected(id, segment, side, app)
+    }
+
+    /// As [`Self::push_open`], whatever the segment is.
+    fn push_unexpected(&mut self, id: u32, segment: &Segment<'_>, side: Side, app: &mut A) -> bool {
+        let Some(Slot::Open(open)) = self.slots.get_mut(id) else { return false };
         let rare = segment.flags.contains(Flags::SYN) || open.connection.is_challenged();
         if rare && open.connection.is_succeeded_by(segment, side) {
             return false;
@@ -187,9 +226,6 @@ impl<A: Application> ConnectionTable<A> {
     #[inline]
     fn settle_up(&mut self, id: u32, deadline: Option<Timestamp>, app: &mut A) {
         let Some(Slot::Open(open)) = self.slots.get_mut(id) else { return };
-        let memory = open.connection.memory() + app.memory(&open.state) as u64;
-        self.memory = self.memory + memory - open.memory;
-        open.memory = memory;
         if let Some(deadline) = deadline
             && open.timed.is_none()
         {
@@ -201,6 +237,17 @@ impl<A: Application> ConnectionTable<A> {
         }
         if deadline.is_some() {
             self.drop_stale_deadlines();
+        }
+        self.weigh(id, app);
+    }
+
+    /// Counts the memory of a connection anew.
+    #[inline]
+    fn weigh(&mut self, id: u32, app: &mut A) {
+        if let Some(Slot::Open(open)) = self.slots.get_mut(id) {
+            let memory = open.connection.memory() + app.memory(&open.state) as u64;
+            self.memory = self.memory + memory - open.memory;
+            open.memory = memory;
         }
         if self.memory > self.limits.memory / 2 {
             self.keep_within_budget(app);
@@ -219,17 +266,11 @@ impl<A: Application> ConnectionTable<A> {
         }
     }
 
-    fn push_uncommon(
-        &mut self,
-        found: Option<u32>,
-        endpoints: &Endpoints,
-        segment: &Segment<'_>,
-        side: Side,
-        app: &mut A,
-    ) {
+    fn push_uncommon(&mut self, found: Option<u32>, segment: &Segment<'_>, side: Side, app: &mut A) {
+        let (endpoints, _) = Endpoints::of(segment.source, segment.destination);
         let fresh = |instance| Slot::Empty(Handshake::new(segment.at, instance));
         let id = match found {
-            None => self.slots.insert(*endpoints, Line::Empty, fresh(1)),
+            None => self.slots.insert(endpoints, Line::Empty, fresh(1)),
             Some(id) => {
                 match self.succession(id, segment, side, app) {
                     Succession::Same => {}
@@ -242,7 +283,7 @@ impl<A: Application> ConnectionTable<A> {
             }
         };
         if let Some(id) = id {
-            self.push_empty(id, endpoints, segment, side, app);
+            self.push_empty(id, &endpoints, segment, side, app);
             self.keep_within_budget(app);
         }
     }

@@ -27,6 +27,7 @@ mod link;
 mod mpls;
 mod nflog;
 mod ppp;
+mod print;
 mod segment;
 mod tcp;
 mod udp;
@@ -37,4 +38,5 @@ mod tests;
 
 pub use account::{Layer, PacketAccount, PacketClass, Undecodable};
 pub use decoder::{Decoded, Decoder};
+pub(crate) use print::Print;
 pub use segment::{Flags, Segment, SeqNumber};

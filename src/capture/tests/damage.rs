@@ -4,9 +4,10 @@ use std::io::{self, Read};
 
 use proptest::prelude::*;
 
+use super::super::file::{BUFFER, CaptureFile};
 use super::super::{ByteOrder, CaptureError, Compression, Corruption, Precision};
 use super::round_trip::{compress, pcap, pcapng};
-use super::{Owned, read};
+use super::{Owned, read, read_opened};
 
 fn packets() -> Vec<Owned> {
     (0..6_u8)
@@ -59,6 +60,30 @@ fn a_file_cut_anywhere_gives_the_packets_before_the_cut_and_says_where_it_was() 
                 // Between the two blocks that a pcapng interface's first packet brings.
                 assert_eq!(file[..4], [0x0a, 0x0d, 0x0d, 0x0a], "cut at {cut}");
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_decompressed_ahead_is_what_is_decompressed_at_once_whatever_is_wrong_with_it() {
+    let same = |at_once: (Vec<Owned>, Result<_, CaptureError>),
+                ahead: (Vec<Owned>, Result<_, CaptureError>)| {
+        assert_eq!(at_once.0, ahead.0);
+        assert_eq!(format!("{:?}", at_once.1), format!("{:?}", ahead.1));
+    };
+    let file = pcapng(&packets(), Precision::Nanos, ByteOrder::Big);
+    for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let compressed = compress(&file, compression, 50);
+        for place in 0..=compressed.len() {
+            let cut = compressed[..place].to_vec();
+            let mut changed = compressed.clone();
+            changed.iter_mut().skip(place).take(1).for_each(|byte| *byte ^= 0x55);
+            for bytes in [cut.clone(), changed] {
+                let ahead = CaptureFile::ahead("test".into(), io::Cursor::new(bytes.clone()), BUFFER);
+                same(read(&bytes[..]), read_opened(ahead));
+            }
+            let failing = || Failing(io::Cursor::new(cut.clone()));
+            same(read(failing()), read_opened(CaptureFile::ahead("test".into(), failing(), BUFFER)));
         }
     }
 }
@@ -140,9 +165,9 @@ fn a_length_that_cannot_be_is_an_error_behind_the_packets_before_it() {
 }
 
 /// A stream that fails with an error of the system, after some bytes.
-struct Failing<'b>(&'b [u8]);
+struct Failing<R>(R);
 
-impl Read for Failing<'_> {
+impl<R: Read> Read for Failing<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         const EIO: i32 = 5;
         match self.0.read(buf)? {

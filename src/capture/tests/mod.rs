@@ -61,7 +61,13 @@ fn drain<S: PacketSource>(source: &mut S) -> (Vec<Owned>, Option<S::Error>) {
 
 /// Opens and reads a whole stream.
 fn read(bytes: impl Read) -> (Vec<Owned>, Result<FileStats, CaptureError>) {
-    match CaptureFile::new("test", bytes) {
+    read_opened(CaptureFile::new("test", bytes))
+}
+
+fn read_opened<R: Read>(
+    opened: Result<CaptureFile<R>, CaptureError>,
+) -> (Vec<Owned>, Result<FileStats, CaptureError>) {
+    match opened {
         Ok(mut file) => {
             let (packets, error) = drain(&mut file);
             (packets, error.map_or_else(|| Ok(file.stats()), Err))

@@ -5,62 +5,15 @@
 //! any value.
 
 use std::io::Write as _;
-use std::ops::Range;
 use std::time::Duration;
 
+use super::digits::{hex, milliseconds};
+use super::repeated::Repeated;
 use crate::anomaly::AnomalySet;
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::{Body, Version};
-use crate::record::put::{address, hexadecimal, names, number, three};
-use crate::stream::ConnectionId;
+use crate::record::put::{fixed, hexadecimal, names, number};
 use crate::time::Timestamp;
-
-/// What a line often has in common with the one before it: the connection, and the second.
-#[derive(Debug, Default)]
-pub(super) struct Repeated {
-    connection: Option<ConnectionId>,
-    /// `client>server`, with `#n` from the second instance on, as [`ConnectionId`] is displayed.
-    text: Vec<u8>,
-    client: Range<usize>,
-    server: Range<usize>,
-    second: Option<i64>,
-    /// The time in RFC 3339 up to the point before the fraction.
-    time: [u8; SECOND],
-}
-
-/// The length of `2019-02-15T05:47:50.`.
-const SECOND: usize = 20;
-
-impl Repeated {
-    /// Makes it what a line about `exchange` needs.
-    pub(super) fn turn_to(&mut self, exchange: &Exchange) {
-        if self.connection != Some(exchange.connection) {
-            self.turn_to_connection(exchange.connection);
-        }
-        let time = exchange.request.first_byte;
-        let second = time.as_nanos().div_euclid(1_000_000_000);
-        if self.second != Some(second) {
-            self.second = Some(second);
-            self.time = time.text().as_str().as_bytes().first_chunk().copied().unwrap_or_default();
-        }
-    }
-
-    fn turn_to_connection(&mut self, connection: ConnectionId) {
-        let ConnectionId { client, server, instance } = connection;
-        self.connection = Some(connection);
-        self.text.clear();
-        address(&mut self.text, client);
-        self.client = 0..self.text.len();
-        self.text.push(b'>');
-        let start = self.text.len();
-        address(&mut self.text, server);
-        self.server = start..self.text.len();
-        if instance > 1 {
-            self.text.push(b'#');
-            number(&mut self.text, instance.into());
-        }
-    }
-}
 
 /// One exchange: a line of `--format jsonl`.
 #[derive(Debug)]
@@ -118,11 +71,7 @@ impl<'e> Line<'e> {
 
     /// The client's address.
     pub(super) fn client(&self) -> &'e [u8] {
-        self.repeated.text.get(self.repeated.client.clone()).unwrap_or_default()
-    }
-
-    fn server(&self) -> &'e [u8] {
-        self.repeated.text.get(self.repeated.server.clone()).unwrap_or_default()
+        self.repeated.client()
     }
 
     /// Appends it as a JSON object on one line, without the line's end.
@@ -133,14 +82,11 @@ impl<'e> Line<'e> {
                 $write(out, $value);
             };
         }
-        out.extend_from_slice(b"{\"id\":\"");
-        out.extend_from_slice(&hexadecimal(self.id.0));
-        out.push(b'"');
-        member!("connection", plain, &self.repeated.text);
+        fixed(out, &start(self.id));
+        out.extend_from_slice(self.repeated.connection());
         member!("ordinal", number, self.ordinal.into());
-        member!("time", time, (self.repeated, self.time));
-        member!("client", plain, self.client());
-        member!("server", plain, self.server());
+        fixed(out, &self.repeated.time(self.time));
+        out.extend_from_slice(self.repeated.ends());
         member!("version", version, self.version);
         member!("method", text, self.method);
         member!("target", text, self.target);
@@ -148,8 +94,12 @@ impl<'e> Line<'e> {
         member!("status", optional(number), self.status.map(u64::from));
         member!("request_body_bytes", number, self.request_body_bytes);
         member!("response_body_bytes", optional(number), self.response_body_bytes);
-        member!("request_complete", boolean, self.request_complete);
-        member!("response_complete", boolean, self.response_complete);
+        if self.request_complete && self.response_complete {
+            fixed(out, b",\"request_complete\":true,\"response_complete\":true");
+        } else {
+            member!("request_complete", boolean, self.request_complete);
+            member!("response_complete", boolean, self.response_complete);
+        }
         member!("duration_ms", optional(milliseconds), self.duration);
         member!("anomalies", names, self.anomalies);
         if let Some(digest) = &self.request.sha256 {
@@ -162,80 +112,60 @@ impl<'e> Line<'e> {
     }
 }
 
-/// A byte in hexadecimal digits.
-fn pair(byte: u8) -> [u8; 2] {
-    [byte >> 4, byte & 15].map(|nibble| b"0123456789abcdef"[usize::from(nibble)])
-}
-
-fn hex(out: &mut Vec<u8>, digest: &[u8; 32]) {
-    out.push(b'"');
-    for byte in digest {
-        out.extend_from_slice(&pair(*byte));
-    }
-    out.push(b'"');
-}
-
-/// Milliseconds, exact, with as many fractional digits as it takes and at least one.
-fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
-    number(out, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
-    let nanos = duration.subsec_nanos();
-    let halves = [nanos / 1000, nanos].map(three);
-    let digits = halves.as_flattened();
-    let used = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0) + 1;
-    out.push(b'.');
-    out.extend_from_slice(digits.get(..used).unwrap_or_default());
-}
-
-/// A time in the second that `repeated` has turned to.
-fn time(out: &mut Vec<u8>, (repeated, time): (&Repeated, Timestamp)) {
-    // Below 10^9.
-    let nanos = u32::try_from(time.as_nanos().rem_euclid(1_000_000_000)).unwrap_or(0);
-    out.push(b'"');
-    out.extend_from_slice(&repeated.time);
-    for digits in [nanos / 1_000_000, nanos / 1000, nanos].map(three) {
-        out.extend_from_slice(&digits);
-    }
-    out.extend_from_slice(b"Z\"");
+/// The beginning of a line.
+#[inline]
+fn start(id: ExchangeId) -> [u8; 24] {
+    let mut start = *b"{\"id\":\"0000000000000000\"";
+    start[7..23].copy_from_slice(&hexadecimal(id.0));
+    start
 }
 
 fn boolean(out: &mut Vec<u8>, value: bool) {
-    out.extend_from_slice(if value { b"true" } else { b"false" });
+    if value { fixed(out, b"true") } else { fixed(out, b"false") }
 }
 
-/// Text of ours, which holds nothing to escape.
-fn plain(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
-    out.extend_from_slice(text);
-    out.push(b'"');
-}
-
-/// Text from the wire, lossy where that is not UTF-8. Most of it is ASCII that holds nothing to escape
-/// (RFC 8259, section 7).
+/// Text from the wire, lossy where that is not UTF-8. Most of it is ASCII that holds nothing to escape.
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    #[expect(
-        clippy::needless_bitwise_bool,
-        clippy::manual_range_contains,
-        reason = "without branches the compiler looks at many bytes at once"
-    )]
-    let is_plain = |byte: u8| (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\');
-    if bytes.iter().fold(true, |all, &byte| all & is_plain(byte)) {
-        plain(out, bytes);
+    if is_plain(bytes) {
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        out.push(b'"');
     } else {
         // Writing to memory does not fail.
         let _ = serde_json::to_writer(out, &String::from_utf8_lossy(bytes));
     }
 }
 
+/// Whether text is ASCII that stands in JSON as it is (RFC 8259, section 7). It is looked at in blocks of one
+/// size, of which the compiler looks at all bytes at once.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    let all = |block: &[u8]| block.iter().fold(true, |all, &byte| all & is_plain_byte(byte));
+    let (blocks, rest) = text.as_chunks::<16>();
+    blocks.iter().all(|block| all(block))
+        && text.last_chunk::<16>().map_or_else(|| all(rest), |last| all(last))
+}
+
+#[inline]
+#[expect(
+    clippy::needless_bitwise_bool,
+    clippy::manual_range_contains,
+    reason = "without branches the compiler looks at many bytes at once"
+)]
+const fn is_plain_byte(byte: u8) -> bool {
+    (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
+}
+
 fn optional<T>(write: impl Fn(&mut Vec<u8>, T)) -> impl Fn(&mut Vec<u8>, Option<T>) {
     move |out, value| match value {
         Some(value) => write(out, value),
-        None => out.extend_from_slice(b"null"),
+        None => fixed(out, b"null"),
     }
 }
 
 fn version(out: &mut Vec<u8>, version: Version) {
     match version {
-        Version::Http11 => out.extend_from_slice(b"\"HTTP/1.1\""),
+        Version::Http11 => fixed(out, b"\"HTTP/1.1\""),
         // Writing to memory does not fail.
         other => _ = write!(out, "\"{other}\""),
     }
@@ -249,6 +179,7 @@ mod tests {
     use crate::http::Options;
     use crate::packet::Packet;
     use crate::pipeline::{Reading, ReadingOptions};
+    use crate::stream::ConnectionId;
 
     struct Frames(Vec<Frame>, usize);
 
@@ -350,28 +281,16 @@ mod tests {
     }
 
     #[test]
-    fn numbers_times_and_addresses_are_those_of_the_standard_library() {
-        let written = |write: &dyn Fn(&mut Vec<u8>)| {
-            let mut out = Vec::new();
-            write(&mut out);
-            String::from_utf8(out).unwrap()
-        };
-        for n in [0, 7, 10, 99, 65_535, 1_000_000, u64::MAX] {
-            assert_eq!(written(&|out| number(out, n)), n.to_string());
-        }
-        for text in ["0.0.0.0:0", "203.0.113.255:65535", "[::1]:80", "[2001:db8::a]:443"] {
-            assert_eq!(written(&|out| address(out, text.parse().unwrap())), text);
-        }
-        for (nanos, ms) in [
-            (0, "0.0"),
-            (1, "0.000001"),
-            (20_000, "0.02"),
-            (999_999, "0.999999"),
-            (1_500_000, "1.5"),
-            (61_000_000_000, "61000.0"),
-            (u64::MAX, "18446744073709.551615"),
-        ] {
-            assert_eq!(written(&|out| milliseconds(out, Duration::from_nanos(nanos))), ms);
+    fn what_is_plain_is_what_json_writes_as_it_is() {
+        for length in 0..40 {
+            for (place, byte) in (0..length).flat_map(|place| (0..=255).map(move |byte| (place, byte))) {
+                let mut bytes = vec![b'a'; length];
+                bytes[place] = byte;
+                let unchanged = std::str::from_utf8(&bytes)
+                    .is_ok_and(|text| serde_json::to_string(text).unwrap() == format!("\"{text}\""));
+                let ascii = byte.is_ascii() && byte != 0x7f;
+                assert_eq!(is_plain(&bytes), unchanged && ascii, "{}", bytes.escape_ascii());
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::exchange::reader::{Listener, Start};
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::{Asked, Request, Response};
+use crate::stream::ConnectionId;
 
 /// A request that waits for its answer, or for its own end.
 pub(super) struct Open {
@@ -18,7 +19,8 @@ pub(super) struct Open {
     pub(super) id: ExchangeId,
     pub(super) asked: Asked,
     pub(super) headless: bool,
-    pub(super) request: Option<Request>,
+    /// It, with its answer where that came; nothing as long as it is being read.
+    pub(super) exchange: Option<Box<Exchange>>,
     pub(super) answer: Answer,
     pub(super) interim: Vec<u16>,
     pub(super) anomalies: AnomalySet,
@@ -26,13 +28,45 @@ pub(super) struct Open {
 
 pub(super) enum Answer {
     Awaited,
-    Here(Box<Response>),
+    /// It is in the exchange.
+    Here,
+    /// It was complete before its request.
+    Early(Box<Response>),
     Missing,
 }
 
 impl Open {
+    /// What an exchange takes beside its request; room for a response is in it from the beginning.
+    pub(super) const ROOM: usize = size_of::<Exchange>() - size_of::<Request>();
+
     pub(super) fn is_whole(&self) -> bool {
-        self.request.as_ref().is_some_and(|request| request.completeness.is_complete())
+        self.exchange.as_ref().is_some_and(|exchange| exchange.request.completeness.is_complete())
+    }
+
+    /// The request was read.
+    pub(super) fn ask(&mut self, connection: ConnectionId, request: Request) {
+        let response = match std::mem::replace(&mut self.answer, Answer::Here) {
+            Answer::Early(response) => Some(*response),
+            other => {
+                self.answer = other;
+                None
+            }
+        };
+        let (id, anomalies) = (self.id, AnomalySet::EMPTY);
+        let exchange =
+            Exchange { id, connection, ordinal: 0, request, response, interim: Vec::new(), anomalies };
+        self.exchange = Some(Box::new(exchange));
+    }
+
+    /// Its final response was read.
+    pub(super) fn answer(&mut self, response: Response) {
+        self.answer = match &mut self.exchange {
+            Some(exchange) => {
+                exchange.response = Some(response);
+                Answer::Here
+            }
+            None => Answer::Early(Box::new(response)),
+        };
     }
 
     /// Notes the status code of an interim response; says whether there was room for it.
@@ -47,26 +81,22 @@ impl Open {
     }
 
     pub(super) fn weight(&self) -> usize {
-        let request = self.request.as_ref().map_or(0, Request::memory) + size_of_val(self.interim.as_slice());
-        match &self.answer {
-            Answer::Here(response) => request + response.memory(),
-            Answer::Awaited | Answer::Missing => request,
-        }
+        let exchange = self.exchange.as_ref().map_or(0, |exchange| {
+            let response = exchange.response.as_ref().map_or(0, Response::memory);
+            Self::ROOM + exchange.request.memory() + response
+        });
+        let early = match &self.answer {
+            Answer::Early(response) => response.memory(),
+            Answer::Awaited | Answer::Here | Answer::Missing => 0,
+        };
+        exchange + early + size_of_val(self.interim.as_slice())
     }
 
     pub(super) fn tell<L: Listener>(self, ordinal: u32, context: &mut Context<'_, L>) {
-        let Self { start, id, request, answer, interim, anomalies, .. } = self;
-        let exchange = request.map(|request| Exchange {
-            id,
-            connection: context.connection,
-            ordinal,
-            request,
-            response: match answer {
-                Answer::Here(response) => Some(*response),
-                Answer::Awaited | Answer::Missing => None,
-            },
-            interim,
-            anomalies,
+        let Self { start, exchange, interim, anomalies, .. } = self;
+        let exchange = exchange.map(|mut exchange| {
+            (exchange.ordinal, exchange.interim, exchange.anomalies) = (ordinal, interim, anomalies);
+            exchange
         });
         if let Some(exchange) = &exchange {
             context.account.exchanges += 1;

@@ -4,6 +4,7 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::http::{Framing, Headers, RequestHead, ResponseHead, Version};
 
 use super::Asked;
+use super::lenient::kind;
 
 /// The body framing of a request. What a server should refuse (section 6.3, items 3 to 5) is read as
 /// the most widespread servers would, with the anomaly named.
@@ -55,6 +56,10 @@ fn note_host(head: &RequestHead, anomalies: &mut AnomalySet) {
 /// `uri-host [ ":" port ]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2), an empty name included. Whether an address
 /// in brackets is one, and what follows a percent sign, is not looked at.
 fn is_host(value: &[u8]) -> bool {
+    // Most have neither a port nor brackets.
+    if value.iter().all(|&b| is_name(b)) {
+        return true;
+    }
     let (name, port) = match value.iter().rposition(|&b| b == b':' || b == b']') {
         Some(at) if value.get(at) == Some(&b':') => value.split_at(at),
         _ => (value, &[][..]),
@@ -68,8 +73,9 @@ fn is_host(value: &[u8]) -> bool {
 }
 
 /// The characters of a registered name: unreserved, sub-delims, and the percent sign.
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)
+const fn is_name(byte: u8) -> bool {
+    const NAME: [bool; 256] = kind(b"-._~!$&'()*+,;=%");
+    NAME[byte as usize]
 }
 
 /// What the header fields say of the body's length.

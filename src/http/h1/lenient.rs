@@ -189,8 +189,25 @@ fn is_blank(byte: u8) -> bool {
 }
 
 /// The characters of a token (RFC 9110, section 5.6.2).
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+pub(super) const fn is_token(byte: u8) -> bool {
+    const TOKEN: [bool; 256] = kind(b"!#$%&'*+-.^_`|~");
+    TOKEN[byte as usize]
+}
+
+/// For each byte, whether it is a letter, a digit, or one of these.
+pub(super) const fn kind(others: &[u8]) -> [bool; 256] {
+    let mut kind = [false; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        kind[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut i = 0;
+    while i < others.len() {
+        kind[others[i] as usize] = true;
+        i += 1;
+    }
+    kind
 }
 
 fn skip(raw: &[u8], range: Range<usize>, pass: impl Fn(u8) -> bool) -> usize {

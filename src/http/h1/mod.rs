@@ -32,7 +32,7 @@ use self::partial::{Partial, Took, prefix};
 pub use self::start::{
     Head, Plausible, begins_surely, begins_with_method, parse_head, plausible_request, plausible_response,
 };
-use super::{Account, BodyStore, Completeness, Framing, Message, Options};
+use super::{Account, Body, BodyStore, Completeness, Framing, Message, Options};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::time::Timestamp;
 
@@ -479,6 +479,17 @@ impl<H: Head> Parser<H> {
             // It may be among the fields that are missing.
             anomalies = anomalies.without(Anomaly::MissingHost);
         }
+        if framing == Framing::Tunnel {
+            self.state = State::Tunnel;
+        }
+        if let Some(len) = self.merely_counted(framing, asked, rest) {
+            self.account.body += len as u64;
+            let completeness = if begun.cut { Completeness::Cut } else { Completeness::Complete };
+            let Begun { first_byte, last_byte, .. } = begun;
+            let body = Body::counted(framing, len as u64);
+            sink.message(Message { head, body, first_byte, last_byte, completeness, anomalies });
+            return len;
+        }
         let decoder = match framing {
             Framing::None | Framing::Tunnel => Decoder::Length(0),
             Framing::Length(length) => Decoder::Length(length),
@@ -505,15 +516,25 @@ impl<H: Head> Parser<H> {
         };
         reading.has_body = used > 0;
         self.account.body += used as u64;
-        if framing == Framing::Tunnel {
-            self.state = State::Tunnel;
-        }
         if reading.decoder.is_done() {
             finish(reading, Completeness::Complete, sink);
         } else {
             self.state = State::Body(Box::new(reading));
         }
         used
+    }
+
+    /// How long a body is that is among the bytes at hand, all of it, and of which nothing else is asked for; `None`
+    /// where a body has to be read for that.
+    #[inline]
+    fn merely_counted(&self, framing: Framing, asked: Asked, rest: &[u8]) -> Option<usize> {
+        let len = match framing {
+            Framing::None | Framing::Tunnel => 0,
+            Framing::Length(len) => usize::try_from(len).ok()?,
+            Framing::Chunked | Framing::UntilClose => return None,
+        };
+        let counted = self.options == Options::default() && asked != Asked::Unknown && len <= rest.len();
+        counted.then_some(len)
     }
 
     fn read_body<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {

@@ -1,8 +1,8 @@
 //! Sixteen bytes looked at together: which of them are of a kind, the first in the lowest bit.
 
-/// Control characters: those below the space, and DEL.
+/// Control characters, which are those below the space and DEL; and those of them that are CR.
 #[inline]
-pub(super) fn controls(bytes: [u8; 16]) -> u16 {
+pub(super) fn controls(bytes: [u8; 16]) -> (u32, u32) {
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code, reason = "the compiler does not see that the instructions are there")]
     // SAFETY: SSE2 is part of x86_64; the function needs nothing else.
@@ -13,7 +13,7 @@ pub(super) fn controls(bytes: [u8; 16]) -> u16 {
 
 /// The characters of nearly all field names: letters, digits, hyphens.
 #[inline]
-pub(super) fn name_characters(bytes: [u8; 16]) -> u16 {
+pub(super) fn name_characters(bytes: [u8; 16]) -> u32 {
     #[cfg(target_arch = "x86_64")]
     #[allow(unsafe_code, reason = "the compiler does not see that the instructions are there")]
     // SAFETY: SSE2 is part of x86_64; the function needs nothing else.
@@ -31,14 +31,15 @@ mod sse2 {
 
     #[target_feature(enable = "sse2")]
     #[inline]
-    pub(super) fn controls(bytes: [u8; 16]) -> u16 {
+    pub(super) fn controls(bytes: [u8; 16]) -> (u32, u32) {
         let bytes = load(bytes);
-        mask(_mm_or_si128(within(bytes, 0, 0x1f), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))))
+        let all = _mm_or_si128(within(bytes, 0, 0x1f), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+        (mask(all), mask(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\r'.cast_signed()))))
     }
 
     #[target_feature(enable = "sse2")]
     #[inline]
-    pub(super) fn name_characters(bytes: [u8; 16]) -> u16 {
+    pub(super) fn name_characters(bytes: [u8; 16]) -> u32 {
         let bytes = load(bytes);
         // This bit makes letters small, and brings nothing else among them.
         let letters = within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), b'a', 25);
@@ -64,25 +65,24 @@ mod sse2 {
 
     #[target_feature(enable = "sse2")]
     #[inline]
-    fn mask(bytes: __m128i) -> u16 {
-        let [low, high, ..] = _mm_movemask_epi8(bytes).to_le_bytes();
-        u16::from_le_bytes([low, high])
+    fn mask(bytes: __m128i) -> u32 {
+        _mm_movemask_epi8(bytes).cast_unsigned()
     }
 }
 
 /// The same without vectors.
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod one_by_one {
-    pub(super) fn controls(bytes: [u8; 16]) -> u16 {
-        mask(bytes.map(|b| b.is_ascii_control()))
+    pub(super) fn controls(bytes: [u8; 16]) -> (u32, u32) {
+        (mask(bytes.map(|b| b.is_ascii_control())), mask(bytes.map(|b| b == b'\r')))
     }
 
-    pub(super) fn name_characters(bytes: [u8; 16]) -> u16 {
+    pub(super) fn name_characters(bytes: [u8; 16]) -> u32 {
         mask(bytes.map(|b| b.is_ascii_alphanumeric() || b == b'-'))
     }
 
-    fn mask(kinds: [bool; 16]) -> u16 {
-        kinds.iter().rev().fold(0, |mask, kind| mask << 1 | u16::from(*kind))
+    fn mask(kinds: [bool; 16]) -> u32 {
+        kinds.iter().rev().fold(0, |mask, kind| mask << 1 | u32::from(*kind))
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) struct LiveFeed {
 impl LiveFeed {
     pub(super) fn take(&mut self, told: Told) {
         match told {
-            Told::Exchange(exchange) => self.exchange(exchange),
+            Told::Exchange(exchange) => self.exchange(*exchange),
             // Where there is no room for the news, the engine keeps a connection for longer than it must.
             Told::Closed(connection, closing) => {
                 drop(self.work.try_send(Work::ConnectionEnded(connection, closing)));

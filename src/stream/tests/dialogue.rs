@@ -64,13 +64,15 @@ impl Told {
 }
 
 /// A connection that was closed, and all that was told of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Heard {
     pub(super) info: ConnectionInfo,
     pub(super) to_server: Told,
     pub(super) to_client: Told,
     /// Both directions in the order of telling: `>text`, `<text`, `>~7` for a gap, `>.` for an end.
     pub(super) script: Vec<String>,
+    /// When the data was captured, and what it acknowledged.
+    pub(super) moments: Vec<(Timestamp, Option<i32>)>,
 }
 
 /// Writes everything down.
@@ -85,7 +87,8 @@ impl Application for Scribe {
 
     fn open(&mut self, info: &ConnectionInfo) -> Heard {
         self.opened += 1;
-        Heard { info: *info, to_server: Told::default(), to_client: Told::default(), script: Vec::new() }
+        let (script, moments) = (Vec::new(), Vec::new());
+        Heard { info: *info, to_server: Told::default(), to_client: Told::default(), script, moments }
     }
 
     fn chunk(&mut self, info: &ConnectionInfo, heard: &mut Heard, direction: Direction, chunk: Chunk<'_>) {
@@ -96,8 +99,9 @@ impl Application for Scribe {
         };
         assert!(told.ends.is_empty(), "{chunk:?} after the end");
         match chunk {
-            Chunk::Data { bytes, .. } => {
+            Chunk::Data { at, bytes, acked } => {
                 assert!(!bytes.is_empty());
+                heard.moments.push((at, acked));
                 told.data.push((told.position, bytes.to_vec()));
                 told.position += bytes.len() as u64;
                 heard.script.push(format!("{mark}{}", String::from_utf8_lossy(bytes)));
@@ -124,7 +128,7 @@ impl Application for Scribe {
 
 /// Puts packets through a table to the end of the capture.
 pub(super) fn listen(packets: &[Sent]) -> (Scribe, StreamAccount) {
-    let (scribe, table) = listen_until(packets);
+    let (scribe, table) = listen_until(packets, ConnectionTable::push);
     let account = table.account().clone();
     for bytes in [account.to_server, account.to_client] {
         assert_eq!(bytes.payload, bytes.balance(), "{bytes:?}");
@@ -134,11 +138,20 @@ pub(super) fn listen(packets: &[Sent]) -> (Scribe, StreamAccount) {
     (scribe, account)
 }
 
-fn listen_until(packets: &[Sent]) -> (Scribe, ConnectionTable<Scribe>) {
+/// The same, all packets by the way that most of them do not take.
+pub(super) fn listen_thoroughly(packets: &[Sent]) -> (Scribe, StreamAccount) {
+    let (scribe, table) = listen_until(packets, ConnectionTable::push_thoroughly);
+    (scribe, table.account().clone())
+}
+
+fn listen_until(
+    packets: &[Sent],
+    push: impl Fn(&mut ConnectionTable<Scribe>, &Segment<'_>, &mut Scribe),
+) -> (Scribe, ConnectionTable<Scribe>) {
     let mut scribe = Scribe::default();
     let mut table = ConnectionTable::new(Limits::default());
     for packet in packets {
-        table.push(&packet.segment(), &mut scribe);
+        push(&mut table, &packet.segment(), &mut scribe);
     }
     table.finish(&mut scribe);
     assert_eq!(scribe.opened, scribe.closed.len());

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::dialogue::{Dialogue, Sent, Told, listen};
+use super::dialogue::{Dialogue, Sent, Told, listen, listen_thoroughly};
 use crate::stream::{Direction, End};
 use crate::wire::Flags;
 
@@ -158,6 +158,34 @@ proptest! {
             let gaps = heard.to_server.gaps.iter().chain(&heard.to_client.gaps);
             prop_assert_eq!(account.total().lost, gaps.map(|(_, len)| len).sum::<u64>());
         }
+    }
+
+    #[test]
+    fn the_quick_way_tells_what_the_thorough_one_does(
+        dialogue in dialogue(),
+        fates in fates(),
+        losses in prop::collection::vec(prop::bool::weighted(0.05), 1..64),
+        begin in 0..4_usize,
+        odd in prop::collection::vec((any::<prop::sample::Index>(), 0..5_u8, -3..4_i32), 0..4),
+    ) {
+        let (packets, streams) = written(&dialogue);
+        let mut kept = captured(&packets, &fates, &streams);
+        let mut losses = losses.iter().cycle();
+        kept.retain(|_| !losses.next().unwrap_or(&false));
+        kept.drain(..begin.min(kept.len()));
+        for (place, what, by) in odd {
+            let Some(packet) = (!kept.is_empty()).then(|| place.index(kept.len())).and_then(|at| kept.get_mut(at)) else { continue };
+            match what {
+                0 => packet.seq = packet.seq.wrapping_add_signed(by),
+                1 => packet.ack = packet.ack.wrapping_add_signed(by),
+                2 => packet.cut = by.unsigned_abs(),
+                3 => packet.flags = packet.flags | Flags::RST,
+                _ => packet.flags = packet.flags.without(Flags::ACK),
+            }
+        }
+        let (quick, thorough) = (listen(&kept), listen_thoroughly(&kept));
+        prop_assert_eq!(quick.0.closed, thorough.0.closed);
+        prop_assert_eq!(quick.1, thorough.1);
     }
 
     #[test]

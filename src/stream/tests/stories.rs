@@ -267,6 +267,10 @@ fn bytes_cut_by_the_snaplen_are_a_gap_in_their_place() {
     dialogue.packets[3].payload.truncate(4);
     dialogue.packets[3].cut = 9;
     assert_eq!(dialogue.heard(), [">head >~9 <b >.Fin <.Fin"]);
+    // Down to nothing.
+    dialogue.packets[3].payload.clear();
+    dialogue.packets[3].cut = 13;
+    assert_eq!(dialogue.heard(), [">~13 <b >.Fin <.Fin"]);
 }
 
 #[test]
