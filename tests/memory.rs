@@ -24,7 +24,7 @@ use std::time::Duration;
 use generator::{Shape, Written};
 use hostile::Attack;
 use serde_json::Value;
-use support::{Nginx, RawServer, Reply, Script};
+use support::{Nginx, RawServer, Reply, Script, program};
 
 const MIB: u64 = 1 << 20;
 
@@ -47,7 +47,7 @@ fn inspect_what<T>(
     folder: &Path,
 ) -> (T, u64, Value) {
     let output = folder.join("output.json");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+    let mut child = Command::new(program())
         .args(["inspect", "--quiet", "--format", "json", "-"])
         .args(arguments)
         .stdin(Stdio::piped())
@@ -85,7 +85,7 @@ fn replay(url: &str, folder: &Path) -> Child {
 
 /// The same with further options.
 fn replay_with(url: &str, folder: &Path, more: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+    Command::new(program())
         .args([
             "replay",
             "--quiet",
@@ -128,12 +128,14 @@ fn a_replay_holds_what_is_on_its_way_and_not_the_capture() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = replay(&format!("http://{}", nginx.address()), folder.path());
     let mut stdin = child.stdin.take().unwrap();
-    let written = generator::write(Shape::Interleaved, 12 * MIB, &mut stdin).unwrap();
+    // `REPLAY_MIB=240` sends a capture of another size.
+    let size = std::env::var("REPLAY_MIB").map_or(24, |asked| asked.parse().unwrap());
+    let written = generator::write(Shape::Crowded, size * MIB, &mut stdin).unwrap();
     let peak = peak(child.id());
     drop(stdin);
     // Every answer differs from v1's.
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    println!("replay: {} MiB", peak / MIB);
+    println!("replay: {} MiB for {written:?}", peak / MIB);
     assert!(peak < 100 * MIB, "{} MiB for {written:?}", peak / MIB);
     let summary: Value =
         serde_json::from_slice(&fs::read(folder.path().join("run/summary.json")).unwrap()).unwrap();
@@ -150,7 +152,7 @@ fn a_replay_to_a_v2_that_hangs_stops_reading_and_stays_small() {
     // Far more than it may hold: this ends when the program does.
     let writing = std::thread::spawn(move || {
         let mut stdin = stdin;
-        generator::write(Shape::Interleaved, 4096 * MIB, &mut stdin).map(|_| ())
+        generator::write(Shape::Crowded, 4096 * MIB, &mut stdin).map(|_| ())
     });
     v2.wait_for_requests(128);
     // It has stopped reading when a while goes by without a byte.
@@ -271,7 +273,7 @@ fn interim_answers_without_end_take_no_more_memory_the_longer_they_come() {
 fn bodies_in_chunks_of_a_byte_are_counted_in_the_budget() {
     let count = packets(100_000);
     let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+    let mut child = Command::new(program())
         .args(["replay", "--quiet", "-", "--dry-run", "--to", "http://127.0.0.1:9", "--memory", "16MiB"])
         .current_dir(folder.path())
         .stdin(Stdio::piped())
