@@ -359,12 +359,11 @@ impl<T: Send + 'static> Replay<T> {
         let mut stops = Stops { run: self.stop.clone(), reach: self.reach.signal() };
         let mut connection = None;
         while let Some(Waiting { job, due, share }) = self.next(key, &mut connection) {
-            let turn = match self.turn_now(due) {
-                Some(turn) => turn,
-                None => {
-                    self.park(key, connection.take());
-                    self.turn(due, &mut stops).await
-                }
+            let turn = if let Some(turn) = self.turn_now(due) {
+                turn
+            } else {
+                self.park(key, connection.take());
+                self.turn(due, &mut stops).await
             };
             let client = self.clients.get(job.destination).map(Client::kind).unwrap_or_default();
             let (outcome, slot) = match turn {
