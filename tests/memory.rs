@@ -24,7 +24,7 @@ use std::time::Duration;
 use generator::{Shape, Written};
 use hostile::Attack;
 use serde_json::Value;
-use support::{Nginx, RawServer, Reply, Script};
+use support::{Nginx, RawServer, Reply, Script, program};
 
 const MIB: u64 = 1 << 20;
 
@@ -47,7 +47,7 @@ fn inspect_what<T>(
     folder: &Path,
 ) -> (T, u64, Value) {
     let output = folder.join("output.json");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+    let mut child = Command::new(program())
         .args(["inspect", "--quiet", "--format", "json", "-"])
         .args(arguments)
         .stdin(Stdio::piped())
@@ -80,7 +80,12 @@ fn memory_follows_open_connections_and_not_the_size_of_the_capture() {
 
 /// Starts `replay` of standard input with 128 connections at once.
 fn replay(url: &str, folder: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+    replay_with(url, folder, &[])
+}
+
+/// The same with further options.
+fn replay_with(url: &str, folder: &Path, more: &[&str]) -> Child {
+    Command::new(program())
         .args([
             "replay",
             "--quiet",
@@ -94,6 +99,7 @@ fn replay(url: &str, folder: &Path) -> Child {
             "--out",
             "run",
         ])
+        .args(more)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -122,12 +128,14 @@ fn a_replay_holds_what_is_on_its_way_and_not_the_capture() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = replay(&format!("http://{}", nginx.address()), folder.path());
     let mut stdin = child.stdin.take().unwrap();
-    let written = generator::write(Shape::Interleaved, 12 * MIB, &mut stdin).unwrap();
+    // `REPLAY_MIB=240` sends a capture of another size.
+    let size = std::env::var("REPLAY_MIB").map_or(24, |asked| asked.parse().unwrap());
+    let written = generator::write(Shape::Crowded, size * MIB, &mut stdin).unwrap();
     let peak = peak(child.id());
     drop(stdin);
     // Every answer differs from v1's.
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    println!("replay: {} MiB", peak / MIB);
+    println!("replay: {} MiB for {written:?}", peak / MIB);
     assert!(peak < 100 * MIB, "{} MiB for {written:?}", peak / MIB);
     let summary: Value =
         serde_json::from_slice(&fs::read(folder.path().join("run/summary.json")).unwrap()).unwrap();
@@ -144,7 +152,7 @@ fn a_replay_to_a_v2_that_hangs_stops_reading_and_stays_small() {
     // Far more than it may hold: this ends when the program does.
     let writing = std::thread::spawn(move || {
         let mut stdin = stdin;
-        generator::write(Shape::Interleaved, 4096 * MIB, &mut stdin).map(|_| ())
+        generator::write(Shape::Crowded, 4096 * MIB, &mut stdin).map(|_| ())
     });
     v2.wait_for_requests(128);
     // It has stopped reading when a while goes by without a byte.
@@ -178,6 +186,28 @@ fn uploads_larger_than_the_memory_that_a_replay_may_take_pass_through_it() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     println!("uploads: {} MiB", peak / MIB);
     assert!(peak < 100 * MIB, "{} MiB", peak / MIB);
+}
+
+#[test]
+fn uploads_to_a_v2_that_reads_nothing_wait_on_disk() {
+    const COUNT: u16 = 64;
+    let (address, connected) = uploads::deaf();
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = replay_with(&format!("http://{address}"), folder.path(), &["--max-body", "64KiB"]);
+    let mut stdin = child.stdin.take().unwrap();
+    uploads::write(COUNT, 2, &mut stdin);
+    (0..COUNT).for_each(|_| connected.recv().unwrap());
+    // All is written that the sockets take, when it holds no more than a while ago.
+    let mut before = 0;
+    while before < peak(child.id()) {
+        before = peak(child.id());
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(stdin);
+    println!("not read: {} MiB", before / MIB);
+    assert!(before < 90 * MIB, "{} MiB, where the bodies are {}", before / MIB, 2 * COUNT);
 }
 
 /// How many packets an attack has: some ten thousand, so that the suite stays fast; any other number by
@@ -243,7 +273,7 @@ fn interim_answers_without_end_take_no_more_memory_the_longer_they_come() {
 fn bodies_in_chunks_of_a_byte_are_counted_in_the_budget() {
     let count = packets(100_000);
     let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+    let mut child = Command::new(program())
         .args(["replay", "--quiet", "-", "--dry-run", "--to", "http://127.0.0.1:9", "--memory", "16MiB"])
         .current_dir(folder.path())
         .stdin(Stdio::piped())

@@ -102,6 +102,16 @@ impl Conversation {
         }
     }
 
+    /// A late SYN told where both directions begin.
+    #[inline]
+    pub(super) fn leave_middle(&mut self) {
+        if std::mem::take(&mut self.in_middle)
+            && let Stage::Http(http) = &mut self.stage
+        {
+            http.pairing.leave_middle();
+        }
+    }
+
     /// Takes the next piece of one direction. The connection of `context` is that of the stream.
     pub(super) fn chunk<L: Listener>(
         &mut self,

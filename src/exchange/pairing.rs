@@ -7,8 +7,9 @@
 //! **Exact or marked.** An exchange is exact when the answer is the request's own, and when every byte was read that
 //! may be of it: a hole may swallow an interim response and leave no other trace. A server answers what it has
 //! received. So all of the answer lies behind what the client had received when it sent the request, and it was all
-//! read if the messages follow each other without a break from there on ([`unbroken`]). What is counted off follows
-//! the answer before it, without a break.
+//! read if the messages follow each other without a break from there on ([`unbroken`]). A repeat of the request says
+//! no more than its first copy did: every answer acknowledges the request, and what is acknowledged is not sent
+//! again. What is counted off follows the answer before it, without a break.
 //!
 //! Every other exchange carries a mark: [`Anomaly::StreamGap`] where bytes of the connection are missing;
 //! [`Anomaly::MidConnection`] where the capture came into the middle of it, and nothing has told yet that its first
@@ -279,6 +280,11 @@ impl Pairing {
             pairing.answered = Unbroken::broken();
         }
         pairing
+    }
+
+    /// Nothing came before what was told first.
+    pub(super) fn leave_middle(&mut self) {
+        self.step.leave_middle();
     }
 
     /// Bytes of the connection are missing.

@@ -106,6 +106,9 @@ impl<L: Listener> Application for ExchangeReader<L> {
         direction: Direction,
         chunk: Chunk<'_>,
     ) {
+        if connection.from_start {
+            state.leave_middle();
+        }
         state.chunk(direction, chunk, &mut self.context(connection));
     }
 

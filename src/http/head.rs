@@ -112,7 +112,6 @@ impl Headers {
     }
 
     /// Where the value of the only Host field lies in a head of plain lines.
-    #[cfg(feature = "cli")]
     pub(crate) fn plain_host(&self) -> Option<Range<usize>> {
         match &self.fields {
             Fields::Plain(plain) => plain.host.map(|(start, end)| start as usize..end as usize),

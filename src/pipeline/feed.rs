@@ -13,7 +13,7 @@ use super::reader::{Handed, Taker, Unmet};
 use super::spill::{LARGE, Place, Room};
 use crate::exchange::{Exchange, Told};
 use crate::http::{Body, Elsewhere, Request};
-use crate::record::{Names, RequestName, Row, RowName};
+use crate::record::{Digests, Names, RequestName, Row, RowName};
 use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::CapturedServer;
@@ -94,7 +94,7 @@ pub(super) enum Halt {
 #[derive(Debug, Default)]
 pub(super) struct Past {
     /// They have an outcome.
-    pub(super) recorded: Names,
+    pub(super) recorded: Digests,
     /// They were on their way when the run was killed, and are not sent again.
     pub(super) in_flight: Names,
     /// They were put off, and have to be met again.
@@ -120,7 +120,7 @@ impl Past {
         }
         let name = pending.name().digest();
         self.put_off.remove(&name);
-        if self.recorded.contains(&name) {
+        if self.recorded.contains(name) {
             Left::Nothing
         } else if self.in_flight.remove(&name) {
             Left::Unknown

@@ -29,7 +29,7 @@ use super::verifying::Verification;
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
 use crate::http::BodyStore;
-use crate::record::{Intents, RecordError, Redactor, Resuming, RowName, Run};
+use crate::record::{Gathering, Intents, RecordError, Redactor, Resuming, RowName, Run};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
@@ -247,15 +247,17 @@ fn go_on(folder: &Path, resumption: Resumption, ruling: Ruling) -> Result<Begun,
     let mut reporter = Reporter::create(folder, ruling.of(recording.run().clone()))?;
     let (mut anomalies, mut past) = (AnomalyCounts::default(), Past::default());
     let (mut killed, mut learner) = (Vec::new(), ruling.learner());
+    let mut recorded = Gathering::default();
     while let Some(row) = recording.next_row()? {
         let judged = ruling.learn(&row, &mut learner);
         reporter.add(&row, judged.as_ref())?;
         count_anomalies(&mut anomalies, &row);
-        past.recorded.insert(row.name().digest());
+        recorded.add(row.name().digest());
         if matches!(row.outcome, Outcome::Failed { failure: Failure::Killed, .. }) {
             killed.push(row.name());
         }
     }
+    past.recorded = recorded.finish();
     let resumed = recording.go_on()?;
     let in_flight = if resend { Vec::new() } else { resumed.in_flight };
     past.in_flight = in_flight.iter().map(RowName::digest).collect();

@@ -13,6 +13,7 @@
 //! have none. Both outlive the process, not the machine: they are handed to the system, not synced.
 
 mod again;
+mod digests;
 mod held;
 mod intents;
 mod journal;
@@ -33,6 +34,7 @@ mod writer;
 use std::path::PathBuf;
 
 pub use again::{Again, NotAsked};
+pub use digests::{Digests, Gathering};
 pub use intents::Intents;
 pub use name::{RequestName, RowName, RowNameError};
 pub use reader::{Loss, Reader};

@@ -121,11 +121,13 @@ enum Event {
 }
 
 impl<'a> Dialogue<'a> {
+    /// One that is about to begin on a connection, which was made for it from that time on, or was there before.
     pub(super) fn new(
         connection: &'a mut Connection,
         request: &'a ShadowRequest,
         clock: Clock,
         endpoint: &'a Endpoint,
+        connecting: Option<Timestamp>,
     ) -> Self {
         let accepted_before = connection.stream.accepted();
         let head = request.head.len() as u64;
@@ -146,7 +148,7 @@ impl<'a> Dialogue<'a> {
             allowed,
             stored,
             write_error: None,
-            connecting: None,
+            connecting,
             sent: None,
             interim: Vec::new(),
             answer: None,
@@ -156,13 +158,8 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// The same on a connection that was made for it, from that time on.
-    pub(super) fn connected_since(self, connecting: Option<Timestamp>) -> Self {
-        Self { connecting, ..self }
-    }
-
     /// Speaks until the answer is whole or something goes wrong.
-    pub(super) async fn run(mut self, due: Timestamp, limits: Limits, stop: &mut StopSignal) -> Ending {
+    pub(super) async fn run(&mut self, due: Timestamp, limits: Limits, stop: &mut StopSignal) -> Ending {
         let now = Instant::now();
         self.sent = Some(self.clock.at(now));
         let deadline = now + limits.answer;

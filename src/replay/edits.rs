@@ -86,6 +86,12 @@ impl HeadEdits {
         Self { host: HostEdit::None, is_original: true, ..self.clone() }
     }
 
+    /// Whether, with these edits of fields, no other field than the Host may change: then nobody has to look at the
+    /// others.
+    fn is_about_host_alone(&self, fields: &FieldEdits) -> bool {
+        fields.is_empty() && !self.marks_copy() && matches!(self.credentials, Credentials::Pass)
+    }
+
     /// Whether what leaves is marked as Envoy marks its copies.
     const fn marks_copy(&self) -> bool {
         self.as_envoy && !self.is_original
@@ -102,6 +108,13 @@ impl HeadEdits {
         let target = rule.target(head);
         let fields = self.fields_after(rule, head);
         let mut editor = Editor::new(self, rule.edits, &fields, head, client);
+        if target.is_none()
+            && self.is_about_host_alone(&fields)
+            && let Some(host) = head.headers.plain_host()
+        {
+            editor.replace_host(host);
+            return editor.finish();
+        }
         if let Some(target) = &target {
             editor.copy_to(head.target_range());
             editor.out.extend_from_slice(target);
@@ -196,10 +209,11 @@ impl<'a> Editor<'a> {
     ) -> Self {
         let mut names = head.headers.iter().map(|(name, _)| name);
         let is = |wanted: &'static str| move |name: &[u8]| name.eq_ignore_ascii_case(wanted.as_bytes());
-        let forwarded_for = if edits.marks_copy() {
-            names.clone().enumerate().filter(|(_, name)| is(FORWARDED_FOR)(name)).map(|(i, _)| i).last()
+        let (forwarded_for, has_envoy_internal) = if edits.marks_copy() {
+            let forwarded_for = names.clone().enumerate().filter(|(_, name)| is(FORWARDED_FOR)(name));
+            (forwarded_for.map(|(index, _)| index).last(), names.any(is(ENVOY_INTERNAL)))
         } else {
-            None
+            (None, false)
         };
         Self {
             edits,
@@ -209,7 +223,7 @@ impl<'a> Editor<'a> {
             client,
             placed: vec![false; fields.iter().count()],
             forwarded_for,
-            has_envoy_internal: names.any(is(ENVOY_INTERNAL)),
+            has_envoy_internal,
             out: Vec::with_capacity(head.raw().len() + 64),
             copied: 0,
         }
@@ -256,6 +270,15 @@ impl<'a> Editor<'a> {
             (Some(host), _) => Fate::Value(host),
             (None, Some(host)) => Fate::Value(Bytes::copy_from_slice(host)),
             (None, None) => Fate::Keep,
+        }
+    }
+
+    /// The only Host field, whose value lies there.
+    fn replace_host(&mut self, at: Range<usize>) {
+        let captured = self.head.raw().get(at.clone()).unwrap_or_default();
+        if let Fate::Value(value) = self.host(captured) {
+            self.copy_to(at);
+            self.out.extend_from_slice(&value);
         }
     }
 
@@ -383,6 +406,28 @@ mod tests {
             fields.set(field.parse().unwrap());
         }
         HeadEdits { host: HostEdit::None, as_envoy, fields, ..HeadEdits::default() }
+    }
+
+    #[test]
+    fn a_head_of_which_only_the_host_changes_is_edited_as_any_other() {
+        let heads = [
+            "GET / HTTP/1.1\r\nHost: a.example:8080\r\nX: host\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: 1\r\nhOST:a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost:   a  \r\n\r\n",
+            "GET / HTTP/1.1\r\nHost:\r\nX: 1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost:  \r\nX: 1\r\n\r\n",
+            "GET / HTTP/1.1\r\nX: 1\r\n\r\n",
+            "GET http://u@b.example/ HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            "GET / HTTP/1.1\nHost: a\n\n",
+        ];
+        let hosts = [HostEdit::default(), HostEdit::None, HostEdit::Literal("v2".to_owned())];
+        for (raw, host) in heads.iter().flat_map(|raw| hosts.iter().map(move |host| (raw, host))) {
+            // What no head has keeps each field from being passed over.
+            let [alone, among] = [&[][..], &["X-Absent"]]
+                .map(|remove| edited(&HeadEdits { host: host.clone(), ..edits(&[], remove, false) }, raw));
+            assert_eq!(alone, among, "{host:?}");
+        }
     }
 
     #[test]

@@ -52,17 +52,23 @@ impl Exact {
         due: Timestamp,
         stop: &mut StopSignal,
     ) -> Outcome {
-        if let Some(mut kept) = slot.take()
+        // It stays where it is: a connection is too large to be moved for each request. One that still owes an
+        // answer was left within an exchange.
+        if let Some(kept) = slot
+            && kept.reader.outstanding() == 0
             && kept.stream.is_silent()
         {
-            match self.talk(&mut kept, request, (due, None), stop).await {
+            match self.talk(kept, request, (due, None), stop).await {
                 Ending::NothingAccepted(_) => {}
                 Ending::Outcome { outcome, reusable } => {
-                    *slot = reusable.then_some(kept);
+                    if !reusable {
+                        *slot = None;
+                    }
                     return outcome;
                 }
             }
         }
+        *slot = None;
         let connecting = Some(self.clock.now());
         let connected = tokio::select! {
             biased;
@@ -70,21 +76,21 @@ impl Exact {
             // Nothing was sent, and nothing will be.
             () = stop.reached(Stop::Now) => return Outcome::Skipped(SkipReason::Interrupted),
         };
-        let mut fresh = match connected {
-            Ok(stream) => Connection::new(stream, self.limits.max_body),
+        let fresh = match connected {
+            Ok(stream) => slot.insert(Connection::new(stream, self.limits.max_body)),
             Err(Unconnected { failure, detail }) => return not_sent(failure, detail, due),
         };
-        match self.talk(&mut fresh, request, (due, connecting), stop).await {
-            Ending::NothingAccepted(error) => not_sent(
-                Failure::Send,
-                format!("the new connection to {} took no byte: {error}", self.endpoint),
-                due,
-            ),
-            Ending::Outcome { outcome, reusable } => {
-                *slot = reusable.then_some(fresh);
-                outcome
+        let (outcome, reusable) = match self.talk(fresh, request, (due, connecting), stop).await {
+            Ending::Outcome { outcome, reusable } => (outcome, reusable),
+            Ending::NothingAccepted(error) => {
+                let detail = format!("the new connection to {} took no byte: {error}", self.endpoint);
+                (not_sent(Failure::Send, detail, due), false)
             }
+        };
+        if !reusable {
+            *slot = None;
         }
+        outcome
     }
 
     async fn talk(
@@ -94,8 +100,8 @@ impl Exact {
         (due, connecting): (Timestamp, Option<Timestamp>),
         stop: &mut StopSignal,
     ) -> Ending {
-        let dialogue = Dialogue::new(connection, request, self.clock, &self.endpoint);
-        dialogue.connected_since(connecting).run(due, self.limits, stop).await
+        let mut dialogue = Dialogue::new(connection, request, self.clock, &self.endpoint, connecting);
+        dialogue.run(due, self.limits, stop).await
     }
 }
 

@@ -192,12 +192,15 @@ fn request(exchange: &Exchange, edits: &HeadEdits, rule: RuleEdits<'_>) -> Shado
 
 impl Manner {
     fn of(request: &Request, edits: &HeadEdits, rule: RuleEdits<'_>, has_body: bool) -> Self {
-        let expectation = edits.value_after(&request.head, "expect", rule).unwrap_or_default();
+        let expects = || {
+            let expectation = edits.value_after(&request.head, "expect", rule);
+            expectation.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
+        };
         let modern = request.head.version != Version::Http10;
         Self {
             asked: Asked::by(request.head.method()),
             // A server has to ignore the expectation of an HTTP/1.0 client.
-            expects_continue: has_body && modern && expectation.eq_ignore_ascii_case(b"100-continue"),
+            expects_continue: has_body && modern && expects(),
             persistent: request.keep_alive(),
         }
     }

@@ -84,8 +84,11 @@ pub fn is_shadow(host: &[u8], suffix: &str) -> bool {
 /// Whether any authority that a request names, in its target or in a Host field, carries `suffix`.
 #[must_use]
 pub fn is_shadow_request(head: &RequestHead, suffix: &str) -> bool {
-    absolute_authority(head.target()).is_some_and(|authority| is_shadow(authority, suffix))
-        || head.headers.all("host").any(|host| is_shadow(host, suffix))
+    let in_fields = || match head.headers.plain_host() {
+        Some(only) => head.raw().get(only).is_some_and(|host| is_shadow(host, suffix)),
+        None => head.headers.all("host").any(|host| is_shadow(host, suffix)),
+    };
+    absolute_authority(head.target()).is_some_and(|authority| is_shadow(authority, suffix)) || in_fields()
 }
 
 /// The host that the shadow's Host is made from, given the value of a Host field: the authority of an

@@ -21,7 +21,8 @@ pub struct ConnectionInfo {
     pub id: ConnectionId,
     /// How sure the roles in `id` are.
     pub roles: Roles,
-    /// Whether the handshake tells where both directions begin, so that nothing went by before what is told first.
+    /// Whether the handshake, so far as it was captured, tells where both directions begin: then nothing went by
+    /// before what is told first.
     pub from_start: bool,
     /// When its first segment was captured.
     pub opened: Timestamp,

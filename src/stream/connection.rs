@@ -232,6 +232,7 @@ impl Connection {
         if own.could_start_at(first) {
             own.start_at(first);
             self.first_numbers[side.index()] = Some(first);
+            self.info.from_start = self.first_numbers.iter().all(Option::is_some);
         } else if self.first_numbers[side.index()] != Some(first) {
             self.count_outside(side, payload.len() as u64, listener.account);
             self.note(Anomaly::OutOfWindow, listener.account);

@@ -25,10 +25,12 @@ pub enum Shape {
     Bodies,
     /// Messages of 500 bytes on 64 connections at once, a packet of each in turn.
     Interleaved,
+    /// The same on 128 connections, for what a replay holds.
+    Crowded,
 }
 
 impl Shape {
-    /// All of them.
+    /// Those whose reading is measured.
     pub const ALL: [Self; 4] = [Self::Messages, Self::Answers, Self::Bodies, Self::Interleaved];
 
     /// Its name on the command line and in the table.
@@ -38,6 +40,7 @@ impl Shape {
             Self::Answers => "answers",
             Self::Bodies => "bodies",
             Self::Interleaved => "interleaved",
+            Self::Crowded => "crowded",
         }
     }
 
@@ -48,6 +51,7 @@ impl Shape {
             Self::Answers => (1, 50, 20_000),
             Self::Bodies => (1, 4, 1_000_000),
             Self::Interleaved => (64, 20, 500),
+            Self::Crowded => (128, 20, 500),
         }
     }
 }
@@ -57,7 +61,7 @@ impl FromStr for Shape {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let known = || Self::ALL.map(Self::name).join(", ");
-        let shape = Self::ALL.into_iter().find(|shape| shape.name() == name);
+        let shape = Self::ALL.into_iter().chain([Self::Crowded]).find(|shape| shape.name() == name);
         shape.ok_or_else(|| format!("no such traffic: {name} (known: {})", known()))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 
 use shadowcap::capture::PcapWriter;
@@ -52,6 +53,23 @@ pub fn server(count: u16) -> (SocketAddr, JoinHandle<Vec<usize>>) {
     let address = listener.local_addr().unwrap();
     let serving = std::thread::spawn(move || (0..count).map(|_| take(&listener)).collect());
     (address, serving)
+}
+
+/// A server that takes connections and reads nothing. The receiver hears of each connection.
+pub fn deaf() -> (SocketAddr, Receiver<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (connected, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming().flatten() {
+            open.push(stream);
+            if connected.send(()).is_err() {
+                break;
+            }
+        }
+    });
+    (address, told)
 }
 
 fn take(listener: &TcpListener) -> usize {

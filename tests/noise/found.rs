@@ -48,9 +48,10 @@ impl Found {
         Self::of(finished)
     }
 
-    /// The places of those that count, each with how many exchanges show it.
-    pub(crate) fn paths(&self) -> BTreeMap<&str, u64> {
-        self.counted.iter().map(|counted| (counted.path.as_str(), counted.count)).collect()
+    /// The routes and places of those that count, each with how many exchanges show it.
+    pub(crate) fn places(&self) -> BTreeMap<(&str, &str), u64> {
+        let all = self.counted.iter();
+        all.map(|counted| ((counted.route.as_str(), counted.path.as_str()), counted.count)).collect()
     }
 
     fn of(finished: Finished) -> Self {

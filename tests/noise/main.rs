@@ -4,6 +4,7 @@
 //! - `service`: pages of several types, each with fields that change by themselves
 //! - `faults`: what v2 can do wrong, one route for each
 //! - `traffic`: the client, and tcpdump beside it
+//! - `named`: what is named by data is told once
 //! - `rare`: five of a thousand, where noise is strongest
 //! - `found`: what the run's report says counts, against what was planted
 //! - `diffy`: what the rule of Diffy says of the same answers
@@ -25,6 +26,7 @@ mod support;
 mod diffy;
 mod faults;
 mod found;
+mod named;
 mod random;
 mod rare;
 mod service;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
 use std::path::Path;
+use std::time::Duration;
 
 use shadowcap::capture::{CaptureSet, Input, PacketSource};
 use shadowcap::exchange::Exchange;
@@ -75,12 +76,17 @@ struct Harm {
     late: u64,
 }
 
+/// No queue holds a packet for longer; some are between two connections of curl.
+const LATEST: Duration = Duration::from_millis(20);
+
 /// The packets that are left, and which are missing.
 fn harmed(packets: &[Captured], harm: Harm, seed: u64) -> (Vec<Captured>, Vec<Captured>) {
     let mut state = seed;
     let (mut order, mut missing) = (Vec::new(), Vec::new());
     for (place, packet) in packets.iter().enumerate() {
-        let (fate, later) = (next(&mut state) % 100, usize::try_from(1 + next(&mut state) % 8).unwrap());
+        let (fate, later) = (next(&mut state) % 100, 1 + next(&mut state) % 8);
+        let behind = packets.iter().skip(place + 1).take(usize::try_from(later).unwrap());
+        let later = behind.take_while(|behind| behind.at < packet.at + LATEST).count();
         if fate < harm.lost {
             missing.push(packet.clone());
             continue;
@@ -138,7 +144,7 @@ fn told(exchange: &Exchange) -> String {
 
 /// The packets of a connection around an exchange, one to a line.
 fn drawn(packets: &[Captured], said: &Exchange) -> String {
-    let around = std::time::Duration::from_millis(3);
+    let around = Duration::from_millis(3);
     let response = said.response.as_ref().unwrap();
     let near = |packet: &&Captured| {
         packet.port().0 == port(said)
@@ -191,7 +197,7 @@ fn what_is_unmarked_is_right_and_what_lost_nothing_is_found(harm: Harm) {
     let truth = truth(&traffic, &packets);
     assert!(truth.len() > 100, "there was hardly any traffic");
     let (mut complete, mut marked) = (0, 0);
-    let (mut unharmed_ones, mut unfound) = (0, 0);
+    let (mut unharmed_ones, mut strayed) = (0, 0);
     for seed in 1..=5 {
         let (left, missing) = harmed(&packets, harm, seed);
         let read = read(&left);
@@ -211,12 +217,14 @@ fn what_is_unmarked_is_right_and_what_lost_nothing_is_found(harm: Harm) {
         assert_eq!(found.len(), read.len(), "{harm:?}, seed {seed}: some exchanges are there twice");
         for key in unharmed(&truth, &missing) {
             unharmed_ones += 1;
-            if !found.get(key).is_some_and(|read| is_same_and_whole(read, &truth[key])) {
-                unfound += 1;
-                println!(
-                    "{harm:?}, seed {seed}: {key:?} lost nothing and was not read\n{}",
-                    drawn(&left, &truth[key])
-                );
+            let drawn = || drawn(&left, &truth[key]);
+            let read = found.get(key);
+            let read =
+                read.unwrap_or_else(|| panic!("{harm:?}, seed {seed}: {key:?} was not read\n{}", drawn()));
+            if !is_same_and_whole(read, &truth[key]) {
+                // What is unmarked is the same: the mark says that its answer may be another's, or has none.
+                strayed += 1;
+                println!("{harm:?}, seed {seed}: {key:?} lost nothing and lacks its answer\n{}", drawn());
             }
         }
         let whole = |read: &&Exchange| {
@@ -227,7 +235,7 @@ fn what_is_unmarked_is_right_and_what_lost_nothing_is_found(harm: Harm) {
         marked += read.iter().filter(whole).filter(|read| !read.anomalies.is_empty()).count();
     }
     // Between holes of both directions an exchange may have nothing that tells which answer is its own.
-    assert!(unfound * 2000 <= unharmed_ones, "{harm:?}: {unfound} of {unharmed_ones} that lost nothing");
+    assert!(strayed * 2000 <= unharmed_ones, "{harm:?}: {strayed} of {unharmed_ones} that lost nothing");
     println!("{harm:?}: {complete} complete exchanges, {marked} of them marked");
     assert!(marked * 20 < complete, "{harm:?}: {marked} of {complete} complete exchanges are marked");
 }
@@ -246,4 +254,23 @@ fn with_packets_missing_what_is_unmarked_is_right_and_what_lost_nothing_is_found
 #[test]
 fn with_packets_missing_out_of_order_and_twice_the_same() {
     what_is_unmarked_is_right_and_what_lost_nothing_is_found(Harm { lost: 5, doubled: 5, late: 5 });
+}
+
+#[test]
+fn with_no_packet_missing_all_is_read_and_nothing_is_marked() {
+    let traffic = or_skip!(Traffic::record(1500));
+    let packets = load(&traffic.capture());
+    let truth = truth(&traffic, &packets);
+    assert!(truth.len() > 100, "there was hardly any traffic");
+    for seed in 1..=5 {
+        let (left, missing) = harmed(&packets, Harm { lost: 0, doubled: 10, late: 10 }, seed);
+        assert_eq!(missing.len(), 0);
+        let read = read(&left);
+        let found: HashMap<_, _> = read.iter().map(|read| ((port(read), target(read)), read)).collect();
+        assert_eq!(found.len(), read.len(), "seed {seed}: some exchanges are there twice");
+        for (key, said) in &truth {
+            let read = found.get(key).filter(|read| is_unmarked(read) && is_same(read, said));
+            assert!(read.is_some(), "seed {seed}: {key:?} is not as it was\n{}", drawn(&left, said));
+        }
+    }
 }

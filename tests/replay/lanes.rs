@@ -163,6 +163,48 @@ async fn a_slow_answer_delays_its_own_connection_alone() {
 }
 
 #[tokio::test]
+async fn beside_those_that_hang_others_go_on_as_long_as_a_place_is_left() {
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let gate = Arc::new(Notify::new());
+    let held = Arc::clone(&gate);
+    let server = Server::start(move |_, mut peer: Peer| {
+        let (arrived, held) = (arrived.clone(), held.clone());
+        async move {
+            while let Some(head) = peer.head().await {
+                let name = name_of(&head);
+                let hangs = name == "hangs";
+                arrived.send(name).unwrap();
+                if hangs {
+                    held.notified().await;
+                }
+                ok(&mut peer).await;
+            }
+        }
+    })
+    .await;
+    let mut replay = Replay::start(&server, |settings| settings.concurrency = 4);
+    for port in 1..=3 {
+        replay.hand_in(port, "hangs", Duration::ZERO).await;
+        assert_eq!(arrivals.recv().await.unwrap(), "hangs");
+    }
+    for n in 0..50 {
+        replay.hand_in(4 + n % 5, "quick", Duration::ZERO).await;
+        assert_eq!(arrivals.recv().await.unwrap(), "quick");
+        assert_eq!(replay.done.recv().await.unwrap().job.payload, "quick");
+    }
+    replay.hand_in(9, "hangs", Duration::ZERO).await;
+    assert_eq!(arrivals.recv().await.unwrap(), "hangs");
+    replay.hand_in(4, "waits", Duration::ZERO).await;
+    let timeout = tokio::time::timeout(Duration::from_millis(100), arrivals.recv());
+    assert!(timeout.await.is_err(), "all places are taken");
+    gate.notify_one();
+    let freed = replay.done.recv().await.unwrap();
+    assert_eq!(freed.job.payload, "hangs");
+    drop(freed);
+    assert_eq!(arrivals.recv().await.unwrap(), "waits");
+}
+
+#[tokio::test]
 async fn a_small_budget_slows_the_reading_and_never_stops_it() {
     let (server, _) = noting().await;
     // Room for one job alone: each waits until the outcome before it is taken.

@@ -40,7 +40,10 @@ impl Front {
         let (v2, holds) = (v2.address(), Arc::new(AtomicBool::new(false)));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(listener());
+        let listener = {
+            let _within = runtime.enter();
+            listener()
+        };
         let (address, held) = (listener.local_addr().unwrap(), Arc::clone(&holds));
         runtime.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -72,7 +75,7 @@ impl Drop for Front {
 }
 
 /// With room for little that it has not read, so that a sender of megabytes has to wait for it.
-async fn listener() -> TcpListener {
+fn listener() -> TcpListener {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();

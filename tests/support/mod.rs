@@ -68,7 +68,7 @@ pub use process::Process;
 pub use proxy::Proxy;
 pub use raw_client::{get, raw_exchange};
 pub use raw_server::{RawServer, Received, Recorded, Reply, Script, Welcome, refusing_address};
-pub use shadowcap::{Finished, Running, Shadowcap};
+pub use shadowcap::{Finished, Running, Shadowcap, program};
 pub use skip::{Skip, is_root, require_privilege, require_tool, venv};
 pub use tcpdump::{PacketCounts, Tcpdump};
 

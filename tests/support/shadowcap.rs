@@ -15,7 +15,7 @@ use super::{Namespace, PATIENCE, Process};
 
 /// The program as cargo built it for this test; or another build of it, which the environment names where something is
 /// measured.
-fn program() -> String {
+pub fn program() -> String {
     std::env::var("SHADOWCAP_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_shadowcap").to_owned())
 }
 

@@ -83,11 +83,6 @@ impl Outline {
         Some(self.steps.entry(step.into_owned()).or_default())
     }
 
-    /// How many documents it was made of.
-    pub(in crate::diff) fn documents(&self) -> u64 {
-        self.documents
-    }
-
     /// Opens the places whose names are data; says whether there is one.
     pub(in crate::diff) fn open_up(&mut self) -> bool {
         let names = self.names_of_things();

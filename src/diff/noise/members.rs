@@ -32,6 +32,8 @@ pub(super) struct Members {
 #[derive(Clone, Debug, Default)]
 struct Known {
     outline: Outline,
+    /// Answers that were looked at, whether they were JSON or not.
+    looked: u64,
     /// Whether it has a place whose names are data.
     open: bool,
 }
@@ -50,15 +52,14 @@ impl Members {
             return;
         }
         let known = self.roots.entry(owned(root)).or_default();
-        if known.outline.documents() >= MAX_ON_ROUTE {
+        if known.looked >= MAX_ON_ROUTE {
             return;
         }
-        let number = self.documents + 1;
-        let room = &mut self.room;
-        let outline = &mut known.outline;
+        known.looked += 1;
+        self.documents += 1;
+        let (outline, number, room) = (&mut known.outline, self.documents, &mut self.room);
         if body::with_json(seen.v1, MAX_BYTES, |document| outline.add(document, number, room)).is_some() {
-            self.documents = number;
-            known.open = known.outline.open_up();
+            known.open = outline.open_up();
         }
     }
 

@@ -315,6 +315,7 @@ fn markup_steps(text: &str) -> Vec<Step> {
         steps.push(match &*place {
             "" => Step::Descend,
             "*" => Step::Any,
+            attribute if attribute.starts_with('@') => Step::Name(attribute.to_owned()),
             place => {
                 let name = place.find(['#', '.', '[']).unwrap_or(place.len());
                 Step::Element(place[..name].to_owned(), place[name..].to_owned())

@@ -124,6 +124,12 @@ impl Step {
         self.in_middle
     }
 
+    /// Nothing came before the first request that could be answered.
+    pub(super) fn leave_middle(&mut self) {
+        self.in_middle = false;
+        self.latest.get_or_insert(Latest { holed: self.requests_lost, ..Latest::default() });
+    }
+
     /// Whether counting is enough.
     #[inline]
     pub(super) fn is_kept(&self) -> bool {

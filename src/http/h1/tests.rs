@@ -387,6 +387,22 @@ fn a_hole_costs_only_what_it_covers() {
 }
 
 #[test]
+fn a_hole_that_runs_over_the_end_of_a_message_is_passed_over_in_two() {
+    for (head, body, within) in [
+        ("POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n", "ab", 8),
+        // Where in it the body ends is not known.
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "8\r\nab", 33),
+    ] {
+        let (mut parser, mut log) = (Parser::<RequestHead>::new(KEEP), Log::default());
+        parser.push(NOW, head.as_bytes(), &mut log);
+        parser.push(NOW, body.as_bytes(), &mut log);
+        let skipped = parser.skip(33, &mut log);
+        assert_eq!((skipped, log.messages.len()), (within, 1), "{body:?}");
+        assert_eq!(parser.account().gap, within, "{body:?}");
+    }
+}
+
+#[test]
 fn after_a_hole_a_start_line_may_be_cut_in_several_packets() {
     let rest = "\r\nHost: h\r\n\r\n";
     for (pieces, targets) in [
