@@ -95,13 +95,13 @@ pub(super) fn general_place_of(difference: &Difference) -> String {
         let words = words(v1, v2);
         let general = format!("{place} '{words}'");
         last.truncate(MOST_LAST - 1);
-        last.push_front(Words { v1: v1.map(str::to_owned), v2: v2.map(str::to_owned), words });
+        last.push_front(Asked { v1: v1.map(str::to_owned), v2: v2.map(str::to_owned), words });
         general
     })
 }
 
 /// Two texts, and the words that tell them from others.
-struct Words {
+struct Asked {
     v1: Option<String>,
     v2: Option<String>,
     words: String,
@@ -112,7 +112,7 @@ const MOST_LAST: usize = 8;
 
 thread_local! {
     /// Those that were asked for last: of one row they are asked for again and again, to learn, to count and to show.
-    static LAST_WORDS: RefCell<VecDeque<Words>> = const { RefCell::new(VecDeque::new()) };
+    static LAST_WORDS: RefCell<VecDeque<Asked>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// Words of a text that tell it from others.

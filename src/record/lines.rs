@@ -219,15 +219,12 @@ fn statuses(out: &mut Vec<u8>, statuses: &[u16]) {
 
 /// Bytes in the form of [`Text`](super::Text).
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => {
-            out.extend_from_slice(b"{\"text\":");
-            put::string(out, text);
-        }
-        Err(_) => {
-            out.extend_from_slice(b"{\"base64\":");
-            put::string(out, &STANDARD.encode(bytes));
-        }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        out.extend_from_slice(b"{\"text\":");
+        put::string(out, text);
+    } else {
+        out.extend_from_slice(b"{\"base64\":");
+        put::string(out, &STANDARD.encode(bytes));
     }
     out.push(b'}');
 }

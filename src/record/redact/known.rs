@@ -28,7 +28,7 @@ pub(super) struct Known {
 
 struct Text {
     part: Part,
-    text: Box<[u8]>,
+    bytes: Box<[u8]>,
     signs: Signs,
     spans: Spans,
 }
@@ -36,21 +36,21 @@ struct Text {
 struct Replacement {
     form: Form,
     secret: Box<[u8]>,
-    replacement: Bytes,
+    by: Bytes,
 }
 
 impl Known {
     /// What was found in an equal text.
     pub(super) fn text(&self, part: Part, text: &[u8]) -> Option<(Signs, Spans)> {
         let known = self.texts.get(digest(text))?;
-        let same = known.part == part && *known.text == *text;
+        let same = known.part == part && *known.bytes == *text;
         same.then(|| (known.signs, known.spans.clone()))
     }
 
     /// Remembers what was found in a text that is met for the second time: of most there is one alone.
     pub(super) fn learn_text(&mut self, part: Part, text: &[u8], signs: Signs, spans: &Spans) {
         if text.len() <= LONGEST_TEXT {
-            let known = || Text { part, text: text.into(), signs, spans: spans.clone() };
+            let known = || Text { part, bytes: text.into(), signs, spans: spans.clone() };
             self.texts.meet(digest(text), known);
         }
     }
@@ -58,18 +58,14 @@ impl Known {
     /// What replaced an equal secret.
     pub(super) fn replacement(&self, form: Form, secret: &[u8]) -> Option<Bytes> {
         let known = self.replacements.get(digest(secret))?;
-        (known.form == form && *known.secret == *secret).then(|| known.replacement.clone())
+        (known.form == form && *known.secret == *secret).then(|| known.by.clone())
     }
 
     /// Remembers what replaces a secret that is met for the second time.
     pub(super) fn learn_replacement(&mut self, form: Form, secret: &[u8], replacement: &Bytes) {
         if secret.len() <= LONGEST_SECRET {
-            let replacement = replacement.clone();
-            self.replacements.meet(digest(secret), || Replacement {
-                form,
-                secret: secret.into(),
-                replacement,
-            });
+            let by = replacement.clone();
+            self.replacements.meet(digest(secret), || Replacement { form, secret: secret.into(), by });
         }
     }
 }

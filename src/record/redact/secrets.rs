@@ -190,7 +190,7 @@ enum Echo {
     },
     /// A longer secret as a whole: comparing it at each place where it might begin would let a hostile row cost its
     /// length squared.
-    Whole(memchr::memmem::Finder<'static>),
+    Whole(Box<memchr::memmem::Finder<'static>>),
 }
 
 impl Echo {
@@ -200,7 +200,7 @@ impl Echo {
 
     fn new(secret: Bytes) -> Self {
         if secret.len() > Self::LONGEST_COMPARED {
-            return Self::Whole(memchr::memmem::Finder::new(&secret).into_owned());
+            return Self::Whole(Box::new(memchr::memmem::Finder::new(&secret).into_owned()));
         }
         let start = secret.iter().take(Self::START).enumerate();
         let at = start.min_by_key(|(_, b)| commonness(**b)).map_or(0, |(at, _)| at);
