@@ -159,10 +159,42 @@ impl std::str::FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(time) = as_printed(text.as_bytes()) {
+            return Ok(time);
+        }
         let error = || TimestampError { text: text.to_owned() };
         let time: jiff::Timestamp = text.parse().map_err(|_| error())?;
         i64::try_from(time.as_nanosecond()).map(Self).map_err(|_| error())
     }
+}
+
+/// A time in the form that a [`Timestamp`] is printed in, which recordings have by the million; `None` for any other
+/// text, be it a time or not.
+fn as_printed(text: &[u8]) -> Option<Timestamp> {
+    let text: &[u8; TimestampText::LEN] = text.try_into().ok()?;
+    let joints = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (29, b'Z')];
+    let number = |part: &[u8]| {
+        part.iter().try_fold(0_i64, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
+    };
+    let [year, month, day] = [number(&text[..4])?, number(&text[5..7])?, number(&text[8..10])?];
+    let [hour, minute, second] = [number(&text[11..13])?, number(&text[14..16])?, number(&text[17..19])?];
+    let fraction = number(&text[20..29])?;
+    let days = days(year, month, day);
+    // Leap seconds are for the general parser to judge.
+    let is_any = civil(days) == (year, month, day) && hour < 24 && minute < 60 && second < 60;
+    if !is_any || joints.iter().any(|&(at, joint)| text[at] != joint) {
+        return None;
+    }
+    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+    seconds.checked_mul(1_000_000_000)?.checked_add(fraction).map(Timestamp)
+}
+
+/// The days from 1970-01-01 to a day: [`civil`] the other way round.
+const fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (cycle, year) = (year.div_euclid(400), year.rem_euclid(400));
+    let before = 365 * year + year / 4 - year / 100;
+    cycle * 146_097 + before + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
 impl serde::Serialize for Timestamp {
@@ -187,7 +219,18 @@ mod tests {
         let time = Timestamp::from_parts(1_550_209_670, 159_513_000);
         assert_eq!(time.to_string(), "2019-02-15T05:47:50.159513000Z");
         assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
-        assert!("yesterday".parse::<Timestamp>().is_err());
+        for text in [
+            "yesterday",
+            "2019-02-30T05:47:50.159513000Z",
+            "2019-13-15T05:47:50.159513000Z",
+            "2019-02-15T24:47:50.159513000Z",
+            "2019-02-15T05:47:50.15951300xZ",
+            "9999-02-15T05:47:50.159513000Z",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+        assert_eq!("2019-02-15t05:47:50.159513000z".parse::<Timestamp>().unwrap(), time);
+        assert_eq!("2019-02-15T06:47:50.15951300+01:00".parse::<Timestamp>().unwrap(), time);
     }
 
     #[test]
@@ -204,7 +247,9 @@ mod tests {
         let every_day = (i64::MIN / DAY..=i64::MAX / DAY).map(|day| day * DAY + day * 1_234_567);
         for nanos in every_day.chain([i64::MIN, -1, 0, 1, i64::MAX]) {
             let jiff = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
-            assert_eq!(Timestamp::from_nanos(nanos).text().as_str(), format!("{jiff:.9}"), "{nanos}");
+            let time = Timestamp::from_nanos(nanos);
+            assert_eq!(time.text().as_str(), format!("{jiff:.9}"), "{nanos}");
+            assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time, "{nanos}");
         }
     }
 

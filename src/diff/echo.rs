@@ -6,6 +6,7 @@
 //! value is an echo only when nothing else about it differs.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use memchr::memmem;
 
@@ -54,14 +55,22 @@ impl Context {
 /// Recognises the echo of what was edited in the request.
 pub(super) struct Echo<'c> {
     context: &'c Context,
-    /// What is searched for, and what it stood for: with its port, then without.
-    substitutions: Vec<Substitution<'c>>,
+    /// What is searched for, and what it stood for: with its port, then without. Made for the first value that differs.
+    substitutions: OnceCell<Vec<Substitution<'c>>>,
 }
 
 type Substitution<'c> = (Cow<'c, [u8]>, Cow<'c, [u8]>);
 
 impl<'c> Echo<'c> {
-    pub(super) fn new(context: &'c Context) -> Self {
+    pub(super) const fn new(context: &'c Context) -> Self {
+        Self { context, substitutions: OnceCell::new() }
+    }
+
+    fn substitutions(&self) -> &[Substitution<'c>] {
+        self.substitutions.get_or_init(|| Self::of(self.context))
+    }
+
+    fn of(context: &'c Context) -> Vec<Substitution<'c>> {
         let (shadow, host) = (context.shadow_host.as_slice(), context.host.as_slice());
         let mut substitutions: Vec<Substitution<'c>> = Vec::new();
         for (from, to) in [(shadow, host), (name_of(shadow), name_of(host))] {
@@ -72,7 +81,7 @@ impl<'c> Echo<'c> {
                 }
             }
         }
-        Self { context, substitutions }
+        substitutions
     }
 
     /// Whether v2's value is v1's with the shadow's Host in place of the captured one, and no other
@@ -109,7 +118,7 @@ impl<'c> Echo<'c> {
     /// The value with each shadow host undone; `None` where it names none.
     fn undo(&self, value: &[u8]) -> Option<Vec<u8>> {
         let mut undone: Option<Vec<u8>> = None;
-        for (from, to) in &self.substitutions {
+        for (from, to) in self.substitutions() {
             if let Some(next) = replace(undone.as_deref().unwrap_or(value), from, to) {
                 undone = Some(next);
             }

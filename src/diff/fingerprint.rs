@@ -4,6 +4,8 @@
 //! are, not the values: the method, host and route template of the request, the place in the answer
 //! with indices and names of single things left out, the kind, and for a status or type the pair.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
@@ -84,7 +86,33 @@ pub(super) fn general_place_of(difference: &Difference) -> String {
         return path;
     }
     let place = path.strip_suffix(" *").unwrap_or(&path);
-    format!("{place} '{}'", words(difference.v1.as_deref(), difference.v2.as_deref()))
+    let (v1, v2) = (difference.v1.as_deref(), difference.v2.as_deref());
+    LAST_WORDS.with_borrow_mut(|last| {
+        let known = last.iter().find(|known| known.v1.as_deref() == v1 && known.v2.as_deref() == v2);
+        if let Some(known) = known {
+            return format!("{place} '{}'", known.words);
+        }
+        let words = words(v1, v2);
+        let general = format!("{place} '{words}'");
+        last.truncate(MOST_LAST - 1);
+        last.push_front(Words { v1: v1.map(str::to_owned), v2: v2.map(str::to_owned), words });
+        general
+    })
+}
+
+/// Two texts, and the words that tell them from others.
+struct Words {
+    v1: Option<String>,
+    v2: Option<String>,
+    words: String,
+}
+
+/// Pairs of texts that are remembered.
+const MOST_LAST: usize = 8;
+
+thread_local! {
+    /// Those that were asked for last: of one row they are asked for again and again, to learn, to count and to show.
+    static LAST_WORDS: RefCell<VecDeque<Words>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// Words of a text that tell it from others.

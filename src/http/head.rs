@@ -93,7 +93,7 @@ impl Headers {
 
     /// The values of all fields of that name, which is compared without regard to case.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
-        self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+        Named { raw: &self.raw, spans: self.spans(), name: name.as_bytes() }
     }
 
     /// The value of the first field of that name.
@@ -234,6 +234,36 @@ impl Iterator for Spans<'_> {
 }
 
 impl ExactSizeIterator for Spans<'_> {}
+
+/// Walks over the values of the fields of one name. Of plain lines the others are passed over without being split.
+#[derive(Clone)]
+struct Named<'a> {
+    raw: &'a Bytes,
+    spans: Spans<'a>,
+    name: &'a [u8],
+}
+
+impl<'a> Iterator for Named<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Spans::Plain { raw, at, left } = &mut self.spans {
+            while *left > 0 && !is_named(raw.get(*at as usize..)?, self.name) {
+                let lf = memchr::memchr(b'\n', raw.get(*at as usize..)?)?;
+                (*at, *left) = (at.checked_add(u32::try_from(lf + 1).ok()?)?, *left - 1);
+            }
+        }
+        let (raw, name) = (self.raw, self.name);
+        let is_named = |(n, _): &(Span, Span)| slice(raw, n).eq_ignore_ascii_case(name);
+        self.spans.find(is_named).map(|(_, value)| slice(raw, &value))
+    }
+}
+
+/// Whether a plain line has that name.
+fn is_named(line: &[u8], name: &[u8]) -> bool {
+    line.get(name.len()) == Some(&b':')
+        && line.get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name))
+}
 
 /// Name and value of the plain field that begins at `at`, and where its line ends.
 fn plain_line(raw: &[u8], at: u32) -> Option<((Span, Span), u32)> {

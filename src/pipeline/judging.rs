@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::diff::{
-    Context, Difference, HeaderEdit, Learned, Learner, Rules, Seen, Settings, Side, Subject, Verdict,
-    compare_by_rules, judge,
+    Applicable, Context, Difference, HeaderEdit, Learned, Learner, Rules, Seen, Settings, Side, Subject,
+    Verdict, compare_by_rules, judge,
 };
 use crate::http::{RequestHead, Response, h1};
 use crate::record::{Again, Row, Run};
@@ -116,13 +116,39 @@ impl Ruling {
 
     fn differences(&self, row: &Row, v1: &Response, v2: &Response, pass: Pass<'_>) -> Vec<Difference> {
         let request = &row.exchange.request;
-        let head = &request.head;
+        let (rules, context) = (self.applicable(row, v1, &pass), context(row));
+        let (mut differences, ruled) = compare_by_rules(v1, v2, &context, &rules);
+        for allowed in ruled.iter().filter_map(|ruled| self.allowed.get(ruled.rule)) {
+            allowed.fetch_add(1, Ordering::Relaxed);
+        }
+        let again = again(row);
+        let seen = |differences| {
+            let (again, context, rules) = (again.as_slice(), &context, &rules);
+            Seen { request, v1, v2, differences, again, context, rules }
+        };
+        match pass {
+            Pass::Alone => {}
+            Pass::First(learner) => learner.observe(&seen(&differences)),
+            Pass::Second(learned) => {
+                let found = differences.clone();
+                learned.classify(&seen(&found), &mut differences);
+            }
+        }
+        differences
+    }
+
+    /// The rules that speak of a row.
+    fn applicable(&self, row: &Row, v1: &Response, pass: &Pass<'_>) -> Applicable<'_> {
+        if self.rules.is_empty() {
+            return Applicable::default();
+        }
+        let head = &row.exchange.request.head;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_ascii_lowercase();
         let host = text(head.host().unwrap_or_default());
         // Without a port; an IPv6 literal keeps its brackets (RFC 3986, section 3.2.2).
         let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let declared = text(v1.head.headers.get("content-type").unwrap_or_default());
-        let route = match &pass {
+        let route = match pass {
             Pass::Second(learned) => {
                 learned.route(head.method(), head.host().unwrap_or_default(), head.target())
             }
@@ -131,28 +157,13 @@ impl Ruling {
                 templates.route(head.method(), head.host().unwrap_or_default(), head.target())
             }
         };
-        let subject = Subject {
+        self.rules.applicable(&Subject {
             route: &route,
             method: &String::from_utf8_lossy(head.method()),
             host: name.map_or(&host, |(name, _)| name),
             status: v1.head.status,
             content_type: declared.split(';').next().unwrap_or_default().trim(),
-        };
-        let (rules, context) = (self.rules.applicable(&subject), context(row));
-        let (mut differences, ruled) = compare_by_rules(v1, v2, &context, &rules);
-        for allowed in ruled.iter().filter_map(|ruled| self.allowed.get(ruled.rule)) {
-            allowed.fetch_add(1, Ordering::Relaxed);
-        }
-        let again = again(row);
-        let found = differences.clone();
-        let seen =
-            Seen { request, v1, v2, differences: &found, again: &again, context: &context, rules: &rules };
-        match pass {
-            Pass::Alone => {}
-            Pass::First(learner) => learner.observe(&seen),
-            Pass::Second(learned) => learned.classify(&seen, &mut differences),
-        }
-        differences
+        })
     }
 }
 
@@ -201,11 +212,23 @@ fn verdict(row: &Row, differences: &[Difference]) -> Verdict {
 /// What was sent otherwise than captured, read off the two heads.
 pub(super) fn context(row: &Row) -> Context {
     let captured = &row.exchange.request.head;
+    if let Some(host) = row.sent_head.as_ref().and_then(|sent| only_host(captured, sent)) {
+        return Context::new(captured, host, Vec::new());
+    }
     let Some(sent) = row.sent_head.as_ref().and_then(parse) else {
         return Context::new(captured, captured.host().unwrap_or_default(), Vec::new());
     };
     let shadow_host = sent.headers.get("host").or_else(|| sent.host()).unwrap_or_default();
     Context::new(captured, shadow_host, edits(captured, &sent))
+}
+
+/// The Host of a head that was sent, where nothing else of it is other than captured.
+fn only_host<'s>(captured: &RequestHead, sent: &'s [u8]) -> Option<&'s [u8]> {
+    let raw = captured.raw();
+    let host = captured.headers.plain_host()?;
+    let (before, behind) = (raw.get(..host.start)?, raw.get(host.end..)?);
+    let host = sent.strip_prefix(before)?.strip_suffix(behind)?;
+    host.iter().all(u8::is_ascii_graphic).then_some(host)
 }
 
 fn parse(head: &Bytes) -> Option<RequestHead> {

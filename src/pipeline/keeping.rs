@@ -260,10 +260,11 @@ impl Judging {
                 Outcome::Answered { .. } | Outcome::Failed { .. } => self.sent += 1,
             }
             // Where nothing of a row goes further, nothing has to be taken out of it.
-            if let Some(redactor) = self.redactor.as_ref().filter(|_| self.diff || self.writer.is_some()) {
-                taken.secrets = Some(redactor.row(row));
-            }
+            let redactor = self.redactor.as_ref().filter(|_| self.diff || self.writer.is_some());
+            let secrets = redactor.map(|redactor| redactor.row(row));
             self.choose(taken);
+            // Further answers may repeat them.
+            taken.secrets = secrets.filter(|_| taken.is_asked).map(|secrets| secrets.copied());
             if let Some(writer) = &mut self.writer {
                 if taken.is_asked { writer.asked_row(&taken.row)? } else { writer.row(&taken.row)? }
             }

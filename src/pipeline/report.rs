@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use super::RunError;
 use super::judging::Ruling;
@@ -45,16 +47,17 @@ impl Rendering {
         learned: &Knowledge,
         earlier: Option<Earlier>,
     ) -> Result<Summary, RunError> {
-        let mut recordings = open(&self.runs)?;
+        let recordings = open(&self.runs)?;
         make_folder(out)?;
         let run = self.ruling.of(recordings.run().clone());
         let mut reporter = Reporter::create(out, run)?.knowing(&learned.routes());
         if let Some(earlier) = earlier {
             reporter = reporter.against(earlier);
         }
-        while let Some((row, judged)) = self.next(&mut recordings, learned)? {
-            reporter.add(&row, judged.as_ref())?;
-        }
+        let recordings = self.each(recordings, |row| {
+            let judged = self.ruling.judged_by(row, &learned.0);
+            Ok(reporter.add(row, judged.as_ref())?)
+        })?;
         let reporter = reporter.noting([recordings.notes(), self.ruling.sentences()].concat());
         let reporter = reporter.ruling(self.ruling.rules());
         Ok(reporter.finish(recordings.finished().as_ref(), recordings.losses(), &self.gate)?)
@@ -106,32 +109,84 @@ impl Rendering {
 
     fn account(&self, runs: &[PathBuf], rules: &Ruling) -> Result<Summary, RunError> {
         let learned = self.learn_from(open(runs)?)?;
-        let mut recordings = open(runs)?;
+        let recordings = open(runs)?;
         let mut tally = Tally::new(recordings.run().clone()).knowing(learned.routes());
-        while let Some(row) = self.next_row(&mut recordings)? {
-            tally.add(&row, rules.judged_by(&row, &learned.0).as_ref());
-        }
+        let recordings = self.each(recordings, |row| {
+            tally.add(row, rules.judged_by(row, &learned.0).as_ref());
+            Ok(())
+        })?;
         let gate = Gate::default();
         Ok(tally.finish(recordings.finished().as_ref(), recordings.losses(), &gate, None))
     }
 
-    fn learn_from(&self, mut recordings: Recordings) -> Result<Knowledge, RunError> {
+    fn learn_from(&self, recordings: Recordings) -> Result<Knowledge, RunError> {
         // What rules allow is counted when it is reported, and not when it is learned from.
         let rules = self.ruling.anew();
         let mut learner = rules.learner();
-        while let Some(row) = self.next_row(&mut recordings)? {
-            rules.learn(&row, &mut learner);
-        }
+        self.each(recordings, |row| {
+            rules.learn(row, &mut learner);
+            Ok(())
+        })?;
         Ok(Knowledge(Arc::new(learner.learned())))
+    }
+
+    /// Takes all rows in their order, while those that follow are read on a thread of its own; returns the recordings, which
+    /// have been read to their end.
+    fn each(
+        &self,
+        mut recordings: Recordings,
+        mut take: impl FnMut(&Row) -> Result<(), RunError>,
+    ) -> Result<Recordings, RunError> {
+        let (batches_in, batches) = sync_channel(AHEAD);
+        thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                loop {
+                    let batch = batch(&mut recordings)?;
+                    // Where nobody takes them any more, the one who did says why.
+                    if batch.is_empty() || batches_in.send(batch).is_err() {
+                        return Ok(recordings);
+                    }
+                }
+            });
+            for mut row in batches.into_iter().flatten() {
+                self.redact(&mut row);
+                take(&row)?;
+            }
+            reading.join().unwrap_or(Err(RunError::Defect { stage: "reading" }))
+        })
     }
 
     fn next_row(&self, recordings: &mut Recordings) -> Result<Option<Row>, RunError> {
         let Some(mut row) = recordings.next_row()? else { return Ok(None) };
-        if let Some(redactor) = &self.redactor {
-            redactor.row(&mut row);
-        }
+        self.redact(&mut row);
         Ok(Some(row))
     }
+
+    fn redact(&self, row: &mut Row) {
+        if let Some(redactor) = &self.redactor {
+            redactor.row(row);
+        }
+    }
+}
+
+/// Batches of rows that may be read and wait to be taken.
+const AHEAD: usize = 2;
+/// Rows of a batch.
+const BATCH: usize = 64;
+/// Bytes of bodies behind which a batch takes no more rows.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// The next rows; none at the end.
+fn batch(recordings: &mut Recordings) -> Result<Vec<Row>, RunError> {
+    let (mut rows, mut bytes) = (Vec::with_capacity(BATCH), 0);
+    while rows.len() < BATCH
+        && bytes < BATCH_BYTES
+        && let Some(row) = recordings.next_row()?
+    {
+        bytes += row.body_memory();
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 /// What all rows together have shown.

@@ -31,6 +31,8 @@ struct Inner {
     file: File,
     written: usize,
     open: HashSet<RowName, RandomState>,
+    /// Room for a line.
+    line: Vec<u8>,
 }
 
 impl Intents {
@@ -42,7 +44,7 @@ impl Intents {
     pub(super) fn create(folder: &Path, open: HashSet<RowName, RandomState>) -> Result<Self, RecordError> {
         let path = folder.join(NAME);
         let (file, written) = renewed(&path, &open)?;
-        Ok(Self(Mutex::new(Inner { path, file, written, open })))
+        Ok(Self(Mutex::new(Inner { path, file, written, open, line: Vec::new() })))
     }
 
     /// Notes that a row's request is about to be sent. When this returns, a kill cannot hide it any more.
@@ -54,10 +56,13 @@ impl Intents {
         if inner.written >= LARGE {
             (inner.file, inner.written) = renewed(&inner.path, &inner.open)?;
         }
-        let line = format!("{name}\n");
+        let inner = &mut *inner;
+        inner.line.clear();
+        name.put(&mut inner.line);
+        inner.line.push(b'\n');
         inner.open.insert(name);
-        inner.file.write_all(line.as_bytes()).map_err(RecordError::io("write", &inner.path))?;
-        inner.written += line.len();
+        inner.file.write_all(&inner.line).map_err(RecordError::io("write", &inner.path))?;
+        inner.written += inner.line.len();
         Ok(())
     }
 

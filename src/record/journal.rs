@@ -59,9 +59,13 @@ impl Journal {
         if new.is_empty() {
             return Ok(());
         }
-        let first = if self.held == 0 { format!("{}\n", serde_json::json!(place)) } else { String::new() };
         let before = self.file.stream_position().map_err(RecordError::io("write", &self.path))?;
-        let written = self.file.write_all(&[first.as_bytes(), new].concat());
+        let written = if self.held == 0 {
+            let first = format!("{}\n", serde_json::json!(place));
+            self.file.write_all(&[first.as_bytes(), new].concat())
+        } else {
+            self.file.write_all(new)
+        };
         if let Err(error) = written {
             let _ = self.file.set_len(before).and_then(|()| self.file.seek(SeekFrom::Start(before)));
             return Err(RecordError::io("write", &self.path)(error));

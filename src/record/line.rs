@@ -1,4 +1,4 @@
-//! The lines of a recording, and how a [`Row`] becomes one and comes back.
+//! The lines of a recording, and how a [`Row`] comes back from one. [`lines`](super::lines) writes those of rows.
 //!
 //! Heads are kept as they were and parsed again when read, so that a recorded message is the message
 //! that was captured. Of a chunked body the entity is kept and the chunks are not.
@@ -160,47 +160,71 @@ struct BodyLine {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "lowercase", try_from = "OutcomeMembers")]
 enum OutcomeLine {
     Answered { timing: Timing, interim: Vec<u16>, response: MessageLine },
     Failed { timing: Timing, failure: Failure, detail: String, partial: Option<MessageLine> },
     Skipped { reason: SkipReason },
 }
 
-impl From<&Row> for RowLine {
-    fn from(row: &Row) -> Self {
-        let exchange = &row.exchange;
-        let ConnectionId { client, server, instance } = exchange.connection;
-        Self {
-            id: exchange.id,
-            lap: row.lap,
-            copy: row.copy,
-            role: row.role,
-            destination: row.destination.clone(),
-            route: row.route.clone(),
-            matched: row.matched.clone(),
-            reason: row.reason.clone(),
-            connection: ConnectionLine { client, server, instance },
-            ordinal: exchange.ordinal,
-            anomalies: names(exchange.anomalies),
-            request: message(&exchange.request, exchange.request.head.raw()),
-            response: exchange.response.as_ref().map(response),
-            interim: exchange.interim.clone(),
-            sent_head: row.sent_head.clone().map(Text),
-            client: row.client,
-            outcome: outcome(&row.outcome),
-            not_asked: row.not_asked,
-            again: false,
+/// The members of an outcome of any kind. Read by their kind, which need not come first, all would be put by before the
+/// first is understood.
+#[derive(Deserialize)]
+struct OutcomeMembers {
+    kind: OutcomeKind,
+    timing: Option<Timing>,
+    interim: Option<Vec<u16>>,
+    response: Option<MessageLine>,
+    failure: Option<Failure>,
+    detail: Option<String>,
+    partial: Option<MessageLine>,
+    reason: Option<SkipReason>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OutcomeKind {
+    Answered,
+    Failed,
+    Skipped,
+}
+
+impl TryFrom<OutcomeMembers> for OutcomeLine {
+    type Error = String;
+
+    fn try_from(members: OutcomeMembers) -> Result<Self, Self::Error> {
+        fn needed<T>(name: &str, member: Option<T>) -> Result<T, String> {
+            member.ok_or_else(|| format!("missing field `{name}`"))
         }
+        let timing = members.timing;
+        Ok(match members.kind {
+            OutcomeKind::Answered => Self::Answered {
+                timing: needed("timing", timing)?,
+                interim: needed("interim", members.interim)?,
+                response: needed("response", members.response)?,
+            },
+            OutcomeKind::Failed => Self::Failed {
+                timing: needed("timing", timing)?,
+                failure: needed("failure", members.failure)?,
+                detail: needed("detail", members.detail)?,
+                partial: members.partial,
+            },
+            OutcomeKind::Skipped => Self::Skipped { reason: needed("reason", members.reason)? },
+        })
+    }
+}
+
+impl Line {
+    /// Reads a line. That of a row is read as such at once: its first member says what it is.
+    pub(super) fn read(line: &[u8]) -> serde_json::Result<Self> {
+        if line.starts_with(b"{\"type\":\"row\",") {
+            return serde_json::from_slice(line).map(|row| Self::Row(Box::new(row)));
+        }
+        serde_json::from_slice(line)
     }
 }
 
 impl RowLine {
-    /// The same for a row that is sent again: a line with what becomes of that follows.
-    pub(super) fn asked(row: &Row) -> Self {
-        Self { again: true, ..Self::from(row) }
-    }
-
     /// Whether a line with what became of it follows, unless the run was killed.
     pub(super) const fn is_asked(&self) -> bool {
         self.again
@@ -237,15 +261,6 @@ impl RowLine {
 }
 
 impl AgainLine {
-    pub(super) fn new(row: &RowName, again: &[Again], not_asked: Option<NotAsked>) -> Self {
-        let answer = |again: &Again| AnswerLine {
-            side: again.side,
-            round: again.round,
-            outcome: outcome(&again.outcome),
-        };
-        Self { row: row.to_string(), answers: again.iter().map(answer).collect(), not_asked }
-    }
-
     /// The digest of the row's name.
     pub(super) fn row(&self) -> Result<u64, String> {
         self.row.parse::<RowName>().map(|name| name.digest()).map_err(|error| error.to_string())
@@ -261,10 +276,6 @@ impl AgainLine {
     }
 }
 
-fn names(set: AnomalySet) -> Vec<String> {
-    set.iter().map(|anomaly| anomaly.name().to_owned()).collect()
-}
-
 fn set(names: &[String]) -> Result<AnomalySet, String> {
     let mut set = AnomalySet::EMPTY;
     for name in names {
@@ -272,43 +283,6 @@ fn set(names: &[String]) -> Result<AnomalySet, String> {
         set.insert(*known.ok_or_else(|| format!("`{name}` is no known anomaly"))?);
     }
     Ok(set)
-}
-
-fn message<H>(message: &Message<H>, raw: &bytes::Bytes) -> MessageLine {
-    let body = &message.body;
-    MessageLine {
-        first_byte: message.first_byte,
-        last_byte: message.last_byte,
-        completeness: CompletenessLine(message.completeness),
-        anomalies: names(message.anomalies),
-        head: Text(raw.clone()),
-        body: BodyLine {
-            framing: body.framing,
-            len: body.len,
-            lost: body.lost,
-            sha256: body.sha256,
-            entity: body.entity.clone().map(Text),
-        },
-    }
-}
-
-fn response(response: &Message<ResponseHead>) -> MessageLine {
-    message(response, response.head.raw())
-}
-
-fn outcome(outcome: &Outcome) -> OutcomeLine {
-    match outcome {
-        Outcome::Answered { response: answer, interim, timing } => {
-            OutcomeLine::Answered { timing: *timing, interim: interim.clone(), response: response(answer) }
-        }
-        Outcome::Failed { failure, detail, partial, timing } => OutcomeLine::Failed {
-            timing: *timing,
-            failure: *failure,
-            detail: detail.clone(),
-            partial: partial.as_ref().map(response),
-        },
-        Outcome::Skipped(reason) => OutcomeLine::Skipped { reason: *reason },
-    }
 }
 
 impl OutcomeLine {

@@ -18,7 +18,9 @@ mod held;
 mod intents;
 mod journal;
 mod line;
+mod lines;
 mod name;
+pub(crate) mod put;
 mod reader;
 mod recordings;
 pub mod redact;
@@ -92,6 +94,17 @@ impl Row {
     pub fn name(&self) -> RowName {
         let (request, copy) = (self.request_name(), self.copy);
         RowName { request, copy, role: self.role, destination: self.destination.clone() }
+    }
+
+    /// Bytes of memory that its bodies take.
+    pub(crate) fn body_memory(&self) -> usize {
+        let answer = match &self.outcome {
+            Outcome::Answered { response, .. } => Some(response),
+            Outcome::Failed { partial, .. } => partial.as_ref(),
+            Outcome::Skipped(_) => None,
+        };
+        let answers = self.exchange.response.iter().chain(answer);
+        self.exchange.request.body.memory() + answers.map(|answer| answer.body.memory()).sum::<usize>()
     }
 
     /// Whether a run that is resumed sends its request after all, so that this row is void.

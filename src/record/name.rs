@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::put;
 use crate::exchange::ExchangeId;
 use crate::route::Role;
 
@@ -44,7 +45,33 @@ impl RowName {
     /// A number that stands for the name in sets of millions of them.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        xxh3_64(self.to_string().as_bytes())
+        let mut name = Vec::with_capacity(64);
+        self.put(&mut name);
+        xxh3_64(&name)
+    }
+
+    /// Puts it as it is printed.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        self.request.put(out);
+        if self.copy > 0 {
+            out.push(b'+');
+            put::number(out, self.copy.into());
+        }
+        out.push(b' ');
+        out.extend_from_slice(self.role.name().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.destination.as_bytes());
+    }
+}
+
+impl RequestName {
+    /// Puts it as it is printed.
+    pub(crate) fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&put::hexadecimal(self.id.0));
+        if self.lap > 0 {
+            out.push(b'.');
+            put::number(out, u64::from(self.lap) + 1);
+        }
     }
 }
 
@@ -106,6 +133,9 @@ mod tests {
         ] {
             let request = RequestName { id, lap };
             let name = RowName { request, copy, role: Role::Canary, destination: "the v2".to_owned() };
+            let mut put = Vec::new();
+            name.put(&mut put);
+            assert_eq!(put, text.as_bytes());
             assert_eq!((name.to_string().as_str(), text.parse()), (text, Ok(name)));
         }
         for text in [

@@ -291,7 +291,7 @@ impl Segment {
 
 /// The lines of a frame's text.
 fn lines(text: &[u8]) -> serde_json::Result<Vec<Line>> {
-    text.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect()
+    text.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(Line::read).collect()
 }
 
 /// Counts the bytes that were taken from a buffered reader.

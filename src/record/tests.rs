@@ -276,7 +276,9 @@ proptest! {
             (2, _) => Outcome::Skipped(SkipReason::Http09),
             (_, outcome) => outcome,
         };
-        let line = serde_json::to_string(&line::RowLine::from(&row)).unwrap();
+        let mut line = Vec::new();
+        lines::Lines::default().row(&mut line, &row, false);
+        let line = String::from_utf8(line).unwrap();
         let back = serde_json::from_str::<line::RowLine>(&line).unwrap().into_row().unwrap();
         prop_assert!(same(&back, &row), "{back:#?}\n{row:#?}");
     }

@@ -10,7 +10,8 @@ use zstd::zstd_safe::CParameter;
 
 use super::Again;
 use super::journal::{Journal, Place};
-use super::line::{AgainLine, FORMAT, Line, RowLine};
+use super::line::{FORMAT, Line};
+use super::lines::Lines;
 use super::{Finished, Intents, NotAsked, RecordError, Row, RowName, Run, intents, resume};
 
 /// Uncompressed bytes after which a frame is written without being asked for.
@@ -30,6 +31,7 @@ pub struct Writer {
     place: Place,
     pending: Vec<u8>,
     pending_rows: usize,
+    lines: Lines,
     compressor: Compressor<'static>,
     journal: Journal,
 }
@@ -94,7 +96,8 @@ impl Writer {
             .and_then(|mut c| c.set_parameter(CParameter::ChecksumFlag(true)).map(|()| c))
             .map_err(RecordError::io("compress", &path))?;
         let folder = folder.to_owned();
-        Ok(Self { folder, path, file, place, pending: Vec::new(), pending_rows: 0, compressor, journal })
+        let (pending, pending_rows, lines) = (Vec::new(), 0, Lines::default());
+        Ok(Self { folder, path, file, place, pending, pending_rows, lines, compressor, journal })
     }
 
     /// Where the next frame will stand.
@@ -108,7 +111,7 @@ impl Writer {
     /// # Errors
     /// When a frame was due and could not be written.
     pub fn row(&mut self, row: &Row) -> Result<(), RecordError> {
-        self.row_line(RowLine::from(row))
+        self.row_line(row, false)
     }
 
     /// The same for a row whose request is sent again, so that [`again`](Self::again) follows.
@@ -116,7 +119,7 @@ impl Writer {
     /// # Errors
     /// As for [`row`](Self::row).
     pub fn asked_row(&mut self, row: &Row) -> Result<(), RecordError> {
-        self.row_line(RowLine::asked(row))
+        self.row_line(row, true)
     }
 
     /// Appends what became of the request of such a row; as safe as a row.
@@ -129,12 +132,12 @@ impl Writer {
         again: &[Again],
         not_asked: Option<NotAsked>,
     ) -> Result<(), RecordError> {
-        self.line(&Line::Again(AgainLine::new(row, again, not_asked)))?;
+        self.lines.again(&mut self.pending, row, again, not_asked);
         self.flush_if_due()
     }
 
-    fn row_line(&mut self, line: RowLine) -> Result<(), RecordError> {
-        self.line(&Line::Row(Box::new(line)))?;
+    fn row_line(&mut self, row: &Row, asked: bool) -> Result<(), RecordError> {
+        self.lines.row(&mut self.pending, row, asked);
         self.flush_if_due()
     }
 

@@ -31,12 +31,11 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::time::Duration;
 
-use super::route::Routes;
 use super::summary::{Standing, Summary};
 use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
 use crate::diff::{Difference, Evidence};
-use crate::http::Response;
 use crate::record::Row;
+use crate::record::put::{self, Times};
 use crate::replay::{Outcome, Timing};
 
 const EXCHANGE_COLUMNS: [&str; 24] = [
@@ -91,57 +90,73 @@ const DIFFERENCE_COLUMNS: [&str; 19] = [
 /// Writes rows as they come.
 pub(super) struct ExchangesCsv<W: Write> {
     csv: csv::Writer<W>,
-    names: Routes,
+    times: Times,
+    cell: Vec<u8>,
 }
 
 impl<W: Write> ExchangesCsv<W> {
     pub(super) fn new(out: W) -> csv::Result<Self> {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(EXCHANGE_COLUMNS)?;
-        Ok(Self { csv, names: Routes::default() })
+        Ok(Self { csv, times: Times::default(), cell: Vec::new() })
     }
 
-    pub(super) fn knowing(self, names: Routes) -> Self {
-        Self { names, ..self }
-    }
-
-    pub(super) fn add(&mut self, row: &Row, judged: Option<&Judged>) -> csv::Result<()> {
+    /// Writes a row, whose request is on that route.
+    pub(super) fn add(&mut self, row: &Row, judged: Option<&Judged>, route: &str) -> csv::Result<()> {
         let request = &row.exchange.request;
         let v1 = row.exchange.response.as_ref();
         let v2 = v2_response(row);
         let differences = judged.map(|judged| judged.differences.as_slice()).unwrap_or_default();
-        let verdict = match (&row.outcome, judged) {
-            (Outcome::Skipped(reason), _) => format!("skipped:{reason}"),
-            (_, Some(judged)) => judged.verdict.name().to_owned(),
-            (_, None) => crate::diff::Verdict::NotComparable.name().to_owned(),
-        };
-        let cells = [
-            row.request_name().to_string(),
-            row.role.name().to_owned(),
-            row.destination.clone(),
-            request.first_byte.to_string(),
-            row.exchange.connection.client.to_string(),
-            lossy(request.head.method()),
-            lossy(request.head.host().unwrap_or_default()),
-            lossy(request.head.target()),
-            self.names.of(&request.head),
-            status(v1),
-            status(v2),
-            verdict,
-            differences.len().to_string(),
-            top(differences),
-            millis(v1_latency(row)),
-            millis(v2_latency(row)),
-            bytes(v1),
-            bytes(v2),
-            millis(lateness(row)),
-            millis(timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)))),
-            row.route.clone(),
-            row.matched.clone(),
-            row.reason.clone(),
-            millis(timing(row).and_then(Timing::connect_time)),
-        ];
-        self.csv.write_record(cells.iter().map(|cell| inert(cell).into_owned()))
+        let first_byte = timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)));
+        self.ours(|out, _| row.request_name().put(out))?;
+        self.text(row.role.name())?;
+        self.text(&row.destination)?;
+        self.ours(|out, times| times.put(out, request.first_byte))?;
+        self.ours(|out, _| put::address(out, row.exchange.connection.client))?;
+        self.text(&lossy(request.head.method()))?;
+        self.text(&lossy(request.head.host().unwrap_or_default()))?;
+        self.text(&lossy(request.head.target()))?;
+        self.text(route)?;
+        self.number(v1.map(|response| response.head.status.into()))?;
+        self.number(v2.map(|response| response.head.status.into()))?;
+        match (&row.outcome, judged) {
+            (Outcome::Skipped(reason), _) => self.text(&format!("skipped:{reason}"))?,
+            (_, Some(judged)) => self.text(judged.verdict.name())?,
+            (_, None) => self.text(crate::diff::Verdict::NotComparable.name())?,
+        }
+        self.number(Some(differences.len() as u64))?;
+        self.text(&top(differences))?;
+        self.millis(v1_latency(row))?;
+        self.millis(v2_latency(row))?;
+        self.number(v1.map(|response| response.body.len))?;
+        self.number(v2.map(|response| response.body.len))?;
+        self.millis(lateness(row))?;
+        self.millis(first_byte)?;
+        self.text(&row.route)?;
+        self.text(&row.matched)?;
+        self.text(&row.reason)?;
+        self.millis(timing(row).and_then(Timing::connect_time))?;
+        self.csv.write_record(None::<&[u8]>)
+    }
+
+    /// A cell of text that may be anybody's.
+    fn text(&mut self, text: &str) -> csv::Result<()> {
+        self.csv.write_field(inert(text).as_bytes())
+    }
+
+    /// A cell of our own, which is no formula.
+    fn ours(&mut self, put: impl FnOnce(&mut Vec<u8>, &mut Times)) -> csv::Result<()> {
+        self.cell.clear();
+        put(&mut self.cell, &mut self.times);
+        self.csv.write_field(&self.cell)
+    }
+
+    fn number(&mut self, number: Option<u64>) -> csv::Result<()> {
+        self.ours(|out, _| number.into_iter().for_each(|number| put::number(out, number)))
+    }
+
+    fn millis(&mut self, time: Option<Duration>) -> csv::Result<()> {
+        self.ours(|out, _| time.into_iter().for_each(|time| millis(out, time)))
     }
 
     pub(super) fn finish(self) -> std::io::Result<W> {
@@ -196,21 +211,28 @@ fn inert(cell: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{mark}{}", cell.replace('\0', "")))
 }
 
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
-fn status(response: Option<&Response>) -> String {
-    response.map(|r| r.head.status.to_string()).unwrap_or_default()
+/// Milliseconds with three decimals, rounded as a floating-point number is.
+fn millis(out: &mut Vec<u8>, time: Duration) {
+    let nanos = time.as_nanos();
+    match u64::try_from(nanos) {
+        // Far from a half no error of a floating-point number decides.
+        Ok(nanos) if nanos < LONGEST_EXACT && nanos % 1000 != 500 => {
+            let micros = (nanos + 500) / 1000;
+            put::number(out, micros / 1000);
+            out.push(b'.');
+            out.extend_from_slice(&put::three(u32::try_from(micros % 1000).unwrap_or(0)));
+        }
+        // Writing to memory does not fail.
+        _ => _ = write!(out, "{:.3}", time.as_secs_f64() * 1000.0),
+    }
 }
 
-fn bytes(response: Option<&Response>) -> String {
-    response.map(|r| r.body.len.to_string()).unwrap_or_default()
-}
-
-fn millis(time: Option<Duration>) -> String {
-    time.map(|time| format!("{:.3}", time.as_secs_f64() * 1000.0)).unwrap_or_default()
-}
+/// Nanoseconds below which the milliseconds are told by whole numbers: a day.
+const LONGEST_EXACT: u64 = 86_400_000_000_000;
 
 fn top(differences: &[Difference]) -> String {
     let counted = differences.iter().find(|d| d.class.counts()).or(differences.first());
@@ -228,6 +250,19 @@ pub(super) fn io_error(error: csv::Error) -> std::io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn milliseconds_are_as_those_of_floating_point(nanos in 0_u64..200_000_000_000_000, half in 0_u64..1_000_000) {
+            for nanos in [nanos, nanos % 10_000_000, half * 1000 + 500, half * 1000 + 499, half * 1000 + 501] {
+                let time = Duration::from_nanos(nanos);
+                let mut out = Vec::new();
+                millis(&mut out, time);
+                let expected = format!("{:.3}", time.as_secs_f64() * 1000.0);
+                proptest::prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
+            }
+        }
+    }
 
     #[test]
     fn no_cell_is_a_formula() {

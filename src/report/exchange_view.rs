@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
 use serde::Serialize;
 use similar::{Algorithm, ChangeTag, TextDiff};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::route::Routes;
 use super::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use super::visible::{excerpt, visible};
 use super::{curl, pretty, raw_body};
-use crate::diff::{Class, Difference, Kind, Layer, Verdict, general_path};
+use crate::diff::{Class, Difference, Layer, Verdict, general_path};
 use crate::http::Response;
 use crate::record::{RequestName, Row};
 use crate::replay::client::ClientKind;
@@ -40,10 +42,11 @@ pub(super) struct Selection {
     counted: usize,
     novel: usize,
     other: usize,
-    samples: HashMap<&'static str, u64>,
-    seen: HashMap<(String, Layer, String, Kind, Class), u32>,
+    samples: HashMap<&'static str, u64, RandomState>,
+    /// How often a difference was seen on a route, by the digest of both.
+    seen: HashMap<u64, u32, RandomState>,
     /// How many rows of an exchange were chosen, for those with one.
-    keys: HashMap<RequestName, u32>,
+    keys: HashMap<RequestName, u32, RandomState>,
     offered: u64,
 }
 
@@ -64,9 +67,9 @@ impl Selection {
             counted: 0,
             novel: 0,
             other: 0,
-            samples: HashMap::new(),
-            seen: HashMap::new(),
-            keys: HashMap::new(),
+            samples: HashMap::default(),
+            seen: HashMap::default(),
+            keys: HashMap::default(),
             offered: 0,
         }
     }
@@ -76,11 +79,11 @@ impl Selection {
         self.names = names;
     }
 
-    /// Keeps the row if it is worth its place.
-    pub(super) fn offer(&mut self, row: &Row, judged: Option<&Judged>) {
+    /// Keeps the row, whose request is on that route, if it is worth its place.
+    pub(super) fn offer(&mut self, row: &Row, judged: Option<&Judged>, route: &str) {
         self.offered += 1;
         let verdict = verdict(row, judged);
-        let novel = self.is_novel(row, judged);
+        let novel = self.is_novel(judged, route);
         let counts = judged.is_some_and(|j| matches!(j.verdict, Verdict::Different | Verdict::Failed));
         let samples = self.samples.entry(verdict).or_default();
         *samples += 1;
@@ -110,16 +113,16 @@ impl Selection {
         self.offered - self.chosen.len() as u64
     }
 
-    fn is_novel(&mut self, row: &Row, judged: Option<&Judged>) -> bool {
+    fn is_novel(&mut self, judged: Option<&Judged>, route: &str) -> bool {
         let Some(judged) = judged else { return false };
-        let route = self.names.of(&row.exchange.request.head);
         let mut novel = false;
         for d in judged.differences.iter().take(MOST_DIFFERENCES) {
             if self.seen.len() >= 10_000 {
                 break;
             }
-            let key = (route.clone(), d.layer, general_path(d.layer, &d.path), d.kind, d.class);
-            let seen = self.seen.entry(key).or_default();
+            let place = general_path(d.layer, &d.path);
+            let names = [d.layer.name(), d.kind.name(), d.class.name(), route, &place];
+            let seen = self.seen.entry(xxh3_64(names.join("\0").as_bytes())).or_default();
             *seen += 1;
             novel |= *seen <= NOVEL;
         }

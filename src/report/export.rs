@@ -43,9 +43,7 @@ impl<W: Write> Export<W> {
         let form = match format {
             Format::Har => Form::Har(har::Har::new(run, out)?),
             Format::Ndjson => Form::Ndjson(out),
-            Format::Csv => {
-                Form::Csv(Box::new(ExchangesCsv::new(out).map_err(io_error)?.knowing(names.clone())))
-            }
+            Format::Csv => Form::Csv(Box::new(ExchangesCsv::new(out).map_err(io_error)?)),
         };
         Ok(Self { form, names })
     }
@@ -58,7 +56,10 @@ impl<W: Write> Export<W> {
         match &mut self.form {
             Form::Har(har) => har.add(row, judged),
             Form::Ndjson(out) => ndjson::write(out, row, judged, &self.names),
-            Form::Csv(csv) => csv.add(row, judged).map_err(io_error),
+            Form::Csv(csv) => {
+                let route = self.names.of(&row.exchange.request.head);
+                csv.add(row, judged, &route).map_err(io_error)
+            }
         }
     }
 

@@ -60,8 +60,6 @@ impl Reporter {
     pub fn knowing(mut self, names: &Routes) -> Self {
         self.tally = self.tally.knowing(names.clone());
         self.selection.know(names.clone());
-        let knowing = |(pending, csv): (Pending, ExchangesCsv<_>)| (pending, csv.knowing(names.clone()));
-        self.exchanges = self.exchanges.map(knowing);
         self
     }
 
@@ -91,10 +89,11 @@ impl Reporter {
     /// # Errors
     /// When `exchanges.csv` cannot be written.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) -> Result<(), ReportError> {
-        self.tally.add(row, judged);
+        let route = self.tally.names().of(&row.exchange.request.head);
+        self.tally.add_on(row, judged, &route);
         let Some((pending, exchanges)) = &mut self.exchanges else { return Ok(()) };
-        self.selection.offer(row, judged);
-        exchanges.add(row, judged).map_err(|error| pending.error(io_error(error)))
+        self.selection.offer(row, judged, &route);
+        exchanges.add(row, judged, &route).map_err(|error| pending.error(io_error(error)))
     }
 
     /// Writes the files of what was taken so far, as if the run had ended with `finished`, and returns the

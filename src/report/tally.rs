@@ -1,7 +1,11 @@
 //! Counts rows as they come, in memory that does not grow with their number.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hashbrown::{Equivalent, HashMap};
 
 use super::earlier::Earlier;
 use super::fail_on::Counts;
@@ -60,9 +64,9 @@ pub struct Tally {
     asked: AskedSummary,
     failures: BTreeMap<String, u64>,
     not_comparable: BTreeMap<String, u64>,
-    differences: HashMap<(Fingerprint, Class), Counted>,
+    differences: HashMap<(Fingerprint, Class), Counted, RandomState>,
     differences_beyond: u64,
-    routes: HashMap<(String, String), Route>,
+    routes: RouteCounts,
     latency: Pair,
     lateness: Gathered,
     timeline: Counting,
@@ -91,7 +95,7 @@ struct Route {
     rule: String,
     captured: u64,
     verdicts: Verdicts,
-    statuses: HashMap<(Option<u16>, Option<u16>), u64>,
+    statuses: HashMap<(Option<u16>, Option<u16>), u64, RandomState>,
     statuses_beyond: u64,
     latency: Pair,
     times: Sample,
@@ -112,9 +116,9 @@ impl Tally {
             asked: AskedSummary::default(),
             failures: BTreeMap::new(),
             not_comparable: BTreeMap::new(),
-            differences: HashMap::new(),
+            differences: HashMap::default(),
             differences_beyond: 0,
-            routes: HashMap::new(),
+            routes: RouteCounts::default(),
             latency: Pair::new(3),
             lateness: Gathered::new(2),
             since_due: Gathered::new(3),
@@ -133,14 +137,24 @@ impl Tally {
     /// Counts a row. What was skipped counts as skipped whatever `judged` says; what was replayed and not
     /// judged counts as not comparable.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) {
+        let route = self.names.of(&row.exchange.request.head);
+        self.add_on(row, judged, &route);
+    }
+
+    /// How routes are named.
+    pub(super) const fn names(&self) -> &Routes {
+        &self.names
+    }
+
+    /// Counts a row on the route that its request has.
+    pub(super) fn add_on(&mut self, row: &Row, judged: Option<&Judged>, route_name: &str) {
         if row.copy == 0 && row.lap == 0 {
             self.requests += 1;
             let hash = xxhash_rust::xxh3::xxh3_64(&row.exchange.id.0.to_le_bytes());
             self.requests_digest = self.requests_digest.wrapping_add(hash);
         }
         self.exchanges.captured += 1;
-        let route_name = self.names.of(&row.exchange.request.head);
-        let route = route_entry(&mut self.routes, row, &route_name);
+        let route = self.routes.of(row, route_name);
         route.captured += 1;
         let at = row.exchange.request.first_byte;
         if let Outcome::Skipped(reason) = &row.outcome {
@@ -173,7 +187,7 @@ impl Tally {
         self.asked.count(row);
         self.count_causes(row, verdict);
         for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
-            self.count_difference(row, difference, &route_name);
+            self.count_difference(row, difference, route_name);
         }
     }
 
@@ -202,7 +216,7 @@ impl Tally {
             return;
         }
         let counted = self.differences.entry(key).or_insert_with(|| Counted {
-            host: shown_host(host),
+            host: shown_host(host).into_owned(),
             route: route.to_owned(),
             asked: self.names.asked(head),
             first: difference.clone(),
@@ -266,7 +280,7 @@ impl Tally {
         let mut differences = ranked(self.differences, self.verdicts.compared(), &self.names);
         let against = earlier.map(|earlier| earlier.compare(&mut differences));
         let accepted = gate.accepted.as_ref().map(|accepted| accepted.compare(&mut differences));
-        let routes = by_size(self.routes);
+        let routes = by_size(self.routes.routes);
         let (verdict, reasons) = gate.judge(&Evidence {
             mode: self.run.mode,
             exchanges: &self.exchanges,
@@ -334,10 +348,11 @@ impl Tally {
 
 /// A number of the row's own, spread evenly, whatever the order of the rows.
 fn spread(row: &Row) -> u64 {
-    let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    hash.update(&row.exchange.id.0.to_le_bytes());
-    hash.update(&[row.lap.to_le_bytes().as_slice(), row.copy.to_le_bytes().as_slice()].concat());
-    hash.digest()
+    let mut name = [0; 16];
+    name[..8].copy_from_slice(&row.exchange.id.0.to_le_bytes());
+    name[8..12].copy_from_slice(&row.lap.to_le_bytes());
+    name[12..].copy_from_slice(&row.copy.to_le_bytes());
+    xxhash_rust::xxh3::xxh3_64(&name)
 }
 
 /// The shares of the rules that are told; more rules than that had requests in no run that a person reads.
@@ -346,32 +361,63 @@ fn shares(finished: &Finished) -> Vec<ShareSummary> {
 }
 
 /// A host as the reports name it; no name in use is longer than the limit (RFC 1035, section 2.3.4).
-fn shown_host(host: &[u8]) -> String {
-    String::from_utf8_lossy(host).chars().take(264).collect()
+fn shown_host(host: &[u8]) -> Cow<'_, str> {
+    let host = String::from_utf8_lossy(host);
+    if host.len() <= LONGEST_HOST { host } else { host.chars().take(LONGEST_HOST).collect() }
 }
 
-fn route_entry<'r>(
-    routes: &'r mut HashMap<(String, String), Route>,
-    row: &Row,
-    route: &str,
-) -> &'r mut Route {
-    let host = shown_host(row.exchange.request.head.host().unwrap_or_default());
-    let mut key = (host, route.to_owned());
-    if routes.len() >= MOST_ROUTES && !routes.contains_key(&key) {
-        key = (String::new(), OTHER_ROUTES.to_owned());
+const LONGEST_HOST: usize = 264;
+
+/// A host and a route, as they are looked for.
+#[derive(Hash)]
+struct Place<'p>(&'p str, &'p str);
+
+impl Equivalent<(String, String)> for Place<'_> {
+    fn equivalent(&self, (host, route): &(String, String)) -> bool {
+        (self.0, self.1) == (host, route)
     }
-    routes.entry(key).or_insert_with(|| Route {
-        rule: row.route.clone(),
-        captured: 0,
-        verdicts: Verdicts::default(),
-        statuses: HashMap::new(),
-        statuses_beyond: 0,
-        latency: Pair::new(2),
-        times: Sample::default(),
-    })
+}
+
+/// Routes while they are counted, by host and name.
+#[derive(Clone, Default)]
+struct RouteCounts {
+    places: HashMap<(String, String), usize, RandomState>,
+    routes: Vec<((String, String), Route)>,
+}
+
+impl RouteCounts {
+    /// Those of a row's request on a route of that name.
+    fn of(&mut self, row: &Row, name: &str) -> &mut Route {
+        let host = shown_host(row.exchange.request.head.host().unwrap_or_default());
+        let own = self.places.get(&Place(&host, name)).copied();
+        let place = if own.is_some() || self.routes.len() < MOST_ROUTES {
+            Place(&host, name)
+        } else {
+            Place("", OTHER_ROUTES)
+        };
+        let at = own.or_else(|| self.places.get(&place).copied()).unwrap_or_else(|| {
+            let (name, at) = ((place.0.to_owned(), place.1.to_owned()), self.routes.len());
+            self.places.insert(name.clone(), at);
+            self.routes.push((name, Route::new(row.route.clone())));
+            at
+        });
+        &mut self.routes[at].1
+    }
 }
 
 impl Route {
+    fn new(rule: String) -> Self {
+        Self {
+            rule,
+            captured: 0,
+            verdicts: Verdicts::default(),
+            statuses: HashMap::default(),
+            statuses_beyond: 0,
+            latency: Pair::new(2),
+            times: Sample::default(),
+        }
+    }
+
     fn count_statuses(&mut self, row: &Row) {
         let status = |response: &Response| response.head.status;
         let pair = (row.exchange.response.as_ref().map(status), v2_response(row).map(status));
@@ -455,7 +501,7 @@ fn why_not_comparable(row: &Row) -> &'static str {
 
 #[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
 fn ranked(
-    differences: HashMap<(Fingerprint, Class), Counted>,
+    differences: HashMap<(Fingerprint, Class), Counted, RandomState>,
     compared: u64,
     names: &Routes,
 ) -> Vec<DistinctDifference> {
@@ -491,8 +537,7 @@ fn ranked(
     ranked
 }
 
-fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
-    let mut routes: Vec<_> = routes.into_iter().collect();
+fn by_size(mut routes: Vec<((String, String), Route)>) -> Vec<RouteSummary> {
     routes.sort_by(|(a_name, a), (b_name, b)| b.captured.cmp(&a.captured).then_with(|| a_name.cmp(b_name)));
     let latency = |n: usize, pair: &Pair| {
         if n < MOST_DISTRIBUTIONS { pair.latency_with_distribution() } else { pair.latency() }
@@ -515,7 +560,7 @@ fn by_size(routes: HashMap<(String, String), Route>) -> Vec<RouteSummary> {
         .collect()
 }
 
-fn statuses(counts: &HashMap<(Option<u16>, Option<u16>), u64>) -> Vec<StatusPair> {
+fn statuses(counts: &HashMap<(Option<u16>, Option<u16>), u64, RandomState>) -> Vec<StatusPair> {
     let mut pairs: Vec<_> = counts.iter().map(|(&(v1, v2), &count)| StatusPair { v1, v2, count }).collect();
     pairs.sort_by_key(|pair| (std::cmp::Reverse(pair.count), pair.v1, pair.v2));
     pairs

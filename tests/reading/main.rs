@@ -12,6 +12,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use shadowcap::anomaly::Anomaly;
 use shadowcap::capture::{CaptureSet, Input, PacketSource, PcapWriter};
 use shadowcap::exchange::{Exchange, ExchangeId};
 use shadowcap::http::{BodyKeep, Message, Options};
@@ -90,7 +91,7 @@ fn assert_exact_or_marked(packets: &[Captured], written: &[Vec<Written>]) -> Res
 fn told(packets: &[Captured]) -> String {
     let one = |read: &Exchange| {
         let status = read.response.as_ref().map(|response| response.head.status);
-        let marks: Vec<_> = read.anomalies.iter().map(|anomaly| anomaly.name()).collect();
+        let marks: Vec<_> = read.anomalies.iter().map(Anomaly::name).collect();
         let target = read.request.head.target().escape_ascii();
         format!("{} {target} {:?} {status:?} {marks:?}", read.connection, read.interim)
     };

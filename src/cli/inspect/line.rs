@@ -5,13 +5,13 @@
 //! any value.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::anomaly::{Anomaly, AnomalySet};
+use crate::anomaly::AnomalySet;
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::{Body, Version};
+use crate::record::put::{address, hexadecimal, names, number, three};
 use crate::stream::ConnectionId;
 use crate::time::Timestamp;
 
@@ -134,7 +134,7 @@ impl<'e> Line<'e> {
             };
         }
         out.extend_from_slice(b"{\"id\":\"");
-        out.extend_from_slice(&hexadecimal(self.id));
+        out.extend_from_slice(&hexadecimal(self.id.0));
         out.push(b'"');
         member!("connection", plain, &self.repeated.text);
         member!("ordinal", number, self.ordinal.into());
@@ -162,15 +162,6 @@ impl<'e> Line<'e> {
     }
 }
 
-/// As [`ExchangeId`] is displayed.
-fn hexadecimal(id: ExchangeId) -> [u8; 16] {
-    let mut digits = [0; 16];
-    for (digit, byte) in digits.chunks_exact_mut(2).zip(id.0.to_be_bytes()) {
-        digit.copy_from_slice(&pair(byte));
-    }
-    digits
-}
-
 /// A byte in hexadecimal digits.
 fn pair(byte: u8) -> [u8; 2] {
     [byte >> 4, byte & 15].map(|nibble| b"0123456789abcdef"[usize::from(nibble)])
@@ -182,27 +173,6 @@ fn hex(out: &mut Vec<u8>, digest: &[u8; 32]) {
         out.extend_from_slice(&pair(*byte));
     }
     out.push(b'"');
-}
-
-/// A decimal number.
-fn number(out: &mut Vec<u8>, mut value: u64) {
-    // 2^64 has twenty digits.
-    let mut digits = [b'0'; 20];
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit += (value % 10).to_le_bytes()[0];
-        value /= 10;
-        used += 1;
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
-}
-
-/// The last three digits of a number.
-fn three(value: u32) -> [u8; 3] {
-    [value / 100 % 10, value / 10 % 10, value % 10].map(|digit| b'0' + digit.to_le_bytes()[0])
 }
 
 /// Milliseconds, exact, with as many fractional digits as it takes and at least one.
@@ -226,28 +196,6 @@ fn time(out: &mut Vec<u8>, (repeated, time): (&Repeated, Timestamp)) {
         out.extend_from_slice(&digits);
     }
     out.extend_from_slice(b"Z\"");
-}
-
-/// As [`SocketAddr`] is displayed.
-fn address(out: &mut Vec<u8>, address: SocketAddr) {
-    match address {
-        SocketAddr::V4(v4) => {
-            ipv4(out, *v4.ip());
-            out.push(b':');
-            number(out, v4.port().into());
-        }
-        // Writing to memory does not fail.
-        SocketAddr::V6(v6) => _ = write!(out, "{v6}"),
-    }
-}
-
-fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
-    let [a, b, c, d] = address.octets();
-    number(out, a.into());
-    for octet in [b, c, d] {
-        out.push(b'.');
-        number(out, octet.into());
-    }
 }
 
 fn boolean(out: &mut Vec<u8>, value: bool) {
@@ -283,15 +231,6 @@ fn optional<T>(write: impl Fn(&mut Vec<u8>, T)) -> impl Fn(&mut Vec<u8>, Option<
         Some(value) => write(out, value),
         None => out.extend_from_slice(b"null"),
     }
-}
-
-fn names(out: &mut Vec<u8>, anomalies: AnomalySet) {
-    if anomalies.is_empty() {
-        return out.extend_from_slice(b"[]");
-    }
-    let names: Vec<_> = anomalies.iter().map(Anomaly::name).collect();
-    // Writing to memory does not fail.
-    let _ = serde_json::to_writer(out, &names);
 }
 
 fn version(out: &mut Vec<u8>, version: Version) {

@@ -3,6 +3,7 @@
 mod fields;
 mod tier;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::findings::Findings;
@@ -25,47 +26,92 @@ pub(super) enum Scope {
 /// Finds the differences of two header sections. Fields of one name are one value, in their order
 /// (RFC 9110, section 5.3); the order of names does not count.
 pub(super) fn compare(v1: &Headers, v2: &Headers, scope: Scope, findings: &mut Findings<'_>) {
-    let (mut fields1, mut fields2) = (by_name(v1), by_name(v2));
-    cookies(fields1.remove("set-cookie"), fields2.remove("set-cookie"), findings);
-    for (name, value1) in &fields1 {
-        field(name, Some(value1), fields2.get(name), scope, findings);
-    }
-    for (name, value2) in fields2.iter().filter(|(name, _)| !fields1.contains_key(*name)) {
-        field(name, None, Some(value2), scope, findings);
-    }
-}
-
-type Values<'h> = Vec<&'h [u8]>;
-
-/// The values of each name, in lower case; sorted, so that the same input gives the same report.
-fn by_name(headers: &Headers) -> BTreeMap<String, Values<'_>> {
-    let mut fields = BTreeMap::new();
-    for (name, value) in headers.iter() {
-        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        fields.entry(name).or_insert_with(Vec::new).push(value);
-    }
-    fields
-}
-
-fn field(
-    name: &str,
-    v1: Option<&Values<'_>>,
-    v2: Option<&Values<'_>>,
-    scope: Scope,
-    findings: &mut Findings<'_>,
-) {
-    let tier = tier(name);
-    if tier == Tier::Framing || (scope == Scope::NotContent && describes_content(name)) {
+    if v1 == v2 {
         return;
     }
+    let (fields1, fields2) = (Fields::of(v1), Fields::of(v2));
+    let [cookies1, cookies2] = [&fields1, &fields2].map(|fields| fields.get(SET_COOKIE).map(values));
+    cookies(cookies1.unwrap_or_default(), cookies2.unwrap_or_default(), findings);
+    for group in fields1.groups() {
+        field(Some(group), fields2.get(&group[0].name), scope, findings);
+    }
+    for group in fields2.groups().filter(|group| fields1.get(&group[0].name).is_none()) {
+        field(None, Some(group), scope, findings);
+    }
+}
+
+const SET_COOKIE: &[u8] = b"set-cookie";
+
+/// Fields in the order of their names without regard to case, so that the same input gives the same report; those of one
+/// name in their own.
+struct Fields<'h>(Vec<Field<'h>>);
+
+struct Field<'h> {
+    /// As sent, with what is not UTF-8 replaced.
+    name: Cow<'h, [u8]>,
+    value: &'h [u8],
+}
+
+impl<'h> Fields<'h> {
+    fn of(headers: &'h Headers) -> Self {
+        let field = |(name, value): (&'h [u8], &'h [u8])| {
+            let name = if name.is_ascii() { name.into() } else { lossy(name).into_bytes().into() };
+            Field { name, value }
+        };
+        let mut fields: Vec<_> = headers.iter().map(field).collect();
+        fields.sort_by(|a, b| without_case(&a.name).cmp(without_case(&b.name)));
+        Self(fields)
+    }
+
+    /// The fields of each name.
+    fn groups(&self) -> impl Iterator<Item = &[Field<'h>]> {
+        self.0.chunk_by(|a, b| a.name.eq_ignore_ascii_case(&b.name))
+    }
+
+    /// The fields of a name.
+    fn get(&self, name: &[u8]) -> Option<&[Field<'h>]> {
+        let start = self.0.partition_point(|field| without_case(&field.name).lt(without_case(name)));
+        let rest = self.0.get(start..)?;
+        let len = rest.iter().take_while(|field| field.name.eq_ignore_ascii_case(name)).count();
+        rest.get(..len).filter(|group| !group.is_empty())
+    }
+}
+
+fn without_case(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().map(u8::to_ascii_lowercase)
+}
+
+fn lossy(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
+fn values<'h>(fields: &[Field<'h>]) -> Vec<&'h [u8]> {
+    fields.iter().map(|field| field.value).collect()
+}
+
+/// Compares the fields of one name, which one side has at least.
+fn field(v1: Option<&[Field<'_>]>, v2: Option<&[Field<'_>]>, scope: Scope, findings: &mut Findings<'_>) {
     // Most are the same: nothing has to be made of them.
-    if v1.is_some() && v1 == v2 {
+    let (v1, v2, name) = match (v1, v2) {
+        (Some(a), Some(b)) if a.iter().map(|f| f.value).eq(b.iter().map(|f| f.value)) => return,
+        (Some([first, ..]), _) | (_, Some([first, ..])) => {
+            (v1.map(values), v2.map(values), lossy(&first.name))
+        }
+        _ => return,
+    };
+    let name = name.to_ascii_lowercase();
+    let tier = tier(&name);
+    let is_told_apart = name.as_bytes() == SET_COOKIE;
+    if is_told_apart || tier == Tier::Framing || (scope == Scope::NotContent && describes_content(&name)) {
         return;
     }
-    let joined = |values: Option<&Values<'_>>| values.map(|values| values.join(&b", "[..]));
+    if v1.is_some() && v2.is_some() && is_presence_alone(&name, tier) {
+        return;
+    }
+    let joined = |values: Option<Vec<&[u8]>>| values.map(|values| values.join(&b", "[..]));
     let (v1, v2) = (joined(v1), joined(v2));
     let kind = match (&v1, &v2) {
-        (Some(a), Some(b)) if a == b || same(name, tier, a, b) => return,
+        (Some(a), Some(b)) if a == b || canonical(&name, a) == canonical(&name, b) => return,
         (Some(_), Some(_)) => Kind::ValueChanged,
         (_, None) => Kind::Missing,
         (None, _) => Kind::Added,
@@ -76,20 +122,20 @@ fn field(
         Tier::Build => Class::Volatile,
         _ => Class::Unverified,
     };
-    findings.push((Layer::Header, kind, class), || name.to_owned(), (v1.as_deref(), v2.as_deref()));
+    findings.push((Layer::Header, kind, class), || name.clone(), (v1.as_deref(), v2.as_deref()));
 }
 
-fn same(name: &str, tier: Tier, v1: &[u8], v2: &[u8]) -> bool {
-    // Of these volatile values a part has a meaning of its own.
-    let partly = matches!(name, "etag" | "expires");
-    (tier == Tier::Volatile && !partly) || canonical(name, v1) == canonical(name, v2)
+/// Whether nothing is compared but that a field is there. Of some volatile values a part has a meaning of its own.
+fn is_presence_alone(name: &str, tier: Tier) -> bool {
+    tier == Tier::Volatile && !matches!(name, "etag" | "expires")
 }
 
 /// Cookies, each by its name; where one is set several times, the last counts (RFC 6265, section 5.3).
-fn cookies(v1: Option<Values<'_>>, v2: Option<Values<'_>>, findings: &mut Findings<'_>) {
-    let by_name = |values: Option<Values<'_>>| -> BTreeMap<_, _> {
-        values.unwrap_or_default().into_iter().map(cookie).collect()
-    };
+fn cookies(v1: Vec<&[u8]>, v2: Vec<&[u8]>, findings: &mut Findings<'_>) {
+    if v1 == v2 {
+        return;
+    }
+    let by_name = |values: Vec<&[u8]>| -> BTreeMap<_, _> { values.into_iter().map(cookie).collect() };
     let (v1, v2) = (by_name(v1), by_name(v2));
     for (name, a) in &v1 {
         match v2.get(name) {

@@ -23,21 +23,6 @@ const MAX_MEMORY: usize = 16 << 20;
 const MAX_ANSWERS: usize = 512 << 10;
 /// Answers that are held against the first ones. What so many do not show is rare.
 const MAX_HELD: u8 = 32;
-/// Fields of a request that select an answer whatever Vary says (RFC 9110, sections 12.5, 13.1 and 14.2).
-const SELECTING: [&str; 11] = [
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "authorization",
-    "content-type",
-    "cookie",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "range",
-];
-
 /// The first answers to each request, bounded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Repeats {
@@ -73,8 +58,8 @@ pub(super) struct Disagreements {
 }
 
 impl Repeats {
-    /// What an exchange says against the first one of the same request; `None` where it is the first, or where enough
-    /// was said.
+    /// What an exchange says against the first one of the same request; `None` where it is the first, where it says
+    /// nothing, or where enough was said.
     pub(super) fn against_first(&mut self, seen: &Seen<'_>) -> Option<Repeated> {
         let request = identity(seen.request, seen.v1)?;
         let Some(first) = self.first.get_mut(&request) else {
@@ -88,12 +73,19 @@ impl Repeats {
         let (here, there) = (seen.context.host.as_slice(), seen.context.shadow_host.as_slice());
         let differ =
             |a: &Response, b: &Response, context: &Context| compare_by_rules(a, b, context, seen.rules).0;
-        Some(Repeated {
+        let across = if seen.rules.is_empty() && is_same(&first.v1, seen.v1) {
+            // v2 differs from the first answer as it does from this one.
+            seen.differences.to_vec()
+        } else {
+            differ(&first.v1, seen.v2, seen.context)
+        };
+        let repeated = Repeated {
             v1: differ(&first.v1, seen.v1, &unedited(seen.context, here)),
             v2: differ(&first.v2, seen.v2, &unedited(seen.context, there)),
-            across: differ(&first.v1, seen.v2, seen.context),
+            across,
             moments: [first.v1.first_byte, seen.v1.first_byte],
-        })
+        };
+        Some(repeated).filter(Repeated::is_any)
     }
 
     fn keep(&mut self, request: u128, seen: &Seen<'_>) {
@@ -109,6 +101,11 @@ impl Repeats {
 }
 
 impl Repeated {
+    /// Whether there is a difference that counts.
+    fn is_any(&self) -> bool {
+        [&self.v1, &self.v2, &self.across].into_iter().flatten().any(|difference| difference.class.counts())
+    }
+
     /// In answers of that outline.
     pub(super) fn disagreements(self, outline: Option<&Outline>) -> Disagreements {
         Disagreements {
@@ -144,41 +141,73 @@ impl Disagreements {
     }
 }
 
+/// Whether two answers are equal in all that is compared, the moment aside.
+fn is_same(a: &Response, b: &Response) -> bool {
+    let body = |response: &Response| (response.body.len, response.body.sha256, response.completeness);
+    a.head == b.head && body(a) == body(b) && a.body.entity == b.body.entity
+}
+
 /// What two requests have in common that are to have one answer; `None` where that is not known.
 fn identity(request: &Request, v1: &Response) -> Option<u128> {
     if !request.completeness.is_complete() {
         return None;
     }
-    let body = match (&request.body.entity, request.body.sha256) {
-        (Some(entity), _) => xxh3_128(entity).to_le_bytes().to_vec(),
-        (None, Some(digest)) => digest.to_vec(),
-        (None, None) if request.body.len == 0 => Vec::new(),
-        (None, None) => return None,
-    };
     let head = &request.head;
-    let vary = v1.head.headers.all("vary").flat_map(|value| value.split(|&b| b == b','));
-    let mut names: Vec<String> =
-        vary.map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase()).collect();
-    if names.iter().any(|name| name == "*") {
-        return None;
-    }
-    names.extend(SELECTING.map(str::to_owned));
-    names.sort_unstable();
-    names.dedup();
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(head.raw().len() + 256);
     let mut part = |part: &[u8]| {
         // Lengths keep the parts apart.
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
         bytes.extend_from_slice(part);
     };
-    [head.method(), head.host().unwrap_or_default(), head.target(), &body].into_iter().for_each(&mut part);
-    for name in &names {
-        for value in head.headers.all(name) {
-            part(name.as_bytes());
-            part(value);
-        }
+    [head.method(), head.host().unwrap_or_default(), head.target()].into_iter().for_each(&mut part);
+    match (&request.body.entity, request.body.sha256) {
+        (Some(entity), _) => part(&xxh3_128(entity).to_le_bytes()),
+        (None, Some(digest)) => part(&digest),
+        (None, None) if request.body.len == 0 => part(&[]),
+        (None, None) => return None,
+    }
+    let varies: Vec<&[u8]> =
+        v1.head.headers.all("vary").flat_map(|value| value.split(|&b| b == b',')).collect();
+    let varies = || varies.iter().map(|name| name.trim_ascii());
+    if varies().any(|name| name == b"*") {
+        return None;
+    }
+    let selects =
+        |name: &[u8]| is_selecting(name) || varies().any(|varies| varies.eq_ignore_ascii_case(name));
+    let mut selecting: Vec<_> = head.headers.iter().filter(|(name, _)| selects(name)).collect();
+    // Values of one name in their order, names in any.
+    selecting.sort_by(|(a, _), (b, _)| without_case(a).cmp(without_case(b)));
+    for (name, value) in selecting {
+        part(&name.to_ascii_lowercase());
+        part(value);
     }
     Some(xxh3_128(&bytes))
+}
+
+/// Whether a field of a request selects an answer whatever Vary says (RFC 9110, sections 12.5, 13.1 and 14.2).
+fn is_selecting(name: &[u8]) -> bool {
+    let mut lower = [0; 17];
+    let Some(lower) = lower.get_mut(..name.len()) else { return false };
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    matches!(
+        &*lower,
+        b"accept"
+            | b"accept-encoding"
+            | b"accept-language"
+            | b"authorization"
+            | b"content-type"
+            | b"cookie"
+            | b"if-match"
+            | b"if-modified-since"
+            | b"if-none-match"
+            | b"if-range"
+            | b"range"
+    )
+}
+
+fn without_case(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().map(u8::to_ascii_lowercase)
 }
 
 /// The context of two answers of one side, which was asked as that host.

@@ -8,6 +8,7 @@ mod templates;
 mod tree;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 pub use templates::{RouteTemplate, RouteTemplates};
 use tree::Forest;
@@ -19,19 +20,29 @@ use super::template;
 pub struct RouteLearner {
     written: RouteTemplates,
     forest: Forest,
+    /// How often each template was met that the forest has not been told of yet, by what its tree is called.
+    met: HashMap<(Vec<u8>, String), u64, foldhash::fast::RandomState>,
 }
+
+/// Templates that are counted apart before the forest is told of them: many requests have few.
+const MOST_MET: usize = 1024;
 
 impl RouteLearner {
     /// A learner under the user's templates.
     #[must_use]
     pub fn new(written: RouteTemplates) -> Self {
-        Self { written, forest: Forest::default() }
+        Self { written, ..Self::default() }
     }
 
     /// Counts one request.
     pub fn observe(&mut self, method: &[u8], host: &[u8], target: &[u8]) {
-        if self.written.find(method, host, target).is_none() {
-            self.forest.count(&[method, b" ", host].concat(), &template(target));
+        if self.written.find(method, host, target).is_some() {
+            return;
+        }
+        *self.met.entry(([method, b" ", host].concat(), template(target))).or_default() += 1;
+        if self.met.len() >= MOST_MET {
+            let met = std::mem::take(&mut self.met);
+            tell(&mut self.forest, met.iter().collect());
         }
     }
 
@@ -43,7 +54,17 @@ impl RouteLearner {
     /// The routes of what was seen.
     #[must_use]
     pub fn learned(&self) -> Routes {
-        Routes { written: self.written.clone(), forest: self.forest.opened() }
+        let mut forest = self.forest.clone();
+        tell(&mut forest, self.met.iter().collect());
+        Routes { written: self.written.clone(), forest: forest.opened() }
+    }
+}
+
+/// Tells the forest of templates, in an order that every run has.
+fn tell(forest: &mut Forest, mut met: Vec<(&(Vec<u8>, String), &u64)>) {
+    met.sort_unstable();
+    for ((root, template), times) in met {
+        forest.count(root, template, *times);
     }
 }
 

@@ -34,7 +34,8 @@ struct Node {
 }
 
 impl Forest {
-    pub(super) fn count(&mut self, root: &[u8], path: &str) {
+    /// Counts so many requests for a path.
+    pub(super) fn count(&mut self, root: &[u8], path: &str, times: u64) {
         if self.nodes >= MAX_NODES && self.nodes >= self.room {
             self.make_room();
         }
@@ -46,7 +47,7 @@ impl Forest {
             self.nodes += 1;
             Node::default()
         });
-        node.count += 1;
+        node.count += times;
         for segment in path.split('/') {
             let name = node.child(segment).unwrap_or(segment).to_owned();
             if !has_room && !node.children.contains_key(&name) {
@@ -57,7 +58,7 @@ impl Forest {
                 *nodes += 1;
                 Node::default()
             });
-            node.count += 1;
+            node.count += times;
         }
     }
 

@@ -116,6 +116,12 @@ impl Rules {
         Ok(rules)
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The user's templates of routes: `[[route]]`.
     #[must_use]
     pub const fn templates(&self) -> &RouteTemplates {

@@ -51,6 +51,11 @@ impl Also {
         Ok(also)
     }
 
+    /// Whether there are patterns, which may match anything.
+    pub(super) fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
     /// Calls `found` with the span of each match.
     pub(super) fn matches(&self, text: &[u8], found: &mut impl FnMut(Range<usize>)) {
         for pattern in &self.patterns {

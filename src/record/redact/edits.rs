@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 /// Replacements of spans. They may be pushed in any order; where two overlap, the one that begins first
 /// is kept, and of two that begin together the longer.
 #[derive(Default)]
-pub(super) struct Edits(Vec<(Range<usize>, Vec<u8>)>);
+pub(super) struct Edits(Vec<(Range<usize>, Bytes)>);
 
 impl Edits {
-    pub(super) fn push(&mut self, span: Range<usize>, replacement: Vec<u8>) {
+    pub(super) fn push(&mut self, span: Range<usize>, replacement: Bytes) {
         self.0.push((span, replacement));
     }
 
@@ -40,10 +42,10 @@ mod tests {
     #[test]
     fn of_overlapping_spans_the_first_and_longest_is_replaced() {
         let mut edits = Edits::default();
-        edits.push(6..8, b"Z".to_vec());
-        edits.push(1..3, b"X".to_vec());
-        edits.push(1..4, b"Y".to_vec());
-        edits.push(3..5, b"W".to_vec());
+        edits.push(6..8, "Z".into());
+        edits.push(1..3, "X".into());
+        edits.push(1..4, "Y".into());
+        edits.push(3..5, "W".into());
         assert_eq!(edits.apply(b"0123456789").unwrap(), b"0Y45Z89");
         assert_eq!(Edits::default().apply(b"0123"), None);
     }

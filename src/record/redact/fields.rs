@@ -11,14 +11,20 @@ use super::scan;
 /// Calls `found` with the span of each credential in a header field's value.
 pub(super) fn secrets(head: &[u8], names: &Names, mut found: impl FnMut(Range<usize>)) {
     authority(head, &mut found);
-    let mut start = 0;
+    let start_line = scan::lines(head).next().unwrap_or_default();
+    of_fields(head, start_line.len(), names, found);
+}
+
+/// The same of the lines from `start` on, which are fields all.
+pub(super) fn of_fields(head: &[u8], start: usize, names: &Names, mut found: impl FnMut(Range<usize>)) {
+    let mut start = start;
     // Whether the field that a folded line goes on with (RFC 9112, section 5.2) is a secret's.
     let mut folded = false;
-    for line in head.split_inclusive(|&b| b == b'\n') {
-        let continues = line.first().is_some_and(|b| b" \t".contains(b));
+    for line in scan::lines(head.get(start..).unwrap_or_default()) {
+        let continues = matches!(line.first(), Some(b' ' | b'\t'));
         if continues && folded {
             trimmed(line, start, 0).map(&mut found);
-        } else if let Some(colon) = memchr::memchr(b':', line).filter(|_| start > 0 && !continues) {
+        } else if let Some(colon) = memchr::memchr(b':', line).filter(|_| !continues) {
             let name = line.get(..colon).unwrap_or_default().trim_ascii();
             folded = names.is_secret(name);
             if name.len() >= 4 && name[name.len() - 4..].eq_ignore_ascii_case(b"host") {
@@ -29,7 +35,7 @@ pub(super) fn secrets(head: &[u8], names: &Names, mut found: impl FnMut(Range<us
                     found(span.start..span.start + at);
                 }
             }
-            if let Some(span) = trimmed(line, start, colon + 1).filter(|_| folded) {
+            if folded && let Some(span) = trimmed(line, start, colon + 1) {
                 value(name, head, span, &mut found);
             }
         }
@@ -49,7 +55,7 @@ fn authority(head: &[u8], found: &mut impl FnMut(Range<usize>)) {
 /// The parts of a start line that make it one: method and version, or version and status. No secret lies in them,
 /// and without them the head would be none.
 pub(super) fn fixed_parts(head: &[u8]) -> [Range<usize>; 2] {
-    let line = head.split(|&b| b == b'\r' || b == b'\n').next().unwrap_or_default();
+    let line = head.get(..memchr::memchr2(b'\r', b'\n', head).unwrap_or(head.len())).unwrap_or_default();
     let word = |from: usize| {
         let rest = line.get(from..).unwrap_or_default();
         from..from + memchr::memchr(b' ', rest).unwrap_or(rest.len())

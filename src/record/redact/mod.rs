@@ -14,26 +14,31 @@
 //! A body in a content coding is decoded, redacted, and coded again with the same codings when something
 //! was found, so that the head still describes it. `Body::len` stays that of the capture.
 
+mod alike;
 mod also;
 mod edits;
 mod fields;
+mod known;
 mod names;
 mod nested;
 mod patterns;
 mod recode;
 mod scan;
+mod secrets;
 mod shape;
+mod signs;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 pub use also::{Also, AlsoError};
-use base64::Engine as _;
 use bytes::Bytes;
 use edits::Edits;
+use known::{Known, Spans};
 pub(crate) use recode::decoded;
+pub use secrets::Secrets;
+use signs::{Sign, Signs};
 
 use super::{Again, Row};
 use crate::http::h1::parse_head;
@@ -44,27 +49,18 @@ use crate::replay::Outcome;
 pub const MARK: &str = "redacted:";
 /// Hexadecimal digits behind the mark.
 const DIGITS: usize = 12;
-/// Shorter values are replaced where they are named, and not wherever else their bytes occur.
-const SHORTEST_ECHO: usize = 6;
-/// Bytes of the secrets of one row whose echoes are looked for; bounds the work and the memory on a hostile row.
-const MOST_ECHOED: usize = 1 << 18;
-/// Secrets of a row that are searched for one after the other; more are in one pass, whose making costs more than that of
-/// so few searches.
-const FEW: usize = 8;
-/// Replacements of a row that are remembered.
-const MOST_REMEMBERED: usize = 64;
-
 /// Replaces secrets by digests of them.
 pub struct Redactor {
     key: [u8; 32],
     also: Also,
+    known: Mutex<Known>,
 }
 
 impl Redactor {
     /// With a key for the tests, or shared by runs whose digits are to be comparable.
     #[must_use]
     pub fn with_key(key: [u8; 32]) -> Self {
-        Self { key, also: Also::default() }
+        Self { key, also: Also::default(), known: Mutex::default() }
     }
 
     /// With a new random key. `None` when the system has no randomness to give.
@@ -72,13 +68,13 @@ impl Redactor {
     pub fn random() -> Option<Self> {
         let mut key = [0; 32];
         rustls::crypto::ring::default_provider().secure_random.fill(&mut key).ok()?;
-        Some(Self { key, also: Also::default() })
+        Some(Self::with_key(key))
     }
 
     /// The same, which also redacts what the user names.
     #[must_use]
     pub fn also(self, also: Also) -> Self {
-        Self { also, ..self }
+        Self { also, ..Self::with_key(self.key) }
     }
 
     /// Redacts a row in place, and says which secrets it held. Each of its texts is searched once for secrets of
@@ -91,13 +87,13 @@ impl Redactor {
         };
         let v1 = row.exchange.response.as_ref().map(|response| open(response, None));
         let v2 = answer(&row.outcome).map(|response| open(response, v1.as_ref()));
-        let sent = row.sent_head.clone().map(|head| self.searched(head, Part::Head));
+        let sent = row.sent_head.clone().map(|head| self.searched_head(head, Some(&request.head)));
         let mut secrets = Secrets::default();
         [Some(&request), v1.as_ref(), v2.as_ref()].into_iter().flatten().for_each(|m| secrets.of_message(m));
         if let Some(head) = &sent {
             secrets.of_text(head);
         }
-        secrets.search = Search::new(&secrets.all);
+        secrets.complete();
 
         let exchange = &mut row.exchange;
         self.body(&exchange.request.head.headers, &mut exchange.request.body, &request.body, &mut secrets);
@@ -126,7 +122,7 @@ impl Redactor {
         let mut all = secrets.clone();
         if let Some(opened) = &opened {
             all.of_message(opened);
-            all.search = Search::new(&all.all);
+            all.complete();
         }
         self.outcome(&mut again.outcome, opened.as_ref(), &mut all);
     }
@@ -163,7 +159,7 @@ impl Redactor {
     fn body(&self, headers: &Headers, body: &mut Body, opened: &OpenedBody, secrets: &mut Secrets) {
         let redacted = match opened {
             OpenedBody::None => return,
-            _ if secrets.too_many => None,
+            _ if secrets.are_too_many() => None,
             OpenedBody::Decoded(text) => {
                 let Some(redacted) = self.edited(text, secrets) else { return };
                 recode::encoded(headers, redacted)
@@ -194,18 +190,54 @@ impl Redactor {
             (None, Some(_)) => OpenedBody::Closed,
             (None, None) => OpenedBody::None,
         };
-        Opened { head: self.searched(raw.clone(), Part::Head), body }
+        Opened { head: self.searched_head(raw.clone(), like.map(|like| &like.head)), body }
     }
 
     fn searched(&self, text: Bytes, part: Part) -> Searched {
+        if let Some((signs, spans)) = self.known().text(part, &text) {
+            return Searched { text, part, signs, spans };
+        }
+        let signs = Signs::of(&text);
+        let spans = self.spans(&text, part, signs);
+        self.known().learn_text(part, &text, signs, &spans);
+        Searched { text, part, signs, spans }
+    }
+
+    /// The same of a head of which some lines may be those of one that is like it. What a line holds does not depend on
+    /// others, save for private keys, and for what the user's patterns may match.
+    fn searched_head(&self, text: Bytes, like: Option<&Searched>) -> Searched {
+        let like = like.filter(|like| !like.signs.has(Sign::Pem) && !self.also.has_patterns());
+        let change = like.and_then(|like| Some((like, alike::change(&like.text, &text)?)));
+        let Some((like, change)) = change else { return self.searched(text, Part::Head) };
+        let lines = text.get(change.text.clone()).unwrap_or_default();
+        let signs = Signs::of(lines);
+        if signs.has(Sign::Pem) {
+            return self.searched(text, Part::Head);
+        }
+        let moved =
+            |span: &Range<usize>, from: usize, to: usize| span.start - from + to..span.end - from + to;
+        let before = like.spans.iter().filter(|(span, _)| span.end <= change.known.start).cloned();
+        let within = self.spans(lines, Part::Fields, signs).into_iter();
+        let within = within.map(|(span, form)| (moved(&span, 0, change.text.start), form));
+        let behind = like.spans.iter().filter(|(span, _)| span.start >= change.known.end);
+        let behind = behind.map(|(span, form)| (moved(span, change.known.end, change.text.end), *form));
+        let spans = before.chain(within).chain(behind).collect();
+        Searched { text, part: Part::Head, signs: signs.and(like.signs), spans }
+    }
+
+    fn spans(&self, text: &[u8], part: Part, signs: Signs) -> Spans {
         let mut spans = Vec::new();
-        part.spans(&text, &self.also, |span, form| {
+        part.spans(text, &self.also, signs, |span, form| {
             if !is_redacted(text.get(span.clone()).unwrap_or_default()) {
                 spans.push((span, form));
             }
         });
-        spans.sort_unstable_by_key(|(span, _)| (span.start, span.end));
-        Searched { text, part, spans }
+        spans.sort_by_key(|(span, _)| (span.start, span.end));
+        spans
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bytes with their secrets and the echoes of others replaced; `None` when they hold none.
@@ -214,14 +246,14 @@ impl Redactor {
     }
 
     fn edited(&self, searched: &Searched, secrets: &mut Secrets) -> Option<Bytes> {
-        let Searched { text, part, spans } = searched;
+        let Searched { text, part, spans, .. } = searched;
         let mut edits = Edits::default();
         for (span, form) in spans {
             let value = text.get(span.clone()).unwrap_or_default();
             edits.push(span.clone(), secrets.replacement(self, value, *form));
         }
         let mut echoes = Vec::new();
-        secrets.search.find(text, &part.fixed(text), |span| {
+        secrets.find(text, *part, |span| {
             // Most are where they were found by their name.
             let place = |span: &Range<usize>| (span.start, span.end);
             if spans.binary_search_by_key(&place(&span), |(known, _)| place(known)).is_err() {
@@ -235,7 +267,17 @@ impl Redactor {
         edits.apply(text).map(Bytes::from)
     }
 
-    fn replacement(&self, value: &[u8], form: Form) -> Vec<u8> {
+    /// What replaces a secret, worked out once for those that come again.
+    fn replacement(&self, value: &[u8], form: Form) -> Bytes {
+        if let Some(known) = self.known().replacement(form, value) {
+            return known;
+        }
+        let replacement = Bytes::from(self.digest(value, form));
+        self.known().learn_replacement(form, value, &replacement);
+        replacement
+    }
+
+    fn digest(&self, value: &[u8], form: Form) -> Vec<u8> {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         // `12` and `"12"` stay different.
         hasher.update(if form == Form::JsonNumber { b"n" } else { b"t" }).update(value);
@@ -257,7 +299,7 @@ fn no_response() -> ResponseHead {
 }
 
 /// How a secret is written where it stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// Its bytes are the value.
     Bare,
@@ -266,10 +308,12 @@ enum Form {
 }
 
 /// What kind of bytes are searched.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     /// A start line and header fields.
     Head,
+    /// Header fields alone.
+    Fields,
     /// A decoded body or another text.
     Body,
 }
@@ -279,12 +323,12 @@ impl Part {
     fn fixed(self, bytes: &[u8]) -> [Range<usize>; 2] {
         match self {
             Self::Head => fields::fixed_parts(bytes),
-            Self::Body => [0..0, 0..0],
+            Self::Fields | Self::Body => [0..0, 0..0],
         }
     }
 
-    /// Calls `found` with the span of each secret.
-    fn spans(self, bytes: &[u8], also: &Also, mut found: impl FnMut(Range<usize>, Form)) {
+    /// Calls `found` with the span of each secret. A text that lacks the sign of a kind of secrets is not searched for it.
+    fn spans(self, bytes: &[u8], also: &Also, signs: Signs, mut found: impl FnMut(Range<usize>, Form)) {
         let names = &also.names;
         let json = matches!(self, Self::Body) && scan::looks_like_json(bytes);
         let fixed = self.fixed(bytes);
@@ -293,9 +337,8 @@ impl Part {
                 found(span, form);
             }
         };
-        match self {
-            Self::Head => fields::secrets(bytes, names, |span| found(span, Form::Bare)),
-            Self::Body if json => scan::json(bytes, names, |secret| {
+        if json {
+            scan::json(bytes, names, |secret| {
                 if secret.string {
                     let span = inside_quotes(bytes, secret.span);
                     let scheme = scan::scheme_len(bytes.get(span.clone()).unwrap_or_default());
@@ -303,21 +346,43 @@ impl Part {
                 } else {
                     found(secret.span, Form::JsonNumber);
                 }
-            }),
+            });
+        }
+        let mut bare = |span| found(span, Form::Bare);
+        match self {
+            Self::Head => fields::secrets(bytes, names, &mut bare),
+            Self::Fields => fields::of_fields(bytes, 0, names, &mut bare),
+            Self::Body if json => {}
             Self::Body => {
-                scan::multipart(bytes, names, |span| found(span, Form::Bare));
-                nested::elements(bytes, names, |span| found(span, Form::Bare));
-                nested::lines(bytes, names, |span| found(span, Form::Bare));
+                if signs.has(Sign::Field) {
+                    scan::multipart(bytes, names, &mut bare);
+                }
+                nested::elements(bytes, names, &mut bare);
+                nested::lines(bytes, names, &mut bare);
             }
         }
         if matches!(self, Self::Body) {
-            nested::members(bytes, names, json, |span| found(span, Form::Bare));
+            nested::members(bytes, names, json, &mut bare);
         }
-        scan::pairs(bytes, names, |span| found(span, Form::Bare));
-        nested::encoded_pairs(bytes, names, |span| found(span, Form::Bare));
-        scan::userinfo(bytes, |span| found(span, Form::Bare));
-        scan::forms(bytes, json, |span| found(span, Form::Bare));
-        patterns::keys(bytes, |span| found(span, Form::Bare));
+        scan::pairs(bytes, names, &mut bare);
+        if signs.has(Sign::Encoded) {
+            nested::encoded_pairs(bytes, names, &mut bare);
+        }
+        if signs.has(Sign::Authority) {
+            scan::userinfo(bytes, &mut bare);
+        }
+        if signs.has(Sign::Token) {
+            scan::tokens(bytes, &mut bare);
+        }
+        if signs.has(Sign::Scheme) {
+            scan::schemes(bytes, &mut bare);
+        }
+        if signs.has(Sign::Pem) {
+            scan::private_keys(bytes, json, &mut bare);
+        }
+        if signs.has(Sign::Key) {
+            patterns::keys(bytes, &mut bare);
+        }
         let mut by_form = |span: Range<usize>| {
             let form = if json && is_json_number(bytes, &span) { Form::JsonNumber } else { Form::Bare };
             found(span, form);
@@ -344,9 +409,10 @@ fn is_json_number(text: &[u8], span: &Range<usize>) -> bool {
 /// in its place. It has no key: nothing is compared with it.
 pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
     let mut edits = Edits::default();
-    Part::Body.spans(text.as_bytes(), &Also::default(), |span, _| {
+    let signs = Signs::of(text.as_bytes());
+    Part::Body.spans(text.as_bytes(), &Also::default(), signs, |span, _| {
         if !text.get(span.clone()).is_some_and(|value| is_redacted(value.as_bytes())) {
-            edits.push(span, b"redacted".to_vec());
+            edits.push(span, Bytes::from_static(b"redacted"));
         }
     });
     let redacted = edits.apply(text.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
@@ -372,8 +438,9 @@ fn is_redacted(value: &[u8]) -> bool {
 struct Searched {
     text: Bytes,
     part: Part,
+    signs: Signs,
     /// In their order.
-    spans: Vec<(Range<usize>, Form)>,
+    spans: Spans,
 }
 
 /// A message, searched.
@@ -398,154 +465,6 @@ fn answer(outcome: &Outcome) -> Option<&Response> {
         Outcome::Answered { response, .. } => Some(response),
         Outcome::Failed { partial, .. } => partial.as_ref(),
         Outcome::Skipped(_) => None,
-    }
-}
-
-/// The secrets of one row, for finding their echoes, and what replaces each of them.
-#[derive(Clone, Default)]
-pub struct Secrets {
-    all: BTreeSet<Vec<u8>>,
-    bytes: usize,
-    /// There are more than are looked for, so that what may echo them is not kept.
-    too_many: bool,
-    /// Made of all of them, once they are known.
-    search: Search,
-    replacements: Vec<(Vec<u8>, Form, Vec<u8>)>,
-}
-
-impl Secrets {
-    fn of_message(&mut self, message: &Opened) {
-        self.of_text(&message.head);
-        if let OpenedBody::Decoded(text) = &message.body {
-            self.of_text(text);
-        }
-    }
-
-    fn of_text(&mut self, searched: &Searched) {
-        for (span, _) in &searched.spans {
-            let value = searched.text.get(span.clone()).unwrap_or_default();
-            self.add(value);
-            // Basic credentials (RFC 7617) are echoed decoded: `user:password`.
-            if let Ok(plain) = base64::engine::general_purpose::STANDARD.decode(value)
-                && let Some(colon) = memchr::memchr(b':', &plain)
-            {
-                self.add(plain.get(colon + 1..).unwrap_or_default());
-            }
-            if memchr::memchr(b'%', value).is_some() {
-                self.add(&scan::percent_decoded(value));
-            }
-        }
-    }
-
-    fn add(&mut self, value: &[u8]) {
-        if value.len() < SHORTEST_ECHO || is_redacted(value) || self.all.contains(value) {
-            return;
-        }
-        if self.bytes + value.len() > MOST_ECHOED {
-            self.too_many = true;
-            return;
-        }
-        self.bytes += value.len();
-        self.all.insert(value.to_vec());
-    }
-
-    /// What replaces a secret: worked out once for each row, in which most stand several times.
-    fn replacement(&mut self, redactor: &Redactor, value: &[u8], form: Form) -> Vec<u8> {
-        if let Some((.., text)) = self.replacements.iter().find(|(v, f, _)| *f == form && v == value) {
-            return text.clone();
-        }
-        let text = redactor.replacement(value, form);
-        if self.replacements.len() < MOST_REMEMBERED {
-            self.replacements.push((value.to_vec(), form, text.clone()));
-        }
-        text
-    }
-}
-
-/// The search for what repeats the secrets of a row.
-#[derive(Clone, Default)]
-enum Search {
-    #[default]
-    None,
-    /// One after the other, as in most rows: each search is made at once.
-    Few(Vec<Echo>),
-    /// All in one pass; of two of which one begins the other, the longer is found.
-    Many(AhoCorasick),
-}
-
-impl Search {
-    fn new(secrets: &BTreeSet<Vec<u8>>) -> Self {
-        if secrets.is_empty() {
-            return Self::None;
-        }
-        if secrets.len() <= FEW {
-            return Self::Few(secrets.iter().map(|secret| Echo::new(secret)).collect());
-        }
-        let mut builder = AhoCorasick::builder();
-        builder.match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::ContiguousNFA));
-        builder.build(secrets).map_or(Self::None, Self::Many)
-    }
-
-    /// Calls `found` with the span of each echo that touches nothing that is fixed.
-    fn find(&self, text: &[u8], fixed: &[Range<usize>], mut found: impl FnMut(Range<usize>)) {
-        match self {
-            Self::None => {}
-            Self::Few(echoes) => {
-                let mut found = |span: Range<usize>| {
-                    if is_free(&span, fixed) {
-                        found(span);
-                    }
-                };
-                for echo in echoes {
-                    echo.find(text, &mut found);
-                }
-            }
-            Self::Many(all) => {
-                let mut start = 0;
-                let ends = fixed.iter().filter(|part| !part.is_empty()).map(|part| (part.start, part.end));
-                for (end, next) in ends.chain([(text.len(), text.len())]) {
-                    let free = text.get(start..end).unwrap_or_default();
-                    all.find_iter(free).for_each(|echo| found(start + echo.start()..start + echo.end()));
-                    start = next;
-                }
-            }
-        }
-    }
-}
-
-/// A secret, and the search for it.
-#[derive(Clone)]
-struct Echo {
-    secret: Vec<u8>,
-    /// Finds its beginning.
-    start: memchr::memmem::Finder<'static>,
-}
-
-impl Echo {
-    /// A search for so few bytes is made at once. One for more prepares itself for the worst, which costs more
-    /// than most rows are long.
-    const START: usize = 32;
-    /// A longer secret is searched for as a whole: comparing it at each place where it might begin would let a
-    /// hostile row cost its length squared.
-    const LONGEST_COMPARED: usize = 1024;
-
-    fn new(secret: &[u8]) -> Self {
-        let compared = secret.len() <= Self::LONGEST_COMPARED;
-        let start = if compared { secret.get(..Self::START).unwrap_or(secret) } else { secret };
-        Self { secret: secret.to_vec(), start: memchr::memmem::Finder::new(start).into_owned() }
-    }
-
-    /// Calls `found` with each place of the secret, of which none overlaps another.
-    fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
-        let mut from = 0;
-        while let Some(at) = text.get(from..).and_then(|rest| self.start.find(rest)) {
-            let at = from + at;
-            from = at + 1;
-            if text.get(at..).is_some_and(|rest| rest.starts_with(&self.secret)) {
-                from = at + self.secret.len();
-                found(at..from);
-            }
-        }
     }
 }
 

@@ -65,11 +65,15 @@ impl Names {
         self.also.push(plain(name.as_bytes()));
     }
 
+    fn has_own(&self) -> bool {
+        !self.also.is_empty()
+    }
+
     /// Whether a header field, parameter, cookie or JSON member of that name holds a secret. Case and the
     /// joints of words (`-`, `_`, `.`) do not matter. Names that only contain a secret's name inside, as
     /// `token_count`, do not.
     pub(super) fn is_secret(&self, name: &[u8]) -> bool {
-        if name.is_empty() || name.len() > LONGEST {
+        if name.is_empty() || name.len() > LONGEST || !(ends_as_secrets_do(name) || self.has_own()) {
             return false;
         }
         let mut space = [0; LONGEST];
@@ -81,6 +85,45 @@ impl Names {
     }
 }
 
+/// Whether the last two letters are those of some known name: most names are told by them alone.
+fn ends_as_secrets_do(name: &[u8]) -> bool {
+    let mut letters = name.iter().rev().filter(|b| !is_joint(**b)).map(u8::to_ascii_lowercase);
+    let (last, before) = (letters.next().unwrap_or(0), letters.next().unwrap_or(0));
+    matches!(
+        &[before, last],
+        b"al"
+            | b"an"
+            | b"de"
+            | b"en"
+            | b"er"
+            | b"es"
+            | b"et"
+            | b"ey"
+            | b"id"
+            | b"ie"
+            | b"ig"
+            | b"in"
+            | b"ls"
+            | b"on"
+            | b"rd"
+            | b"re"
+            | b"rf"
+            | b"se"
+            | b"sn"
+            | b"th"
+            | b"tp"
+            | b"vc"
+            | b"vv"
+            | b"wd"
+            | b"wt"
+    )
+}
+
+/// What joins the words of a name.
+const fn is_joint(b: u8) -> bool {
+    matches!(b, b'-' | b'_' | b'.' | b'[' | b']')
+}
+
 /// A name in lower case, without the joints of words.
 fn plain(name: &[u8]) -> Vec<u8> {
     let mut space = vec![0; name.len()];
@@ -89,7 +132,7 @@ fn plain(name: &[u8]) -> Vec<u8> {
 
 /// The same in the space that is given, which is as long as the name at least.
 fn plain_in<'s>(name: &[u8], space: &'s mut [u8]) -> &'s [u8] {
-    let letters = name.iter().filter(|b| !b"-_.[]".contains(b)).map(u8::to_ascii_lowercase);
+    let letters = name.iter().filter(|b| !is_joint(**b)).map(u8::to_ascii_lowercase);
     let mut len = 0;
     for b in letters {
         if let Some(place) = space.get_mut(len) {
@@ -102,7 +145,7 @@ fn plain_in<'s>(name: &[u8], space: &'s mut [u8]) -> &'s [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{EXACT, Names};
+    use super::{ENDINGS, EXACT, Names, ends_as_secrets_do};
 
     #[test]
     fn names_of_secrets_are_known_in_every_spelling() {
@@ -132,6 +175,7 @@ mod tests {
         }
         assert!(!names.is_secret(&[b'x'; 4096]));
         assert!(EXACT.is_sorted() && EXACT.iter().all(|name| names.is_secret(name.as_bytes())));
+        assert!(EXACT.iter().chain(ENDINGS).all(|name| ends_as_secrets_do(name.as_bytes())));
         names.add("X-Customer");
         assert!(names.is_secret(b"xCustomer") && !names.is_secret(b"customers"));
     }

@@ -4,11 +4,14 @@
 use std::ops::Range;
 
 use super::names::Names;
-use super::scan::scheme_len;
+use super::scan::{self, scheme_len};
 
 /// Calls `found` with the span of each value behind a quoted name and a colon whose name is a secret's. Quotes
 /// may be escaped, as in JSON that stands in a string; with `escaped_only` they have to be.
 pub(super) fn members(text: &[u8], names: &Names, escaped_only: bool, mut found: impl FnMut(Range<usize>)) {
+    if escaped_only && memchr::memchr(b'\\', text).is_none() {
+        return;
+    }
     let mut floor = 0;
     for colon in memchr::memchr_iter(b':', text).filter(|colon| *colon > 0) {
         if colon < floor {
@@ -93,7 +96,7 @@ pub(super) fn encoded_pairs(text: &[u8], names: &Names, mut found: impl FnMut(Ra
 /// Calls `found` with the span of the text of each element whose name is a secret's.
 pub(super) fn elements(text: &[u8], names: &Names, mut found: impl FnMut(Range<usize>)) {
     let mut floor = 0;
-    for close in memchr::memmem::find_iter(text, b"</") {
+    for close in memchr::memchr_iter(b'<', text).filter(|at| text.get(at + 1) == Some(&b'/')) {
         let name = text.get(close + 2..).unwrap_or_default();
         let len =
             name.iter().take(129).take_while(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b)).count();
@@ -112,7 +115,7 @@ pub(super) fn elements(text: &[u8], names: &Names, mut found: impl FnMut(Range<u
 /// Calls `found` with the span of each value of a line `Name: value` whose name is a secret's.
 pub(super) fn lines(text: &[u8], names: &Names, mut found: impl FnMut(Range<usize>)) {
     let mut start = 0;
-    for line in text.split_inclusive(|&b| b == b'\n') {
+    for line in scan::lines(text) {
         let colon = memchr::memchr(b':', line.get(..line.len().min(129)).unwrap_or_default());
         if let Some(colon) = colon
             && names.is_secret(line.get(..colon).unwrap_or_default().trim_ascii_start())

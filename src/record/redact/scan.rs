@@ -36,12 +36,24 @@ pub(super) fn pairs(text: &[u8], names: &Names, mut found: impl FnMut(Range<usiz
     }
 }
 
-fn is_name_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-_.[]%".contains(&b)
+/// The lines of a text with their ends.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let (line, after) = rest.split_at(end);
+        rest = after;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
-fn ends_value(b: u8) -> bool {
-    b.is_ascii_whitespace() || b"&;\"'<>#\\,`".contains(&b)
+const fn is_name_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'[' | b']' | b'%')
+}
+
+const fn ends_value(b: u8) -> bool {
+    b.is_ascii_whitespace()
+        || matches!(b, b'&' | b';' | b'"' | b'\'' | b'<' | b'>' | b'#' | b'\\' | b',' | b'`')
 }
 
 /// The same with `%xx` resolved, where there is any.
@@ -130,24 +142,23 @@ pub(super) fn multipart(text: &[u8], names: &Names, mut found: impl FnMut(Range<
     }
 }
 
-/// Calls `found` with the span of each thing that is a secret by its form, whatever its name: a JSON Web
-/// Token (RFC 7519), credentials behind `Bearer` or `Basic`, a private key in PEM (RFC 7468).
-pub(super) fn forms(text: &[u8], json: bool, mut found: impl FnMut(Range<usize>)) {
-    let run = |from: usize| {
-        let rest = text.get(from..).unwrap_or_default();
-        from + rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b)).count()
-    };
+/// Calls `found` with the span of each JSON Web Token (RFC 7519).
+pub(super) fn tokens(text: &[u8], mut found: impl FnMut(Range<usize>)) {
     let mut floor = 0;
     for at in memchr::memmem::find_iter(text, b"eyJ") {
         if at < floor {
             continue;
         }
-        floor = run(at);
+        floor = credentials_end(text, at);
         let dots = memchr::memchr_iter(b'.', text.get(at..floor).unwrap_or_default()).count();
         if dots >= 2 && floor - at >= 24 {
             found(at..floor);
         }
     }
+}
+
+/// Calls `found` with the span of the credentials behind each `Bearer` or `Basic`.
+pub(super) fn schemes(text: &[u8], mut found: impl FnMut(Range<usize>)) {
     for scheme in [&b"Bearer "[..], b"bearer ", b"Basic "] {
         // A word of its own: `GET /bearer HTTP/1.1` holds no credentials.
         let begins = |at: &usize| {
@@ -156,19 +167,24 @@ pub(super) fn forms(text: &[u8], json: bool, mut found: impl FnMut(Range<usize>)
         };
         for at in memchr::memmem::find_iter(text, scheme).filter(begins) {
             let start = at + scheme.len();
-            let end = run(start);
+            let end = credentials_end(text, start);
             if end - start >= 8 {
                 found(start..end);
             }
         }
     }
-    private_keys(text, json, found);
+}
+
+/// Where the characters end that credentials are made of (RFC 9110, section 11.2).
+fn credentials_end(text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    from + rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(b)).count()
 }
 
 /// Calls `found` with the span of what each marker of a private key begins (RFC 7468, section 10 and 11; RFC 9580,
 /// section 6.2), be it written in a form (`+` or `%20` for a space). It ends before the marker of its end; within
 /// JSON not later than its string does, and without that marker where no line of a key goes on.
-fn private_keys(text: &[u8], json: bool, mut found: impl FnMut(Range<usize>)) {
+pub(super) fn private_keys(text: &[u8], json: bool, mut found: impl FnMut(Range<usize>)) {
     let mut floor = 0;
     for at in memchr::memmem::find_iter(text, BEGIN) {
         let label = at + BEGIN.len();
@@ -399,7 +415,12 @@ mod tests {
                 vec![],
             ),
         ] {
-            assert_eq!(spans(&text, |t, f| forms(t, false, f)), expected, "{text}");
+            let forms = |t: &[u8], f: &mut dyn FnMut(Range<usize>)| {
+                tokens(t, &mut *f);
+                schemes(t, &mut *f);
+                private_keys(t, false, f);
+            };
+            assert_eq!(spans(&text, forms), expected, "{text}");
         }
     }
 

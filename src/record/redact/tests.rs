@@ -198,3 +198,104 @@ fn a_head_stays_a_head_whatever_in_it_looks_like_a_secret() {
         assert!(!text(&row).contains("s3cr3t-token"), "{}", text(&row));
     }
 }
+
+/// Texts in which secrets, what only looks like them, and what they stand in are joined at random.
+fn texts() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
+    let secret = prop_oneof![
+        Just(jwt.to_owned()),
+        "[a-zA-Z0-9+/=._~-]{4,40}",
+        Just("4242 4242 4242 4242".to_owned()),
+        Just("AKIAIOSFODNN7EXAMPLE".to_owned()),
+        "(ghp_|sk_live_|glpat-|SG\\.)[A-Za-z0-9]{16,40}",
+        Just("dXNlcjpwYXNzd29yZA==".to_owned()),
+        Just("-----BEGIN PRIVATE KEY-----\nMIIabc\n-----END PRIVATE KEY-----".to_owned()),
+    ];
+    let frame = prop_oneof![
+        Just(("Authorization: Bearer ", "\r\n")),
+        Just(("Cookie: a=", "; sid=12345678\r\n")),
+        Just(("X-Api-Key:\t", "\r\n folded\r\n")),
+        Just(("Host: ", "@example.com\r\n")),
+        Just(("http://", "@h/")),
+        Just(("/x?token=", "&a=b ")),
+        Just(("next=%2Fy%3Fpassword%3D", "%26b%3Dc ")),
+        Just(("\"api_key\":\"", "\",\"n\":1")),
+        Just(("\\\"secret\\\": \\\"", "\\\"")),
+        Just(("<password>", "</password>")),
+        Just(("Content-Disposition: form-data; name=\"pin\"\r\n\r\n", "\r\n--b")),
+        Just(("{\"password\": ", "}")),
+        Just(("id=", "\n")),
+        Just(("pan%3D", " ")),
+        Just(("", "")),
+    ];
+    let piece = (frame, secret).prop_map(|((before, behind), secret)| [before, &secret, behind].concat());
+    let noise = "[ -~]{0,30}(\r\n)?";
+    prop::collection::vec(prop_oneof![2 => piece, 1 => noise.prop_map(|text| text)], 0..8)
+        .prop_map(|pieces| pieces.concat())
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_text_without_a_sign_holds_nothing_that_bears_it(text in texts()) {
+        let redactor = Redactor::with_key(KEY);
+        for (part, text) in [
+            (Part::Body, text.clone()),
+            (Part::Body, format!("{{{text}")),
+            (Part::Head, format!("GET /{text} HTTP/1.1\r\n{text}\r\n")),
+        ] {
+            let fast = redactor.spans(text.as_bytes(), part, Signs::of(text.as_bytes()));
+            proptest::prop_assert!(fast == redactor.spans(text.as_bytes(), part, Signs::ALL), "{}", text);
+        }
+    }
+
+    #[test]
+    fn a_head_like_another_is_found_to_hold_what_it_holds(
+        (before, one, other, behind) in (texts(), texts(), texts(), texts()),
+        pattern: bool,
+    ) {
+        let also = if pattern { Also::parse(["(?s)a.{3}"]).unwrap() } else { Also::default() };
+        let redactor = Redactor::with_key(KEY).also(also);
+        let head = |text: &str| format!("GET / HTTP/1.1\r\nA: {before}\r\n{text}\r\n{behind}\r\n\r\n");
+        let (one, other) = (Bytes::from(head(&one)), Bytes::from(head(&other)));
+        let known = redactor.searched(one, Part::Head);
+        let found = redactor.searched_head(other.clone(), Some(&known)).spans;
+        let truth = redactor.spans(&other, Part::Head, Signs::ALL);
+        proptest::prop_assert!(found == truth, "{:?}", other);
+    }
+
+    #[test]
+    fn what_was_met_before_changes_nothing(all in proptest::collection::vec((texts(), texts(), texts()), 1..4)) {
+        let warm = Redactor::with_key(KEY);
+        let redacted = |redactor: &Redactor, (target, body, answer): &(String, String, String)| {
+            let request = format!("GET /{} HTTP/1.1\r\n{target}\r\n\r\n", target.len());
+            let mut row = samples::row(&request, "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+            row.sent_head = Some(request.replace("HTTP/1.1\r\n", "HTTP/1.1\r\nHost: x\r\n").into());
+            samples::set_bodies(&mut row, body.as_bytes(), answer.as_bytes(), body.as_bytes());
+            redactor.row(&mut row);
+            text(&row)
+        };
+        for _ in 0..3 {
+            for row in &all {
+                proptest::prop_assert_eq!(redacted(&warm, row), redacted(&Redactor::with_key(KEY), row));
+            }
+        }
+    }
+
+    #[test]
+    fn an_echo_is_found_by_any_of_its_bytes(secret in "[a-cX]{6,12}", text in "[a-cX]{0,80}", at in 0_usize..80) {
+        let text = [text.get(..at).unwrap_or(&text), &secret, text.get(at..).unwrap_or_default()].concat();
+        let mut secrets = Secrets::default();
+        let name = format!("token={secret}");
+        let len = name.len();
+        let searched = Searched { text: name.into(), part: Part::Body, signs: Signs::ALL, spans: vec![(6..len, Form::Bare)] };
+        secrets.of_text(&searched);
+        secrets.complete();
+        let mut found = Vec::new();
+        secrets.find(text.as_bytes(), Part::Body, |span| found.push(span.start));
+        let truth: Vec<_> = memchr::memmem::find_iter(text.as_bytes(), &secret).collect();
+        proptest::prop_assert_eq!(found, truth, "{} {}", secret, text);
+    }
+}

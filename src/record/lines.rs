@@ -1,0 +1,376 @@
+//! Writes the lines of rows: in the form that [`line`](super::line) reads, put together here since there are millions of
+//! them and none needs more than the buffer that it goes to.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::put::{self, Times, number};
+use super::{Again, NotAsked, Row, RowName};
+use crate::anomaly::AnomalySet;
+use crate::diff::Side;
+use crate::http::{Body, Completeness, Framing, Message, ResponseHead};
+use crate::replay::{Outcome, Timing};
+use crate::stream::ConnectionId;
+use crate::time::Timestamp;
+
+/// What lines have in common.
+#[derive(Default)]
+pub(super) struct Lines {
+    times: Times,
+}
+
+/// Members whose names need no escapes.
+macro_rules! members {
+    ($out:ident, $($name:literal: $write:expr;)*) => {
+        $(
+            $out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
+            $write;
+        )*
+    };
+}
+
+impl Lines {
+    /// The line of a row; `asked` says that one with what became of its request when it was sent again follows.
+    pub(super) fn row(&mut self, out: &mut Vec<u8>, row: &Row, asked: bool) {
+        let exchange = &row.exchange;
+        out.extend_from_slice(b"{\"type\":\"row\",\"id\":\"");
+        out.extend_from_slice(&put::hexadecimal(exchange.id.0));
+        out.push(b'"');
+        if row.lap != 0 {
+            members!(out, "lap": number(out, row.lap.into()););
+        }
+        if row.copy != 0 {
+            members!(out, "copy": number(out, row.copy.into()););
+        }
+        members!(out,
+            "role": name(out, row.role.name());
+            "destination": put::string(out, &row.destination);
+            "route": put::string(out, &row.route);
+            "matched": put::string(out, &row.matched);
+            "reason": put::string(out, &row.reason);
+            "connection": connection(out, exchange.connection);
+            "ordinal": number(out, exchange.ordinal.into());
+            "anomalies": put::names(out, exchange.anomalies);
+            "request": self.message(out, &exchange.request, exchange.request.head.raw());
+            "response": self.response(out, exchange.response.as_ref());
+            "interim": statuses(out, &exchange.interim);
+            "sent_head": optional(out, row.sent_head.as_deref(), text);
+        );
+        if let Some(client) = row.client {
+            members!(out, "client": name(out, client.name()););
+        }
+        members!(out, "outcome": self.outcome(out, &row.outcome););
+        not_asked(out, row.not_asked);
+        if asked {
+            members!(out, "again": out.extend_from_slice(b"true"););
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// The line of what became of a row's request where it was sent again.
+    pub(super) fn again(
+        &mut self,
+        out: &mut Vec<u8>,
+        row: &RowName,
+        again: &[Again],
+        why_not: Option<NotAsked>,
+    ) {
+        out.extend_from_slice(b"{\"type\":\"again\",\"row\":");
+        put::string(out, &row.to_string());
+        members!(out, "answers": array(out, again, |out, again| self.answer(out, again)););
+        not_asked(out, why_not);
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn answer(&mut self, out: &mut Vec<u8>, again: &Again) {
+        out.extend_from_slice(match again.side {
+            Side::V1 => b"{\"side\":\"v1\"",
+            Side::V2 => b"{\"side\":\"v2\"",
+        });
+        members!(out,
+            "round": number(out, again.round.into());
+            "outcome": self.outcome(out, &again.outcome);
+        );
+        out.push(b'}');
+    }
+
+    fn outcome(&mut self, out: &mut Vec<u8>, outcome: &Outcome) {
+        match outcome {
+            Outcome::Answered { response, interim, timing } => {
+                out.extend_from_slice(b"{\"kind\":\"answered\"");
+                members!(out,
+                    "timing": self.timing(out, timing);
+                    "interim": statuses(out, interim);
+                    "response": self.message(out, response, response.head.raw());
+                );
+            }
+            Outcome::Failed { failure, detail, partial, timing } => {
+                out.extend_from_slice(b"{\"kind\":\"failed\"");
+                members!(out,
+                    "timing": self.timing(out, timing);
+                    "failure": name(out, failure.name());
+                    "detail": put::string(out, detail);
+                    "partial": self.response(out, partial.as_ref());
+                );
+            }
+            Outcome::Skipped(reason) => {
+                out.extend_from_slice(b"{\"kind\":\"skipped\"");
+                members!(out, "reason": name(out, reason.name()););
+            }
+        }
+        out.push(b'}');
+    }
+
+    fn timing(&mut self, out: &mut Vec<u8>, timing: &Timing) {
+        out.extend_from_slice(b"{\"due\":");
+        self.time(out, timing.due);
+        if let Some(connecting) = timing.connecting {
+            members!(out, "connecting": self.time(out, connecting););
+        }
+        members!(out,
+            "sent": optional(out, timing.sent, |out, time| self.time(out, time));
+            "first_byte": optional(out, timing.first_byte, |out, time| self.time(out, time));
+            "last_byte": optional(out, timing.last_byte, |out, time| self.time(out, time));
+        );
+        out.push(b'}');
+    }
+
+    fn response(&mut self, out: &mut Vec<u8>, response: Option<&Message<ResponseHead>>) {
+        optional(out, response, |out, response| self.message(out, response, response.head.raw()));
+    }
+
+    fn message<H>(&mut self, out: &mut Vec<u8>, message: &Message<H>, head: &Bytes) {
+        out.extend_from_slice(b"{\"first_byte\":");
+        self.time(out, message.first_byte);
+        members!(out,
+            "last_byte": self.time(out, message.last_byte);
+            "completeness": name(out, completeness(message.completeness));
+            "anomalies": anomalies(out, message.anomalies);
+            "head": text(out, head);
+            "body": body(out, &message.body);
+        );
+        out.push(b'}');
+    }
+
+    fn time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        out.push(b'"');
+        self.times.put(out, time);
+        out.push(b'"');
+    }
+}
+
+fn anomalies(out: &mut Vec<u8>, anomalies: AnomalySet) {
+    put::names(out, anomalies);
+}
+
+fn connection(out: &mut Vec<u8>, ConnectionId { client, server, instance }: ConnectionId) {
+    out.extend_from_slice(b"{\"client\":\"");
+    put::address(out, client);
+    out.extend_from_slice(b"\",\"server\":\"");
+    put::address(out, server);
+    out.extend_from_slice(b"\",\"instance\":");
+    number(out, instance.into());
+    out.push(b'}');
+}
+
+fn body(out: &mut Vec<u8>, body: &Body) {
+    out.extend_from_slice(b"{\"framing\":");
+    match body.framing {
+        Framing::None => name(out, "none"),
+        Framing::Length(length) => {
+            out.extend_from_slice(b"{\"length\":");
+            number(out, length);
+            out.push(b'}');
+        }
+        Framing::Chunked => name(out, "chunked"),
+        Framing::UntilClose => name(out, "until_close"),
+        Framing::Tunnel => name(out, "tunnel"),
+    }
+    members!(out,
+        "len": number(out, body.len);
+        "lost": number(out, body.lost);
+    );
+    if let Some(digest) = &body.sha256 {
+        members!(out, "sha256": array(out, digest, |out, byte| number(out, (*byte).into())););
+    }
+    members!(out, "entity": optional(out, body.entity.as_deref(), text););
+    out.push(b'}');
+}
+
+const fn completeness(completeness: Completeness) -> &'static str {
+    match completeness {
+        Completeness::Complete => "complete",
+        Completeness::Gap => "gap",
+        Completeness::Cut => "cut",
+        Completeness::Aborted => "aborted",
+    }
+}
+
+fn not_asked(out: &mut Vec<u8>, why: Option<NotAsked>) {
+    if let Some(why) = why {
+        members!(out, "not_asked": name(out, why.name()););
+    }
+}
+
+fn statuses(out: &mut Vec<u8>, statuses: &[u16]) {
+    array(out, statuses, |out, status| number(out, (*status).into()));
+}
+
+/// Bytes in the form of [`Text`](super::Text).
+fn text(out: &mut Vec<u8>, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => {
+            out.extend_from_slice(b"{\"text\":");
+            put::string(out, text);
+        }
+        Err(_) => {
+            out.extend_from_slice(b"{\"base64\":");
+            put::string(out, &STANDARD.encode(bytes));
+        }
+    }
+    out.push(b'}');
+}
+
+/// A name of ours, which holds nothing to escape.
+fn name(out: &mut Vec<u8>, name: &str) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'"');
+}
+
+fn optional<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut Vec<u8>, T)) {
+    match value {
+        Some(value) => write(out, value),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn array<T>(out: &mut Vec<u8>, values: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (n, value) in values.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write(out, value);
+    }
+    out.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::anomaly::Anomaly;
+    use crate::record::line::Line;
+    use crate::record::samples;
+    use crate::replay::client::ClientKind;
+    use crate::replay::{Failure, SkipReason};
+    use crate::route::Role;
+
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nA: \"b\\\t\r\n\r\n";
+
+    /// Reads a line and has serde write it again.
+    fn again(line: &[u8]) -> Vec<u8> {
+        let read: Line = serde_json::from_slice(line).unwrap();
+        [serde_json::to_vec(&read).unwrap(), b"\n".to_vec()].concat()
+    }
+
+    fn rows() -> Vec<Row> {
+        let plain = || samples::row("GET /é HTTP/1.1\r\nHost: a\r\n\r\n", ANSWER, ANSWER);
+        let mut other = plain();
+        (other.lap, other.copy, other.role) = (3, 1, Role::Canary);
+        (other.client, other.sent_head) = (None, None);
+        (other.destination, other.reason) = ("v\"2\"".to_owned(), "\u{1}\u{7f}é".to_owned());
+        other.not_asked = Some(NotAsked::UnsafeMethod);
+        other.exchange.anomalies = Anomaly::ALL.iter().copied().fold(AnomalySet::EMPTY, |mut set, one| {
+            set.insert(one);
+            set
+        });
+        other.exchange.connection.client = "[2001:db8::1]:80".parse().unwrap();
+        samples::set_bodies(&mut other, b"\xff\xfe", b"", b"{\"a\":1}");
+        let mut unanswered = plain();
+        unanswered.exchange.response = None;
+        unanswered.client = Some(ClientKind::Reqwest);
+        unanswered.outcome = Outcome::Skipped(SkipReason::Method);
+        let mut all = vec![plain(), other, unanswered];
+        for (failure, framing) in Failure::ALL.iter().zip(
+            [
+                Framing::None,
+                Framing::Chunked,
+                Framing::UntilClose,
+                Framing::Tunnel,
+                Framing::Length(u64::MAX),
+            ]
+            .into_iter()
+            .cycle(),
+        ) {
+            let mut failed = plain();
+            let Outcome::Answered { mut response, mut timing, .. } = failed.outcome else {
+                panic!("answered")
+            };
+            response.completeness = Completeness::Aborted;
+            (response.body.framing, response.body.sha256) = (framing, Some([200; 32]));
+            (timing.connecting, timing.first_byte) = (timing.sent, None);
+            let detail = "gone\n".to_owned();
+            let partial = (framing != Framing::None).then_some(response);
+            failed.outcome = Outcome::Failed { failure: *failure, detail, partial, timing };
+            all.push(failed);
+        }
+        for completeness in [Completeness::Gap, Completeness::Cut] {
+            let mut torn = plain();
+            torn.exchange.request.completeness = completeness;
+            all.push(torn);
+        }
+        all
+    }
+
+    #[test]
+    fn lines_are_as_serde_writes_them() {
+        let mut lines = Lines::default();
+        for (n, row) in rows().iter().enumerate() {
+            let mut out = Vec::new();
+            lines.row(&mut out, row, n % 2 == 1);
+            assert_eq!(String::from_utf8(again(&out)).unwrap(), String::from_utf8(out).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_row_comes_back_as_it_was() {
+        for row in rows() {
+            let mut out = Vec::new();
+            Lines::default().row(&mut out, &row, false);
+            let Line::Row(line) = Line::read(&out).unwrap() else { panic!("a row") };
+            let read = line.into_row().unwrap();
+            let shown = |row: &Row| {
+                let mut row = row.clone();
+                let messages = [
+                    Some(&mut row.exchange.request.body),
+                    row.exchange.response.as_mut().map(|response| &mut response.body),
+                    match &mut row.outcome {
+                        Outcome::Answered { response, .. } => Some(&mut response.body),
+                        Outcome::Failed { partial, .. } => partial.as_mut().map(|partial| &mut partial.body),
+                        Outcome::Skipped(_) => None,
+                    },
+                ];
+                // Chunks are not kept.
+                messages.into_iter().flatten().for_each(|body| body.wire = None);
+                format!("{row:?}")
+            };
+            assert_eq!(shown(&read), shown(&row));
+        }
+    }
+
+    #[test]
+    fn so_are_lines_of_what_was_asked_again() {
+        let answers: Vec<_> = rows()
+            .into_iter()
+            .zip([Side::V1, Side::V2].into_iter().cycle())
+            .map(|(row, side)| Again { side, round: row.copy, outcome: row.outcome })
+            .collect();
+        for (answers, why) in [(&answers[..], None), (&[], Some(NotAsked::Killed))] {
+            let mut out = Vec::new();
+            Lines::default().again(&mut out, &rows()[1].name(), answers, why);
+            assert_eq!(String::from_utf8(again(&out)).unwrap(), String::from_utf8(out).unwrap());
+        }
+    }
+}

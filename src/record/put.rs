@@ -1,0 +1,212 @@
+//! Values of the lines that shadowcap prints by the million, put behind what there is of a line, without a `String` for any.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::time::Timestamp;
+
+/// A decimal number.
+#[inline]
+pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
+    // 2^64 has twenty digits.
+    let mut digits = [b'0'; 20];
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit += (value % 10).to_le_bytes()[0];
+        value /= 10;
+        used += 1;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(digits.len() - used..).unwrap_or_default());
+}
+
+/// The last three digits of a number.
+#[inline]
+pub(crate) fn three(value: u32) -> [u8; 3] {
+    [value / 100 % 10, value / 10 % 10, value % 10].map(|digit| b'0' + digit.to_le_bytes()[0])
+}
+
+/// As [`SocketAddr`] is displayed.
+pub(crate) fn address(out: &mut Vec<u8>, address: SocketAddr) {
+    match address {
+        SocketAddr::V4(v4) => {
+            ipv4(out, *v4.ip());
+            out.push(b':');
+            number(out, v4.port().into());
+        }
+        // Writing to memory does not fail.
+        SocketAddr::V6(v6) => _ = write!(out, "{v6}"),
+    }
+}
+
+fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
+    let [a, b, c, d] = address.octets();
+    number(out, a.into());
+    for octet in [b, c, d] {
+        out.push(b'.');
+        number(out, octet.into());
+    }
+}
+
+/// Sixteen hexadecimal digits, as [`ExchangeId`](crate::exchange::ExchangeId) and digests are displayed.
+#[inline]
+pub(crate) fn hexadecimal(value: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    for (digit, byte) in digits.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+        digit.copy_from_slice(&[byte >> 4, byte & 15].map(|nibble| b"0123456789abcdef"[usize::from(nibble)]));
+    }
+    digits
+}
+
+/// The names of anomalies, as a JSON array.
+pub(crate) fn names(out: &mut Vec<u8>, anomalies: AnomalySet) {
+    if anomalies.is_empty() {
+        return out.extend_from_slice(b"[]");
+    }
+    let names: Vec<_> = anomalies.iter().map(Anomaly::name).collect();
+    // Writing to memory does not fail.
+    let _ = serde_json::to_writer(out, &names);
+}
+
+/// A JSON string (RFC 8259, section 7), with the escapes that `serde_json` has.
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some((block, behind)) = rest.split_first_chunk() {
+        out.extend_from_slice(block);
+        match first_escaped(block) {
+            None => rest = behind,
+            Some(plain) => {
+                out.truncate(out.len() - (block.len() - plain));
+                rest = rest.get(plain..).unwrap_or_default();
+                rest = escaped(out, rest);
+            }
+        }
+    }
+    while let Some(byte) = rest.first() {
+        if is_escaped(*byte) {
+            rest = escaped(out, rest);
+        } else {
+            out.push(*byte);
+            rest = rest.get(1..).unwrap_or_default();
+        }
+    }
+    out.push(b'"');
+}
+
+#[expect(clippy::needless_bitwise_bool, reason = "without branches the compiler looks at many bytes at once")]
+#[inline]
+const fn is_escaped(byte: u8) -> bool {
+    (byte < b' ') | (byte == b'"') | (byte == b'\\')
+}
+
+/// The first byte of a block that is escaped. All are looked at together.
+#[inline]
+fn first_escaped(block: &[u8; 16]) -> Option<usize> {
+    let mut flags = [0; 16];
+    for (flag, byte) in flags.iter_mut().zip(block) {
+        *flag = u8::from(is_escaped(*byte));
+    }
+    let flags = u128::from_le_bytes(flags);
+    (flags != 0).then(|| usize::try_from(flags.trailing_zeros() / 8).unwrap_or(0))
+}
+
+/// Puts the escape of the first byte, and returns what is behind it.
+#[inline]
+fn escaped<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
+    let [byte, rest @ ..] = text else { return text };
+    let short = match byte {
+        b'"' | b'\\' => *byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        8 => b'b',
+        12 => b'f',
+        other => {
+            let [.., high, low] = hexadecimal(u64::from(*other));
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+            return rest;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+    rest
+}
+
+/// Puts times, of which most are in one of two seconds: that of the capture, and that of the run.
+#[derive(Default)]
+pub(crate) struct Times {
+    known: [Option<(i64, [u8; SECOND])>; 2],
+    /// The one to forget.
+    next: usize,
+}
+
+/// The length of `2019-02-15T05:47:50.`.
+const SECOND: usize = 20;
+
+impl Times {
+    /// A time as [`Timestamp`] is displayed.
+    #[inline]
+    pub(crate) fn put(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        let second = time.as_nanos().div_euclid(1_000_000_000);
+        let known = self.known.iter().flatten().find(|(known, _)| *known == second).map(|(_, text)| *text);
+        let text = known.unwrap_or_else(|| self.of_another(second, time));
+        out.extend_from_slice(&text);
+        // Below 10^9.
+        let nanos = u32::try_from(time.as_nanos().rem_euclid(1_000_000_000)).unwrap_or(0);
+        out.extend_from_slice([nanos / 1_000_000, nanos / 1000, nanos].map(three).as_flattened());
+        out.push(b'Z');
+    }
+
+    #[cold]
+    fn of_another(&mut self, second: i64, time: Timestamp) -> [u8; SECOND] {
+        let text = time.text().as_str().as_bytes().first_chunk().copied().unwrap_or_default();
+        if let Some(place) = self.known.get_mut(self.next) {
+            *place = Some((second, text));
+        }
+        self.next = 1 - self.next;
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(put: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        put(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_and_addresses_are_as_they_are_displayed() {
+        for value in [0, 9, 10, 12_345, u64::MAX] {
+            assert_eq!(put(|out| number(out, value)), value.to_string());
+            assert_eq!(hexadecimal(value).to_vec(), format!("{value:016x}").into_bytes());
+        }
+        for text in ["10.0.0.255:80", "[2001:db8::1]:443", "[fe80::1%3]:8080"] {
+            let value: SocketAddr = text.parse().unwrap();
+            assert_eq!(put(|out| address(out, value)), value.to_string());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn strings_are_as_serde_writes_them(text: String, ascii in "[\\x00-\\x7f]{0,70}") {
+            for text in [text, ascii] {
+                proptest::prop_assert_eq!(put(|out| string(out, &text)), serde_json::to_string(&text).unwrap());
+            }
+        }
+
+        #[test]
+        fn times_are_as_they_are_displayed(times in proptest::collection::vec(-3_000_000_000_i64..3_000_000_000, 0..9)) {
+            let mut all = Times::default();
+            for time in times.into_iter().chain([i64::MIN, i64::MAX]).map(Timestamp::from_nanos) {
+                proptest::prop_assert_eq!(put(|out| all.put(out, time)), time.to_string());
+            }
+        }
+    }
+}

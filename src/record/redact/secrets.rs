@@ -1,0 +1,240 @@
+//! The secrets of a row, and the search for what repeats them.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::{Form, Opened, OpenedBody, Part, Redactor, Searched, is_free, is_redacted, scan};
+
+/// Shorter values are replaced where they are named, and not wherever else their bytes occur.
+const SHORTEST_ECHO: usize = 6;
+/// Bytes of the secrets of one row whose echoes are looked for; bounds the work and the memory on a hostile row.
+const MOST_ECHOED: usize = 1 << 18;
+/// Secrets of a row that are searched for one after the other; more are in one pass, whose making costs more than that of
+/// so few searches.
+const FEW: usize = 8;
+/// Replacements of a row that are remembered.
+const MOST_REMEMBERED: usize = 64;
+
+/// The secrets of one row, for finding their echoes, and what replaces each of them.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// The first ones.
+    few: Vec<Bytes>,
+    /// The others.
+    many: HashSet<Bytes, foldhash::fast::RandomState>,
+    bytes: usize,
+    /// There are more than are looked for.
+    too_many: bool,
+    /// Made of all of them, once they are known.
+    search: Search,
+    replacements: Vec<(Bytes, Form, Bytes)>,
+}
+
+impl Secrets {
+    /// The same in memory of their own, where they outlive the row whose texts they lie in.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let copied = |secret: &Bytes| Bytes::copy_from_slice(secret);
+        let mut copy = Self {
+            few: self.few.iter().map(copied).collect(),
+            many: self.many.iter().map(copied).collect(),
+            replacements: self
+                .replacements
+                .iter()
+                .map(|(v, form, text)| (copied(v), *form, text.clone()))
+                .collect(),
+            search: Search::None,
+            ..*self
+        };
+        copy.complete();
+        copy
+    }
+
+    /// Adds those of a message.
+    pub(super) fn of_message(&mut self, message: &Opened) {
+        self.of_text(&message.head);
+        if let OpenedBody::Decoded(text) = &message.body {
+            self.of_text(text);
+        }
+    }
+
+    /// Adds those of a text.
+    pub(super) fn of_text(&mut self, searched: &Searched) {
+        for (span, _) in &searched.spans {
+            let value = searched.text.slice(span.clone());
+            self.add(value.clone());
+            // Basic credentials (RFC 7617) are echoed decoded: `user:password`. Whole groups of four are base64 alone.
+            if value.len().is_multiple_of(4)
+                && let Ok(plain) = STANDARD.decode(&value)
+                && let Some(colon) = memchr::memchr(b':', &plain)
+            {
+                self.add(Bytes::from(plain).slice(colon + 1..));
+            }
+            if memchr::memchr(b'%', &value).is_some() {
+                self.add(scan::percent_decoded(&value).into());
+            }
+        }
+    }
+
+    fn add(&mut self, value: Bytes) {
+        let short = value.len() < SHORTEST_ECHO || is_redacted(&value);
+        if short || self.few.contains(&value) || self.many.contains(&value) {
+            return;
+        }
+        if self.bytes + value.len() > MOST_ECHOED {
+            self.too_many = true;
+            return;
+        }
+        self.bytes += value.len();
+        if self.few.len() < FEW {
+            self.few.push(value);
+        } else {
+            self.many.insert(value);
+        }
+    }
+
+    /// All have been added: prepares the search for their echoes.
+    pub(super) fn complete(&mut self) {
+        self.search = Search::new(&self.few, &self.many);
+    }
+
+    /// Whether there are more than are looked for, so that what may echo them is not kept.
+    pub(super) const fn are_too_many(&self) -> bool {
+        self.too_many
+    }
+
+    /// Calls `found` with the span of each of them in a text, where it touches nothing that has to stay.
+    pub(super) fn find(&self, text: &[u8], part: Part, found: impl FnMut(Range<usize>)) {
+        self.search.find(text, part, found);
+    }
+
+    /// What replaces a secret: worked out once for each row, in which most stand several times.
+    pub(super) fn replacement(&mut self, redactor: &Redactor, value: &[u8], form: Form) -> Bytes {
+        if let Some((.., text)) = self.replacements.iter().find(|(v, f, _)| *f == form && v == value) {
+            return text.clone();
+        }
+        let text = redactor.replacement(value, form);
+        if self.replacements.len() < MOST_REMEMBERED {
+            self.replacements.push((Bytes::copy_from_slice(value), form, text.clone()));
+        }
+        text
+    }
+}
+
+/// The search for what repeats the secrets of a row.
+#[derive(Clone, Default)]
+enum Search {
+    #[default]
+    None,
+    /// One after the other, as in most rows: each search is made at once.
+    Few(Vec<Echo>),
+    /// All in one pass; of two of which one begins the other, the longer is found.
+    Many(AhoCorasick),
+}
+
+impl Search {
+    fn new(few: &[Bytes], many: &HashSet<Bytes, foldhash::fast::RandomState>) -> Self {
+        if few.is_empty() {
+            return Self::None;
+        }
+        if many.is_empty() {
+            return Self::Few(few.iter().cloned().map(Echo::new).collect());
+        }
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::ContiguousNFA));
+        builder.build(few.iter().chain(many)).map_or(Self::None, Self::Many)
+    }
+
+    fn find(&self, text: &[u8], part: Part, mut found: impl FnMut(Range<usize>)) {
+        match self {
+            Self::None => {}
+            Self::Few(echoes) => {
+                let mut fixed = None;
+                let mut found = |span: Range<usize>| {
+                    if is_free(&span, fixed.get_or_insert_with(|| part.fixed(text))) {
+                        found(span);
+                    }
+                };
+                for echo in echoes {
+                    echo.find(text, &mut found);
+                }
+            }
+            Self::Many(all) => {
+                let mut start = 0;
+                let fixed = part.fixed(text);
+                let ends = fixed.iter().filter(|part| !part.is_empty()).map(|part| (part.start, part.end));
+                for (end, next) in ends.chain([(text.len(), text.len())]) {
+                    let free = text.get(start..end).unwrap_or_default();
+                    all.find_iter(free).for_each(|echo| found(start + echo.start()..start + echo.end()));
+                    start = next;
+                }
+            }
+        }
+    }
+}
+
+/// A secret, and the search for it.
+#[derive(Clone)]
+enum Echo {
+    /// By one of its bytes: such a search is made at once. One that prepares itself for the worst costs more than most
+    /// rows are long.
+    Byte {
+        secret: Bytes,
+        /// Where in it the byte is.
+        at: usize,
+    },
+    /// A longer secret as a whole: comparing it at each place where it might begin would let a hostile row cost its
+    /// length squared.
+    Whole(memchr::memmem::Finder<'static>),
+}
+
+impl Echo {
+    /// The rarest byte is looked for among so many.
+    const START: usize = 32;
+    const LONGEST_COMPARED: usize = 1024;
+
+    fn new(secret: Bytes) -> Self {
+        if secret.len() > Self::LONGEST_COMPARED {
+            return Self::Whole(memchr::memmem::Finder::new(&secret).into_owned());
+        }
+        let start = secret.iter().take(Self::START).enumerate();
+        let at = start.min_by_key(|(_, b)| commonness(**b)).map_or(0, |(at, _)| at);
+        Self::Byte { secret, at }
+    }
+
+    /// Calls `found` with each place of the secret, of which none overlaps another.
+    fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
+        match self {
+            Self::Byte { secret, at } => {
+                let mut free = 0;
+                for place in memchr::memchr_iter(secret.get(*at).copied().unwrap_or(0), text) {
+                    let start = place.wrapping_sub(*at);
+                    if start >= free && text.get(start..).is_some_and(|rest| rest.starts_with(secret)) {
+                        free = start + secret.len();
+                        found(start..free);
+                    }
+                }
+            }
+            Self::Whole(search) => {
+                let len = search.needle().len();
+                search.find_iter(text).for_each(|start| found(start..start + len));
+            }
+        }
+    }
+}
+
+/// How common a byte is in what services send, roughly.
+const fn commonness(b: u8) -> u8 {
+    match b {
+        b' ' | b'"' | b'\n' | b'\r' | b'a' | b'e' | b'i' | b'n' | b'o' | b'r' | b's' | b't' => 4,
+        b'0'..=b'9' | b'b'..=b'z' | b',' | b'-' | b'.' | b'/' | b':' => 3,
+        b'A' | b'C' | b'D' | b'E' | b'G' | b'H' | b'M' | b'P' | b'T' | b';' | b'=' | b'<' | b'>' | b'_' => 2,
+        b' '..=b'~' => 1,
+        _ => 0,
+    }
+}
