@@ -20,7 +20,7 @@ pub(super) fn ignore_rule(d: &DistinctDifference) -> Result<String, &'static str
         return Err("It stands for differences that were not told apart, which no rule can name.");
     }
     if d.layer == Layer::Status {
-        return Err("A status cannot be ruled out.");
+        return Err("No rule allows another status; `report --accept FILE` accepts this one.");
     }
     let effect = format!("kind = \"{}\"\nignore = \"say why this may differ\"", d.kind.name());
     rule(d, &effect).ok_or("Its path is too long, or too odd, to be named in a rule.")

@@ -27,7 +27,8 @@ fn a_reader_of_a_real_runs_report_finds_every_part_by_mouse_keyboard_and_link() 
 #[test]
 fn a_page_in_which_everything_occurs_shows_it_and_adds_up() {
     let folder = tempfile::tempdir().unwrap();
-    full(folder.path());
+    let finished = full(folder.path());
+    assert!(finished.stdout.lines().count() <= 40, "more than a screen: {finished}");
     let run = folder.path().join("run");
     let faults = or_skip!(look(&run.join("report.html"), "full"));
     assert!(faults.is_empty(), "{faults:#?}");
