@@ -123,7 +123,7 @@ mod tests {
         let long = vec![b'x'; LONGEST_TEXT + 1];
         (0..3).for_each(|_| known.learn_text(Part::Head, &long, Signs::ALL, &spans));
         assert_eq!(known.text(Part::Head, &long), None);
-        let other = (0_u32..)
+        let other = (0..=u32::MAX)
             .map(u32::to_le_bytes)
             .find(|other| digest(other) % PLACES as u64 == digest(b"a text") % PLACES as u64);
         known.learn_text(Part::Head, &other.unwrap(), Signs::ALL, &spans);
