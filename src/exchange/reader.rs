@@ -40,7 +40,9 @@ impl<F: FnMut(Exchange)> Listener for F {
     }
 
     fn finished(&mut self, _: Start, exchange: Option<Box<Exchange>>) {
-        exchange.into_iter().for_each(|exchange| self(*exchange));
+        if let Some(exchange) = exchange {
+            self(*exchange);
+        }
     }
 }
 

@@ -43,7 +43,10 @@ const LENGTH: u64 = (1 << 20) - 1;
 fn print(bytes: &[u8]) -> u64 {
     let mut print = Print::default();
     match (bytes.first_chunk::<SAMPLE>(), bytes.last_chunk::<SAMPLE>()) {
-        (Some(first), Some(last)) => [first, last].iter().for_each(|sample| add(&mut print, *sample)),
+        (Some(first), Some(last)) => {
+            add(&mut print, first);
+            add(&mut print, last);
+        }
         _ => add(&mut print, &padded(bytes)),
     }
     print.finish() & !LENGTH | bytes.len() as u64 & LENGTH

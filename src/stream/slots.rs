@@ -289,11 +289,9 @@ mod tests {
         // Ports that share their place among the recent ones, and ports that do not.
         let ports = [80, 81, 80 + 256, 81 + 256, 80 + 512];
         let mut slots = Slots::new();
-        for round in 0..500_usize {
-            let (source, destination) = (
-                address(round as u8 % 3, ports[round % 5]),
-                address(round as u8 / 3 % 3, ports[round / 5 % 5]),
-            );
+        for (round, hosts) in (0..500_usize).zip((0..9_u8).cycle()) {
+            let source = address(hosts % 3, ports[round % 5]);
+            let destination = address(hosts / 3, ports[round / 5 % 5]);
             let (both, side) = Endpoints::of(source, destination);
             let again = slots.find_again(&source, &destination);
             let found = slots.find(&both);

@@ -9,8 +9,8 @@ use crate::record::put::{first, fixed, hexadecimal, number, three};
 pub(super) fn milliseconds(out: &mut Vec<u8>, duration: Duration) {
     number(out, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
     let nanos = duration.subsec_nanos();
-    let [[a, b, c], [d, e, f]] = [nanos / 1000, nanos].map(three);
-    let digits = [b'.', a, b, c, d, e, f];
+    let mut digits = *b".000000";
+    digits[1..].copy_from_slice([nanos / 1000, nanos].map(three).as_flattened());
     let used = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0) + 1;
     first(out, &digits, used.max(2));
 }
@@ -71,7 +71,7 @@ mod tests {
             let digits = hexadecimal(n);
             prop_assert_eq!(digits.escape_ascii().to_string(), format!("{n:016x}"));
             let digest: Vec<u8> = (0..4).flat_map(|i| n.rotate_left(i * 7).to_be_bytes()).collect();
-            let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let expected = digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
             prop_assert_eq!(written(|out| hex(out, digest.first_chunk().unwrap())), format!("\"{expected}\""));
         }
     }

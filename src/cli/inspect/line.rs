@@ -147,11 +147,7 @@ fn is_plain(text: &[u8]) -> bool {
 }
 
 #[inline]
-#[expect(
-    clippy::needless_bitwise_bool,
-    clippy::manual_range_contains,
-    reason = "without branches the compiler looks at many bytes at once"
-)]
+#[expect(clippy::needless_bitwise_bool, reason = "without branches the compiler looks at many bytes at once")]
 const fn is_plain_byte(byte: u8) -> bool {
     (byte >= b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
 }
