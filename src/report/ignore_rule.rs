@@ -19,31 +19,30 @@ pub(super) fn ignore_rule(d: &DistinctDifference) -> Result<String, &'static str
     if d.kind == Kind::Unlisted {
         return Err("It stands for differences that were not told apart, which no rule can name.");
     }
-    if d.layer == Layer::Status {
-        return Err("No rule allows another status; `report --accept FILE` accepts this one.");
-    }
     let effect = format!("kind = \"{}\"\nignore = \"say why this may differ\"", d.kind.name());
     rule(d, &effect).ok_or("Its path is too long, or too odd, to be named in a rule.")
 }
 
 /// The rule with this effect, as a rules file says it; `None` where rules can name no such place.
 pub(super) fn rule(d: &DistinctDifference, effect: &str) -> Option<String> {
-    let (key, place) = match d.layer {
-        Layer::Status => return None,
-        Layer::Header => ("header", d.path.clone()),
-        Layer::Body if d.kind == Kind::Unlisted => ("path", "$".to_owned()),
+    let place = match d.layer {
+        Layer::Status => {
+            format!("status = {}\nv2_status = {}", d.v1_example.as_ref()?, d.v2_example.as_ref()?)
+        }
+        Layer::Header => format!("header = {}", basic_string(&d.path)),
+        Layer::Body if d.kind == Kind::Unlisted => "path = \"$\"".to_owned(),
         // A shortened name is that of no place.
         Layer::Body if d.path.contains("… (") => return None,
-        Layer::Body => ("path", content(&d.path)),
+        Layer::Body => format!("path = {}", basic_string(&content(&d.path))),
     };
     let (method, route) = d.route.split_once(' ').unwrap_or(("", &d.route));
     let mut rule = String::from("[[rule]]\n");
-    for (key, value) in [("method", method), ("host", &host_name(&d.host)), ("route", route), (key, &place)] {
+    for (key, value) in [("method", method), ("host", &host_name(&d.host)), ("route", route)] {
         if !value.is_empty() {
             let _ = writeln!(rule, "{key} = {}", basic_string(value));
         }
     }
-    let _ = writeln!(rule, "{effect}");
+    let _ = writeln!(rule, "{place}\n{effect}");
     Rules::parse(&rule, Date::ZERO).is_ok().then_some(rule)
 }
 
@@ -176,6 +175,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn another_status_is_ruled_out_by_the_rule_that_is_offered_for_it_and_no_third_one_is() {
+        let answer = |status: u16| {
+            let head = format!("HTTP/1.1 {status} Whatever\r\n\r\n");
+            Response { head: h1::parse_head(head.into()).unwrap(), ..answer("text/plain", "a=1", "") }
+        };
+        let distinct = DistinctDifference {
+            v1_example: Some("200".into()),
+            v2_example: Some("204".into()),
+            ..difference(Layer::Status, "")
+        };
+        let rules = Rules::parse(&ignore_rule(&distinct).unwrap(), Date::ZERO).unwrap();
+        let subject = Subject {
+            route: "/a\"b/{number}",
+            method: "GET",
+            host: "shop.example",
+            status: 200,
+            content_type: "",
+        };
+        for (v2, class) in [(204, Class::RuledOut), (404, Class::Unverified)] {
+            let (found, _) =
+                compare_by_rules(&answer(200), &answer(v2), &Context::default(), &rules.applicable(&subject));
+            assert_eq!(found.iter().map(|d| d.class).collect::<Vec<_>>(), [class], "{v2}");
+        }
+    }
+
     fn answer(content_type: &str, cookie: &str, body: &str) -> Response {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nSet-Cookie: {cookie}\r\n\r\n");
         let entity = Bytes::from(body.to_owned());
@@ -284,7 +309,7 @@ mod tests {
         for class in [Class::Shadow, Class::Volatile, Class::Drift, Class::RuledOut] {
             assert!(of(&|d| d.class = class).is_err(), "{}", class.name());
         }
-        assert!(of(&|d| d.layer = Layer::Status).is_err());
+        assert!(of(&|d| d.layer = Layer::Status).is_err(), "no statuses are known");
         assert!(of(&|d| d.kind = Kind::Unlisted).is_err());
         assert!(of(&|d| d.path = "$['abc… (digest 0123456789abcdef)']".into()).is_err());
         assert!(

@@ -40,6 +40,7 @@ struct Written {
     content_type: Option<String>,
     path: Option<String>,
     header: Option<String>,
+    v2_status: Option<Status>,
     kind: Option<Kind>,
     reason: Option<String>,
     expires: Option<toml::value::Datetime>,
@@ -59,6 +60,15 @@ struct Written {
 enum Status {
     Code(u16),
     Class(String),
+}
+
+impl Status {
+    fn range(&self) -> Result<StatusRange, String> {
+        match self {
+            Self::Code(code) => StatusRange::parse(&code.to_string()),
+            Self::Class(class) => StatusRange::parse(class),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -116,14 +126,17 @@ fn rule(written: &Written, line: usize, today: Date) -> Result<Rule, String> {
         _ => written.reason.clone(),
     };
     let expires = written.expires.as_ref().map(expiry).transpose()?;
-    let place = place(written)?;
+    let (place, effect) = (place(written)?, effect(written)?);
+    if matches!((&place, &effect), (Place::Status(_), effect) if !matches!(effect, Effect::Ignore)) {
+        return Err("of another status a rule can say `ignore` and nothing else".to_owned());
+    }
     Ok(Rule {
         name: written.name.clone().unwrap_or_else(|| format!("line {line}")),
         line,
         selector: selector(written)?,
         place,
         kind: written.kind,
-        effect: effect(written)?,
+        effect,
         reason,
         expired: expires.filter(|expires| *expires < today),
     })
@@ -141,21 +154,20 @@ fn expiry(written: &toml::value::Datetime) -> Result<Date, String> {
 }
 
 fn place(written: &Written) -> Result<Place, String> {
-    match (&written.path, &written.header) {
-        (Some(path), None) => Ok(Place::Body(Pattern::parse(path)?)),
-        (None, Some(header)) => Ok(Place::Header(Field::parse(header)?)),
-        (None, None) => Err("a rule needs a place: `path` in the body, or `header`".to_owned()),
-        (Some(_), Some(_)) => Err("a rule has one place: `path` or `header`, not both".to_owned()),
+    match (&written.path, &written.header, &written.v2_status) {
+        (Some(path), None, None) => Ok(Place::Body(Pattern::parse(path)?)),
+        (None, Some(header), None) => Ok(Place::Header(Field::parse(header)?)),
+        (None, None, Some(status)) => Ok(Place::Status(status.range()?)),
+        (None, None, None) => {
+            Err("a rule needs a place: `path` in the body, `header`, or `v2_status`".to_owned())
+        }
+        _ => Err("a rule has one place: `path`, `header` or `v2_status`".to_owned()),
     }
 }
 
 fn selector(written: &Written) -> Result<Selector, String> {
     let glob = |text: &Option<String>| text.as_deref().map(Glob::parse).transpose();
-    let status = match &written.status {
-        Some(Status::Code(code)) => Some(StatusRange::parse(&code.to_string())?),
-        Some(Status::Class(class)) => Some(StatusRange::parse(class)?),
-        None => None,
-    };
+    let status = written.status.as_ref().map(Status::range).transpose()?;
     Ok(Selector {
         route: glob(&written.route)?,
         method: written.method.clone(),

@@ -12,6 +12,11 @@
 //! time_tolerance = "5s"
 //! reason = "set when the order is read"
 //!
+//! [[rule]]
+//! status = 200
+//! v2_status = 204
+//! ignore = "deleting answers without content from now on"
+//!
 //! [[route]]
 //! template = "/users/{user}/orders"
 //! ```
@@ -34,7 +39,7 @@ use crate::time::Timestamp;
 use effect::Effect;
 use field::Field;
 use pattern::{Exactness, Pattern};
-use selector::Selector;
+use selector::{Selector, StatusRange};
 
 pub(super) use effect::Value;
 pub use suggest::Allowing;
@@ -71,6 +76,8 @@ struct Rule {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
+    /// Another status than v1's, which is one of these.
+    Status(StatusRange),
     Header(Field),
     Body(Pattern),
 }
@@ -159,7 +166,7 @@ impl Rules {
                 if let Some((_, other)) = same[..i].iter().find(|(_, other)| rule.ties_with(other)) {
                     let message = format!(
                         "the rule at line {} speaks of the same place, and neither is the more exact one; \
-                         narrow one of them by route, method, host, status, content_type, kind or path",
+                         narrow one of them by route, method, host, status, content_type, kind or place",
                         other.line
                     );
                     return Err(RulesError { line: rule.line, message });
@@ -175,6 +182,7 @@ impl Rule {
         let place = match &self.place {
             Place::Body(pattern) => pattern.exactness(),
             Place::Header(field) => field.exactness(),
+            Place::Status(range) => range.exactness(),
         };
         (self.selector.exactness(), usize::from(self.kind.is_some()), place)
     }
@@ -183,6 +191,7 @@ impl Rule {
         let places = match (&self.place, &other.place) {
             (Place::Body(a), Place::Body(b)) => a.meets(b),
             (Place::Header(a), Place::Header(b)) => a.meets(b),
+            (Place::Status(a), Place::Status(b)) => a.meets(*b),
             _ => false,
         };
         let kinds = self.kind.is_none() || other.kind.is_none() || self.kind == other.kind;
@@ -193,6 +202,10 @@ impl Rule {
     fn speaks_of(&self, difference: &Difference) -> bool {
         let place = match (&self.place, difference.layer) {
             (Place::Header(field), Layer::Header) => field.covers(&difference.path),
+            (Place::Status(range), Layer::Status) => {
+                let status = difference.v2.as_deref().and_then(|v2| v2.parse().ok());
+                status.is_some_and(|status| range.holds(status))
+            }
             (Place::Body(pattern), Layer::Body) if self.effect.is_of_arrays() => {
                 difference.kind == Kind::Reordered && pattern.ends_at(&difference.path)
             }

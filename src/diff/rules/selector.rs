@@ -1,6 +1,9 @@
 //! Which exchanges a rule is about.
 
+use std::cmp::Reverse;
+
 use super::Subject;
+use super::pattern::Exactness;
 
 /// What a rule asks of an exchange; what is `None` is not asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +36,7 @@ impl Selector {
             _ => true,
         };
         let statuses = match (self.status, other.status) {
-            (Some(a), Some(b)) => a.first.max(b.first) <= a.last.min(b.last),
+            (Some(a), Some(b)) => a.meets(b),
             _ => true,
         };
         methods
@@ -50,7 +53,7 @@ impl Selector {
         let exact = globs.iter().filter(|glob| glob.as_ref().is_some_and(Glob::is_literal)).count();
         let method = usize::from(self.method.is_some());
         let status = usize::from(self.status.is_some());
-        let one = usize::from(self.status.is_some_and(|range| range.first == range.last));
+        let one = usize::from(self.status.is_some_and(StatusRange::is_one));
         (given + method + status, exact + method + one)
     }
 }
@@ -78,8 +81,22 @@ impl StatusRange {
         }
     }
 
-    fn holds(self, status: u16) -> bool {
+    pub(super) fn holds(self, status: u16) -> bool {
         (self.first..=self.last).contains(&status)
+    }
+
+    /// Whether some status is in both.
+    pub(super) fn meets(self, other: Self) -> bool {
+        self.first.max(other.first) <= self.last.min(other.last)
+    }
+
+    /// One code is more exact than a class.
+    pub(super) fn exactness(self) -> Exactness {
+        Exactness { named: usize::from(self.is_one()), steps: 1, descends: Reverse(0) }
+    }
+
+    fn is_one(self) -> bool {
+        self.first == self.last
     }
 }
 

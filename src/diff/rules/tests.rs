@@ -243,6 +243,14 @@ fn a_broken_file_is_refused_with_its_line() {
         ("[[rule]]\npath = '$.a'\nignore = true\n\n[[rule]]\npath = '$.b'\n", 5, "needs an effect"),
         ("[[rule]]\nignore = true", 1, "needs a place"),
         ("[[rule]]\npath = '$'\nheader = 'a'\nignore = true", 1, "one place"),
+        ("[[rule]]\npath = '$'\nv2_status = 404\nignore = true", 1, "one place"),
+        ("[[rule]]\nv2_status = 40\nignore = true", 1, "no status"),
+        ("[[rule]]\nv2_status = 404\ntolerance = 1", 1, "nothing else"),
+        (
+            "[[rule]]\nv2_status = '4xx'\nignore = true\n[[rule]]\nv2_status = '4xx'\nignore = true",
+            4,
+            "same place",
+        ),
         ("[[rule]]\npath = '$'\nignore = true\ntolerance = 1", 1, "one effect"),
         ("[[rule]]\npath = '$x'\nignore = true", 1, "$x: `.` or `[` is expected at character 1"),
         ("[[rule]]\npath = '$'\nshape = 'guid'", 1, "`guid` is no shape: uuid"),
@@ -294,4 +302,20 @@ proptest::proptest! {
     fn any_text_is_read_or_refused(text in "(\\[\\[rule\\]\\]|path|header|ignore|=|'\\$\\.a'|true|\n| |\\[|1|\\.){0,40}") {
         _ = Rules::parse(&text, date(2026, 11, 22));
     }
+}
+
+#[test]
+fn another_status_is_allowed_by_name_or_by_class_and_the_more_exact_rule_decides() {
+    let rules = rules(
+        "[[rule]]\nstatus = 200\nv2_status = '2xx'\nignore = 'any success'\n\
+         [[rule]]\nstatus = 200\nv2_status = 206\nkind = 'not_modified'\nignore = true\n\
+         [[rule]]\npath = '$'\nignore = true\n",
+    );
+    let judged = |v2: u16| {
+        let v2 = response(v2, &["Content-Type: application/json", "X-Served-By: a"], "{}");
+        judged(&rules, &json("{\"a\":1}"), &v2)
+    };
+    assert_eq!(judged(204), [(String::new(), Kind::ValueChanged, Class::RuledOut)]);
+    assert_eq!(judged(404), [(String::new(), Kind::ValueChanged, Class::Unverified)]);
+    assert_eq!(judged(206), [(String::new(), Kind::ValueChanged, Class::RuledOut)], "of another kind");
 }
