@@ -77,7 +77,7 @@ impl Connection {
             info: ConnectionInfo {
                 id,
                 roles,
-                from_start: first_numbers.iter().all(Option::is_some),
+                from_start: handshake.tells_beginnings(),
                 opened: handshake.opened,
                 anomalies: AnomalySet::EMPTY,
                 closing: None,
@@ -278,7 +278,7 @@ impl Connection {
         if own.could_start_at(first) {
             own.start_at(first);
             self.first_numbers[side.index()] = Some(first);
-            self.info.from_start = self.first_numbers.iter().all(Option::is_some);
+            self.info.from_start |= self.first_numbers.iter().all(Option::is_some);
         } else if self.first_numbers[side.index()] != Some(first) {
             self.count_outside(side, payload.len() as u64, listener.account);
             self.note(Anomaly::OutOfWindow, listener.account);

@@ -10,6 +10,9 @@ use crate::wire::{Flags, Segment, SeqNumber};
 #[derive(Clone, Copy, Debug, Default)]
 struct Half {
     seen: bool,
+    /// It sent the last segment of the handshake (RFC 9293, section 3.5), before anything else: what that acknowledges
+    /// is where the other side begins. A segment with payload tells less: it may be sent again, and acknowledge more.
+    greeted: bool,
     /// What its SYN acknowledged, when that answered another one.
     answered: Option<SeqNumber>,
     /// The number of its SYN.
@@ -51,8 +54,9 @@ impl Handshake {
             return;
         }
         half.seen = true;
-        if flags.contains(Flags::ACK) {
-            half.acked.get_or_insert(segment.ack);
+        if flags.contains(Flags::ACK) && half.acked.is_none() {
+            half.acked = Some(segment.ack);
+            half.greeted = segment.is_mere_ack() && half.syn.is_some_and(|syn| syn.advance(1) == segment.seq);
         }
         if flags.contains(Flags::SYN) {
             half.syn = Some(segment.seq);
@@ -70,6 +74,12 @@ impl Handshake {
     pub(super) fn first_number(&self, side: Side) -> Option<SeqNumber> {
         let (own, other) = (&self.halves[side.index()], &self.halves[side.other().index()]);
         own.syn.map(|syn| syn.advance(1)).or(other.answered)
+    }
+
+    /// Whether it tells where both sides begin; of a side whose SYN is missing, or late, the other's greeting does.
+    pub(super) fn tells_beginnings(&self) -> bool {
+        let greeted = |side: Side| self.halves[side.index()].greeted;
+        [Side::Low, Side::High].iter().all(|&side| self.first_number(side).is_some() || greeted(side.other()))
     }
 
     pub(super) fn was_seen(&self, side: Side) -> bool {

@@ -68,6 +68,22 @@ fn a_side_whose_syn_is_lost_begins_where_it_was_first_acknowledged() {
 }
 
 #[test]
+fn the_last_segment_of_the_handshake_tells_where_a_side_begins_whose_syn_is_missing() {
+    let from_start = |speak: fn(&mut Dialogue)| {
+        let mut dialogue = Dialogue::new(1000, 5000);
+        dialogue.send(ToServer, Flags::SYN, b"").send(ToClient, Flags::SYN | Flags::ACK, b"").lose();
+        speak(&mut dialogue);
+        dialogue.answer("b").close();
+        let (scribe, _) = super::dialogue::listen(&dialogue.packets);
+        scribe.closed.iter().map(|heard| heard.info.from_start).collect::<Vec<_>>()
+    };
+    assert_eq!(from_start(|it| _ = it.ask("").ask("a")), [true]);
+    // Of the others nobody knows what the server had said before them.
+    assert_eq!(from_start(|it| _ = it.ask("a")), [false]);
+    assert_eq!(from_start(|it| _ = it.ask("a").lose().ask("").ask("b")), [false]);
+}
+
+#[test]
 fn acknowledged_bytes_that_never_come_are_a_gap_after_a_while() {
     let mut dialogue = Dialogue::begun();
     dialogue.ask("lost").lose().answer("one").pause(200).ask("two").answer("three");
