@@ -204,60 +204,99 @@ async fn dispatch<T: Send + 'static>(
     stop: StopSignal,
     watch: Arc<dyn Watch<T>>,
 ) -> Ended {
-    let mut schedule = Schedule::new(settings.speed, settings.rate);
-    let mut lanewise = Lanewise::new(settings.order);
     let replay = Arc::new(Replay::new(&settings, stop, watch));
-    let budget = Budget::new(settings.budget);
     let usher = tokio::spawn(Arc::clone(&replay).usher());
     let outbox = Arc::clone(&replay.outbox);
     let delivery = tokio::spawn(async move { outbox.deliver(done).await });
-    let mut workers = JoinSet::new();
-    let (mut closings, all_sent) = (JoinSet::new(), watch::Sender::new(false));
+    let mut dispatcher = Dispatcher::new(&settings, Arc::clone(&replay));
     // Many at a time, so that whoever hands them in is woken once for all of them.
     let mut batch = Vec::with_capacity(BATCH);
     while work.recv_many(&mut batch, BATCH).await > 0 {
         for work in batch.drain(..) {
             match work {
-                Work::Send(job) => {
-                    let share = budget.take(job.cost()).await;
-                    let start = replay.begin();
-                    let due = schedule.due(job.request.captured);
-                    replay.watch.scheduled(due);
-                    let due = due.map(|due| later(start, due));
-                    let lane = lanewise.lane(job.connection);
-                    let key = LaneKey { connection: lane, destination: job.destination };
-                    if replay.lanes().push(key, Waiting { job, due, share }) {
-                        workers.spawn(Arc::clone(&replay).serve(key));
-                    }
-                    if lanewise.is_single() {
-                        replay.end(lane, How::Close);
-                    }
-                }
-                Work::ConnectionEnded(connection, closing) => {
-                    let Some(lane) = lanewise.ended(connection) else { continue };
-                    let due = closing.and_then(|closing| schedule.moment(closing.at));
-                    let how = How::of(closing);
-                    match due.filter(|_| replay.is_open(lane)) {
-                        Some(due) => {
-                            let (at, all_sent) = (later(replay.begin(), due), all_sent.subscribe());
-                            closings.spawn(Arc::clone(&replay).end_at(lane, how, at, all_sent));
-                        }
-                        None => replay.end(lane, how),
-                    }
-                }
+                Work::Send(job) => dispatcher.send(job).await,
+                Work::ConnectionEnded(connection, closing) => dispatcher.end(connection, closing),
             }
         }
-        while workers.try_join_next().is_some() {}
-        while closings.try_join_next().is_some() {}
+        dispatcher.reap();
     }
-    while workers.join_next().await.is_some() {}
-    // Nobody waits for connections that v1's clients kept open without asking anything more.
-    all_sent.send_replace(true);
-    while closings.join_next().await.is_some() {}
+    dispatcher.finish().await;
     replay.outbox.close();
     delivery.await.ok();
     usher.abort();
     Ended { gave_up: replay.reach.gave_up().map(str::to_owned) }
+}
+
+/// Gives work to the lanes, and each lane that has some a worker.
+struct Dispatcher<T> {
+    replay: Arc<Replay<T>>,
+    schedule: Schedule,
+    lanewise: Lanewise,
+    budget: Arc<Budget>,
+    workers: JoinSet<()>,
+    /// Connections that are closed when that is due.
+    closings: JoinSet<()>,
+    all_sent: watch::Sender<bool>,
+}
+
+impl<T: Send + 'static> Dispatcher<T> {
+    fn new(settings: &Settings, replay: Arc<Replay<T>>) -> Self {
+        Self {
+            replay,
+            schedule: Schedule::new(settings.speed, settings.rate),
+            lanewise: Lanewise::new(settings.order),
+            budget: Budget::new(settings.budget),
+            workers: JoinSet::new(),
+            closings: JoinSet::new(),
+            all_sent: watch::Sender::new(false),
+        }
+    }
+
+    /// Puts a request into its lane, as soon as the budget has room for it.
+    async fn send(&mut self, job: Box<Job<T>>) {
+        let share = self.budget.take(job.cost()).await;
+        let replay = &self.replay;
+        let start = replay.begin();
+        let due = self.schedule.due(job.request.captured);
+        replay.watch.scheduled(due);
+        let due = due.map(|due| later(start, due));
+        let lane = self.lanewise.lane(job.connection);
+        let key = LaneKey { connection: lane, destination: job.destination };
+        if replay.lanes().push(key, Waiting { job, due, share }) {
+            self.workers.spawn(Arc::clone(replay).serve(key));
+        }
+        if self.lanewise.is_single() {
+            replay.end(lane, How::Close);
+        }
+    }
+
+    /// Has the connections of a captured one closed as it was: at once, or when that is due.
+    fn end(&mut self, connection: ConnectionId, closing: Option<Closing>) {
+        let Some(lane) = self.lanewise.ended(connection) else { return };
+        let (replay, how) = (&self.replay, How::of(closing));
+        let due = closing.and_then(|closing| self.schedule.moment(closing.at));
+        match due.filter(|_| replay.is_open(lane)) {
+            Some(due) => {
+                let (at, all_sent) = (later(replay.begin(), due), self.all_sent.subscribe());
+                self.closings.spawn(Arc::clone(replay).end_at(lane, how, at, all_sent));
+            }
+            None => replay.end(lane, how),
+        }
+    }
+
+    /// Lets go of the tasks that are over.
+    fn reap(&mut self) {
+        while self.workers.try_join_next().is_some() {}
+        while self.closings.try_join_next().is_some() {}
+    }
+
+    /// Waits until all has been sent.
+    async fn finish(mut self) {
+        while self.workers.join_next().await.is_some() {}
+        // Nobody waits for connections that v1's clients kept open without asking anything more.
+        self.all_sent.send_replace(true);
+        while self.closings.join_next().await.is_some() {}
+    }
 }
 
 /// A job in its lane.

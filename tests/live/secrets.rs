@@ -1,11 +1,9 @@
 //! Secrets that pass while `live` listens are in none of its files, nor in what it says.
 
-use std::fs;
-use std::io::Read as _;
-use std::path::Path;
 use std::process::Stdio;
 
 use crate::lab::{Lab, balance, summary};
+use crate::support::texts;
 
 /// Each is sent or answered once; none of them is a part of another text.
 const SEEDS: [&str; 7] = [
@@ -26,26 +24,6 @@ fn site(version: &str) -> String {
          return 302 /next?token={}&by={}; }} }}",
         SEEDS[4], SEEDS[5], SEEDS[6]
     )
-}
-
-/// Every file below a folder by its name, what is compressed being decompressed.
-fn texts(folder: &Path) -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.extend(texts(&path));
-            continue;
-        }
-        let mut bytes = fs::read(&path).unwrap();
-        if path.extension().is_some_and(|extension| extension == "zst") {
-            let mut plain = Vec::new();
-            zstd::stream::Decoder::new(bytes.as_slice()).unwrap().read_to_end(&mut plain).unwrap();
-            bytes = plain;
-        }
-        all.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
-    }
-    all
 }
 
 #[test]

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
 
 use base64::Engine as _;
 
 use crate::made::{self, Talk, answer, replayed};
-use crate::support::{Finished, RawServer, Reply, Script, Shadowcap};
+use crate::support::{Finished, RawServer, Reply, Script, Shadowcap, texts};
 
 /// Each kind, and a secret of it that is nothing else's text.
 const SEEDS: [(&str, &str); 30] = [
@@ -189,27 +188,6 @@ fn coded_talks() -> [Talk; 2] {
         v2: answer(OK_TEXT, b"another"),
     };
     [coded, keys]
-}
-
-/// Every file below a folder: its name and text, what is compressed being decompressed.
-pub(crate) fn texts(folder: &Path) -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            all.extend(texts(&path));
-            continue;
-        }
-        let mut bytes = fs::read(&path).unwrap();
-        if path.extension().is_some_and(|extension| extension == "zst") {
-            // A killed run's segment ends in the midst of a frame: what stands before counts.
-            let mut plain = Vec::new();
-            let _ = zstd::stream::Decoder::new(bytes.as_slice()).unwrap().read_to_end(&mut plain);
-            bytes = plain;
-        }
-        all.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
-    }
-    all
 }
 
 /// Bodies as they were sent stand in a recording in base64; they are read in the clear, and without their coding.

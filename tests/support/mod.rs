@@ -55,6 +55,7 @@ mod raw_server;
 mod shadowcap;
 mod skip;
 mod tcpdump;
+mod texts;
 
 pub use access_log::AccessLine;
 pub use certificates::Certificates;
@@ -71,6 +72,7 @@ pub use raw_server::{RawServer, Received, Recorded, Reply, Script, Welcome, refu
 pub use shadowcap::{Finished, Running, Shadowcap, program};
 pub use skip::{Skip, is_root, require_privilege, require_tool, venv};
 pub use tcpdump::{PacketCounts, Tcpdump};
+pub use texts::texts;
 
 use std::time::Duration;
 
