@@ -1,5 +1,6 @@
 //! What a parser is told of the other side and of its stream's end, and whom it tells of messages.
 
+use super::{Head, LastHead};
 use crate::http::Message;
 use crate::time::Timestamp;
 
@@ -65,6 +66,15 @@ pub trait Sink<H> {
     /// message's are not in the capture: any number of messages may be lost here.
     fn lost(&mut self, missing: u64) {
         let _ = missing;
+    }
+
+    /// The head that was read last on the same connection, or on another, where somebody keeps it: the lines that the
+    /// next one has in common with it are read faster.
+    fn last_head(&mut self) -> Option<&mut LastHead<H>>
+    where
+        H: Head,
+    {
+        None
     }
 
     /// Whether bytes that begin no message are all the same an answer: that of HTTP/0.9, which has no
