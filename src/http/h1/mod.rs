@@ -103,6 +103,13 @@ pub trait Sink<H> {
         let _ = missing;
     }
 
+    /// Whether the body of a message is wanted that is too large to be kept, by what its head tells: there is a store
+    /// for it.
+    fn wants_body(&mut self, head: &H, first_byte: Timestamp) -> bool {
+        let _ = (head, first_byte);
+        true
+    }
+
     /// Whether bytes that begin no message are all the same an answer: that of HTTP/0.9, which has no
     /// head and lasts until the connection closes.
     fn is_headless(&mut self) -> bool {
@@ -196,7 +203,13 @@ struct Begun {
 impl<H> Reading<H> {
     /// Takes what of `bytes`, seen at `at`, belongs to the body; says how many they are.
     #[inline]
-    fn take(&mut self, at: Timestamp, bytes: &[u8], store: Option<&dyn BodyStore>) -> usize {
+    fn take<S: Sink<H>>(
+        &mut self,
+        at: Timestamp,
+        bytes: &[u8],
+        store: Option<&dyn BodyStore>,
+        sink: &mut S,
+    ) -> usize {
         let mut used = 0;
         while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty())
             && !self.decoder.is_done()
@@ -205,6 +218,8 @@ impl<H> Reading<H> {
             let piece = self.decoder.next(rest);
             let (Piece::Entity(length) | Piece::Framing(length)) = piece;
             let taken = rest.get(..length).unwrap_or_default();
+            let (head, first_byte) = (&self.head, self.first_byte);
+            let store = || store.filter(|_| sink.wants_body(head, first_byte));
             self.body.take(piece, taken, collect::rest(&self.decoder), store);
             used += length;
         }
@@ -510,7 +525,7 @@ impl<H: Head> Parser<H> {
         // Whether there is a body, or how its framing is broken, is found out when it is read by itself.
         let used = match reading.decoder {
             Decoder::Length(_) if reading.doubt.is_none() => {
-                reading.take(begun.last_byte, rest, self.store.as_deref())
+                reading.take(begun.last_byte, rest, self.store.as_deref(), sink)
             }
             _ => 0,
         };
@@ -546,7 +561,7 @@ impl<H: Head> Parser<H> {
             self.finish_body(doubt.outcome(), sink);
             return self.read_between(at, bytes, sink);
         }
-        let used = reading.take(at, bytes, self.store.as_deref());
+        let used = reading.take(at, bytes, self.store.as_deref(), sink);
         self.account.body += used as u64;
         if reading.decoder.is_done() {
             self.finish_body(Completeness::Complete, sink);
