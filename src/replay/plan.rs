@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::edits::{HeadEdits, RuleEdits};
 use super::outcome::SkipReason;
 use crate::exchange::Exchange;
-use crate::http::{Asked, Elsewhere, Framing, Request, RequestHead, StoredBody, Version};
+use crate::http::{Asked, Elsewhere, Framing, NoRoom, Request, RequestHead, StoredBody, Version};
 use crate::route::host::is_shadow_request;
 use crate::route::{Decision, Destination, FieldEdits, RequestEdits, Role};
 use crate::time::Timestamp;
@@ -124,7 +124,7 @@ impl Planner {
     #[must_use]
     pub fn plan(&self, exchange: &Exchange, decision: &Decision) -> Plan {
         let nothing = decision.why_nothing.map(SkipReason::from);
-        if let Some(reason) = self.obstacle(exchange).or(nothing) {
+        if let Some(reason) = self.obstacle(exchange).or(nothing).or_else(|| without_body(exchange)) {
             return Plan::Skip(reason);
         }
         let request = |to: &Destination| match to.place {
@@ -153,8 +153,6 @@ impl Planner {
             (request.head.version == Version::Http09, SkipReason::Http09),
             (was_upgraded(exchange), SkipReason::Upgrade),
             (!request.completeness.is_complete(), SkipReason::IncompleteRequest),
-            (matches!(request.body.elsewhere, Elsewhere::NoRoom(_)), SkipReason::NoRoomForBody),
-            (body(exchange).is_none(), SkipReason::BodyNotKept),
         ];
         obstacles.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
     }
@@ -202,6 +200,17 @@ impl Manner {
             // A server has to ignore the expectation of an HTTP/1.0 client.
             expects_continue: has_body && modern && expects(),
             persistent: request.keep_alive(),
+        }
+    }
+}
+
+/// Why the body of a request is not to be had. It may well be that nobody wanted to send it.
+fn without_body(exchange: &Exchange) -> Option<SkipReason> {
+    match &exchange.request.body.elsewhere {
+        Elsewhere::NoRoom(NoRoom::Spent) => Some(SkipReason::QueueDisk),
+        Elsewhere::NoRoom(NoRoom::Refused(_)) => Some(SkipReason::NoRoomForBody),
+        Elsewhere::Nowhere | Elsewhere::Stored(_) => {
+            body(exchange).is_none().then_some(SkipReason::BodyNotKept)
         }
     }
 }

@@ -67,6 +67,13 @@ pub trait Sink<H> {
         let _ = missing;
     }
 
+    /// Whether the body of a message is wanted that is too large to be kept, by what its head tells: there is a store
+    /// for it.
+    fn wants_body(&mut self, head: &H, first_byte: Timestamp) -> bool {
+        let _ = (head, first_byte);
+        true
+    }
+
     /// Whether bytes that begin no message are all the same an answer: that of HTTP/0.9, which has no
     /// head and lasts until the connection closes.
     fn is_headless(&mut self) -> bool {
