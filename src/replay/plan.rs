@@ -123,9 +123,16 @@ impl Planner {
     /// What is sent for an exchange, given what the rules decided about it.
     #[must_use]
     pub fn plan(&self, exchange: &Exchange, decision: &Decision) -> Plan {
-        let nothing = decision.why_nothing.map(SkipReason::from);
-        if let Some(reason) = self.obstacle(exchange).or(nothing) {
-            return Plan::Skip(reason);
+        match self.obstacle(exchange) {
+            Some(reason) => Plan::Skip(reason),
+            None => self.plan_sendable(exchange, decision),
+        }
+    }
+
+    /// The same of an exchange of which it is known that nothing keeps it from being sent.
+    pub(crate) fn plan_sendable(&self, exchange: &Exchange, decision: &Decision) -> Plan {
+        if let Some(nothing) = decision.why_nothing {
+            return Plan::Skip(nothing.into());
         }
         let request = |to: &Destination| match to.place {
             Some(_) => Ok(self.request(exchange, decision, to)),
@@ -154,7 +161,7 @@ impl Planner {
             (was_upgraded(exchange), SkipReason::Upgrade),
             (!request.completeness.is_complete(), SkipReason::IncompleteRequest),
             (matches!(request.body.elsewhere, Elsewhere::NoRoom(_)), SkipReason::NoRoomForBody),
-            (body(exchange).is_none(), SkipReason::BodyNotKept),
+            (!has_body(exchange), SkipReason::BodyNotKept),
         ];
         obstacles.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
     }
@@ -210,6 +217,13 @@ impl Manner {
 fn was_upgraded(exchange: &Exchange) -> bool {
     exchange.response.as_ref().is_some_and(|response| response.head.status == 101)
         || exchange.interim.contains(&101)
+}
+
+/// Whether the body's bytes are there, which may be none.
+fn has_body(exchange: &Exchange) -> bool {
+    let body = &exchange.request.body;
+    let is_kept = body.wire.is_some() || matches!(body.elsewhere, Elsewhere::Stored(_));
+    is_kept || matches!(body.framing, Framing::None | Framing::Length(0))
 }
 
 /// The body's bytes as captured, where they were kept.
