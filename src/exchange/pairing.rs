@@ -196,6 +196,11 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
         self.0.tell(&mut self.1);
     }
 
+    fn wants_body(&mut self, head: &RequestHead, first_byte: Timestamp) -> bool {
+        let begun = self.0.open.back().map(|open| open.begun(*self.1.connection, head.clone(), first_byte));
+        begun.is_none_or(|begun| self.1.listener.wants_body(&begun))
+    }
+
     fn last_head(&mut self) -> Option<&mut LastHead<RequestHead>> {
         Some(self.1.last_heads.request(self.1.connection))
     }

@@ -46,7 +46,13 @@ impl Doubt {
 impl<H> Reading<H> {
     /// Takes what of `bytes`, seen at `at`, belongs to the body; says how many they are.
     #[inline]
-    fn take(&mut self, at: Timestamp, bytes: &[u8], store: Option<&dyn BodyStore>) -> usize {
+    fn take<S: Sink<H>>(
+        &mut self,
+        at: Timestamp,
+        bytes: &[u8],
+        store: Option<&dyn BodyStore>,
+        sink: &mut S,
+    ) -> usize {
         let mut used = 0;
         while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty())
             && !self.decoder.is_done()
@@ -55,6 +61,8 @@ impl<H> Reading<H> {
             let piece = self.decoder.next(rest);
             let (Piece::Entity(length) | Piece::Framing(length)) = piece;
             let taken = rest.get(..length).unwrap_or_default();
+            let (head, first_byte) = (&self.head, self.first_byte);
+            let store = || store.filter(|_| sink.wants_body(head, first_byte));
             self.body.take(piece, taken, collect::rest(&self.decoder), store);
             used += length;
         }
@@ -114,7 +122,7 @@ impl<H: Head> Parser<H> {
         // Whether there is a body, or how its framing is broken, is found out when it is read by itself.
         let used = match reading.decoder {
             Decoder::Length(_) if reading.doubt.is_none() => {
-                reading.take(begun.last_byte, rest, self.store.as_deref())
+                reading.take(begun.last_byte, rest, self.store.as_deref(), sink)
             }
             _ => 0,
         };
@@ -150,7 +158,7 @@ impl<H: Head> Parser<H> {
             self.finish_body(doubt.outcome(), sink);
             return self.read_between(at, bytes, sink);
         }
-        let used = reading.take(at, bytes, self.store.as_deref());
+        let used = reading.take(at, bytes, self.store.as_deref(), sink);
         self.account.body += used as u64;
         if reading.decoder.is_done() {
             self.finish_body(Completeness::Complete, sink);

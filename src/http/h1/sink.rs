@@ -68,6 +68,13 @@ pub trait Sink<H> {
         let _ = missing;
     }
 
+    /// Whether the body of a message is wanted that is too large to be kept, by what its head tells: there is a store
+    /// for it.
+    fn wants_body(&mut self, head: &H, first_byte: Timestamp) -> bool {
+        let _ = (head, first_byte);
+        true
+    }
+
     /// The head that was read last on the same connection, or on another, where somebody keeps it: the lines that the
     /// next one has in common with it are read faster.
     fn last_head(&mut self) -> Option<&mut LastHead<H>>
