@@ -71,7 +71,7 @@ struct Towards {
 
 impl Towards {
     fn new(args: &Live, global: &Global) -> anyhow::Result<Self> {
-        let connecting = args.connecting.resolve(args.sending.timeout, max_body(args))?;
+        let connecting = args.connecting.resolve(args.sending.timeout, BodyKeep::UpTo(max_body(args)))?;
         let plan = plan(&args.target, &args.routes, &connecting, global)?;
         if connecting.via != Via::Direct {
             plan.targets.iter().try_for_each(|(_, target)| not_round(args, target))?;

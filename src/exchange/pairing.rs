@@ -29,9 +29,11 @@ use self::open::{Answer, Open};
 pub(super) use self::step::Moment;
 use self::step::Step;
 use self::unbroken::Unbroken;
+use super::last_heads::LastHeads;
 use super::reader::{Listener, Start};
 use super::{ExchangeAccount, ExchangeId};
 use crate::anomaly::{Anomaly, AnomalySet};
+use crate::http::h1::LastHead;
 use crate::http::{Asked, Request, RequestHead, Response, ResponseHead, Sink, Version};
 use crate::stream::ConnectionId;
 use crate::time::Timestamp;
@@ -104,12 +106,14 @@ pub(super) struct Context<'a, L> {
     pub(super) connection: &'a ConnectionId,
     pub(super) listener: &'a mut L,
     pub(super) account: &'a mut ExchangeAccount,
+    pub(super) last_heads: &'a mut LastHeads,
 }
 
 impl<L> Context<'_, L> {
     /// The same, for the connection with the roles that its bytes show.
     pub(super) fn of<'b>(&'b mut self, connection: &'b ConnectionId) -> Context<'b, L> {
-        Context { connection, listener: self.listener, account: self.account }
+        let Self { listener, account, last_heads, .. } = self;
+        Context { connection, listener, account, last_heads }
     }
 
     /// The same once more.
@@ -194,6 +198,10 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
         begun.is_none_or(|begun| self.1.listener.wants_body(&begun))
     }
 
+    fn last_head(&mut self) -> Option<&mut LastHead<RequestHead>> {
+        Some(self.1.last_heads.request(self.1.connection))
+    }
+
     fn abandoned(&mut self) {
         if let Some((start, _)) = self.0.beginning.take() {
             self.1.listener.finished(start, None);
@@ -264,6 +272,10 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
         self.0.step.lose_responses(self.0.answered_at.position);
         let awaited = self.0.awaited();
         self.0.guess.lose_responses(missing, awaited);
+    }
+
+    fn last_head(&mut self) -> Option<&mut LastHead<ResponseHead>> {
+        Some(self.1.last_heads.response(self.1.connection))
     }
 
     fn is_headless(&mut self) -> bool {

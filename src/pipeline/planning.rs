@@ -1,5 +1,6 @@
 //! From an exchange to what becomes of it: the user's choice, the rules, and the plan.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::exchange::Exchange;
@@ -57,13 +58,18 @@ impl Planning {
         if let Some(guard) = &mut self.guard {
             guard.admit(exchange, obstacle)?;
         }
-        let draws = Draws::new(self.seed, exchange.id, self.sampling);
-        let decision = self.table.decide(&exchange.request.head, &draws);
+        let decision = match self.table.decision_for_all() {
+            Some(decision) => Cow::Borrowed(decision),
+            None => {
+                let draws = Draws::new(self.seed, exchange.id, self.sampling);
+                Cow::Owned(self.table.decide(&exchange.request.head, &draws))
+            }
+        };
         // Asked of every exchange, since it counts from the first.
         let left_out = self.choice.leaves_out(exchange);
         let plan = match obstacle.or(left_out) {
             Some(reason) => Plan::Skip(reason),
-            None => self.planner.plan(exchange, &decision),
+            None => self.planner.plan_sendable(exchange, &decision),
         };
         // A share is of what the rules decide about, and not of what could not or should not be sent at all.
         if obstacle.or(left_out).is_none() {

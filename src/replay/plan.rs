@@ -123,8 +123,16 @@ impl Planner {
     /// What is sent for an exchange, given what the rules decided about it.
     #[must_use]
     pub fn plan(&self, exchange: &Exchange, decision: &Decision) -> Plan {
+        match self.obstacle(exchange) {
+            Some(reason) => Plan::Skip(reason),
+            None => self.plan_sendable(exchange, decision),
+        }
+    }
+
+    /// The same of an exchange of which it is known that nothing keeps it from being sent.
+    pub(crate) fn plan_sendable(&self, exchange: &Exchange, decision: &Decision) -> Plan {
         let nothing = decision.why_nothing.map(SkipReason::from);
-        if let Some(reason) = self.obstacle(exchange).or(nothing).or_else(|| without_body(exchange)) {
+        if let Some(reason) = nothing.or_else(|| without_body(exchange)) {
             return Plan::Skip(reason);
         }
         let request = |to: &Destination| match to.place {
@@ -209,9 +217,7 @@ fn without_body(exchange: &Exchange) -> Option<SkipReason> {
     match &exchange.request.body.elsewhere {
         Elsewhere::NoRoom(NoRoom::Spent) => Some(SkipReason::QueueDisk),
         Elsewhere::NoRoom(NoRoom::Refused(_)) => Some(SkipReason::NoRoomForBody),
-        Elsewhere::Nowhere | Elsewhere::Stored(_) => {
-            body(exchange).is_none().then_some(SkipReason::BodyNotKept)
-        }
+        Elsewhere::Nowhere | Elsewhere::Stored(_) => (!has_body(exchange)).then_some(SkipReason::BodyNotKept),
     }
 }
 
@@ -219,6 +225,13 @@ fn without_body(exchange: &Exchange) -> Option<SkipReason> {
 fn was_upgraded(exchange: &Exchange) -> bool {
     exchange.response.as_ref().is_some_and(|response| response.head.status == 101)
         || exchange.interim.contains(&101)
+}
+
+/// Whether the body's bytes are there, which may be none.
+fn has_body(exchange: &Exchange) -> bool {
+    let body = &exchange.request.body;
+    let is_kept = body.wire.is_some() || matches!(body.elsewhere, Elsewhere::Stored(_));
+    is_kept || matches!(body.framing, Framing::None | Framing::Length(0))
 }
 
 /// The body's bytes as captured, where they were kept.

@@ -339,7 +339,7 @@ struct Answer {
 
 impl Answer {
     fn new(request: &ShadowRequest, limits: Limits, clock: Clock) -> Self {
-        let mut reader = ResponseReader::new(Options { keep: BodyKeep::UpTo(limits.max_body), hash: false });
+        let mut reader = ResponseReader::new(Options { keep: limits.keep, hash: false });
         reader.expect(request.manner.asked);
         Self { reader, clock, chunked: false }
     }

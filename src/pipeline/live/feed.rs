@@ -45,7 +45,7 @@ pub(super) struct LiveFeed {
 impl LiveFeed {
     pub(super) fn take(&mut self, told: Told) {
         match told {
-            Told::Exchange(exchange) => self.exchange(*exchange),
+            Told::Exchange(exchange) => self.exchange(exchange),
             // Where there is no room for the news, the engine keeps a connection for longer than it must.
             Told::Closed(connection, closing) => {
                 drop(self.work.try_send(Work::ConnectionEnded(connection, closing)));
@@ -63,7 +63,7 @@ impl LiveFeed {
         self.planning.shares.told(&self.planning.table)
     }
 
-    fn exchange(&mut self, exchange: Exchange) {
+    fn exchange(&mut self, exchange: Box<Exchange>) {
         Progress::count(&self.watch.progress.requests);
         let Ok(mut planned) = self.planning.plan(&exchange) else {
             // A capture that goes on has more to tell than this: where it is guarded, what went to the
@@ -81,7 +81,7 @@ impl LiveFeed {
     }
 
     /// What becomes of the exchange at one of its destinations.
-    fn row(&mut self, exchange: Exchange, copy: u32, planned: Planned) {
+    fn row(&mut self, exchange: Box<Exchange>, copy: u32, planned: Planned) {
         let Planned { role, destination, rule, matched, reason, request } = planned;
         let pending =
             Pending { exchange, lap: 0, copy, role, destination, route: rule, matched, reason, place: None };

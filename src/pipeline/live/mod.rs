@@ -31,7 +31,7 @@ use self::reader::{LiveReader, spawn};
 pub use self::watch::{View, Watch};
 use super::judging::Ruling;
 use super::keeping::{BATCH, Judging, Keep, Taken, next};
-use super::run::{Kept, WAITING, make_folder};
+use super::run::{BATCHES, Kept, WAITING, make_folder};
 use super::spill::Spill;
 use super::verifying::Verification;
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
@@ -127,7 +127,7 @@ pub async fn run(
     }
 
     let (work_in, work) = mpsc::channel(job.queue + WAITING);
-    let (done_in, done) = mpsc::channel(WAITING);
+    let (done_in, done) = mpsc::channel(BATCHES);
     let (skipped_in, skipped) = mpsc::channel(WAITING);
     let feed = LiveFeed {
         planning: job.planning,
@@ -210,7 +210,7 @@ struct Keeper {
     watch: Arc<Watch>,
     gate: Gate,
     clock: Clock,
-    done: mpsc::Receiver<engine::Done<Queued>>,
+    done: mpsc::Receiver<Vec<engine::Done<Queued>>>,
     skipped: mpsc::Receiver<Row>,
     stopper: Stopper,
     stop: Arc<StopHandle>,
@@ -231,14 +231,14 @@ impl Keeper {
         let mut capture_until = times.duration.map(|duration| Instant::now() + duration);
         let mut send_until = None;
         let (mut sending, mut reading, mut capturing, mut asked) = (true, true, true, true);
-        let (mut answered, mut skipped) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let mut skipped = Vec::with_capacity(BATCH);
         while sending || reading || self.judging.is_asking() {
             tokio::select! {
                 asked = next(&mut self.judging.verifying) => self.judging.asked(asked?)?,
-                count = self.done.recv_many(&mut answered, BATCH), if sending => {
-                    sending = count > 0;
-                    self.outcomes(&mut answered)?;
-                }
+                answered = self.done.recv(), if sending => match answered {
+                    Some(answered) => self.outcomes(answered)?,
+                    None => sending = false,
+                },
                 count = self.skipped.recv_many(&mut skipped, BATCH), if reading => {
                     reading = count > 0;
                     let skipped = skipped.drain(..).map(Taken::from).collect();
@@ -277,9 +277,9 @@ impl Keeper {
     }
 
     /// What became of requests; each was due when v1 had answered it.
-    fn outcomes(&mut self, answered: &mut Vec<engine::Done<Queued>>) -> Result<(), RunError> {
+    fn outcomes(&mut self, answered: Vec<engine::Done<Queued>>) -> Result<(), RunError> {
         let (mut taken, mut slots, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
-        for engine::Done { job, client, mut outcome, slot } in answered.drain(..) {
+        for engine::Done { job, client, mut outcome, slot } in answered {
             let engine::Job { destination, request, payload, .. } = *job;
             Progress::count(&self.watch.progress.done);
             let Queued { pending, room } = payload;
