@@ -430,7 +430,7 @@ mod tests {
         // Closed again: nobody answers there.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let second = Duration::from_secs(1);
-        let limits = Limits { connect: second, first_byte: None, answer: second, max_body: 10 };
+        let limits = Limits { connect: second, answer: second, ..Limits::default() };
         let base = Url::parse(&format!("http://{address}")).unwrap();
         let client = ReqwestClient::new(base, &address.into(), Via::Direct, limits).unwrap();
         assert!(!client.reactor.has_begun());
