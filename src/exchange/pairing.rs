@@ -189,6 +189,11 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
         self.0.tell(&mut self.1);
     }
 
+    fn wants_body(&mut self, head: &RequestHead, first_byte: Timestamp) -> bool {
+        let begun = self.0.open.back().map(|open| open.begun(*self.1.connection, head.clone(), first_byte));
+        begun.is_none_or(|begun| self.1.listener.wants_body(&begun))
+    }
+
     fn abandoned(&mut self) {
         if let Some((start, _)) = self.0.beginning.take() {
             self.1.listener.finished(start, None);

@@ -27,6 +27,13 @@ pub trait Listener {
     /// What began is complete, with its response or without; `None` if it turned out to be no request.
     fn finished(&mut self, start: Start, exchange: Option<Box<Exchange>>);
 
+    /// Whether the body of a request is wanted that is too large to be kept. Of the exchange there is the request's
+    /// head alone.
+    fn wants_body(&mut self, begun: &Exchange) -> bool {
+        let _ = begun;
+        true
+    }
+
     /// A connection has closed, in this way where the capture shows it: no exchange of it follows.
     fn closed(&mut self, connection: ConnectionId, closing: Option<Closing>) {
         let _ = (connection, closing);

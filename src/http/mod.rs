@@ -15,7 +15,7 @@ use bytes::Bytes;
 pub use h1::{Asked, Close, Parser, Sink};
 pub use head::{Headers, RequestHead, ResponseHead};
 pub use reader::ResponseReader;
-pub use stored::{BodyStore, BodyWriter, Elsewhere, ReadAt, StoredBody};
+pub use stored::{BodyStore, BodyWriter, Elsewhere, NoRoom, ReadAt, StoredBody};
 
 use crate::anomaly::AnomalySet;
 use crate::time::Timestamp;

@@ -88,6 +88,18 @@ impl Planning {
         })
     }
 
+    /// Whether a request may yet be sent, where of its exchange there is the request's head alone. Nothing is counted.
+    pub(super) fn may_send(&mut self, begun: &Exchange) -> bool {
+        if !self.choice.may_take(begun) {
+            return false;
+        }
+        let draws = Draws::new(self.seed, begun.id, self.sampling);
+        match self.planner.plan(begun, &self.table.decide(&begun.request.head, &draws)) {
+            Plan::Send(requests) => requests.iter().any(|(_, request)| request.is_ok()),
+            Plan::Skip(_) => false,
+        }
+    }
+
     fn skipped(&self, decision: &Decision, skipped: SkipReason) -> Planned {
         let why = decision.why_nothing.filter(|why| SkipReason::from(*why) == skipped);
         let reason = why.map_or_else(|| skipped.words().to_owned(), |why| why.to_string());

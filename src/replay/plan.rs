@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::edits::{HeadEdits, RuleEdits};
 use super::outcome::SkipReason;
 use crate::exchange::Exchange;
-use crate::http::{Asked, Elsewhere, Framing, Request, RequestHead, StoredBody, Version};
+use crate::http::{Asked, Elsewhere, Framing, NoRoom, Request, RequestHead, StoredBody, Version};
 use crate::route::host::is_shadow_request;
 use crate::route::{Decision, Destination, FieldEdits, RequestEdits, Role};
 use crate::time::Timestamp;
@@ -131,8 +131,9 @@ impl Planner {
 
     /// The same of an exchange of which it is known that nothing keeps it from being sent.
     pub(crate) fn plan_sendable(&self, exchange: &Exchange, decision: &Decision) -> Plan {
-        if let Some(nothing) = decision.why_nothing {
-            return Plan::Skip(nothing.into());
+        let nothing = decision.why_nothing.map(SkipReason::from);
+        if let Some(reason) = nothing.or_else(|| without_body(exchange)) {
+            return Plan::Skip(reason);
         }
         let request = |to: &Destination| match to.place {
             Some(_) => Ok(self.request(exchange, decision, to)),
@@ -160,8 +161,6 @@ impl Planner {
             (request.head.version == Version::Http09, SkipReason::Http09),
             (was_upgraded(exchange), SkipReason::Upgrade),
             (!request.completeness.is_complete(), SkipReason::IncompleteRequest),
-            (matches!(request.body.elsewhere, Elsewhere::NoRoom(_)), SkipReason::NoRoomForBody),
-            (!has_body(exchange), SkipReason::BodyNotKept),
         ];
         obstacles.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
     }
@@ -210,6 +209,15 @@ impl Manner {
             expects_continue: has_body && modern && expects(),
             persistent: request.keep_alive(),
         }
+    }
+}
+
+/// Why the body of a request is not to be had. It may well be that nobody wanted to send it.
+fn without_body(exchange: &Exchange) -> Option<SkipReason> {
+    match &exchange.request.body.elsewhere {
+        Elsewhere::NoRoom(NoRoom::Spent) => Some(SkipReason::QueueDisk),
+        Elsewhere::NoRoom(NoRoom::Refused(_)) => Some(SkipReason::NoRoomForBody),
+        Elsewhere::Nowhere | Elsewhere::Stored(_) => (!has_body(exchange)).then_some(SkipReason::BodyNotKept),
     }
 }
 

@@ -4,8 +4,9 @@ use super::{Context, MOST_INTERIM, Moment};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::exchange::reader::{Listener, Start};
 use crate::exchange::{Exchange, ExchangeId};
-use crate::http::{Asked, Request, Response};
+use crate::http::{Asked, Body, Completeness, Framing, Request, RequestHead, Response};
 use crate::stream::ConnectionId;
+use crate::time::Timestamp;
 
 /// A request that waits for its answer, or for its own end.
 pub(super) struct Open {
@@ -41,6 +42,25 @@ impl Open {
 
     pub(super) fn is_whole(&self) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| exchange.request.completeness.is_complete())
+    }
+
+    /// The exchange as far as it is known by the head of its request.
+    pub(super) fn begun(
+        &self,
+        connection: ConnectionId,
+        head: RequestHead,
+        first_byte: Timestamp,
+    ) -> Exchange {
+        let request = Request {
+            head,
+            body: Body::counted(Framing::None, 0),
+            first_byte,
+            last_byte: first_byte,
+            completeness: Completeness::Complete,
+            anomalies: AnomalySet::EMPTY,
+        };
+        let (interim, anomalies) = (Vec::new(), AnomalySet::EMPTY);
+        Exchange { id: self.id, connection, ordinal: 0, request, response: None, interim, anomalies }
     }
 
     /// The request was read.

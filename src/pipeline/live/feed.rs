@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::watch::Watch;
 use crate::exchange::{Exchange, Told};
+use crate::http::{Elsewhere, NoRoom};
 use crate::pipeline::feed::Pending;
 use crate::pipeline::planning::Planned;
 use crate::pipeline::{Planning, Progress};
@@ -52,6 +53,11 @@ impl LiveFeed {
         }
     }
 
+    /// Whether a request may yet be sent of whose exchange there is the head alone.
+    pub(super) fn wants(&mut self, begun: &Exchange) -> bool {
+        self.planning.may_send(begun)
+    }
+
     /// How often the destinations of the rules were picked so far.
     pub(super) fn shares(&self) -> Vec<ShareCount> {
         self.planning.shares.told(&self.planning.table)
@@ -81,6 +87,7 @@ impl LiveFeed {
             Pending { exchange, lap: 0, copy, role, destination, route: rule, matched, reason, place: None };
         match request {
             Ok((place, request)) => self.send(pending, place, request),
+            Err(SkipReason::QueueDisk) => self.watch.count_without_row(SkipReason::QueueDisk),
             Err(reason) => self.skip(pending, reason),
         }
     }
@@ -113,6 +120,11 @@ impl LiveFeed {
     /// A row of a request that is not sent; where judging cannot keep up, its count alone.
     fn skip(&mut self, pending: Pending, reason: SkipReason) {
         Progress::count(&self.watch.progress.skipped);
+        if let Elsewhere::NoRoom(NoRoom::Refused(why)) = &pending.exchange.request.body.elsewhere
+            && reason == SkipReason::NoRoomForBody
+        {
+            self.watch.not_stored(why);
+        }
         match self.skipped.try_send(pending.into_row(None, None, Outcome::Skipped(reason))) {
             Ok(()) => self.watch.count_row(),
             Err(_) => self.watch.count_without_row(reason),

@@ -32,10 +32,12 @@ pub use self::watch::{View, Watch};
 use super::judging::Ruling;
 use super::keeping::{BATCH, Judging, Keep, Taken, next};
 use super::run::{BATCHES, Kept, WAITING, make_folder};
+use super::spill::Spill;
 use super::verifying::Verification;
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
 use crate::capture::recorder::Recorder;
+use crate::http::BodyStore;
 use crate::record::{Intents, Redactor, Row, Run};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
@@ -68,6 +70,8 @@ pub struct LiveJob {
     pub settings: Settings,
     /// How many requests may wait for v2, or be on their way to it.
     pub queue: usize,
+    /// Bytes of disk that the bodies of requests may take that are too large for memory, while they come in and wait.
+    pub disk: u64,
     /// How long is captured, where the user says so.
     pub duration: Option<Duration>,
     /// How often reports are made of what there is so far.
@@ -133,10 +137,11 @@ pub async fn run(
         skipped: skipped_in,
         watch: Arc::clone(&watch),
     };
+    let store: Arc<dyn BodyStore> = Arc::new(Spill::within(job.folder.clone(), job.disk));
     let reader = LiveReader {
         capture: job.capture,
         recorder: job.recorder,
-        options: job.reading,
+        options: ReadingOptions { store: Some(store), ..job.reading },
         watch: Arc::clone(&watch),
     };
     let (reader, captured_all) = spawn(reader, feed)?;
