@@ -4,7 +4,7 @@ use crate::http::{RequestHead, ResponseHead, h1::LastHead};
 use crate::stream::ConnectionId;
 
 /// So many connections at once have their own; few enough to stay in the processor's nearest memory. A power of two.
-const KEPT: usize = 16;
+const KEPT: usize = 4;
 
 /// What both directions of a connection, or of another that shares its place, sent last.
 #[derive(Default)]

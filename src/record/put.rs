@@ -140,26 +140,33 @@ pub(crate) fn names(out: &mut Vec<u8>, anomalies: AnomalySet) {
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some((block, behind)) = rest.split_first_chunk() {
-        out.extend_from_slice(block);
-        match first_escaped(block) {
-            None => rest = behind,
-            Some(plain) => {
-                out.truncate(out.len() - (block.len() - plain));
-                rest = rest.get(plain..).unwrap_or_default();
-                rest = escaped(out, rest);
+    loop {
+        let (plain, behind) = rest.split_at_checked(plain(rest)).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        rest = match behind {
+            [] => break,
+            // The end of a line of a head.
+            [b'\r', b'\n', behind @ ..] => {
+                fixed(out, b"\\r\\n");
+                behind
             }
-        }
-    }
-    while let Some(byte) = rest.first() {
-        if is_escaped(*byte) {
-            rest = escaped(out, rest);
-        } else {
-            out.push(*byte);
-            rest = rest.get(1..).unwrap_or_default();
-        }
+            _ => escaped(out, behind),
+        };
     }
     out.push(b'"');
+}
+
+/// How many bytes there are before the first that is escaped.
+#[inline]
+fn plain(text: &[u8]) -> usize {
+    let (blocks, last) = text.as_chunks();
+    for (n, block) in blocks.iter().enumerate() {
+        if let Some(plain) = first_escaped(block) {
+            return n * block.len() + plain;
+        }
+    }
+    let before = text.len() - last.len();
+    before + last.iter().position(|byte| is_escaped(*byte)).unwrap_or(last.len())
 }
 
 #[expect(clippy::needless_bitwise_bool, reason = "without branches the compiler looks at many bytes at once")]
@@ -260,8 +267,12 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn strings_are_as_serde_writes_them(text: String, ascii in "[\\x00-\\x7f]{0,70}") {
-            for text in [text, ascii] {
+        fn strings_are_as_serde_writes_them(
+            text: String,
+            ascii in "[\\x00-\\x7f]{0,70}",
+            lines in "([ -~]{0,40}\r?\n?){0,6}",
+        ) {
+            for text in [text, ascii, lines] {
                 proptest::prop_assert_eq!(put(|out| string(out, &text)), serde_json::to_string(&text).unwrap());
             }
         }

@@ -12,7 +12,7 @@ use super::repeated::Repeated;
 use super::text::{host_and_status, optional, text};
 use crate::anomaly::AnomalySet;
 use crate::exchange::{Exchange, ExchangeId};
-use crate::http::{Body, Version};
+use crate::http::{Body, RequestHead, Version};
 use crate::record::put::{fixed, hexadecimal, names, number};
 use crate::time::Timestamp;
 
@@ -28,7 +28,6 @@ pub(super) struct Line<'e> {
     pub(super) method: &'e [u8],
     /// As on the wire.
     pub(super) target: &'e [u8],
-    pub(super) host: Option<&'e [u8]>,
     pub(super) status: Option<u16>,
     /// Bytes of the entity, after de-chunking and before content-decoding.
     pub(super) request_body_bytes: u64,
@@ -38,6 +37,7 @@ pub(super) struct Line<'e> {
     /// From the request's first byte to the response's last.
     pub(super) duration: Option<Duration>,
     pub(super) anomalies: AnomalySet,
+    head: &'e RequestHead,
     request: &'e Body,
     response: Option<&'e Body>,
 }
@@ -58,7 +58,7 @@ impl<'e> Line<'e> {
             version: request.head.version,
             method: request.head.method(),
             target: request.head.target(),
-            host: request.head.host(),
+            head: &request.head,
             status: response.map(|r| r.head.status),
             request_body_bytes: request.body.len,
             response_body_bytes: response.map(|r| r.body.len),
@@ -74,6 +74,11 @@ impl<'e> Line<'e> {
     /// The client's address.
     pub(super) fn client(&self) -> &'e [u8] {
         self.repeated.client()
+    }
+
+    /// The host that was asked. Not found out before it is needed: mostly it is that of the line before.
+    pub(super) fn host(&self) -> Option<&'e [u8]> {
+        self.head.host()
     }
 
     /// Appends it as a JSON object on one line, without the line's end.
@@ -98,7 +103,7 @@ impl<'e> Line<'e> {
         method(out, self.method);
         member!("target", text, self.target);
         match self.repeated.host() {
-            [] => host_and_status(out, self.host),
+            [] => host_and_status(out, self.host()),
             known => out.extend_from_slice(known),
         }
         optional(number)(out, self.status.map(u64::from));
