@@ -73,9 +73,19 @@ impl Expression {
     /// # Errors
     /// When it says neither yes nor no.
     pub fn holds(&self, value: impl Fn(&str) -> Value) -> Result<bool, ExpressionError> {
+        self.holds_as_far(|name| Some(value(name)))
+    }
+
+    /// The same where some values are not known: an answer that does not depend on them.
+    ///
+    /// # Errors
+    /// When it says neither yes nor no, or needs one of them for that.
+    pub fn holds_as_far(&self, value: impl Fn(&str) -> Option<Value>) -> Result<bool, ExpressionError> {
         let mut context = self.root.new_inner_scope();
         for name in &self.named {
-            context.add_variable_from_value(*name, value(name));
+            if let Some(value) = value(name) {
+                context.add_variable_from_value(*name, value);
+            }
         }
         match self.program.execute(&context) {
             Ok(Value::Bool(answer)) => Ok(answer),

@@ -15,7 +15,7 @@ use super::{Exit, exit, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::demo::{CAPTURE, Planted, Server, Version};
-use crate::http::{BodyKeep, Options};
+use crate::http::Options;
 use crate::pipeline::{Job, Keep, Planning, ReadingOptions, Repeat, Ruling};
 use crate::record::{Mode, Redactor, Run};
 use crate::replay::choice::Choice;
@@ -80,7 +80,7 @@ fn intro(server: &Server) -> String {
 
 fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyhow::Result<Job> {
     let limits = Limits::default();
-    let bodies = Options { keep: BodyKeep::UpTo(limits.max_body), hash: false };
+    let bodies = Options { keep: limits.keep, hash: false };
     let table = RouteTable::to_v2(Percent::ALL);
     Ok(Job {
         ruling: Ruling::default(),

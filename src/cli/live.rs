@@ -71,7 +71,7 @@ struct Towards {
 
 impl Towards {
     fn new(args: &Live, global: &Global) -> anyhow::Result<Self> {
-        let connecting = args.connecting.resolve(args.sending.timeout, max_body(args))?;
+        let connecting = args.connecting.resolve(args.sending.timeout, BodyKeep::UpTo(max_body(args)))?;
         let plan = plan(&args.target, &args.routes, &connecting, global)?;
         if connecting.via != Via::Direct {
             plan.targets.iter().try_for_each(|(_, target)| not_round(args, target))?;
@@ -192,6 +192,7 @@ fn job(args: &Live, clock: Clock, opened: Opened, towards: Towards) -> anyhow::R
             ..Settings::new(clients)
         },
         queue: args.sending.queue as usize,
+        disk: args.disk,
         duration: args.front.duration,
         report_every: args.report_every,
         clock,
@@ -212,6 +213,7 @@ fn options(args: &Live) -> Vec<String> {
     options.extend([
         format!("--concurrency {}", args.sending.concurrency),
         format!("--queue {}", args.sending.queue),
+        format!("--disk {}", args.disk),
         format!("--timeout {}s", args.sending.timeout.as_secs_f64()),
     ]);
     options.extend(target_words(&args.target, &args.routes));
@@ -339,6 +341,11 @@ fn say_ended(watch: &Watch, global: &Global) {
     let view = watch.view();
     if let Some(why) = &view.not_kept {
         exit::complain(&format!("{why}; shadowing went on"));
+    }
+    if let Some(why) = &view.not_stored {
+        exit::complain(&format!(
+            "requests with bodies above --max-body were not sent, for want of a place to keep them: {why}"
+        ));
     }
     if let Some(path) = watch.kept_files().last() {
         terminal::say(global, format_args!("Packets were written to {}.", path.display()));

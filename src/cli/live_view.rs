@@ -231,7 +231,11 @@ impl Screen {
     /// What went wrong, and how to end.
     fn notes(&self) -> Vec<Line<'static>> {
         let gone = self.view.gone.iter().map(|what| format!("gone: {what}"));
-        let mut notes: Vec<_> = gone.chain(self.view.not_kept.clone()).map(Line::from).collect();
+        let mut notes: Vec<_> = gone
+            .chain(self.view.not_kept.clone())
+            .chain(self.view.not_stored.clone())
+            .map(Line::from)
+            .collect();
         notes.push(Line::from("q or Ctrl-C: end, with the report").dim());
         notes
     }

@@ -51,7 +51,10 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
     let redactor = report::redactor(&args.output)?;
     let max_body = usize::try_from(args.reading.max_body).unwrap_or(usize::MAX);
     let bodies = Options { keep: BodyKeep::UpTo(max_body), hash: false };
-    let connecting = args.connecting.resolve(args.pace.timeout, max_body)?;
+    let keep = args.keep.resolve();
+    // Nobody reads an answer that is neither kept nor compared.
+    let answers = if keep.rows || keep.diff { bodies.keep } else { BodyKeep::Nothing };
+    let connecting = args.connecting.resolve(args.pace.timeout, answers)?;
     let Plan { table, targets } = plan(&args.target, &args.routes, &connecting, global)?;
     let clients = targets.iter().map(|(_, target)| connecting.client(target, clock));
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
@@ -92,7 +95,7 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
         clock,
         redactor,
         folder: folder(args, clock),
-        keep: args.keep.resolve(),
+        keep,
         ruling: args.gate.ruling()?,
         verification,
         resumption: resumption(args, &run)?,

@@ -7,6 +7,7 @@
 pub mod coding;
 pub mod h1;
 pub mod head;
+mod known;
 mod reader;
 mod stored;
 
@@ -15,7 +16,7 @@ use bytes::Bytes;
 pub use h1::{Asked, Close, Parser, Sink};
 pub use head::{Headers, RequestHead, ResponseHead};
 pub use reader::ResponseReader;
-pub use stored::{BodyStore, BodyWriter, Elsewhere, ReadAt, StoredBody};
+pub use stored::{BodyStore, BodyWriter, Elsewhere, NoRoom, ReadAt, StoredBody};
 
 use crate::anomaly::AnomalySet;
 use crate::time::Timestamp;

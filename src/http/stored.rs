@@ -13,7 +13,7 @@ pub trait BodyStore: Send + Sync {
     ///
     /// # Errors
     /// When there is no room for one.
-    fn begin(&self) -> io::Result<Box<dyn BodyWriter>>;
+    fn begin(&self) -> Result<Box<dyn BodyWriter>, NoRoom>;
 }
 
 /// Takes the bytes of one body. What was taken is forgotten when it is dropped.
@@ -22,13 +22,28 @@ pub trait BodyWriter: Send {
     ///
     /// # Errors
     /// When there is no room for them: the body cannot be had from here any more.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn write(&mut self, bytes: &[u8]) -> Result<(), NoRoom>;
 
     /// No more follow.
     ///
     /// # Errors
     /// When there is no room for what was taken last.
-    fn finish(self: Box<Self>) -> io::Result<Arc<dyn ReadAt>>;
+    fn finish(self: Box<Self>) -> Result<Arc<dyn ReadAt>, NoRoom>;
+}
+
+/// Why a store does not have a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// With it the store would hold more than it may.
+    Spent,
+    /// What the store writes to did not take it; why, for a person.
+    Refused(Arc<str>),
+}
+
+impl From<io::Error> for NoRoom {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(error.to_string().into())
+    }
 }
 
 /// The bytes of one body. They are forgotten when the last handle is dropped.
@@ -93,8 +108,8 @@ pub enum Elsewhere {
     Nowhere,
     /// In a store.
     Stored(StoredBody),
-    /// The store had no room for them; why, for a person.
-    NoRoom(Arc<str>),
+    /// The store had no room for them.
+    NoRoom(NoRoom),
 }
 
 /// A body on its way into a store.
@@ -103,20 +118,20 @@ pub(super) enum Storing {
     #[default]
     Nowhere,
     Open(Box<dyn BodyWriter>, u64),
-    NoRoom(Arc<str>),
+    NoRoom(NoRoom),
 }
 
 impl Storing {
     /// A body begins in this store.
     pub(super) fn begin(store: &dyn BodyStore) -> Self {
-        store.begin().map_or_else(|error| no_room(&error), |writer| Self::Open(writer, 0))
+        store.begin().map_or_else(Self::NoRoom, |writer| Self::Open(writer, 0))
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) {
         if let Self::Open(writer, len) = self {
             *len += bytes.len() as u64;
-            if let Err(error) = writer.write(bytes) {
-                *self = no_room(&error);
+            if let Err(why) = writer.write(bytes) {
+                *self = Self::NoRoom(why);
             }
         }
     }
@@ -127,12 +142,8 @@ impl Storing {
             Self::NoRoom(why) => Elsewhere::NoRoom(why),
             Self::Open(writer, len) => match writer.finish() {
                 Ok(bytes) => Elsewhere::Stored(StoredBody { len, bytes }),
-                Err(error) => Elsewhere::NoRoom(error.to_string().into()),
+                Err(why) => Elsewhere::NoRoom(why),
             },
         }
     }
-}
-
-fn no_room(error: &io::Error) -> Storing {
-    Storing::NoRoom(error.to_string().into())
 }

@@ -59,8 +59,9 @@ impl Course {
 
     pub(super) fn schedule(&self, due: Option<Duration>) {
         self.scheduled.fetch_add(1, Ordering::Relaxed);
-        let due = due.map_or(0, |due| u64::try_from(due.as_nanos()).unwrap_or(u64::MAX));
-        self.last_due.fetch_max(due, Ordering::Relaxed);
+        if let Some(due) = due {
+            self.last_due.fetch_max(u64::try_from(due.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
     }
 
     pub(super) fn end_of_reading(&self) {

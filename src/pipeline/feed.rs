@@ -24,7 +24,7 @@ use crate::stream::Closing;
 /// A row whose outcome is still to come.
 #[derive(Debug)]
 pub(super) struct Pending {
-    pub(super) exchange: Exchange,
+    pub(super) exchange: Box<Exchange>,
     pub(super) lap: u32,
     pub(super) copy: u32,
     pub(super) role: Role,
@@ -46,7 +46,7 @@ impl Pending {
         let Self { exchange, lap, copy, role, destination, route, matched, reason, place: _ } = self;
         let (again, not_asked) = (Vec::new(), None);
         Row {
-            exchange,
+            exchange: *exchange,
             lap,
             copy,
             role,
@@ -153,7 +153,7 @@ impl Taker for Feed {
             return;
         }
         self.halt = match told {
-            Told::Exchange(exchange) => self.exchange(*exchange).err(),
+            Told::Exchange(exchange) => self.exchange(exchange).err(),
             Told::Closed(connection, closing) => {
                 let shifted = |closing: Closing| Closing { at: closing.at + self.lap.shift, ..closing };
                 let connection = self.lap.connection(connection);
@@ -188,7 +188,7 @@ impl Taker for Feed {
 }
 
 impl Feed {
-    fn exchange(&mut self, exchange: Exchange) -> Result<(), Halt> {
+    fn exchange(&mut self, exchange: Box<Exchange>) -> Result<(), Halt> {
         Progress::count(&self.progress.requests);
         let mut planned = self.planning.plan(&exchange).map_err(Halt::Refused)?;
         let last = planned.pop();
@@ -200,7 +200,7 @@ impl Feed {
     }
 
     /// What becomes of the exchange at one of its destinations.
-    fn row(&mut self, exchange: Exchange, copy: u32, planned: Planned) -> Result<(), Halt> {
+    fn row(&mut self, exchange: Box<Exchange>, copy: u32, planned: Planned) -> Result<(), Halt> {
         let Planned { role, destination, rule, matched, reason, request } = planned;
         let left_out = request.as_ref().err().is_some_and(|reason| reason.is_choice());
         let exchange = if left_out { without_bodies(exchange) } else { exchange };
@@ -280,7 +280,7 @@ fn killed() -> Outcome {
 }
 
 /// What the user left out is counted and named; nobody will compare it.
-fn without_bodies(mut exchange: Exchange) -> Exchange {
+fn without_bodies(mut exchange: Box<Exchange>) -> Box<Exchange> {
     let drop = |body: &mut Body| {
         (body.entity, body.wire, body.elsewhere) = (None, None, Elsewhere::Nowhere);
     };

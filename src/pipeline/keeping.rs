@@ -144,25 +144,28 @@ impl Judging {
     /// second.
     pub(super) async fn all(
         &mut self,
-        done: &mut mpsc::Receiver<engine::Done<Pending>>,
+        done: &mut mpsc::Receiver<Vec<engine::Done<Pending>>>,
         skipped: &mut mpsc::Receiver<Row>,
         ledger: &Ledger,
     ) -> Result<(), RunError> {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
         // Rooms for a batch, used again and again: a row is large, and is moved no more often than it must be.
-        let (mut answered, mut others) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let mut others = Vec::with_capacity(BATCH);
         let (mut taken, mut slots) = (Vec::with_capacity(2 * BATCH), Vec::with_capacity(BATCH));
         let (mut sending, mut reading) = (true, true);
         while sending || reading || self.is_asking() {
-            let has_room = self.has_room();
+            let (mut answered, has_room) = (Vec::new(), self.has_room());
             tokio::select! {
-                count = done.recv_many(&mut answered, BATCH), if sending && has_room => sending = count > 0,
+                batch = done.recv(), if sending && has_room => match batch {
+                    Some(batch) => answered = batch,
+                    None => sending = false,
+                },
                 count = skipped.recv_many(&mut others, BATCH), if reading => reading = count > 0,
                 asked = next(&mut self.verifying) => self.asked(asked?)?,
                 _ = tick.tick() => self.flush()?,
             }
-            for done in answered.drain(..) {
-                Progress::count(&self.progress.done);
+            Progress::count_on(&self.progress.done, answered.len() as u64);
+            for done in answered {
                 let (row, slot) = self.received(done);
                 taken.push(row);
                 slots.push(slot);

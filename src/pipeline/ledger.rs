@@ -70,4 +70,8 @@ impl Watch<Pending> for Ledger {
     fn gave_up(&self) {
         self.progress.course.give_up();
     }
+
+    fn keeps(&self) -> bool {
+        self.intents.is_some()
+    }
 }

@@ -1,5 +1,6 @@
 //! From an exchange to what becomes of it: the user's choice, the rules, and the plan.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::exchange::Exchange;
@@ -57,13 +58,18 @@ impl Planning {
         if let Some(guard) = &mut self.guard {
             guard.admit(exchange, obstacle)?;
         }
-        let draws = Draws::new(self.seed, exchange.id, self.sampling);
-        let decision = self.table.decide(&exchange.request.head, &draws);
+        let decision = match self.table.decision_for_all() {
+            Some(decision) => Cow::Borrowed(decision),
+            None => {
+                let draws = Draws::new(self.seed, exchange.id, self.sampling);
+                Cow::Owned(self.table.decide(&exchange.request.head, &draws))
+            }
+        };
         // Asked of every exchange, since it counts from the first.
         let left_out = self.choice.leaves_out(exchange);
         let plan = match obstacle.or(left_out) {
             Some(reason) => Plan::Skip(reason),
-            None => self.planner.plan(exchange, &decision),
+            None => self.planner.plan_sendable(exchange, &decision),
         };
         // A share is of what the rules decide about, and not of what could not or should not be sent at all.
         if obstacle.or(left_out).is_none() {
@@ -80,6 +86,18 @@ impl Planning {
             }
             Plan::Skip(reason) => vec![self.skipped(&decision, reason)],
         })
+    }
+
+    /// Whether a request may yet be sent, where of its exchange there is the request's head alone. Nothing is counted.
+    pub(super) fn may_send(&mut self, begun: &Exchange) -> bool {
+        if !self.choice.may_take(begun) {
+            return false;
+        }
+        let draws = Draws::new(self.seed, begun.id, self.sampling);
+        match self.planner.plan(begun, &self.table.decide(&begun.request.head, &draws)) {
+            Plan::Send(requests) => requests.iter().any(|(_, request)| request.is_ok()),
+            Plan::Skip(_) => false,
+        }
     }
 
     fn skipped(&self, decision: &Decision, skipped: SkipReason) -> Planned {

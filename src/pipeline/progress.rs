@@ -83,7 +83,12 @@ impl Progress {
     }
 
     pub(super) fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
+        Self::count_on(counter, 1);
+    }
+
+    /// Counts so many.
+    pub(super) fn count_on(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Takes what became of a request that was begun.

@@ -36,8 +36,10 @@ use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::replay::{Failure, Outcome, SkipReason};
 use crate::report::{Gate, Reporter, Summary};
 
-/// How many outcomes, and how many skipped rows, may wait to be judged.
+/// How many requests may wait to be taken in by the engine, and how many skipped rows to be judged.
 pub(super) const WAITING: usize = 256;
+/// How many batches of outcomes may wait to be judged.
+pub(super) const BATCHES: usize = 2;
 
 /// What is to be done.
 pub struct Job {
@@ -130,7 +132,7 @@ pub async fn run(
     let ledger = Arc::new(Ledger::new(intents, Arc::clone(&progress), Arc::clone(&stop)));
 
     let (work_in, work) = mpsc::channel(WAITING);
-    let (done_in, mut done) = mpsc::channel(WAITING);
+    let (done_in, mut done) = mpsc::channel(BATCHES);
     let (skipped_in, mut skipped) = mpsc::channel(WAITING);
     let feed = Feed {
         planning: job.planning,

@@ -2,15 +2,18 @@
 //!
 //! A file has no name, so that it is gone when the last who needs its body lets go of it, or when the process
 //! dies. It belongs to the exchange, and goes with it from reading through sending to judging; the recording
-//! holds a digest. While such bodies wait to be sent they take disk and descriptors: reading waits where those
-//! that were handed on come to more than [`ROOM`].
+//! holds a digest. While such bodies wait to be sent they take disk and descriptors. Where a capture is read that can
+//! wait, reading does where those that were handed on come to more than [`ROOM`]; where nothing waits, all files together
+//! hold a [`Budget`] from their first byte to their end, and a body for which there is none left is let go.
 
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crate::http::{BodyStore, BodyWriter, ReadAt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::{BodyStore, BodyWriter, NoRoom, ReadAt};
 
 /// Bytes of stored bodies that may wait to be sent, or be on their way; a single one may be larger.
 const ROOM: u64 = 512 << 20;
@@ -27,18 +30,67 @@ const BUFFER: usize = 16 << 10;
 #[derive(Debug)]
 pub(super) struct Spill {
     folder: PathBuf,
+    budget: Option<Budget>,
 }
 
 impl Spill {
     pub(super) fn in_folder(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, budget: None }
+    }
+
+    /// Files that together take no more than so many bytes.
+    pub(super) fn within(folder: PathBuf, bytes: u64) -> Self {
+        Self { folder, budget: Some(Budget::of(bytes)) }
     }
 }
 
 impl BodyStore for Spill {
-    fn begin(&self) -> io::Result<Box<dyn BodyWriter>> {
+    fn begin(&self) -> Result<Box<dyn BodyWriter>, NoRoom> {
+        let share = self.budget.as_ref().map(Budget::share).transpose()?;
         let file = tempfile::tempfile_in(&self.folder)?;
-        Ok(Box::new(Writing { file, at: 0, buffer: Vec::with_capacity(BUFFER) }))
+        Ok(Box::new(Writing { file, at: 0, buffer: Vec::with_capacity(BUFFER), share }))
+    }
+}
+
+/// Bytes of disk, in [`PARTS`]. A file takes one at least, so that they bound the descriptors as well.
+#[derive(Clone, Debug)]
+struct Budget {
+    left: Arc<Semaphore>,
+    part: u64,
+}
+
+/// How many parts a budget has.
+const PARTS: usize = 512;
+
+impl Budget {
+    fn of(bytes: u64) -> Self {
+        Self { left: Arc::new(Semaphore::new(PARTS)), part: (bytes / PARTS as u64).max(1) }
+    }
+
+    /// One part of it.
+    fn share(&self) -> Result<Share, NoRoom> {
+        let parts = Arc::clone(&self.left).try_acquire_owned().map_err(|_| NoRoom::Spent)?;
+        Ok(Share { budget: self.clone(), parts })
+    }
+}
+
+/// What a file has of a budget; it is free when this is dropped.
+struct Share {
+    budget: Budget,
+    parts: OwnedSemaphorePermit,
+}
+
+impl Share {
+    /// Takes what is missing to so many bytes.
+    fn reach(&mut self, bytes: u64) -> Result<(), NoRoom> {
+        let needed = usize::try_from(bytes.div_ceil(self.budget.part)).unwrap_or(usize::MAX);
+        let missing = needed.saturating_sub(self.parts.num_permits());
+        if missing > 0 {
+            let missing = u32::try_from(missing).map_err(|_| NoRoom::Spent)?;
+            let more = Arc::clone(&self.budget.left).try_acquire_many_owned(missing);
+            self.parts.merge(more.map_err(|_| NoRoom::Spent)?);
+        }
+        Ok(())
     }
 }
 
@@ -47,10 +99,14 @@ struct Writing {
     file: File,
     at: u64,
     buffer: Vec<u8>,
+    share: Option<Share>,
 }
 
 impl Writing {
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> Result<(), NoRoom> {
+        if let Some(share) = &mut self.share {
+            share.reach(self.at + self.buffer.len() as u64)?;
+        }
         std::os::unix::fs::FileExt::write_all_at(&self.file, &self.buffer, self.at)?;
         self.at += self.buffer.len() as u64;
         self.buffer.clear();
@@ -59,7 +115,7 @@ impl Writing {
 }
 
 impl BodyWriter for Writing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), NoRoom> {
         if self.buffer.len() + bytes.len() > BUFFER {
             self.flush()?;
         }
@@ -67,18 +123,22 @@ impl BodyWriter for Writing {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> io::Result<Arc<dyn ReadAt>> {
+    fn finish(mut self: Box<Self>) -> Result<Arc<dyn ReadAt>, NoRoom> {
         self.flush()?;
-        Ok(Arc::new(Written(self.file)))
+        let Self { file, share, .. } = *self;
+        Ok(Arc::new(Written { file, _share: share }))
     }
 }
 
 /// A body that is whole.
-struct Written(File);
+struct Written {
+    file: File,
+    _share: Option<Share>,
+}
 
 impl ReadAt for Written {
     fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(&self.0, out, offset)
+        std::os::unix::fs::FileExt::read_at(&self.file, out, offset)
     }
 }
 
@@ -87,17 +147,17 @@ impl ReadAt for Written {
 pub(super) struct Counted;
 
 impl BodyStore for Counted {
-    fn begin(&self) -> io::Result<Box<dyn BodyWriter>> {
+    fn begin(&self) -> Result<Box<dyn BodyWriter>, NoRoom> {
         Ok(Box::new(Self))
     }
 }
 
 impl BodyWriter for Counted {
-    fn write(&mut self, _: &[u8]) -> io::Result<()> {
+    fn write(&mut self, _: &[u8]) -> Result<(), NoRoom> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> io::Result<Arc<dyn ReadAt>> {
+    fn finish(self: Box<Self>) -> Result<Arc<dyn ReadAt>, NoRoom> {
         Ok(Arc::new(Self))
     }
 }
@@ -179,6 +239,32 @@ mod tests {
         assert!(back[..100_000] == bytes);
         assert_eq!(stored.read_at(99_990, &mut back).unwrap(), 10);
         assert_eq!(stored.read_at(100_000, &mut back).unwrap(), 0);
+    }
+
+    #[test]
+    fn files_within_a_budget_take_no_more_than_it_and_give_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Spill::within(folder.path().to_owned(), 1 << 20);
+        let body = |len: usize| {
+            let mut writer = store.begin()?;
+            (0..len / 1000).try_for_each(|_| writer.write(&[b'x'; 1000]))?;
+            writer.finish()
+        };
+        let half = body(600_000).unwrap();
+        assert_eq!(body(600_000).err(), Some(NoRoom::Spent));
+        // One that found no room has left it to others.
+        let other = body(400_000).unwrap();
+        drop(half);
+        let half = body(600_000).unwrap();
+        drop((half, other));
+        assert!(body(1_000_000).is_ok());
+        assert_eq!(body(2_000_000).err(), Some(NoRoom::Spent));
+        // However small, they are not more than so many.
+        let small: Vec<_> = std::iter::from_fn(|| body(1000).ok()).collect();
+        assert_eq!(small.len(), PARTS);
+        assert_eq!(store.begin().err(), Some(NoRoom::Spent));
+        drop(small);
+        assert!(store.begin().is_ok());
     }
 
     #[test]

@@ -23,27 +23,24 @@ pub(crate) fn first<const N: usize>(out: &mut Vec<u8>, bytes: &[u8; N], used: us
 /// A decimal number.
 #[inline]
 pub(crate) fn number(out: &mut Vec<u8>, value: u64) {
-    /// Above this a number has more than eight digits.
-    const EIGHT: u64 = 99_999_999;
     match value {
-        0..10 => out.push(digit(value)),
-        10..=EIGHT => eight(out, value),
+        0..1000 => few(out, value),
+        1000..1_000_000 => {
+            few(out, value / 1000);
+            fixed(out, &three(u32::try_from(value % 1000).unwrap_or(0)));
+        }
         _ => twenty(out, value),
     }
 }
 
-/// A number of at most eight digits. Each comes into the lowest byte and moves those behind it up, so that the
-/// first of them is the first byte in memory.
+/// A number of at most three digits.
 #[inline]
-fn eight(out: &mut Vec<u8>, mut value: u64) {
-    let (mut word, mut used) = (0, 0);
-    loop {
-        word = word << 8 | u64::from(digit(value));
-        value /= 10;
-        used += 1;
-        if value == 0 {
-            return first(out, &word.to_le_bytes(), used);
-        }
+fn few(out: &mut Vec<u8>, value: u64) {
+    let digits = three(u32::try_from(value).unwrap_or(0));
+    match value {
+        0..10 => out.push(digits[2]),
+        10..100 => fixed(out, &[digits[1], digits[2]]),
+        _ => fixed(out, &digits),
     }
 }
 
@@ -72,7 +69,19 @@ const fn digit(value: u64) -> u8 {
 /// The last three digits of a number.
 #[inline]
 pub(crate) fn three(value: u32) -> [u8; 3] {
-    [value / 100 % 10, value / 10 % 10, value % 10].map(|digit| b'0' + digit.to_le_bytes()[0])
+    static TEXT: [[u8; 3]; 1000] = all_of_three();
+    TEXT[value as usize % 1000]
+}
+
+/// Every number of three digits.
+const fn all_of_three() -> [[u8; 3]; 1000] {
+    let mut all = [[0; 3]; 1000];
+    let mut value = 0;
+    while value < 1000 {
+        all[value as usize] = [digit(value / 100), digit(value / 10), digit(value)];
+        value += 1;
+    }
+    all
 }
 
 /// Sixteen hexadecimal digits, as [`ExchangeId`](crate::exchange::ExchangeId) and digests are displayed.

@@ -45,6 +45,17 @@ impl Choice {
         (!self.sample.takes(exchange)).then_some(SkipReason::NotInSample)
     }
 
+    /// Whether a request may yet be taken, where of its exchange there is the request's head alone. Nothing is counted
+    /// from it.
+    pub fn may_take(&mut self, begun: &Exchange) -> bool {
+        let mut window = self.window;
+        (window.first.is_none() || window.holds(begun.request.first_byte))
+            && self.methods.admit(begun.request.head.method())
+            && self.filter.as_mut().is_none_or(|filter| filter.may_admit(begun))
+            && self.sample.takes(begun)
+            && self.limit != Some(0)
+    }
+
     /// Whether one more request may be sent, which is then counted.
     pub fn has_room(&mut self) -> bool {
         match &mut self.limit {
@@ -232,6 +243,41 @@ mod tests {
         assert_eq!(choice.leaves_out(&exchange("GET", 1)), Some(SkipReason::Filtered));
         choice.filter = None;
         assert_eq!(choice.leaves_out(&exchange("GET", 1)), Some(SkipReason::NotInSample));
+    }
+
+    #[test]
+    fn what_the_head_alone_decides_is_known_before_the_answer() {
+        let begun = Exchange { response: None, ..exchange("POST", 0) };
+        for (filter, may) in [
+            ("method == \"POST\"", true),
+            ("method == \"GET\"", false),
+            ("status == 404", true),
+            ("method == \"GET\" && status == 404", false),
+            ("status == 404 && method == \"GET\"", false),
+            ("method == \"POST\" || status == 404", true),
+            ("status == 0 ? true : false", true),
+            ("header(\"host\") == \"b\"", false),
+        ] {
+            let filter = Some(Filter::new(filter).unwrap());
+            let mut choice = Choice { filter, ..Choice::default() };
+            assert_eq!(choice.may_take(&begun), may, "{:?}", choice.filter);
+            // What is known is so.
+            assert!(may || choice.leaves_out(&exchange("POST", 0)).is_some());
+        }
+        let left_out = [
+            Choice { methods: Methods::Safe, ..Choice::default() },
+            Choice { sample: "0".parse().unwrap(), ..Choice::default() },
+            Choice { limit: Some(0), ..Choice::default() },
+        ];
+        for mut choice in left_out {
+            assert!(!choice.may_take(&begun), "{choice:?}");
+        }
+        // The window counts from the first that is planned, and that is none of these.
+        let window = Window::new(Some(Edge::After(Duration::from_secs(5))), None);
+        let mut choice = Choice { window, ..Choice::default() };
+        assert!(choice.may_take(&begun));
+        assert_eq!(choice.leaves_out(&exchange("POST", 10)), Some(SkipReason::OutsideTime));
+        assert!(!choice.may_take(&begun));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::outcome::{Failure, Outcome, Timing};
 use super::plan::ShadowRequest;
 use super::reqwest_client::ReqwestClient;
 use super::stop::StopSignal;
+use crate::http::BodyKeep;
 use crate::time::Timestamp;
 
 /// How long, and how much, the client waits for.
@@ -25,8 +26,8 @@ pub struct Limits {
     pub first_byte: Option<Duration>,
     /// From the first byte sent to the last byte of the answer.
     pub answer: Duration,
-    /// The largest body of an answer that is kept, in entity bytes; larger ones are counted and hashed.
-    pub max_body: usize,
+    /// Which bodies of answers are kept; larger ones are counted and hashed.
+    pub keep: BodyKeep,
 }
 
 impl Default for Limits {
@@ -35,7 +36,7 @@ impl Default for Limits {
             connect: Duration::from_secs(5),
             first_byte: None,
             answer: Duration::from_secs(30),
-            max_body: 16 << 20,
+            keep: BodyKeep::UpTo(16 << 20),
         }
     }
 }

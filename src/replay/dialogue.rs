@@ -305,6 +305,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn take_in(&mut self, bytes: &[u8]) {
+        self.connection.settled = None;
         self.shown.extend(bytes);
         self.stray |= self.connection.reader.push(self.clock.now(), bytes) > 0;
     }

@@ -112,9 +112,9 @@ impl HeadEdits {
             && self.is_about_host_alone(&fields)
             && let Some(host) = head.headers.plain_host()
         {
-            editor.replace_host(host);
-            return editor.finish();
+            return editor.replace_host(host);
         }
+        editor.out.reserve(head.raw().len() + 64);
         if let Some(target) = &target {
             editor.copy_to(head.target_range());
             editor.out.extend_from_slice(target);
@@ -224,7 +224,7 @@ impl<'a> Editor<'a> {
             placed: vec![false; fields.iter().count()],
             forwarded_for,
             has_envoy_internal,
-            out: Vec::with_capacity(head.raw().len() + 64),
+            out: Vec::new(),
             copied: 0,
         }
     }
@@ -273,13 +273,17 @@ impl<'a> Editor<'a> {
         }
     }
 
-    /// The only Host field, whose value lies there.
-    fn replace_host(&mut self, at: Range<usize>) {
-        let captured = self.head.raw().get(at.clone()).unwrap_or_default();
-        if let Fate::Value(value) = self.host(captured) {
-            self.copy_to(at);
-            self.out.extend_from_slice(&value);
-        }
+    /// The head, of which nothing changes but the only Host field, whose value lies there.
+    fn replace_host(mut self, at: Range<usize>) -> Bytes {
+        let raw = self.head.raw();
+        let Fate::Value(value) = self.host(raw.get(at.clone()).unwrap_or_default()) else {
+            return raw.clone();
+        };
+        // Not a byte more, so that what comes of it needs no other memory.
+        self.out.reserve_exact(raw.len() - at.len() + value.len());
+        self.copy_to(at);
+        self.out.extend_from_slice(&value);
+        self.finish()
     }
 
     fn replace(&mut self, index: usize, value: &[u8]) {

@@ -144,6 +144,11 @@ pub trait Watch<T>: Send + Sync + 'static {
     fn scheduled(&self, _due: Option<Duration>) {}
     /// Nothing more is sent: the target cannot be reached.
     fn gave_up(&self) {}
+    /// Whether outcomes are kept somewhere. Where not, none can be lost, and the place of a request among those on their
+    /// way is free as soon as its outcome is handed on.
+    fn keeps(&self) -> bool {
+        true
+    }
 }
 
 /// Nobody watches.
@@ -171,12 +176,13 @@ const BATCH: usize = 64;
 /// What a waiting job costs besides its bytes.
 const JOB_OVERHEAD: usize = 1024;
 
-/// Runs a replay until `work` closes and the last outcome is handed on. Once told to stop, it answers
+/// Runs a replay until `work` closes and the last outcome is handed on. Outcomes that come about together are handed
+/// on together, in their order. Once told to stop, it answers
 /// what still waits, and what still comes in, with [`SkipReason::Interrupted`].
 pub async fn run<T: Send + 'static>(
     settings: Settings,
     work: mpsc::Receiver<Work<T>>,
-    done: mpsc::Sender<Done<T>>,
+    done: mpsc::Sender<Vec<Done<T>>>,
     stop: StopSignal,
 ) -> Ended {
     run_watched(settings, work, done, stop, Arc::new(Unwatched)).await
@@ -186,21 +192,18 @@ pub async fn run<T: Send + 'static>(
 pub async fn run_watched<T: Send + 'static>(
     settings: Settings,
     work: mpsc::Receiver<Work<T>>,
-    done: mpsc::Sender<Done<T>>,
+    done: mpsc::Sender<Vec<Done<T>>>,
     stop: StopSignal,
     watch: Arc<dyn Watch<T>>,
 ) -> Ended {
-    // reqwest leaves its connections to the runtime that they were made on, and whoever asks again shares them.
-    let lends_connections = settings.clients.iter().any(|client| client.kind() == ClientKind::Reqwest);
-    let dispatched = dispatch(settings, work, done, stop, watch);
-    if lends_connections { dispatched.await } else { on_own_thread("sending", dispatched).await }
+    on_own_thread("sending", dispatch(settings, work, done, stop, watch)).await
 }
 
 /// Hands work to the lanes, until there is none and the last outcome is handed on.
 async fn dispatch<T: Send + 'static>(
     settings: Settings,
     mut work: mpsc::Receiver<Work<T>>,
-    done: mpsc::Sender<Done<T>>,
+    done: mpsc::Sender<Vec<Done<T>>>,
     stop: StopSignal,
     watch: Arc<dyn Watch<T>>,
 ) -> Ended {
@@ -318,8 +321,10 @@ struct Replay<T> {
     start: OnceLock<Instant>,
     time_limit: Option<Duration>,
     reach: Reach,
-    outbox: Arc<Outbox<Done<T>, Share>>,
+    outbox: Arc<Outbox<Done<T>, (Share, Slot)>>,
     stop: StopSignal,
+    /// Whether outcomes are kept, by whom a place is held until they are.
+    keeps: bool,
     watch: Arc<dyn Watch<T>>,
 }
 
@@ -348,6 +353,7 @@ impl<T: Send + 'static> Replay<T> {
             reach: Reach::new(settings.abort_after, settings.clients.len()),
             outbox: Outbox::new(),
             stop,
+            keeps: watch.keeps(),
             watch,
         }
     }
@@ -404,6 +410,7 @@ impl<T: Send + 'static> Replay<T> {
                 self.park(key, connection.take());
                 self.turn(due, &mut stops).await
             };
+            let turn = self.settled(turn, due, connection.as_mut()).await;
             let client = self.clients.get(job.destination).map(Client::kind).unwrap_or_default();
             let (outcome, slot) = match turn {
                 Ok((due, slot)) if self.watch.begins(&job.payload) => {
@@ -420,8 +427,9 @@ impl<T: Send + 'static> Replay<T> {
                     (Outcome::Skipped(reason), Slot::default())
                 }
             };
-            // The share is held until somebody has taken it, so that answers that nobody has taken yet stay few.
-            self.outbox.put(Done { job, client, outcome, slot }, share);
+            // What is held until somebody has taken the outcome keeps answers few that nobody has taken yet.
+            let (slot, held) = if self.keeps { (slot, Slot::default()) } else { (Slot::default(), slot) };
+            self.outbox.put(Done { job, client, outcome, slot }, (share, held));
         }
     }
 
@@ -483,6 +491,14 @@ impl<T: Send + 'static> Replay<T> {
             turn = turn => turn,
         };
         self.closed(None).map_or(turn, Err)
+    }
+
+    /// The same turn when the connection that the worker has kept is [settled](Connection::settle). Its place is taken
+    /// before: whoever holds a connection and no place would have another lane make one beyond what a pool may have.
+    async fn settled(&self, turn: Turn, due: Option<Instant>, kept: Option<&mut Connection>) -> Turn {
+        let Some(kept) = kept.filter(|_| turn.is_ok()) else { return turn };
+        kept.settle().await;
+        turn.map(|(at, slot)| (if due.is_none() { self.clock.now() } else { at }, slot))
     }
 
     /// When a request may go that is ready now, where a rate says so.

@@ -6,6 +6,12 @@
 //! cases what went wrong is the request's outcome. Under TLS the bytes that count are those of the
 //! records, not those that the TLS layer was handed: see [`Stream::accepted`].
 
+use std::time::Duration;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::yield_now;
+use tokio::time::Instant;
+
 use super::alarm::Alarm;
 use super::client::{Limits, not_sent};
 use super::clock::Clock;
@@ -32,7 +38,14 @@ pub struct Connection {
     pub(super) reader: ResponseReader,
     /// Limits the time of its exchanges; made for the first of them.
     pub(super) alarm: Option<Alarm>,
+    /// The runtime polls before it goes on with a task that yields, since it has one thread.
+    polls_between: bool,
+    /// When the runtime has looked at all its sockets since the last byte came over this one.
+    pub(super) settled: Option<Instant>,
 }
+
+/// For so long what the runtime has learned of its sockets counts: as long as one turn of its loop may take.
+const TURN: Duration = Duration::from_millis(1);
 
 impl Exact {
     pub(super) fn new(endpoint: Endpoint, limits: Limits, clock: Clock) -> Self {
@@ -56,7 +69,7 @@ impl Exact {
         // answer was left within an exchange.
         if let Some(kept) = slot
             && kept.reader.outstanding() == 0
-            && kept.stream.is_silent()
+            && kept.is_silent()
         {
             match self.talk(kept, request, (due, None), stop).await {
                 Ending::NothingAccepted(_) => {}
@@ -77,7 +90,7 @@ impl Exact {
             () = stop.reached(Stop::Now) => return Outcome::Skipped(SkipReason::Interrupted),
         };
         let fresh = match connected {
-            Ok(stream) => slot.insert(Connection::new(stream, self.limits.max_body)),
+            Ok(stream) => slot.insert(Connection::new(stream, self.limits.keep)),
             Err(Unconnected { failure, detail }) => return not_sent(failure, detail, due),
         };
         let (outcome, reusable) = match self.talk(fresh, request, (due, connecting), stop).await {
@@ -106,9 +119,31 @@ impl Exact {
 }
 
 impl Connection {
-    fn new(stream: Stream, max_body: usize) -> Self {
-        let options = Options { keep: BodyKeep::UpTo(max_body), hash: false };
-        Self { stream, reader: ResponseReader::new(options), alarm: None }
+    fn new(stream: Stream, keep: BodyKeep) -> Self {
+        let options = Options { keep, hash: false };
+        let polls_between = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        Self { stream, reader: ResponseReader::new(options), alarm: None, polls_between, settled: None }
+    }
+
+    /// Lets the runtime look at all its sockets, once for all tasks that wait for it, so that the kernel need not be
+    /// asked about each of them whether v2 has closed it.
+    ///
+    /// The order matters: an answer is read, then the runtime asks the kernel what has happened on any socket, then the
+    /// next request is sent. So a close that came with the answer or behind it is known, as it would be by asking just
+    /// before sending, but for what comes within the turn of the runtime's loop. That is as what comes while a request
+    /// is on its way: it was sent, and is never sent again.
+    pub(super) async fn settle(&mut self) {
+        if self.polls_between && self.settled.is_none() {
+            yield_now().await;
+            self.settled = Some(Instant::now());
+        }
+    }
+
+    /// Whether v2 has neither closed the connection nor said anything unasked. What the runtime takes for news may be
+    /// none, where an answer ended with its buffer.
+    fn is_silent(&mut self) -> bool {
+        let is_fresh = self.settled.is_some_and(|at| at.elapsed() < TURN);
+        (is_fresh && self.stream.has_no_news()) || self.stream.is_silent()
     }
 
     /// Breaks the connection off: v2 gets a reset.

@@ -56,9 +56,20 @@ impl Filter {
     /// # Errors
     /// When it says neither yes nor no, as where a number is compared with text.
     pub fn admits(&mut self, exchange: &Exchange) -> Result<bool, Unanswered> {
-        let head = &exchange.request.head;
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head.clone());
+        self.look_at(exchange);
         self.expression.holds(|name| value(name, exchange)).map_err(|_| Unanswered)
+    }
+
+    /// Whether it may yet admit a request whose answer is not known: it does not say no already.
+    pub fn may_admit(&mut self, begun: &Exchange) -> bool {
+        self.look_at(begun);
+        let known = |name: &str| (name != "status").then(|| value(name, begun));
+        self.expression.holds_as_far(known).unwrap_or(true)
+    }
+
+    fn look_at(&mut self, exchange: &Exchange) {
+        let head = exchange.request.head.clone();
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
     }
 }
 

@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
+/// How many outcomes are handed on at once, where so many wait.
+const BATCH: usize = 128;
+
 /// Where outcomes are put. What `S` is lives until they have been handed on.
 pub(super) struct Outbox<D, S> {
     state: Mutex<State<D, S>>,
@@ -41,24 +44,24 @@ impl<D, S> Outbox<D, S> {
     }
 
     /// Hands outcomes on until the last one.
-    pub(super) async fn deliver(&self, to: mpsc::Sender<D>) {
-        let mut batch = Vec::new();
+    pub(super) async fn deliver(&self, to: mpsc::Sender<Vec<D>>) {
         loop {
-            let closed = {
+            let (waiting, closed) = {
                 let mut state = self.state();
-                std::mem::swap(&mut state.waiting, &mut batch);
-                state.closed
+                (std::mem::take(&mut state.waiting), state.closed)
             };
-            if batch.is_empty() {
+            if waiting.is_empty() {
                 if closed {
                     return;
                 }
                 self.changed.notified().await;
                 continue;
             }
-            for (outcome, held) in batch.drain(..) {
+            let mut waiting = waiting.into_iter();
+            while waiting.len() > 0 {
+                let (batch, held): (Vec<_>, Vec<_>) = waiting.by_ref().take(BATCH).unzip();
                 // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
-                to.send(outcome).await.ok();
+                to.send(batch).await.ok();
                 drop(held);
             }
         }
@@ -82,14 +85,11 @@ mod tests {
         for number in 0..10 {
             outbox.put(number, ());
         }
-        assert_eq!(receiver.recv().await, Some(0));
+        assert_eq!(receiver.recv().await, Some((0..10).collect()));
         (10..20).for_each(|number| outbox.put(number, ()));
         outbox.close();
-        let mut rest = Vec::new();
-        while let Some(number) = receiver.recv().await {
-            rest.push(number);
-        }
-        assert_eq!(rest, (1..20).collect::<Vec<_>>());
+        assert_eq!(receiver.recv().await, Some((10..20).collect()));
+        assert_eq!(receiver.recv().await, None);
         delivering.await.unwrap();
     }
 }

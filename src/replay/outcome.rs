@@ -185,6 +185,9 @@ named! {
         QueueFull = "queue-full" ("shed because the queue was full"),
         /// v2 was slower than v1's traffic, and what waited took the memory that it may.
         QueueMemory = "queue-memory" ("shed because the queue's memory was full"),
+        /// v2 was slower than v1's traffic, and the bodies above `--max-body` that waited took the disk that they may
+        /// (`--disk`).
+        QueueDisk = "queue-disk" ("shed because the disk for large bodies (--disk) was full"),
         /// The run was interrupted before its turn.
         Interrupted = "interrupted" ("not yet sent when the run was stopped"),
         /// It was put off, and the capture with which the run was gone on with does not have it.

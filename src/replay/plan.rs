@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::edits::{HeadEdits, RuleEdits};
 use super::outcome::SkipReason;
 use crate::exchange::Exchange;
-use crate::http::{Asked, Elsewhere, Framing, Request, RequestHead, StoredBody, Version};
+use crate::http::{Asked, Elsewhere, Framing, NoRoom, Request, RequestHead, StoredBody, Version};
 use crate::route::host::is_shadow_request;
 use crate::route::{Decision, Destination, FieldEdits, RequestEdits, Role};
 use crate::time::Timestamp;
@@ -123,8 +123,16 @@ impl Planner {
     /// What is sent for an exchange, given what the rules decided about it.
     #[must_use]
     pub fn plan(&self, exchange: &Exchange, decision: &Decision) -> Plan {
+        match self.obstacle(exchange) {
+            Some(reason) => Plan::Skip(reason),
+            None => self.plan_sendable(exchange, decision),
+        }
+    }
+
+    /// The same of an exchange of which it is known that nothing keeps it from being sent.
+    pub(crate) fn plan_sendable(&self, exchange: &Exchange, decision: &Decision) -> Plan {
         let nothing = decision.why_nothing.map(SkipReason::from);
-        if let Some(reason) = self.obstacle(exchange).or(nothing) {
+        if let Some(reason) = nothing.or_else(|| without_body(exchange)) {
             return Plan::Skip(reason);
         }
         let request = |to: &Destination| match to.place {
@@ -153,8 +161,6 @@ impl Planner {
             (request.head.version == Version::Http09, SkipReason::Http09),
             (was_upgraded(exchange), SkipReason::Upgrade),
             (!request.completeness.is_complete(), SkipReason::IncompleteRequest),
-            (matches!(request.body.elsewhere, Elsewhere::NoRoom(_)), SkipReason::NoRoomForBody),
-            (body(exchange).is_none(), SkipReason::BodyNotKept),
         ];
         obstacles.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
     }
@@ -206,10 +212,26 @@ impl Manner {
     }
 }
 
+/// Why the body of a request is not to be had. It may well be that nobody wanted to send it.
+fn without_body(exchange: &Exchange) -> Option<SkipReason> {
+    match &exchange.request.body.elsewhere {
+        Elsewhere::NoRoom(NoRoom::Spent) => Some(SkipReason::QueueDisk),
+        Elsewhere::NoRoom(NoRoom::Refused(_)) => Some(SkipReason::NoRoomForBody),
+        Elsewhere::Nowhere | Elsewhere::Stored(_) => (!has_body(exchange)).then_some(SkipReason::BodyNotKept),
+    }
+}
+
 /// v1 switched to another protocol. An Upgrade that v1 declined is a request like any other.
 fn was_upgraded(exchange: &Exchange) -> bool {
     exchange.response.as_ref().is_some_and(|response| response.head.status == 101)
         || exchange.interim.contains(&101)
+}
+
+/// Whether the body's bytes are there, which may be none.
+fn has_body(exchange: &Exchange) -> bool {
+    let body = &exchange.request.body;
+    let is_kept = body.wire.is_some() || matches!(body.elsewhere, Elsewhere::Stored(_));
+    is_kept || matches!(body.framing, Framing::None | Framing::Length(0))
 }
 
 /// The body's bytes as captured, where they were kept.

@@ -68,6 +68,20 @@ impl Stream {
         }
     }
 
+    /// The same without asking the kernel: as far as the runtime has learned, when it polled last. It never is under TLS,
+    /// whose tickets are no news.
+    pub(super) fn has_no_news(&self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        match self {
+            Self::Plain(socket) => match &socket.kind {
+                Kind::Tcp(stream) => stream.poll_read_ready(&mut nobody).is_pending(),
+                #[cfg(unix)]
+                Kind::Unix(stream) => stream.poll_read_ready(&mut nobody).is_pending(),
+            },
+            Self::Tls(_) => false,
+        }
+    }
+
     fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,

@@ -224,9 +224,10 @@ fn cut_short(evidence: &Evidence<'_>) -> Vec<String> {
         ),
     };
     let no_room = evidence.exchanges.skipped.get(SkipReason::NoRoomForBody.name()).map(|count| {
+        // What was captured at the time cannot be had again.
+        let rest = if evidence.mode == Mode::Live { "" } else { ": free some space and go on with --resume" };
         format!(
-            "{count} requests with large bodies were not sent, since the disk had no room for these: free some space and \
-             go on with --resume"
+            "{count} requests with large bodies were not sent, since the disk had no room for these{rest}"
         )
     });
     let unmet = evidence.exchanges.skipped.get(SkipReason::NotMetAgain.name()).map(|count| {
@@ -296,7 +297,7 @@ fn lacking(evidence: &Evidence<'_>) -> u64 {
 /// Requests that were not sent because there was no room for them to wait.
 fn shed(evidence: &Evidence<'_>) -> u64 {
     let skipped = |reason: SkipReason| evidence.exchanges.skipped.get(reason.name()).copied().unwrap_or(0);
-    skipped(SkipReason::QueueFull) + skipped(SkipReason::QueueMemory)
+    [SkipReason::QueueFull, SkipReason::QueueMemory, SkipReason::QueueDisk].into_iter().map(skipped).sum()
 }
 
 /// Shadows of a mesh that were not paired, and their share of all of its shadows.

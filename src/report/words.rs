@@ -91,6 +91,16 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_is_in_the_schema() {
+        let schema: serde_json::Value = serde_json::from_str(crate::report::SUMMARY_SCHEMA).unwrap();
+        let known = &schema["$defs"]["skipped"]["properties"];
+        assert!(known.is_object());
+        let unknown: Vec<_> =
+            SkipReason::ALL.iter().filter(|reason| known.get(reason.name()).is_none()).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
     fn counts_read_as_a_list() {
         let counts = BTreeMap::from([("already-shadow".to_owned(), 93), ("connect-method".to_owned(), 2)]);
         assert_eq!(Reasons::Skipped.list(&counts), "93 already shadow traffic, 2 tunnelled by CONNECT");

@@ -33,9 +33,17 @@ impl<T> Hosts<T> {
         }
     }
 
+    /// What is there for every host, where nothing is for some of them.
+    pub(super) fn for_all(&self) -> Option<&T> {
+        self.any.as_ref().filter(|_| self.exact.is_empty() && self.suffixes.is_empty())
+    }
+
     /// What is there for a host that a request names, without its port. The star stands for at least one
     /// character, as in Envoy.
     pub(super) fn find(&self, host: &[u8]) -> Option<&T> {
+        if let Some(any) = self.for_all() {
+            return Some(any);
+        }
         let host = host.to_ascii_lowercase();
         let suffix = || {
             self.suffixes.iter().find_map(|(Reverse(length), alike)| {
@@ -76,7 +84,16 @@ mod tests {
     fn without_any_some_hosts_have_no_rules() {
         let mut hosts = Hosts::default();
         hosts.entry("a", || 1);
-        assert_eq!((hosts.find(b"a"), hosts.find(b"b")), (Some(&1), None));
+        assert_eq!((hosts.find(b"a"), hosts.find(b"b"), hosts.for_all()), (Some(&1), None, None));
         assert_eq!(*hosts.entry("a", || 2), 1);
+        assert_eq!(hosts.entry("*", || 3), &3);
+        assert_eq!((hosts.find(b"b"), hosts.for_all()), (Some(&3), None));
+    }
+
+    #[test]
+    fn what_is_for_all_hosts_is_found_without_looking_at_any() {
+        let mut hosts = Hosts::default();
+        hosts.entry("*", || 1);
+        assert_eq!((hosts.find(b"a"), hosts.find(b""), hosts.for_all()), (Some(&1), Some(&1), Some(&1)));
     }
 }

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use super::address::{Selector, names};
 use super::condition::{Condition, Match, same_gateway};
 use super::decision::{Decision, Destination, NotMirrored, Picked, Role, Why};
-use super::edit::RequestEdits;
 use super::hosts::Hosts;
 use super::note::{Origin, Warning};
 use super::request::{MESH, RequestFacts, Vantage};
 use super::rule::{Action, Forward, Mirror, Order, Part, Rule, RuleSet};
-use super::sampling::{Draws, Percent, Purpose, Share};
+use super::sampling::{Draws, Percent, Purpose, Sampling, Share};
 use super::{address::Address, precedence};
 use crate::http::RequestHead;
 
@@ -36,6 +35,8 @@ pub struct RouteTable {
     rules: Vec<(usize, usize)>,
     hosts: Hosts<Listed>,
     vantage: Vantage,
+    /// The decision about every request, where it is the same for all.
+    fixed: Option<Decision>,
 }
 
 /// A host of rules.
@@ -139,7 +140,7 @@ impl RouteTable {
     }
 
     fn build(sets: Vec<(RuleSet, String)>, vantage: Vantage, warnings: &mut Vec<Warning>) -> Self {
-        let mut table = Self { sets, rules: Vec::new(), hosts: Hosts::default(), vantage };
+        let mut table = Self { sets, rules: Vec::new(), hosts: Hosts::default(), vantage, fixed: None };
         let mut first_rules = Vec::new();
         for (number, (set, _)) in table.sets.iter().enumerate() {
             first_rules.push(table.rules.len());
@@ -175,6 +176,7 @@ impl RouteTable {
             hosts.entry(&host, || Listed { host: host.as_ref().into(), candidates: Arc::clone(candidates) });
         }
         table.hosts = hosts;
+        table.fixed = table.decide_for_all();
         table
     }
 
@@ -283,6 +285,29 @@ impl RouteTable {
         met.ok_or(NotMirrored::NoRoute)
     }
 
+    /// What becomes of every request, where it is the same for all: where nothing is looked at and nothing drawn. The
+    /// draw that [`Why::Mirror`] holds is then that of none.
+    #[must_use]
+    pub const fn decision_for_all(&self) -> Option<&Decision> {
+        self.fixed.as_ref()
+    }
+
+    fn decide_for_all(&self) -> Option<Decision> {
+        let first = *self.hosts.for_all()?.candidates.first()?;
+        let (rule, met, _) = self.tried(first);
+        let Action::Forward(forward) = &rule.action else { return None };
+        let is_fixed = met.conditions().is_empty()
+            && rule.abort.is_none()
+            && forward.path.is_none()
+            && forward.primaries.len() < 2
+            && forward.mirrors.iter().all(|mirror| mirror.share.fraction() >= 1.0);
+        is_fixed.then(|| {
+            let mut decision = Decision::by(rule, met);
+            forward.decide(&mut decision, first.rule, &Draws::from_value(0, Sampling::default()));
+            decision
+        })
+    }
+
     /// What becomes of a request.
     #[must_use]
     pub fn decide(&self, head: &RequestHead, draws: &Draws) -> Decision {
@@ -291,11 +316,7 @@ impl RouteTable {
             Ok(hit) => hit,
             Err(nothing) => return Decision::nothing(nothing),
         };
-        let decision = Decision {
-            rule: Arc::clone(&rule.name),
-            matched: met.words(),
-            ..Decision::nothing(NotMirrored::Redirect)
-        };
+        let decision = Decision::by(rule, met);
         let nothing = |why| Decision { why_nothing: Some(why), ..decision.clone() };
         match &rule.action {
             _ if rule.abort.is_some_and(|share| share.takes(draws.of(Purpose::Fault))) => {
@@ -305,7 +326,6 @@ impl RouteTable {
             Action::Respond(status) => nothing(NotMirrored::Respond(*status)),
             Action::Forward(forward) => {
                 let mut decision = decision;
-                decision.why_nothing = None;
                 forward.decide(&mut decision, number, draws);
                 decision.target = forward.path.as_ref().map(|path| path.apply(&request.target, met.path()));
                 decision
@@ -426,16 +446,14 @@ impl Forward {
 }
 
 impl Decision {
+    /// One of a rule, of which one match was met.
+    fn by(rule: &Rule, met: &Match) -> Self {
+        let (rule, matched) = (Arc::clone(&rule.name), met.words());
+        Self { rule, matched, ..Self::default() }
+    }
+
     /// Nothing is sent, and no rule said so.
     fn nothing(why: NotMirrored) -> Self {
-        Self {
-            rule: Arc::default(),
-            matched: Arc::default(),
-            picked: None,
-            destinations: Vec::new(),
-            why_nothing: Some(why),
-            edits: Arc::new(RequestEdits::default()),
-            target: None,
-        }
+        Self { why_nothing: Some(why), ..Self::default() }
     }
 }

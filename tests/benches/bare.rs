@@ -34,6 +34,11 @@ type Key = (u64, u32);
 
 /// Counts the exchanges of a capture of the generator.
 pub fn exchanges(path: &Path) -> io::Result<u64> {
+    read(path, |_| Ok(()))
+}
+
+/// The same, and gives each request that is whole in one segment, its bytes as they are.
+pub fn read(path: &Path, mut request: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<u64> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; BUFFER];
     let (mut start, mut end) = (FILE_HEADER, 0);
@@ -42,7 +47,7 @@ pub fn exchanges(path: &Path) -> io::Result<u64> {
         let record = buffer.get(start..end).and_then(|rest| rest.split_at_checked(RECORD_HEADER));
         let packet = record.and_then(|(header, rest)| rest.get(..le32(header, 8) as usize));
         if let Some(packet) = packet {
-            take(packet, &mut flows)?;
+            take(packet, &mut flows, &mut request)?;
             start += RECORD_HEADER + packet.len();
             continue;
         }
@@ -55,7 +60,11 @@ pub fn exchanges(path: &Path) -> io::Result<u64> {
     }
 }
 
-fn take(packet: &[u8], flows: &mut HashMap<Key, Flow, foldhash::fast::RandomState>) -> io::Result<()> {
+fn take(
+    packet: &[u8],
+    flows: &mut HashMap<Key, Flow, foldhash::fast::RandomState>,
+    request: &mut impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let (ip, tcp) = (&packet[14..BEFORE_TCP], &packet[BEFORE_TCP..]);
     let length = usize::from(u16::from_be_bytes([ip[2], ip[3]])) - 20;
     let payload = &tcp[usize::from(tcp[12] >> 4) * 4..length];
@@ -78,6 +87,9 @@ fn take(packet: &[u8], flows: &mut HashMap<Key, Flow, foldhash::fast::RandomStat
         if flow.left == 0 {
             let (head, body) = read_head(rest)?;
             flow.left = body;
+            if let Some(whole) = rest.get(..head + body).filter(|whole| !whole.starts_with(b"HTTP/")) {
+                request(whole)?;
+            }
             rest = &rest[head..];
         }
         let used = flow.left.min(rest.len());

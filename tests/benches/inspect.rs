@@ -62,7 +62,12 @@ fn compare(shape: Shape, size: u64) -> Result<(), Box<dyn Error>> {
     })?;
     row("", "the least (bare.rs)", &written, &bare, &ours);
     let flows = tempfile::tempdir_in(FOLDER)?;
-    for (name, command) in [("tcpflow", tcpflow(&file, flows.path())), ("tshark", tshark(&file))] {
+    let peers = [
+        ("tcpflow", tcpflow(&file, flows.path())),
+        ("tshark, four fields", tshark_fields(&file)),
+        ("tshark -T json", tshark_json(&file)),
+    ];
+    for (name, command) in peers {
         match measure::run(command) {
             Ok(cost) => row("", name, &written, &cost, &ours),
             Err(error) => println!("{:<12} {name}: {error}", ""),
@@ -97,13 +102,23 @@ fn tcpflow(file: &Path, folder: &Path) -> Command {
     command
 }
 
-/// Prints a line for each request and each response.
-fn tshark(file: &Path) -> Command {
-    let mut command = Command::new("tshark");
-    command.arg("-r").arg(file).args(["-Y", "http", "-T", "fields"]);
+/// Prints a line for each request and each response, with a quarter of what `inspect` tells of an exchange.
+fn tshark_fields(file: &Path) -> Command {
+    let mut command = tshark(file, "fields");
     for field in ["tcp.stream", "http.request.method", "http.request.uri", "http.response.code"] {
         command.args(["-e", field]);
     }
+    command
+}
+
+/// Prints all that it knows of each request and response, as JSON.
+fn tshark_json(file: &Path) -> Command {
+    tshark(file, "json")
+}
+
+fn tshark(file: &Path, format: &str) -> Command {
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(file).args(["-Y", "http", "-T", format]);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }

@@ -9,6 +9,8 @@
     reason = "a tool that says what broke by panicking"
 )]
 
+mod bare;
+mod bare_sender;
 mod documents;
 mod generator;
 mod measure;
@@ -32,6 +34,9 @@ const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 /// program the round is told in which it cost least.
 const ROUNDS: usize = 3;
 const CONNECTIONS: &str = "128";
+
+/// Has this program itself send a capture, by [`bare_sender`]: so its cost is that of a process like the others.
+const LEAST: &str = "--least";
 
 /// One run of a program.
 #[derive(Clone, Copy)]
@@ -67,6 +72,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // cargo bench adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let size = match &arguments[..] {
+        [option, server, capture] if option == LEAST => {
+            let connections = CONNECTIONS.parse()?;
+            println!("{}", bare_sender::send(Path::new(capture), server.parse()?, connections)?);
+            return Ok(());
+        }
         [] => 200_000_000,
         [option, size] if option == "--size" => generator::parse_size(size)?,
         _ => return Err("usage: cargo bench --bench replay -- [--size BYTES]".into()),
@@ -120,17 +130,25 @@ fn diffing() -> Result<(), Box<dyn Error>> {
 
 fn measured(name: &str, server: SocketAddr, capture: &Path, exchanges: u64) -> Result<(), Box<dyn Error>> {
     let alone: &[&str] = &["--record", "none", "--diff", "none"];
-    let mut best: [Option<Ran>; 3] = [None; 3];
+    let mut best: [Option<Ran>; 4] = [None; 4];
     for _ in 0..ROUNDS {
-        let ran = [wrk(server)?, replay(server, capture, alone)?, replay(server, capture, &[])?];
+        let replay = |more| replay(server, capture, more);
+        let ran = [wrk(server)?, least(server, capture)?, replay(alone)?, replay(&[])?];
         for (best, ran) in best.iter_mut().zip(ran) {
             *best = Some(best.filter(|best| best.micros() <= ran.micros()).unwrap_or(ran));
         }
     }
-    let [Some(wrk), Some(alone), Some(full)] = best else { return Err("nothing was measured".into()) };
-    assert_eq!([alone.requests, full.requests], [exchanges; 2], "requests sent, of those in the capture");
-    for (what, ran) in [("wrk", wrk), ("replay, sending alone", alone), ("replay, recording and diff", full)]
-    {
+    let [Some(wrk), Some(least), Some(alone), Some(full)] = best else {
+        return Err("nothing was measured".into());
+    };
+    let sent = [least, alone, full].map(|ran| ran.requests);
+    assert_eq!(sent, [exchanges; 3], "requests sent, of those in the capture");
+    for (what, ran) in [
+        ("wrk", wrk),
+        ("the least (bare_sender.rs)", least),
+        ("replay, sending alone", alone),
+        ("replay, recording and diff", full),
+    ] {
         println!(
             "{name:<10} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0} {:>7.2}",
             ran.requests,
@@ -154,6 +172,15 @@ fn wrk(server: SocketAddr) -> Result<Ran, Box<dyn Error>> {
     let count = output.split_whitespace().zip(output.split_whitespace().skip(1));
     let requests = count.filter(|(_, next)| *next == "requests").find_map(|(count, _)| count.parse().ok());
     Ok(Ran { requests: requests.ok_or("wrk counted nothing")?, cost, wall: Duration::from_secs(3) })
+}
+
+/// The capture's requests, sent by a loop that does nothing else.
+fn least(server: SocketAddr, capture: &Path) -> Result<Ran, Box<dyn Error>> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(LEAST).arg(server.to_string()).arg(capture).stdout(Stdio::piped());
+    let began = Instant::now();
+    let (cost, output) = measure::run_and_read(command)?;
+    Ok(Ran { requests: output.trim().parse()?, cost, wall: began.elapsed() })
 }
 
 fn replay(server: SocketAddr, capture: &Path, more: &[&str]) -> Result<Ran, Box<dyn Error>> {

@@ -1,12 +1,11 @@
 //! However capturing ends, what was written can be read.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Lab, balance, captures_in, inspect, summary, tshark};
+use crate::lab::{Lab, SmallDisk, balance, captures_in, inspect, summary, tshark};
 use crate::load::Load;
-use crate::support::{PATIENCE, Process, Running, Skip};
+use crate::support::{PATIENCE, Process, Running};
 
 /// Waits until a run has begun so many files.
 pub(crate) fn wait_for_files(running: &Running, count: usize) {
@@ -137,37 +136,10 @@ fn an_interface_that_comes_back_is_captured_on_again() {
     assert_eq!(inspect(&captures_in(finished.folder()))["exchanges"].as_array().unwrap().len(), 20);
 }
 
-/// A disk of 64 KiB.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Result<Self, Skip> {
-        let at = tempfile::TempDir::new().unwrap();
-        let mut mount = Command::new("mount");
-        let status = mount.args(["-t", "tmpfs", "-o", "size=64k", "shadowcap-test"]).arg(at.path()).status();
-        if status.is_ok_and(|status| status.success()) {
-            Ok(Self(at))
-        } else {
-            Err(Skip::Unable("no file system can be mounted here".into()))
-        }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // It fails where a file is still open; then the machine keeps 64 KiB, and the test says why elsewhere.
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_ends_it_with_a_readable_file() {
     let lab = or_skip!(Lab::new());
-    let disk = or_skip!(SmallDisk::mount());
+    let disk = or_skip!(SmallDisk::mount("64k"));
     let file = disk.file("x.pcapng");
     let running = lab.start(&["capture", "-i", "veth0", "-f", "tcp", "-w", file.to_str().unwrap()]);
     lab.curls(4, 100);
@@ -182,7 +154,7 @@ fn a_full_disk_ends_it_with_a_readable_file() {
 fn a_disk_that_is_full_of_packets_does_not_end_shadowing() {
     let lab = or_skip!(Lab::new());
     let v2 = or_skip!(lab.v2_beside());
-    let disk = or_skip!(SmallDisk::mount());
+    let disk = or_skip!(SmallDisk::mount("64k"));
     let file = disk.file("x.pcapng");
     let keep = ["-w", file.to_str().unwrap(), "--out", "run"];
     let common = ["live", "-i", "veth0", "-f", "tcp port 8000", "--to", &v2.url()];

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::{Finished, Namespace, Nginx, Process, Running, Shadowcap, Skip, Veth, require_tool};
 
@@ -149,4 +150,32 @@ pub(crate) fn captures_in(folder: &Path) -> Vec<PathBuf> {
     });
     files.sort();
     files
+}
+
+/// A file system of its own, of a size as `mount` takes it.
+pub(crate) struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    pub(crate) fn mount(size: &str) -> Result<Self, Skip> {
+        let at = TempDir::new().unwrap();
+        let mut mount = Command::new("mount");
+        let size = format!("size={size}");
+        let status = mount.args(["-t", "tmpfs", "-o", &size, "shadowcap-test"]).arg(at.path()).status();
+        if status.is_ok_and(|status| status.success()) {
+            Ok(Self(at))
+        } else {
+            Err(Skip::Unable("no file system can be mounted here".into()))
+        }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // It fails where a file is still open; then the machine keeps the memory, and the test says why elsewhere.
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
 }

@@ -20,3 +20,4 @@ mod recipes;
 mod screen;
 mod secrets;
 mod shadowing;
+mod uploads;

@@ -1,6 +1,6 @@
 //! Captured connections side by side: order, concurrency, pace, bounds, and stopping.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,8 +19,23 @@ use crate::support::{LIMITS, Log, Peer, Server, answer, connection, shadow};
 /// A replay that a test hands work to.
 struct Replay {
     work: mpsc::Sender<Work<String>>,
-    done: mpsc::Receiver<Done<String>>,
+    done: Outcomes,
     stop: StopHandle,
+}
+
+/// What became of the work, one outcome after the other.
+struct Outcomes {
+    batches: mpsc::Receiver<Vec<Done<String>>>,
+    taken: VecDeque<Done<String>>,
+}
+
+impl Outcomes {
+    async fn recv(&mut self) -> Option<Done<String>> {
+        if self.taken.is_empty() {
+            self.taken = self.batches.recv().await?.into();
+        }
+        self.taken.pop_front()
+    }
 }
 
 impl Replay {
@@ -31,7 +46,7 @@ impl Replay {
         let (sender, done) = mpsc::channel(1);
         let (stop, signal) = stop_channel();
         tokio::spawn(run(settings, receiver, sender, signal));
-        Self { work, done, stop }
+        Self { work, done: Outcomes { batches: done, taken: VecDeque::new() }, stop }
     }
 
     async fn hand_in(&self, port: u16, name: &str, at: Duration) {
@@ -86,6 +101,23 @@ async fn noting() -> (Server, Log<(usize, String)>) {
     })
     .await;
     (server, seen)
+}
+
+/// The answer and the close come in one segment, so that whoever has read the one could know of the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_closes_with_each_answer_and_says_nothing_of_it_loses_no_request() {
+    let server = Server::start(|_, mut peer: Peer| async move {
+        if peer.head().await.is_some() {
+            rustix::net::sockopt::set_tcp_cork(&peer.stream, true).unwrap();
+            ok(&mut peer).await;
+        }
+    })
+    .await;
+    let replay = Replay::start(&server, |settings| settings.concurrency = 16);
+    let jobs = (0..320_u16).map(|n| job(n % 16, &n.to_string(), Duration::ZERO)).collect();
+    let done = replay.through(jobs).await;
+    assert_eq!((done.len(), server.accepted()), (320, 320));
+    assert!(done.iter().all(|done| answer(&done.outcome).0 == 200));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -179,7 +179,7 @@ pub(crate) const LIMITS: Limits = Limits {
     connect: Duration::from_secs(5),
     first_byte: None,
     answer: Duration::from_secs(20),
-    max_body: 1 << 20,
+    keep: BodyKeep::UpTo(1 << 20),
 };
 
 impl Sender {

@@ -51,12 +51,28 @@ impl Httpbin {
         Ok(Self::launch(command, &address.to_string(), address))
     }
 
-    fn launch(mut command: Command, bind: &str, address: SocketAddr) -> Self {
+    /// The same server with another application in place of httpbin: Python's text, which calls it `app`.
+    pub fn start_app_in(namespace: &Namespace, address: SocketAddr, text: &str) -> Result<Self, Skip> {
+        let python = venv()?.join("bin/python");
+        let mut command = namespace.command(&python.display().to_string());
+        command.stdin(Stdio::null());
         let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("own.py"), text).unwrap();
+        Ok(Self::launch_app(command, &address.to_string(), address, "own:app", folder))
+    }
+
+    /// Waits until a line of what it says besides its log contains `text`.
+    pub fn wait_for_stderr(&self, text: &str) -> String {
+        self.process.wait_for_stderr(text)
+    }
+
+    fn launch(command: Command, bind: &str, address: SocketAddr) -> Self {
+        Self::launch_app(command, bind, address, "httpbin:app", TempDir::new().unwrap())
+    }
+
+    fn launch_app(mut command: Command, bind: &str, address: SocketAddr, app: &str, folder: TempDir) -> Self {
         fs::write(folder.path().join("config.py"), CONFIG).unwrap();
-        command
-            .args(["-m", "gunicorn", "--config", "config.py", "--bind", bind, "httpbin:app"])
-            .current_dir(&folder);
+        command.args(["-m", "gunicorn", "--config", "config.py", "--bind", bind, app]).current_dir(&folder);
         let process = Process::spawn(command, "QUIT");
         process.wait_for_stderr("the worker is ready");
         Self { process, address, _folder: folder }

@@ -97,12 +97,15 @@ pub(crate) struct Live {
     /// Read only connections with one of these ports [default: HTTP on any port].
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub(crate) port: Vec<u16>,
-    /// Keep bodies up to this size; larger ones are counted and hashed.
+    /// Keep bodies in memory up to this size; larger ones are counted and hashed, and those of requests wait on disk.
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse_size)]
     pub(crate) max_body: u64,
     /// Memory for connections and unfinished messages; beyond it the oldest are given up, and counted.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = parse_size)]
     pub(crate) memory: u64,
+    /// Disk in the run's folder for requests with larger bodies; what finds no room there is not sent, and counted.
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
+    pub(crate) disk: u64,
     #[command(flatten)]
     pub(crate) target: Target,
     #[command(flatten)]

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::parse_duration;
 use crate::config::{self, ConfigError, Connecting};
+use crate::http::BodyKeep;
 use crate::replay::client::{ClientKind, Limits};
 use crate::replay::connections::Connections;
 use crate::replay::reqwest_client::Via;
@@ -62,7 +63,7 @@ pub(crate) enum ClientArg {
 
 impl TargetArgs {
     /// What was typed, with the limits for a whole answer, as the clients take it.
-    pub(crate) fn resolve(&self, answer: Duration, max_body: usize) -> Result<Connecting, ConfigError> {
+    pub(crate) fn resolve(&self, answer: Duration, keep: BodyKeep) -> Result<Connecting, ConfigError> {
         let identity = self.cert.clone().zip(self.key.clone());
         Ok(Connecting {
             client: match self.client {
@@ -73,7 +74,7 @@ impl TargetArgs {
                 connect: self.timeout_connect.unwrap_or(CONNECT.min(answer)),
                 first_byte: self.timeout_first_byte,
                 answer,
-                max_body,
+                keep,
             },
             tls: TlsOptions {
                 ca: self.ca.clone(),

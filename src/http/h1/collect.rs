@@ -59,13 +59,14 @@ impl Collector {
         self.kept.as_ref().map_or(0, |kept| kept.entity.capacity() + kept.wire.capacity())
     }
 
-    /// Takes the bytes of one piece. A body that grows too large goes on in the store, where there is one.
-    pub(super) fn take(
+    /// Takes the bytes of one piece. A body that grows too large goes on in the store that it is asked for then, where
+    /// there is one.
+    pub(super) fn take<'s>(
         &mut self,
         piece: Piece,
         bytes: &[u8],
         rest: Option<u64>,
-        store: Option<&dyn BodyStore>,
+        store: impl FnOnce() -> Option<&'s dyn BodyStore>,
     ) {
         if let Piece::Entity(_) = piece {
             self.len += bytes.len() as u64;
@@ -80,12 +81,19 @@ impl Collector {
         }
     }
 
-    /// Notes that `len` entity bytes are missing.
+    /// Notes that `len` entity bytes are missing. Nobody can send the rest of them.
     pub(super) fn lose(&mut self, len: u64) {
         self.lost = self.lost.saturating_add(len);
+        self.storing = Storing::Nowhere;
     }
 
-    fn keep(&mut self, piece: Piece, bytes: &[u8], rest: Option<u64>, store: Option<&dyn BodyStore>) {
+    fn keep<'s>(
+        &mut self,
+        piece: Piece,
+        bytes: &[u8],
+        rest: Option<u64>,
+        store: impl FnOnce() -> Option<&'s dyn BodyStore>,
+    ) {
         let Some(kept) = &mut self.kept else { return };
         let chunked = self.framing == Framing::Chunked;
         if let Piece::Entity(_) = piece {
@@ -100,6 +108,7 @@ impl Collector {
         if kept.entity.len() > self.limit
             || kept.wire.len() > self.limit.saturating_mul(WIRE_FACTOR).max(1024)
         {
+            let store = if self.has_hole() { None } else { store() };
             self.give_up(store);
         }
     }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::http::{BodyKeep, Request, RequestHead, Response, ResponseHead, Version};
+use crate::http::{BodyKeep, Framing, Message, Request, RequestHead, Response, ResponseHead, Version};
 
 const NOW: Timestamp = Timestamp::from_nanos(7);
 const KEEP: Options = Options { keep: BodyKeep::UpTo(1 << 20), hash: false };

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::watch::Watch;
 use crate::exchange::{Exchange, Told};
+use crate::http::{Elsewhere, NoRoom};
 use crate::pipeline::feed::Pending;
 use crate::pipeline::planning::Planned;
 use crate::pipeline::{Planning, Progress};
@@ -44,7 +45,7 @@ pub(super) struct LiveFeed {
 impl LiveFeed {
     pub(super) fn take(&mut self, told: Told) {
         match told {
-            Told::Exchange(exchange) => self.exchange(*exchange),
+            Told::Exchange(exchange) => self.exchange(exchange),
             // Where there is no room for the news, the engine keeps a connection for longer than it must.
             Told::Closed(connection, closing) => {
                 drop(self.work.try_send(Work::ConnectionEnded(connection, closing)));
@@ -52,12 +53,17 @@ impl LiveFeed {
         }
     }
 
+    /// Whether a request may yet be sent of whose exchange there is the head alone.
+    pub(super) fn wants(&mut self, begun: &Exchange) -> bool {
+        self.planning.may_send(begun)
+    }
+
     /// How often the destinations of the rules were picked so far.
     pub(super) fn shares(&self) -> Vec<ShareCount> {
         self.planning.shares.told(&self.planning.table)
     }
 
-    fn exchange(&mut self, exchange: Exchange) {
+    fn exchange(&mut self, exchange: Box<Exchange>) {
         Progress::count(&self.watch.progress.requests);
         let Ok(mut planned) = self.planning.plan(&exchange) else {
             // A capture that goes on has more to tell than this: where it is guarded, what went to the
@@ -75,12 +81,13 @@ impl LiveFeed {
     }
 
     /// What becomes of the exchange at one of its destinations.
-    fn row(&mut self, exchange: Exchange, copy: u32, planned: Planned) {
+    fn row(&mut self, exchange: Box<Exchange>, copy: u32, planned: Planned) {
         let Planned { role, destination, rule, matched, reason, request } = planned;
         let pending =
             Pending { exchange, lap: 0, copy, role, destination, route: rule, matched, reason, place: None };
         match request {
             Ok((place, request)) => self.send(pending, place, request),
+            Err(SkipReason::QueueDisk) => self.watch.count_without_row(SkipReason::QueueDisk),
             Err(reason) => self.skip(pending, reason),
         }
     }
@@ -113,6 +120,11 @@ impl LiveFeed {
     /// A row of a request that is not sent; where judging cannot keep up, its count alone.
     fn skip(&mut self, pending: Pending, reason: SkipReason) {
         Progress::count(&self.watch.progress.skipped);
+        if let Elsewhere::NoRoom(NoRoom::Refused(why)) = &pending.exchange.request.body.elsewhere
+            && reason == SkipReason::NoRoomForBody
+        {
+            self.watch.not_stored(why);
+        }
         match self.skipped.try_send(pending.into_row(None, None, Outcome::Skipped(reason))) {
             Ok(()) => self.watch.count_row(),
             Err(_) => self.watch.count_without_row(reason),

@@ -31,11 +31,13 @@ use self::reader::{LiveReader, spawn};
 pub use self::watch::{View, Watch};
 use super::judging::Ruling;
 use super::keeping::{BATCH, Judging, Keep, Taken, next};
-use super::run::{Kept, WAITING, make_folder};
+use super::run::{BATCHES, Kept, WAITING, make_folder};
+use super::spill::Spill;
 use super::verifying::Verification;
 use super::{Planning, Progress, ReadingOptions, RunError, RunOutcome};
 use crate::capture::live::{LiveCapture, Stopper};
 use crate::capture::recorder::Recorder;
+use crate::http::BodyStore;
 use crate::record::{Intents, Redactor, Row, Run};
 use crate::replay::clock::Clock;
 use crate::replay::engine::{self, Settings};
@@ -68,6 +70,8 @@ pub struct LiveJob {
     pub settings: Settings,
     /// How many requests may wait for v2, or be on their way to it.
     pub queue: usize,
+    /// Bytes of disk that the bodies of requests may take that are too large for memory, while they come in and wait.
+    pub disk: u64,
     /// How long is captured, where the user says so.
     pub duration: Option<Duration>,
     /// How often reports are made of what there is so far.
@@ -123,7 +127,7 @@ pub async fn run(
     }
 
     let (work_in, work) = mpsc::channel(job.queue + WAITING);
-    let (done_in, done) = mpsc::channel(WAITING);
+    let (done_in, done) = mpsc::channel(BATCHES);
     let (skipped_in, skipped) = mpsc::channel(WAITING);
     let feed = LiveFeed {
         planning: job.planning,
@@ -133,10 +137,11 @@ pub async fn run(
         skipped: skipped_in,
         watch: Arc::clone(&watch),
     };
+    let store: Arc<dyn BodyStore> = Arc::new(Spill::within(job.folder.clone(), job.disk));
     let reader = LiveReader {
         capture: job.capture,
         recorder: job.recorder,
-        options: job.reading,
+        options: ReadingOptions { store: Some(store), ..job.reading },
         watch: Arc::clone(&watch),
     };
     let (reader, captured_all) = spawn(reader, feed)?;
@@ -205,7 +210,7 @@ struct Keeper {
     watch: Arc<Watch>,
     gate: Gate,
     clock: Clock,
-    done: mpsc::Receiver<engine::Done<Queued>>,
+    done: mpsc::Receiver<Vec<engine::Done<Queued>>>,
     skipped: mpsc::Receiver<Row>,
     stopper: Stopper,
     stop: Arc<StopHandle>,
@@ -226,14 +231,14 @@ impl Keeper {
         let mut capture_until = times.duration.map(|duration| Instant::now() + duration);
         let mut send_until = None;
         let (mut sending, mut reading, mut capturing, mut asked) = (true, true, true, true);
-        let (mut answered, mut skipped) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let mut skipped = Vec::with_capacity(BATCH);
         while sending || reading || self.judging.is_asking() {
             tokio::select! {
                 asked = next(&mut self.judging.verifying) => self.judging.asked(asked?)?,
-                count = self.done.recv_many(&mut answered, BATCH), if sending => {
-                    sending = count > 0;
-                    self.outcomes(&mut answered)?;
-                }
+                answered = self.done.recv(), if sending => match answered {
+                    Some(answered) => self.outcomes(answered)?,
+                    None => sending = false,
+                },
                 count = self.skipped.recv_many(&mut skipped, BATCH), if reading => {
                     reading = count > 0;
                     let skipped = skipped.drain(..).map(Taken::from).collect();
@@ -272,9 +277,9 @@ impl Keeper {
     }
 
     /// What became of requests; each was due when v1 had answered it.
-    fn outcomes(&mut self, answered: &mut Vec<engine::Done<Queued>>) -> Result<(), RunError> {
+    fn outcomes(&mut self, answered: Vec<engine::Done<Queued>>) -> Result<(), RunError> {
         let (mut taken, mut slots, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
-        for engine::Done { job, client, mut outcome, slot } in answered.drain(..) {
+        for engine::Done { job, client, mut outcome, slot } in answered {
             let engine::Job { destination, request, payload, .. } = *job;
             Progress::count(&self.watch.progress.done);
             let Queued { pending, room } = payload;

@@ -13,9 +13,10 @@ use super::watch::{ReadSoFar, Watch};
 use crate::capture::PacketSource;
 use crate::capture::live::{LiveCapture, Waited};
 use crate::capture::recorder::Recorder;
-use crate::exchange::{Sequencer, SequencerLimits, Told};
+use crate::exchange::{Exchange, Listener, Sequencer, SequencerLimits, Start, Told};
 use crate::packet::Packet;
 use crate::pipeline::{Reading, ReadingOptions, RunError};
+use crate::stream::{Closing, ConnectionId};
 use crate::time::Timestamp;
 
 /// How long the thread waits where nothing is captured.
@@ -58,7 +59,8 @@ impl LiveReader {
         let tee = Tee { capture, recorder, watch: Arc::clone(&watch), read: ReadSoFar::default() };
         let feed = RefCell::new(feed);
         let sequencer = Sequencer::new(AT_ONCE, |told: Told| feed.borrow_mut().take(told));
-        let mut reading = Reading::new(tee, options, sequencer);
+        let listener = Choosing { sequencer, feed: &feed };
+        let mut reading = Reading::new(tee, options, listener);
         let mut told = Instant::now();
         loop {
             match reading.source_mut().capture.wait(WAIT) {
@@ -73,9 +75,33 @@ impl LiveReader {
             }
         }
         reading.finish();
-        reading.listener_mut().finish();
+        reading.listener_mut().sequencer.finish();
         watch.read(reading.source().read.clone(), reading.account(), feed.borrow().shares());
         reading.source_mut().complete();
+    }
+}
+
+/// The order in which exchanges are told, and the feed's own word on which bodies it wants.
+struct Choosing<'f, L> {
+    sequencer: L,
+    feed: &'f RefCell<LiveFeed>,
+}
+
+impl<L: Listener> Listener for Choosing<'_, L> {
+    fn began(&mut self, at: Timestamp) -> Start {
+        self.sequencer.began(at)
+    }
+
+    fn finished(&mut self, start: Start, exchange: Option<Box<Exchange>>) {
+        self.sequencer.finished(start, exchange);
+    }
+
+    fn wants_body(&mut self, begun: &Exchange) -> bool {
+        self.feed.borrow_mut().wants(begun)
+    }
+
+    fn closed(&mut self, connection: ConnectionId, closing: Option<Closing>) {
+        self.sequencer.closed(connection, closing);
     }
 }
 

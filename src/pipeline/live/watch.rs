@@ -62,6 +62,7 @@ struct Inner {
     top: Vec<(String, u64)>,
     kept: Vec<PathBuf>,
     not_kept: Option<String>,
+    not_stored: Option<String>,
 }
 
 /// A live run at one moment.
@@ -97,6 +98,8 @@ pub struct View {
     pub gone: Vec<String>,
     /// Why packets are not kept any more.
     pub not_kept: Option<String>,
+    /// Why the body of a request could not be kept on the disk until it is sent, the last time.
+    pub not_stored: Option<String>,
 }
 
 impl Watch {
@@ -119,6 +122,7 @@ impl Watch {
                 top: Vec::new(),
                 kept: Vec::new(),
                 not_kept: None,
+                not_stored: None,
             }),
         }
     }
@@ -146,6 +150,7 @@ impl Watch {
             top: inner.top.clone(),
             gone: self.interfaces.gone(),
             not_kept: inner.not_kept.clone(),
+            not_stored: inner.not_stored.clone(),
         }
     }
 
@@ -241,6 +246,10 @@ impl Watch {
 
     pub(super) fn not_kept(&self, error: &RecorderError) {
         self.lock().not_kept = Some(error.to_string());
+    }
+
+    pub(super) fn not_stored(&self, why: &str) {
+        self.lock().not_stored = Some(why.to_owned());
     }
 
     pub(super) fn drain_out(&self) {
