@@ -250,6 +250,20 @@ fn connections_that_never_end_are_given_up_and_their_requests_told() {
 }
 
 #[test]
+fn a_process_with_more_open_connections_than_the_budget_holds_stays_within_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    // There is room for some 65,000.
+    let count = 80_000;
+    let write = |stdin: &mut ChildStdin| hostile::write(Attack::OpenConnections, count, stdin).unwrap();
+    let ((), peak, document) = inspect_what(&["--memory", "128MiB"], write, folder.path());
+    println!("{count} open connections within 128 MiB: {} MiB", peak / MIB);
+    assert!(peak < 128 * MIB, "{} MiB", peak / MIB);
+    assert!(document["anomalies"]["evicted"].as_u64().is_some_and(|evicted| evicted > 0), "{document:#}");
+    assert_eq!(document["http"]["exchanges"], count);
+    assert_eq!(document["imbalances"], serde_json::json!([]));
+}
+
+#[test]
 fn a_hole_that_never_fills_takes_no_more_memory_the_more_stands_behind_it() {
     assert_bounded(Attack::HoleThatNeverFills, packets(60_000));
 }

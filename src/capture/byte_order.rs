@@ -34,6 +34,16 @@ impl ByteOrder {
         }
     }
 
+    /// Four numbers one behind the other.
+    #[inline]
+    pub(super) fn words(self, bytes: &[u8; 16]) -> [u32; 4] {
+        let little = [0, 1, 2, 3].map(|at| u32::from_le_bytes(word(bytes, at)));
+        match self {
+            Self::Little => little,
+            Self::Big => little.map(u32::swap_bytes),
+        }
+    }
+
     pub(super) fn put_u16(self, value: u16) -> [u8; 2] {
         match self {
             Self::Little => value.to_le_bytes(),

@@ -97,7 +97,7 @@ impl PcapReader {
         let header = window.unread();
         // All of it is at hand: of an array the compiler knows that.
         let first: [u8; 16] = header.first_chunk().copied().unwrap_or_default();
-        let [seconds, ticks, captured, original] = [0, 1, 2, 3].map(|i| self.order.u32(word(&first, i)));
+        let [seconds, ticks, captured, original] = self.order.words(&first);
         if seconds | ticks | captured | original == 0 {
             return Err(Stop::Corrupt(at, Corruption::Zeros));
         }

@@ -6,6 +6,7 @@ mod line;
 mod paced;
 mod repeated;
 mod table;
+mod text;
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};

@@ -28,8 +28,8 @@ pub fn compare_by_rules(
     let mut findings = Findings::new(Echo::new(context), rules, [v1.first_byte, v2.first_byte]);
     let (headers1, headers2) = (&v1.head.headers, &v2.head.headers);
     if v1.head.status == v2.head.status {
-        headers::compare(headers1, headers2, Scope::All, &mut findings);
-        body::compare(v1, v2, &mut findings);
+        let alike = headers::compare(headers1, headers2, Scope::All, &mut findings);
+        body::compare(v1, v2, alike, &mut findings);
     } else {
         // Another status is another content: what it holds, and the fields that describe it, follow
         // from that and are no further facts.

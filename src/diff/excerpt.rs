@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 /// The longest excerpt, in characters, without the marks that say it was cut.
 const MAX_CHARS: usize = 200;
+/// Room for the marks that say that a value was cut.
+const MARKS: usize = 32;
 /// How much of what both values share is shown before the first difference.
 const LEAD: usize = 40;
 
@@ -35,11 +37,11 @@ fn window(value: &[u8], from: usize) -> String {
     let from = char_start(value, from.min(value.len()));
     // A character has at most four bytes.
     let end = value.len().min(from + 4 * MAX_CHARS);
-    let text = String::from_utf8_lossy(&value[from..end]);
-    let mut out = String::from(if from > 0 { "…" } else { "" });
-    let mut rest = text.chars();
-    rest.by_ref().take(MAX_CHARS).for_each(|c| push_visible(&mut out, c));
-    let cut = end < value.len() || rest.next().is_some();
+    let window = &value[from..end];
+    let mut out = String::with_capacity(window.len().min(MAX_CHARS) + MARKS);
+    out.push_str(if from > 0 { "…" } else { "" });
+    let is_more = push_shown(&mut out, window);
+    let cut = end < value.len() || is_more;
     if cut {
         out.push('…');
     }
@@ -48,6 +50,20 @@ fn window(value: &[u8], from: usize) -> String {
         let _ = write!(out, " ({} bytes)", value.len());
     }
     out
+}
+
+/// As many characters of a text as are shown; whether some are left.
+fn push_shown(out: &mut String, text: &[u8]) -> bool {
+    // Most text is plain: then a byte is a character, and shown as it is.
+    let start = &text[..text.len().min(MAX_CHARS)];
+    if start.iter().all(|b| matches!(b, b' '..=b'~')) {
+        out.push_str(&String::from_utf8_lossy(start));
+        return start.len() < text.len();
+    }
+    let text = String::from_utf8_lossy(text);
+    let mut rest = text.chars();
+    rest.by_ref().take(MAX_CHARS).for_each(|c| push_visible(out, c));
+    rest.next().is_some()
 }
 
 /// Cuts a text to at most that many bytes, between characters.
@@ -77,6 +93,20 @@ mod tests {
         assert_eq!(excerpt("é".repeat(200).as_bytes()), "é".repeat(200));
         assert_eq!(excerpt("é".repeat(201).as_bytes()), format!("{}… (402 bytes)", "é".repeat(200)));
         assert_eq!(excerpt(b"\xff"), "\u{fffd}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_text_is_shown_as_any_other(plain in "[ -~]{190,210}", other in "[ -~é\n]{0,3}") {
+            for text in [plain.clone(), format!("{plain}{other}"), format!("{other}{plain}")] {
+                let shown: String = text.chars().take(MAX_CHARS).map(|c| {
+                    if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
+                }).collect();
+                let cut = text.chars().count() > MAX_CHARS;
+                let marks = if cut { format!("… ({} bytes)", text.len()) } else { String::new() };
+                proptest::prop_assert_eq!(excerpt(text.as_bytes()), shown + &marks);
+            }
+        }
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl<'c> Findings<'c> {
         };
         let path = match path() {
             whole if whole.is_empty() => self.inside.trim_end().to_owned(),
+            path if self.inside.is_empty() => path,
             path => [self.inside.as_str(), &path].concat(),
         };
         let mut difference = Difference { layer, path, kind, v1: shown.0, v2: shown.1, class };

@@ -4,6 +4,7 @@
 //! are, not the values: the method, host and route template of the request, the place in the answer
 //! with indices and names of single things left out, the kind, and for a status or type the pair.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
@@ -32,7 +33,8 @@ impl Fingerprint {
         let layer = difference.layer.name().as_bytes();
         let kind = difference.kind.name().as_bytes();
         let parts = [method, host, route.as_bytes(), layer, place.as_bytes(), kind, pair.as_bytes()];
-        let mut bytes = Vec::new();
+        let len: usize = parts.iter().map(|part| size_of::<u64>() + part.len()).sum();
+        let mut bytes = Vec::with_capacity(len);
         for part in parts {
             // Lengths keep the parts apart.
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -79,7 +81,7 @@ impl<'de> serde::Deserialize<'de> for Fingerprint {
 
 /// The place of a difference for all that are like it: its [`general_path`], and for a line or a text in markup its words,
 /// since there the place alone says nothing: with numbers, dates and the like, and what changed, left open.
-pub(super) fn general_place_of(difference: &Difference) -> String {
+pub(super) fn general_place_of(difference: &Difference) -> Cow<'_, str> {
     let path = general_path(difference.layer, &difference.path);
     let of_text = difference.layer == Layer::Body && (path.ends_with("line *") || path.ends_with("/text()"));
     if !of_text {
@@ -90,13 +92,13 @@ pub(super) fn general_place_of(difference: &Difference) -> String {
     LAST_WORDS.with_borrow_mut(|last| {
         let known = last.iter().find(|known| known.v1.as_deref() == v1 && known.v2.as_deref() == v2);
         if let Some(known) = known {
-            return format!("{place} '{}'", known.words);
+            return format!("{place} '{}'", known.words).into();
         }
         let words = words(v1, v2);
         let general = format!("{place} '{words}'");
         last.truncate(MOST_LAST - 1);
         last.push_front(Asked { v1: v1.map(str::to_owned), v2: v2.map(str::to_owned), words });
-        general
+        general.into()
     })
 }
 
@@ -168,23 +170,23 @@ fn is_uuid(text: &str) -> bool {
 /// A difference's path for all the places that are like it: `[*]` for each index, a placeholder for
 /// each name that is the name of one thing, `line *` in text, no places among siblings in markup.
 #[must_use]
-pub fn general_path(layer: Layer, path: &str) -> String {
+pub fn general_path(layer: Layer, path: &str) -> Cow<'_, str> {
     match layer {
         Layer::Body => general_body_path(path),
-        Layer::Status | Layer::Header => path.to_owned(),
+        Layer::Status | Layer::Header => path.into(),
     }
 }
 
-fn general_body_path(path: &str) -> String {
+fn general_body_path(path: &str) -> Cow<'_, str> {
     match path.as_bytes() {
-        [b'l', ..] if path.starts_with("line ") => "line *".to_owned(),
-        [b'$', ..] => general_json_path(path),
+        [b'l', ..] if path.starts_with("line ") => "line *".into(),
+        [b'$', ..] => general_json_path(path).into(),
         // Content within other content: its place there, then its own path.
         [b'p' | b'/', ..] if let Some((place, inner)) = path.split_once(' ') => {
-            format!("{} {}", general_place(place), general_body_path(inner))
+            format!("{} {}", general_place(place), general_body_path(inner)).into()
         }
-        [b'p' | b'/', ..] => general_place(path),
-        _ => path.to_owned(),
+        [b'p' | b'/', ..] => general_place(path).into(),
+        _ => path.into(),
     }
 }
 
@@ -239,11 +241,11 @@ fn general_name(name: &str) -> (String, usize) {
 
 /// What tells differences of one kind and place apart: both codes of a status, both types of a value.
 fn pair(difference: &Difference) -> String {
-    let value = |value: &Option<String>| value.clone().unwrap_or_default();
-    let (v1, v2) = (value(&difference.v1), value(&difference.v2));
+    let (v1, v2) =
+        (difference.v1.as_deref().unwrap_or_default(), difference.v2.as_deref().unwrap_or_default());
     match (difference.layer, difference.kind) {
         (Layer::Status, _) => format!("{v1}>{v2}"),
-        (Layer::Body, Kind::TypeChanged) => format!("{}>{}", json_type(&v1), json_type(&v2)),
+        (Layer::Body, Kind::TypeChanged) => format!("{}>{}", json_type(v1), json_type(v2)),
         _ => String::new(),
     }
 }

@@ -3,6 +3,10 @@
 //! A segment of a path that can only be a name of one thing (a number, a UUID, a long digest or
 //! token) becomes a placeholder; words stay. This looks at one target at a time.
 
+use std::cell::RefCell;
+
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::excerpt::truncate;
 
 /// The template of a request target: the path with `{number}`, `{uuid}`, `{hex}`, `{token}`, `{date}`
@@ -10,6 +14,34 @@ use super::excerpt::truncate;
 #[must_use]
 pub fn template(target: &[u8]) -> String {
     let path = path_of(target);
+    if path.len() > LONGEST_KNOWN {
+        return of_path(path);
+    }
+    let place = usize::try_from(xxh3_64(path) % PLACES as u64).unwrap_or(0);
+    KNOWN.with_borrow_mut(|known| {
+        known.resize_with(PLACES, Default::default);
+        let Some((last, template)) = known.get_mut(place) else { return of_path(path) };
+        if last != path {
+            last.clear();
+            last.extend_from_slice(path);
+            *template = of_path(path);
+        }
+        template.clone()
+    })
+}
+
+/// Paths that are remembered: of one row the template is asked for again and again, to learn, to count and to show, and
+/// many requests have one path.
+const PLACES: usize = 256;
+/// Bytes of the longest path that is.
+const LONGEST_KNOWN: usize = 512;
+
+thread_local! {
+    /// Paths and their templates, each in its place by its digest.
+    static KNOWN: RefCell<Vec<(Vec<u8>, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn of_path(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len().min(2 * MAX_BYTES) + 16);
     for (n, part) in path.split(|&b| b == b'/').enumerate() {
         if n > 0 {

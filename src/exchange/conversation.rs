@@ -24,6 +24,9 @@ use super::socks::Handshake;
 use crate::http::{BodyStore, Options};
 use crate::stream::{Chunk, ConnectionId, Direction};
 use crate::time::Timestamp;
+/// What the allocator adds to what it is asked for: for HTTP/1 itself, and for its open requests.
+const ALLOCATOR: usize = 2 * 16;
+
 /// What an [`ExchangeReader`](super::ExchangeReader) keeps for one connection.
 pub struct Conversation {
     options: Options,
@@ -156,7 +159,7 @@ impl Conversation {
     pub(super) fn memory(&self) -> usize {
         match &self.stage {
             Stage::Opening(held) => held.memory(),
-            Stage::Http(http) => size_of::<Http>() + http.memory(),
+            Stage::Http(http) => size_of::<Http>() + ALLOCATOR + http.memory(),
             Stage::Socks(handshake, _) => handshake.memory(),
             Stage::Opaque(_) | Stage::Searching => 0,
         }

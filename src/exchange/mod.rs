@@ -9,6 +9,7 @@
 
 mod account;
 mod conversation;
+mod last_heads;
 pub mod mirrors;
 mod pairing;
 mod protocol;

@@ -29,9 +29,11 @@ use self::open::{Answer, Open};
 pub(super) use self::step::Moment;
 use self::step::Step;
 use self::unbroken::Unbroken;
+use super::last_heads::LastHeads;
 use super::reader::{Listener, Start};
 use super::{ExchangeAccount, ExchangeId};
 use crate::anomaly::{Anomaly, AnomalySet};
+use crate::http::h1::LastHead;
 use crate::http::{Asked, Request, RequestHead, Response, ResponseHead, Sink, Version};
 use crate::stream::ConnectionId;
 use crate::time::Timestamp;
@@ -104,12 +106,14 @@ pub(super) struct Context<'a, L> {
     pub(super) connection: &'a ConnectionId,
     pub(super) listener: &'a mut L,
     pub(super) account: &'a mut ExchangeAccount,
+    pub(super) last_heads: &'a mut LastHeads,
 }
 
 impl<L> Context<'_, L> {
     /// The same, for the connection with the roles that its bytes show.
     pub(super) fn of<'b>(&'b mut self, connection: &'b ConnectionId) -> Context<'b, L> {
-        Context { connection, listener: self.listener, account: self.account }
+        let Self { listener, account, last_heads, .. } = self;
+        Context { connection, listener, account, last_heads }
     }
 
     /// The same once more.
@@ -170,6 +174,7 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
             answer: Answer::Awaited,
             interim: Vec::new(),
             anomalies: AnomalySet::EMPTY,
+            weight: 0,
         });
         asked
     }
@@ -177,7 +182,9 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     fn message(&mut self, request: Request) {
         self.0.step.note_request(request.completeness.is_complete());
         if let Some(open) = self.0.open.back_mut() {
-            self.0.held += Open::ROOM + request.memory();
+            let weight = Open::ROOM + request.memory();
+            open.weight += weight;
+            self.0.held += weight;
             open.ask(*self.1.connection, request);
         }
         if self.0.open.len() > MOST_OPEN {
@@ -192,6 +199,10 @@ impl<L: Listener> Sink<RequestHead> for Requests<'_, '_, L> {
     fn wants_body(&mut self, head: &RequestHead, first_byte: Timestamp) -> bool {
         let begun = self.0.open.back().map(|open| open.begun(*self.1.connection, head.clone(), first_byte));
         begun.is_none_or(|begun| self.1.listener.wants_body(&begun))
+    }
+
+    fn last_head(&mut self) -> Option<&mut LastHead<RequestHead>> {
+        Some(self.1.last_heads.request(self.1.connection))
     }
 
     fn abandoned(&mut self) {
@@ -231,8 +242,8 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
     fn message(&mut self, response: Response) {
         if !response.head.is_final() {
             self.0.choose(&mut self.1);
-            let kept = self.0.answering().is_some_and(|open| open.keep_interim(response.head.status));
-            self.0.held += usize::from(kept) * size_of::<u16>();
+            let kept = self.0.answering().map_or(0, |open| open.keep_interim(response.head.status));
+            self.0.held += kept;
             return;
         }
         let pairing = &mut *self.0;
@@ -248,6 +259,7 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
         };
         let length = response.head.raw().len() as u64 + response.body.len;
         let early = open.exchange.is_none();
+        open.weight += weight;
         open.answer(response);
         pairing.next = chosen.map_or(pairing.next, |place| place + 1);
         pairing.guess.count(length);
@@ -266,6 +278,10 @@ impl<L: Listener> Sink<ResponseHead> for Responses<'_, '_, L> {
         self.0.guess.lose_responses(missing, awaited);
     }
 
+    fn last_head(&mut self) -> Option<&mut LastHead<ResponseHead>> {
+        Some(self.1.last_heads.response(self.1.connection))
+    }
+
     fn is_headless(&mut self) -> bool {
         self.0.at(self.0.next).is_some_and(|open| open.headless)
     }
@@ -276,7 +292,9 @@ impl Pairing {
     /// came into the middle of the connection.
     pub(super) fn new(requests_lost: bool, responses_lost: bool, in_middle: bool) -> Self {
         let holed = requests_lost || responses_lost;
-        let mut pairing = Self { holed, step: Step::new(in_middle), ..Self::default() };
+        // Most clients wait for one answer at a time.
+        let open = VecDeque::with_capacity(1);
+        let mut pairing = Self { open, holed, step: Step::new(in_middle), ..Self::default() };
         if requests_lost {
             pairing.step.lose_requests();
         }
@@ -308,7 +326,7 @@ impl Pairing {
 
     /// Bytes of memory that the open requests and their answers hold.
     pub(super) fn held(&self) -> usize {
-        self.held + self.open.capacity() * size_of::<Open>()
+        self.held + self.open.capacity() * size_of::<Open>() + self.open.len() * Open::OVERHEAD
     }
 
     /// Whether the request that is being read was answered since this was asked last.
@@ -382,7 +400,7 @@ impl Pairing {
             let Some(open) = self.open.pop_front() else { break };
             let ordinal = self.base;
             self.base += 1;
-            self.held = self.held.saturating_sub(open.weight());
+            self.held = self.held.saturating_sub(open.weight);
             open.tell(ordinal, context);
         }
     }

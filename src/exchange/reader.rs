@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::conversation::Conversation;
+use super::last_heads::LastHeads;
 use super::pairing::Context;
 use super::{Exchange, ExchangeAccount};
 use crate::http::{BodyStore, Options};
@@ -59,12 +60,14 @@ pub struct ExchangeReader<L> {
     store: Option<Arc<dyn BodyStore>>,
     listener: L,
     account: ExchangeAccount,
+    last_heads: Box<LastHeads>,
 }
 
 impl<L: Listener> ExchangeReader<L> {
     /// A reader that treats bodies as `options` say and tells `listener`.
     pub fn new(options: Options, listener: L) -> Self {
-        Self { options, store: None, listener, account: ExchangeAccount::default() }
+        let (account, last_heads) = (ExchangeAccount::default(), Box::default());
+        Self { options, store: None, listener, account, last_heads }
     }
 
     /// The same, with a place for the bodies of requests that are too large to be kept.
@@ -91,7 +94,12 @@ impl<L: Listener> ExchangeReader<L> {
     }
 
     fn context<'a>(&'a mut self, connection: &'a ConnectionInfo) -> Context<'a, L> {
-        Context { connection: &connection.id, listener: &mut self.listener, account: &mut self.account }
+        Context {
+            connection: &connection.id,
+            listener: &mut self.listener,
+            account: &mut self.account,
+            last_heads: &mut self.last_heads,
+        }
     }
 
     /// The listener and the account, when all is read.

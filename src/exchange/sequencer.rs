@@ -82,6 +82,9 @@ pub struct Sequencer<F> {
     early: u64,
 }
 
+/// What a request's place in the line takes, in bytes.
+pub(super) const PLACE: usize = size_of::<Place>();
+
 /// A place in the line, and what stands there. Between calls nothing complete stands first.
 struct Place {
     at: Timestamp,

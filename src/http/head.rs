@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::Version;
+use super::known::Known;
 
 /// Where a part of a head lies, in bytes from its start.
 pub(crate) type Span = Range<u32>;
@@ -40,14 +41,34 @@ pub(crate) struct Plain {
     pub(crate) start: u32,
     /// How many fields there are; few, so that finding one of them by its place takes a short time.
     pub(crate) count: u8,
-    /// How many of them are called Content-Length.
-    pub(crate) lengths: u8,
-    /// Whether one is called Transfer-Encoding.
-    pub(crate) has_coding: bool,
-    /// The value of the last Content-Length.
-    pub(crate) length: (u32, u32),
-    /// The value of the only Host.
-    pub(crate) host: Option<(u32, u32)>,
+    /// Which of the known names they have.
+    pub(crate) names: Known,
+    /// What they say of the body's length.
+    pub(crate) length: Length,
+    /// The only Host.
+    pub(crate) host: Option<Host>,
+}
+
+/// What the fields of a plain head say of the body's length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A single Content-Length, and no Transfer-Encoding.
+    Of(u64),
+    /// Something else, which their values tell.
+    Unclear,
+}
+
+/// The value of a Host field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    /// Where it begins and ends.
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// Whether it can be that of a host (RFC 9110, section 7.2).
+    pub(crate) is_host: bool,
 }
 
 impl Headers {
@@ -61,21 +82,21 @@ impl Headers {
         Self { raw, fields: Fields::Plain(plain) }
     }
 
-    /// The value of the only Content-Length, if there is one, where that is known to be all that the fields
-    /// say of the body's length.
-    #[allow(clippy::option_option, reason = "not known, absent, and a value are three things")]
-    pub(super) fn only_length(&self) -> Option<Option<&[u8]>> {
+    /// What is known of them, where each is a line without any oddity.
+    #[inline]
+    pub(super) fn as_plain(&self) -> Option<&Plain> {
         match &self.fields {
-            Fields::Plain(Plain { has_coding: false, lengths: 0, .. }) => Some(None),
-            Fields::Plain(Plain { has_coding: false, lengths: 1, length, .. }) => {
-                Some(Some(self.part(*length)))
-            }
-            Fields::Plain(_) | Fields::Listed(_) => None,
+            Fields::Plain(plain) => Some(plain),
+            Fields::Listed(_) => None,
         }
     }
 
-    fn part(&self, (start, end): (u32, u32)) -> &[u8] {
-        slice(&self.raw, &(start..end))
+    /// Whether it is known without a search that no field has that name.
+    #[inline]
+    fn lack(&self, name: &str) -> bool {
+        let known =
+            |plain: &Plain| Known::of(name.as_bytes()).is_some_and(|name| !plain.names.contains(name));
+        self.as_plain().is_some_and(known)
     }
 
     /// Name and value of each field, as captured (the value without surrounding white space).
@@ -93,7 +114,8 @@ impl Headers {
 
     /// The values of all fields of that name, which is compared without regard to case.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + Clone {
-        Named { raw: &self.raw, spans: self.spans(), name: name.as_bytes() }
+        let spans = if self.lack(name) { Spans::Listed([].iter()) } else { self.spans() };
+        Named { raw: &self.raw, spans, name: name.as_bytes() }
     }
 
     /// The value of the first field of that name.
@@ -106,7 +128,7 @@ impl Headers {
     #[must_use]
     pub fn host(&self) -> Option<&[u8]> {
         match &self.fields {
-            Fields::Plain(plain) => plain.host.map(|host| self.part(host)),
+            Fields::Plain(plain) => plain.host.map(|host| slice(&self.raw, &(host.start..host.end))),
             Fields::Listed(_) => self.get("host"),
         }
     }
@@ -114,14 +136,9 @@ impl Headers {
     /// Where the value of the only Host field lies in a head of plain lines.
     pub(crate) fn plain_host(&self) -> Option<Range<usize>> {
         match &self.fields {
-            Fields::Plain(plain) => plain.host.map(|(start, end)| start as usize..end as usize),
+            Fields::Plain(plain) => plain.host.map(|host| host.start as usize..host.end as usize),
             Fields::Listed(_) => None,
         }
-    }
-
-    /// Whether there may be more than one Host field: a head of plain lines has one at most.
-    pub(super) fn may_have_several_hosts(&self) -> bool {
-        matches!(self.fields, Fields::Listed(_))
     }
 
     /// The same fields in a buffer of their own.

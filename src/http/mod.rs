@@ -7,6 +7,7 @@
 pub mod coding;
 pub mod h1;
 pub mod head;
+mod known;
 mod reader;
 mod stored;
 

@@ -149,7 +149,9 @@ impl Judging {
         ledger: &Ledger,
     ) -> Result<(), RunError> {
         let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
-        let mut others = Vec::new();
+        // Rooms for a batch, used again and again: a row is large, and is moved no more often than it must be.
+        let mut others = Vec::with_capacity(BATCH);
+        let (mut taken, mut slots) = (Vec::with_capacity(2 * BATCH), Vec::with_capacity(BATCH));
         let (mut sending, mut reading) = (true, true);
         while sending || reading || self.is_asking() {
             let (mut answered, has_room) = (Vec::new(), self.has_room());
@@ -162,10 +164,7 @@ impl Judging {
                 asked = next(&mut self.verifying) => self.asked(asked?)?,
                 _ = tick.tick() => self.flush()?,
             }
-            let count = answered.len();
-            let (mut taken, mut slots) =
-                (Vec::with_capacity(count + others.len()), Vec::with_capacity(count));
-            Progress::count_on(&self.progress.done, count as u64);
+            Progress::count_on(&self.progress.done, answered.len() as u64);
             for done in answered {
                 let (row, slot) = self.received(done);
                 taken.push(row);
@@ -174,8 +173,8 @@ impl Judging {
             taken.extend(others.drain(..).map(Taken::from));
             self.keep(&mut taken)?;
             ledger.recorded(taken.iter().map(|taken| &taken.row));
-            drop(slots);
-            taken.into_iter().try_for_each(|taken| self.pass_on(taken))?;
+            slots.clear();
+            self.pass_on(&mut taken)?;
         }
         Ok(())
     }
@@ -214,7 +213,7 @@ impl Judging {
     pub(super) fn rows<P>(&mut self, mut taken: Vec<Taken>, places: P) -> Result<(), RunError> {
         self.keep(&mut taken)?;
         drop(places);
-        taken.into_iter().try_for_each(|taken| self.pass_on(taken))
+        self.pass_on(&mut taken)
     }
 
     /// Writes again the rows of these names, which an earlier part of the run had put off and this one has
@@ -284,20 +283,23 @@ impl Judging {
         }
     }
 
-    /// Judges a row that is recorded, or has it asked again before.
-    fn pass_on(&mut self, taken: Taken) -> Result<(), RunError> {
-        let Taken { row, secrets, question, is_asked } = taken;
-        match (&mut self.verifying, question) {
-            (Some(verifying), Some(question)) if is_asked => {
-                let rounds = 0;
-                verifying.ask(Ask { row, secrets, question, rounds }, 1);
-                Ok(())
-            }
-            _ => {
-                let judged = self.learned(&row);
-                self.judge(&row, judged.as_ref())
+    /// Judges rows that are recorded, or has them asked again before, until none is left.
+    fn pass_on(&mut self, rows: &mut Vec<Taken>) -> Result<(), RunError> {
+        for Taken { row, .. } in rows.iter().filter(|taken| !taken.is_asked) {
+            let judged = self.learned(row);
+            self.judge(row, judged.as_ref())?;
+        }
+        if rows.iter().any(|taken| taken.is_asked) {
+            for asked in rows.drain(..).filter(|taken| taken.is_asked) {
+                let Taken { row, secrets, question, .. } = asked;
+                if let Some((verifying, question)) = self.verifying.as_mut().zip(question) {
+                    let rounds = 0;
+                    verifying.ask(Ask { row, secrets, question, rounds }, 1);
+                }
             }
         }
+        rows.clear();
+        Ok(())
     }
 
     /// Takes the answers to a row that was asked again: asks on where they disagree, and else records and

@@ -36,9 +36,10 @@ impl ReadingOptions {
         SequencerLimits::within(self.limits.memory)
     }
 
-    /// What is for the connections.
+    /// What is for the connections: a 32nd is left to the program itself.
     fn connections(&self) -> Limits {
-        Limits { memory: self.limits.memory.saturating_sub(self.in_order().bytes as u64) }
+        let Limits { memory } = self.limits;
+        Limits { memory: (memory - memory / 32).saturating_sub(self.in_order().bytes as u64) }
     }
 }
 

@@ -31,8 +31,8 @@ struct Inner {
     file: File,
     written: usize,
     open: HashSet<RowName, RandomState>,
-    /// Room for a line.
-    line: Vec<u8>,
+    /// Room for lines.
+    lines: Vec<u8>,
 }
 
 impl Intents {
@@ -44,7 +44,7 @@ impl Intents {
     pub(super) fn create(folder: &Path, open: HashSet<RowName, RandomState>) -> Result<Self, RecordError> {
         let path = folder.join(NAME);
         let (file, written) = renewed(&path, &open)?;
-        Ok(Self(Mutex::new(Inner { path, file, written, open, line: Vec::new() })))
+        Ok(Self(Mutex::new(Inner { path, file, written, open, lines: Vec::new() })))
     }
 
     /// Notes that a row's request is about to be sent. When this returns, a kill cannot hide it any more.
@@ -52,17 +52,27 @@ impl Intents {
     /// # Errors
     /// When it cannot be noted: the request must not be sent.
     pub fn begin(&self, name: RowName) -> Result<(), RecordError> {
+        self.begin_many([name])
+    }
+
+    /// The same for rows whose requests are sent together: one system call notes them all.
+    ///
+    /// # Errors
+    /// When they cannot be noted: none of the requests must be sent.
+    pub fn begin_many(&self, names: impl IntoIterator<Item = RowName>) -> Result<(), RecordError> {
         let mut inner = self.lock();
         if inner.written >= LARGE {
             (inner.file, inner.written) = renewed(&inner.path, &inner.open)?;
         }
         let inner = &mut *inner;
-        inner.line.clear();
-        name.put(&mut inner.line);
-        inner.line.push(b'\n');
-        inner.open.insert(name);
-        inner.file.write_all(&inner.line).map_err(RecordError::io("write", &inner.path))?;
-        inner.written += inner.line.len();
+        inner.lines.clear();
+        for name in names {
+            name.put(&mut inner.lines);
+            inner.lines.push(b'\n');
+            inner.open.insert(name);
+        }
+        inner.file.write_all(&inner.lines).map_err(RecordError::io("write", &inner.path))?;
+        inner.written += inner.lines.len();
         Ok(())
     }
 
@@ -165,7 +175,9 @@ mod tests {
         intents.begin(name(1)).unwrap();
         intents.begin(name(2)).unwrap();
         assert_eq!(names(folder.path()), [1, 2]);
-        intents.end([name(1)]);
+        intents.begin_many([name(4), name(5)]).unwrap();
+        assert_eq!(names(folder.path()), [1, 2, 4, 5]);
+        intents.end([name(1), name(4), name(5)]);
         intents.lock().written = LARGE;
         intents.begin(name(3)).unwrap();
         assert_eq!(names(folder.path()), [2, 3]);

@@ -1,6 +1,8 @@
 //! Writes the lines of rows: in the form that [`line`](super::line) reads, put together here since there are millions of
 //! them and none needs more than the buffer that it goes to.
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -33,7 +35,7 @@ macro_rules! members {
 impl Lines {
     /// The line of a row; `asked` says that one with what became of its request when it was sent again follows.
     pub(super) fn row(&mut self, out: &mut Vec<u8>, row: &Row, asked: bool) {
-        let exchange = &row.exchange;
+        let (exchange, last) = (&row.exchange, &mut LastBody::default());
         out.extend_from_slice(b"{\"type\":\"row\",\"id\":\"");
         out.extend_from_slice(&put::hexadecimal(exchange.id.0));
         out.push(b'"');
@@ -52,15 +54,15 @@ impl Lines {
             "connection": connection(out, exchange.connection);
             "ordinal": number(out, exchange.ordinal.into());
             "anomalies": put::names(out, exchange.anomalies);
-            "request": self.message(out, &exchange.request, exchange.request.head.raw());
-            "response": self.response(out, exchange.response.as_ref());
+            "request": self.message(out, &exchange.request, exchange.request.head.raw(), last);
+            "response": self.response(out, exchange.response.as_ref(), last);
             "interim": statuses(out, &exchange.interim);
             "sent_head": optional(out, row.sent_head.as_deref(), text);
         );
         if let Some(client) = row.client {
             members!(out, "client": name(out, client.name()););
         }
-        members!(out, "outcome": self.outcome(out, &row.outcome););
+        members!(out, "outcome": self.outcome(out, &row.outcome, last););
         not_asked(out, row.not_asked);
         if asked {
             members!(out, "again": out.extend_from_slice(b"true"););
@@ -90,19 +92,19 @@ impl Lines {
         });
         members!(out,
             "round": number(out, again.round.into());
-            "outcome": self.outcome(out, &again.outcome);
+            "outcome": self.outcome(out, &again.outcome, &mut LastBody::default());
         );
         out.push(b'}');
     }
 
-    fn outcome(&mut self, out: &mut Vec<u8>, outcome: &Outcome) {
+    fn outcome<'r>(&mut self, out: &mut Vec<u8>, outcome: &'r Outcome, last: &mut LastBody<'r>) {
         match outcome {
             Outcome::Answered { response, interim, timing } => {
                 out.extend_from_slice(b"{\"kind\":\"answered\"");
                 members!(out,
                     "timing": self.timing(out, timing);
                     "interim": statuses(out, interim);
-                    "response": self.message(out, response, response.head.raw());
+                    "response": self.message(out, response, response.head.raw(), last);
                 );
             }
             Outcome::Failed { failure, detail, partial, timing } => {
@@ -111,7 +113,7 @@ impl Lines {
                     "timing": self.timing(out, timing);
                     "failure": name(out, failure.name());
                     "detail": put::string(out, detail);
-                    "partial": self.response(out, partial.as_ref());
+                    "partial": self.response(out, partial.as_ref(), last);
                 );
             }
             Outcome::Skipped(reason) => {
@@ -136,11 +138,22 @@ impl Lines {
         out.push(b'}');
     }
 
-    fn response(&mut self, out: &mut Vec<u8>, response: Option<&Message<ResponseHead>>) {
-        optional(out, response, |out, response| self.message(out, response, response.head.raw()));
+    fn response<'r>(
+        &mut self,
+        out: &mut Vec<u8>,
+        response: Option<&'r Message<ResponseHead>>,
+        last: &mut LastBody<'r>,
+    ) {
+        optional(out, response, |out, response| self.message(out, response, response.head.raw(), last));
     }
 
-    fn message<H>(&mut self, out: &mut Vec<u8>, message: &Message<H>, head: &Bytes) {
+    fn message<'r, H>(
+        &mut self,
+        out: &mut Vec<u8>,
+        message: &'r Message<H>,
+        head: &Bytes,
+        last: &mut LastBody<'r>,
+    ) {
         out.extend_from_slice(b"{\"first_byte\":");
         self.time(out, message.first_byte);
         members!(out,
@@ -148,7 +161,7 @@ impl Lines {
             "completeness": name(out, completeness(message.completeness));
             "anomalies": anomalies(out, message.anomalies);
             "head": text(out, head);
-            "body": body(out, &message.body);
+            "body": body(out, &message.body, last);
         );
         out.push(b'}');
     }
@@ -174,7 +187,22 @@ fn connection(out: &mut Vec<u8>, ConnectionId { client, server, instance }: Conn
     out.push(b'}');
 }
 
-fn body(out: &mut Vec<u8>, body: &Body) {
+/// The last body of a line, and where in the line it was written: v2's is mostly that of v1.
+#[derive(Default)]
+struct LastBody<'r>(Option<(&'r [u8], Range<usize>)>);
+
+impl<'r> LastBody<'r> {
+    fn put(&mut self, out: &mut Vec<u8>, body: &'r [u8]) {
+        if let Some((_, written)) = self.0.as_ref().filter(|(last, _)| *last == body) {
+            return out.extend_from_within(written.clone());
+        }
+        let start = out.len();
+        text(out, body);
+        self.0 = Some((body, start..out.len()));
+    }
+}
+
+fn body<'r>(out: &mut Vec<u8>, body: &'r Body, last: &mut LastBody<'r>) {
     out.extend_from_slice(b"{\"framing\":");
     match body.framing {
         Framing::None => name(out, "none"),
@@ -194,7 +222,7 @@ fn body(out: &mut Vec<u8>, body: &Body) {
     if let Some(digest) = &body.sha256 {
         members!(out, "sha256": array(out, digest, |out, byte| number(out, (*byte).into())););
     }
-    members!(out, "entity": optional(out, body.entity.as_deref(), text););
+    members!(out, "entity": optional(out, body.entity.as_deref(), |out, entity| last.put(out, entity)););
     out.push(b'}');
 }
 

@@ -23,27 +23,24 @@ pub(crate) fn first<const N: usize>(out: &mut Vec<u8>, bytes: &[u8; N], used: us
 /// A decimal number.
 #[inline]
 pub(crate) fn number(out: &mut Vec<u8>, value: u64) {
-    /// Above this a number has more than eight digits.
-    const EIGHT: u64 = 99_999_999;
     match value {
-        0..10 => out.push(digit(value)),
-        10..=EIGHT => eight(out, value),
+        0..1000 => few(out, value),
+        1000..1_000_000 => {
+            few(out, value / 1000);
+            fixed(out, &three(u32::try_from(value % 1000).unwrap_or(0)));
+        }
         _ => twenty(out, value),
     }
 }
 
-/// A number of at most eight digits. Each comes into the lowest byte and moves those behind it up, so that the
-/// first of them is the first byte in memory.
+/// A number of at most three digits.
 #[inline]
-fn eight(out: &mut Vec<u8>, mut value: u64) {
-    let (mut word, mut used) = (0, 0);
-    loop {
-        word = word << 8 | u64::from(digit(value));
-        value /= 10;
-        used += 1;
-        if value == 0 {
-            return first(out, &word.to_le_bytes(), used);
-        }
+fn few(out: &mut Vec<u8>, value: u64) {
+    let digits = three(u32::try_from(value).unwrap_or(0));
+    match value {
+        0..10 => out.push(digits[2]),
+        10..100 => fixed(out, &[digits[1], digits[2]]),
+        _ => fixed(out, &digits),
     }
 }
 
@@ -72,7 +69,19 @@ const fn digit(value: u64) -> u8 {
 /// The last three digits of a number.
 #[inline]
 pub(crate) fn three(value: u32) -> [u8; 3] {
-    [value / 100 % 10, value / 10 % 10, value % 10].map(|digit| b'0' + digit.to_le_bytes()[0])
+    static TEXT: [[u8; 3]; 1000] = all_of_three();
+    TEXT[value as usize % 1000]
+}
+
+/// Every number of three digits.
+const fn all_of_three() -> [[u8; 3]; 1000] {
+    let mut all = [[0; 3]; 1000];
+    let mut value = 0;
+    while value < 1000 {
+        all[value as usize] = [digit(value / 100), digit(value / 10), digit(value)];
+        value += 1;
+    }
+    all
 }
 
 /// Sixteen hexadecimal digits, as [`ExchangeId`](crate::exchange::ExchangeId) and digests are displayed.
@@ -131,26 +140,33 @@ pub(crate) fn names(out: &mut Vec<u8>, anomalies: AnomalySet) {
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some((block, behind)) = rest.split_first_chunk() {
-        out.extend_from_slice(block);
-        match first_escaped(block) {
-            None => rest = behind,
-            Some(plain) => {
-                out.truncate(out.len() - (block.len() - plain));
-                rest = rest.get(plain..).unwrap_or_default();
-                rest = escaped(out, rest);
+    loop {
+        let (plain, behind) = rest.split_at_checked(plain(rest)).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        rest = match behind {
+            [] => break,
+            // The end of a line of a head.
+            [b'\r', b'\n', behind @ ..] => {
+                fixed(out, b"\\r\\n");
+                behind
             }
-        }
-    }
-    while let Some(byte) = rest.first() {
-        if is_escaped(*byte) {
-            rest = escaped(out, rest);
-        } else {
-            out.push(*byte);
-            rest = rest.get(1..).unwrap_or_default();
-        }
+            _ => escaped(out, behind),
+        };
     }
     out.push(b'"');
+}
+
+/// How many bytes there are before the first that is escaped.
+#[inline]
+fn plain(text: &[u8]) -> usize {
+    let (blocks, last) = text.as_chunks();
+    for (n, block) in blocks.iter().enumerate() {
+        if let Some(plain) = first_escaped(block) {
+            return n * block.len() + plain;
+        }
+    }
+    let before = text.len() - last.len();
+    before + last.iter().position(|byte| is_escaped(*byte)).unwrap_or(last.len())
 }
 
 #[expect(clippy::needless_bitwise_bool, reason = "without branches the compiler looks at many bytes at once")]
@@ -251,8 +267,12 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn strings_are_as_serde_writes_them(text: String, ascii in "[\\x00-\\x7f]{0,70}") {
-            for text in [text, ascii] {
+        fn strings_are_as_serde_writes_them(
+            text: String,
+            ascii in "[\\x00-\\x7f]{0,70}",
+            lines in "([ -~]{0,40}\r?\n?){0,6}",
+        ) {
+            for text in [text, ascii, lines] {
                 proptest::prop_assert_eq!(put(|out| string(out, &text)), serde_json::to_string(&text).unwrap());
             }
         }

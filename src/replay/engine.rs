@@ -196,10 +196,7 @@ pub async fn run_watched<T: Send + 'static>(
     stop: StopSignal,
     watch: Arc<dyn Watch<T>>,
 ) -> Ended {
-    // reqwest leaves its connections to the runtime that they were made on, and whoever asks again shares them.
-    let lends_connections = settings.clients.iter().any(|client| client.kind() == ClientKind::Reqwest);
-    let dispatched = dispatch(settings, work, done, stop, watch);
-    if lends_connections { dispatched.await } else { on_own_thread("sending", dispatched).await }
+    on_own_thread("sending", dispatch(settings, work, done, stop, watch)).await
 }
 
 /// Hands work to the lanes, until there is none and the last outcome is handed on.

@@ -5,6 +5,11 @@
 //! tries nothing again that may have reached v2. It keeps connections in a pool of its own, so which
 //! captured connection a request belongs to decides its order and not its connection.
 //!
+//! All that reqwest does runs on one thread. On several, a request could be handed to a connection while that ended
+//! elsewhere: tokio's channel between the two loses a message whose sender was interrupted between its two steps, and all
+//! behind it, as long as somebody holds the channel's sending end, which whoever waits for the answer does. Such a request
+//! neither left nor failed until its time was over.
+//!
 //! An answer is put back into the form of HTTP/1 and read by the parser that reads all others. Names of
 //! fields are in lower case then, the reason phrase is the registered one, and interim answers, trailers
 //! and the sizes of chunks are lost. An `Expect: 100-continue` is sent, and not waited for.
@@ -42,6 +47,7 @@ use super::clock::Clock;
 use super::endpoint::{Endpoint, Place};
 use super::entity_stream::EntityStream;
 use super::outcome::{Failure, Outcome, SkipReason, Timing};
+use super::own_thread::OwnReactor;
 use super::plan::{ShadowBody, ShadowRequest};
 use super::registering::Registering;
 use super::stop::{Stop, StopSignal};
@@ -67,6 +73,8 @@ pub enum Via {
 #[derive(Clone, Debug)]
 pub struct ReqwestClient {
     client: reqwest::Client,
+    /// Where everything of it runs.
+    reactor: Arc<OwnReactor>,
     /// `http://HOST:PORT`, without a path.
     base: Url,
     /// The target is called by each request's Host: of all that reqwest says, this alone becomes the
@@ -135,7 +143,7 @@ impl ReqwestClient {
             Some(own) => builder.connector_layer(Registering(own.clone())),
             None => builder,
         };
-        Ok(Self { client: builder.build()?, base, by_host, limits })
+        Ok(Self { client: builder.build()?, reactor: Arc::default(), base, by_host, limits })
     }
 
     pub(super) async fn send(
@@ -185,7 +193,9 @@ impl ReqwestClient {
     }
 
     async fn exchange(&self, said: reqwest::Request, answer: &mut Answer) -> Result<(), Broken> {
-        let mut response = self.head(self.client.execute(said)).await?;
+        let client = self.client.clone();
+        let answering = self.reactor.run(async move { client.execute(said).await });
+        let mut response = self.head(answering).await?;
         answer.head(&response);
         loop {
             match response.chunk().await {
@@ -404,4 +414,35 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
         next = cause.source();
         Some(cause)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::Asked;
+    use crate::replay::plan::Manner;
+    use crate::replay::stop::stop_channel;
+
+    #[tokio::test]
+    async fn what_reqwest_does_runs_on_its_own_thread_for_all_who_share_the_client() {
+        // Closed again: nobody answers there.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let second = Duration::from_secs(1);
+        let limits = Limits { connect: second, answer: second, ..Limits::default() };
+        let base = Url::parse(&format!("http://{address}")).unwrap();
+        let client = ReqwestClient::new(base, &address.into(), Via::Direct, limits).unwrap();
+        assert!(!client.reactor.has_begun());
+        let request = ShadowRequest {
+            head: "GET / HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+            body: ShadowBody::Kept(Bytes::new()),
+            manner: Manner { asked: Asked::by(b"GET"), expects_continue: false, persistent: true },
+            captured: Timestamp::default(),
+        };
+        let (_handle, mut stop) = stop_channel();
+        let outcome = client.clone().send(&request, Timestamp::default(), &mut stop, Clock::start()).await;
+        assert!(matches!(outcome, Outcome::Failed { failure: Failure::Connect, .. }), "{outcome:?}");
+        assert!(client.reactor.has_begun());
+    }
 }

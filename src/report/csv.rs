@@ -87,81 +87,99 @@ const DIFFERENCE_COLUMNS: [&str; 19] = [
     "p",
 ];
 
-/// Writes rows as they come.
+/// Writes rows as they come, each put together in one buffer, since there are millions of them.
 pub(super) struct ExchangesCsv<W: Write> {
-    csv: csv::Writer<W>,
+    out: W,
     times: Times,
-    cell: Vec<u8>,
+    line: Vec<u8>,
 }
 
 impl<W: Write> ExchangesCsv<W> {
-    pub(super) fn new(out: W) -> csv::Result<Self> {
-        let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(EXCHANGE_COLUMNS)?;
-        Ok(Self { csv, times: Times::default(), cell: Vec::new() })
+    pub(super) fn new(mut out: W) -> std::io::Result<Self> {
+        out.write_all(EXCHANGE_COLUMNS.join(",").as_bytes())?;
+        out.write_all(b"\n")?;
+        Ok(Self { out, times: Times::default(), line: Vec::new() })
     }
 
     /// Writes a row, whose request is on that route.
-    pub(super) fn add(&mut self, row: &Row, judged: Option<&Judged>, route: &str) -> csv::Result<()> {
+    pub(super) fn add(&mut self, row: &Row, judged: Option<&Judged>, route: &str) -> std::io::Result<()> {
         let request = &row.exchange.request;
         let v1 = row.exchange.response.as_ref();
         let v2 = v2_response(row);
         let differences = judged.map(|judged| judged.differences.as_slice()).unwrap_or_default();
         let first_byte = timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)));
-        self.ours(|out, _| row.request_name().put(out))?;
-        self.text(row.role.name())?;
-        self.text(&row.destination)?;
-        self.ours(|out, times| times.put(out, request.first_byte))?;
-        self.ours(|out, _| put::address(out, row.exchange.connection.client))?;
-        self.text(&lossy(request.head.method()))?;
-        self.text(&lossy(request.head.host().unwrap_or_default()))?;
-        self.text(&lossy(request.head.target()))?;
-        self.text(route)?;
-        self.number(v1.map(|response| response.head.status.into()))?;
-        self.number(v2.map(|response| response.head.status.into()))?;
+        self.line.clear();
+        row.request_name().put(&mut self.line);
+        self.text(row.role.name());
+        self.text(&row.destination);
+        self.ours(|out, times| times.put(out, request.first_byte));
+        self.ours(|out, _| put::address(out, row.exchange.connection.client));
+        self.text(&lossy(request.head.method()));
+        self.text(&lossy(request.head.host().unwrap_or_default()));
+        self.text(&lossy(request.head.target()));
+        self.text(route);
+        self.number(v1.map(|response| response.head.status.into()));
+        self.number(v2.map(|response| response.head.status.into()));
         match (&row.outcome, judged) {
-            (Outcome::Skipped(reason), _) => self.text(&format!("skipped:{reason}"))?,
-            (_, Some(judged)) => self.text(judged.verdict.name())?,
-            (_, None) => self.text(crate::diff::Verdict::NotComparable.name())?,
+            (Outcome::Skipped(reason), _) => self.text(&format!("skipped:{reason}")),
+            (_, Some(judged)) => self.text(judged.verdict.name()),
+            (_, None) => self.text(crate::diff::Verdict::NotComparable.name()),
         }
-        self.number(Some(differences.len() as u64))?;
-        self.text(&top(differences))?;
-        self.millis(v1_latency(row))?;
-        self.millis(v2_latency(row))?;
-        self.number(v1.map(|response| response.body.len))?;
-        self.number(v2.map(|response| response.body.len))?;
-        self.millis(lateness(row))?;
-        self.millis(first_byte)?;
-        self.text(&row.route)?;
-        self.text(&row.matched)?;
-        self.text(&row.reason)?;
-        self.millis(timing(row).and_then(Timing::connect_time))?;
-        self.csv.write_record(None::<&[u8]>)
+        self.number(Some(differences.len() as u64));
+        self.text(&top(differences));
+        self.millis(v1_latency(row));
+        self.millis(v2_latency(row));
+        self.number(v1.map(|response| response.body.len));
+        self.number(v2.map(|response| response.body.len));
+        self.millis(lateness(row));
+        self.millis(first_byte);
+        self.text(&row.route);
+        self.text(&row.matched);
+        self.text(&row.reason);
+        self.millis(timing(row).and_then(Timing::connect_time));
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
     /// A cell of text that may be anybody's.
-    fn text(&mut self, text: &str) -> csv::Result<()> {
-        self.csv.write_field(inert(text).as_bytes())
+    fn text(&mut self, text: &str) {
+        self.line.push(b',');
+        quoted(&mut self.line, &inert(text));
     }
 
-    /// A cell of our own, which is no formula.
-    fn ours(&mut self, put: impl FnOnce(&mut Vec<u8>, &mut Times)) -> csv::Result<()> {
-        self.cell.clear();
-        put(&mut self.cell, &mut self.times);
-        self.csv.write_field(&self.cell)
+    /// A cell of our own, which is no formula and needs no quotes.
+    fn ours(&mut self, put: impl FnOnce(&mut Vec<u8>, &mut Times)) {
+        self.line.push(b',');
+        put(&mut self.line, &mut self.times);
     }
 
-    fn number(&mut self, number: Option<u64>) -> csv::Result<()> {
-        self.ours(|out, _| number.into_iter().for_each(|number| put::number(out, number)))
+    fn number(&mut self, number: Option<u64>) {
+        self.ours(|out, _| number.into_iter().for_each(|number| put::number(out, number)));
     }
 
-    fn millis(&mut self, time: Option<Duration>) -> csv::Result<()> {
-        self.ours(|out, _| time.into_iter().for_each(|time| millis(out, time)))
+    fn millis(&mut self, time: Option<Duration>) {
+        self.ours(|out, _| time.into_iter().for_each(|time| millis(out, time)));
     }
 
-    pub(super) fn finish(self) -> std::io::Result<W> {
-        self.csv.into_inner().map_err(csv::IntoInnerError::into_error)
+    pub(super) fn finish(mut self) -> std::io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
     }
+}
+
+/// A cell, in quotes where it needs them (RFC 4180, section 2).
+fn quoted(out: &mut Vec<u8>, cell: &str) {
+    if memchr::memchr3(b',', b'"', b'\n', cell.as_bytes()).is_none() && !cell.contains('\r') {
+        return out.extend_from_slice(cell.as_bytes());
+    }
+    out.push(b'"');
+    for byte in cell.bytes() {
+        if byte == b'"' {
+            out.push(byte);
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
 }
 
 /// Writes the distinct differences.
@@ -200,6 +218,11 @@ pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()>
 /// A cell that no spreadsheet runs: an apostrophe goes before what could begin a formula. NUL, which some
 /// readers take for the end, is dropped.
 fn inert(cell: &str) -> Cow<'_, str> {
+    // What most cells begin with begins no formula.
+    let plain = cell.as_bytes().first().is_none_or(|b| b.is_ascii_alphanumeric() || *b == b'/');
+    if plain && memchr::memchr(0, cell.as_bytes()).is_none() {
+        return Cow::Borrowed(cell);
+    }
     let begins = |c: char| {
         matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|' | '%' | '＝' | '＋' | '－' | '＠')
     };
@@ -264,6 +287,21 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn cells_are_quoted_as_by_the_crate(cells in proptest::collection::vec("[a,\"\r\n é'=]{0,5}", 2..4)) {
+            let mut expected = csv::Writer::from_writer(Vec::new());
+            expected.write_record(&cells).unwrap();
+            let mut out = Vec::new();
+            for (n, cell) in cells.iter().enumerate() {
+                out.extend_from_slice(if n > 0 { b"," } else { b"" });
+                quoted(&mut out, cell);
+            }
+            out.push(b'\n');
+            proptest::prop_assert_eq!(out, expected.into_inner().unwrap());
+        }
+    }
+
     #[test]
     fn no_cell_is_a_formula() {
         for (cell, shown) in [
@@ -275,6 +313,8 @@ mod tests {
             ("  =1", "'  =1"),
             ("\u{feff}=1", "'\u{feff}=1"),
             ("/a=b", "/a=b"),
+            ("/a\0", "/a"),
+            ("é=1", "é=1"),
             ("a\0b", "ab"),
         ] {
             assert_eq!(inert(cell), shown);

@@ -45,6 +45,8 @@ pub(super) struct Selection {
     samples: HashMap<&'static str, u64, RandomState>,
     /// How often a difference was seen on a route, by the digest of both.
     seen: HashMap<u64, u32, RandomState>,
+    /// Room for what that digest is of.
+    name: String,
     /// How many rows of an exchange were chosen, for those with one.
     keys: HashMap<RequestName, u32, RandomState>,
     offered: u64,
@@ -69,6 +71,7 @@ impl Selection {
             other: 0,
             samples: HashMap::default(),
             seen: HashMap::default(),
+            name: String::new(),
             keys: HashMap::default(),
             offered: 0,
         }
@@ -121,8 +124,12 @@ impl Selection {
                 break;
             }
             let place = general_path(d.layer, &d.path);
-            let names = [d.layer.name(), d.kind.name(), d.class.name(), route, &place];
-            let seen = self.seen.entry(xxh3_64(names.join("\0").as_bytes())).or_default();
+            self.name.clear();
+            for part in [d.layer.name(), d.kind.name(), d.class.name(), route, &place] {
+                self.name.push_str(part);
+                self.name.push('\0');
+            }
+            let seen = self.seen.entry(xxh3_64(self.name.as_bytes())).or_default();
             *seen += 1;
             novel |= *seen <= NOVEL;
         }

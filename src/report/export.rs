@@ -6,7 +6,7 @@ mod ndjson;
 
 use std::io::{self, Write};
 
-use super::csv::{ExchangesCsv, io_error};
+use super::csv::ExchangesCsv;
 use super::route::Routes;
 use super::tally::Judged;
 use crate::record::{Row, Run};
@@ -43,7 +43,7 @@ impl<W: Write> Export<W> {
         let form = match format {
             Format::Har => Form::Har(har::Har::new(run, out)?),
             Format::Ndjson => Form::Ndjson(out),
-            Format::Csv => Form::Csv(Box::new(ExchangesCsv::new(out).map_err(io_error)?)),
+            Format::Csv => Form::Csv(Box::new(ExchangesCsv::new(out)?)),
         };
         Ok(Self { form, names })
     }
@@ -58,7 +58,7 @@ impl<W: Write> Export<W> {
             Form::Ndjson(out) => ndjson::write(out, row, judged, &self.names),
             Form::Csv(csv) => {
                 let route = self.names.of(&row.exchange.request.head);
-                csv.add(row, judged, &route).map_err(io_error)
+                csv.add(row, judged, &route)
             }
         }
     }

@@ -33,7 +33,7 @@ impl Reporter {
     /// When the folder cannot be written.
     pub fn create(folder: &Path, run: Run) -> Result<Self, ReportError> {
         let (pending, out) = Pending::create(folder, "exchanges.csv")?;
-        let exchanges = ExchangesCsv::new(out).map_err(|error| pending.error(io_error(error)))?;
+        let exchanges = ExchangesCsv::new(out).map_err(|error| pending.error(error))?;
         Ok(Self { exchanges: Some((pending, exchanges)), ..Self::counting(folder, run) })
     }
 
@@ -93,7 +93,7 @@ impl Reporter {
         self.tally.add_on(row, judged, &route);
         let Some((pending, exchanges)) = &mut self.exchanges else { return Ok(()) };
         self.selection.offer(row, judged, &route);
-        exchanges.add(row, judged, &route).map_err(|error| pending.error(io_error(error)))
+        exchanges.add(row, judged, &route).map_err(|error| pending.error(error))
     }
 
     /// Writes the files of what was taken so far, as if the run had ended with `finished`, and returns the

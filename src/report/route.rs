@@ -50,10 +50,20 @@ impl Routes {
     /// The name of a difference in an answer to a request.
     #[must_use]
     pub fn fingerprint(&self, head: &RequestHead, difference: &Difference) -> Fingerprint {
-        let (method, host, place) = (head.method(), head.host().unwrap_or_default(), self.place(head));
+        self.fingerprint_at(&self.place(head), head, difference)
+    }
+
+    /// The same where the request's [place](Self::place) is known.
+    pub(super) fn fingerprint_at(
+        &self,
+        place: &str,
+        head: &RequestHead,
+        difference: &Difference,
+    ) -> Fingerprint {
+        let (method, host) = (head.method(), head.host().unwrap_or_default());
         match &self.0 {
-            Some(learned) => learned.fingerprint(method, host, &place, difference),
-            None => Fingerprint::of(method, host, &place, difference),
+            Some(learned) => learned.fingerprint(method, host, place, difference),
+            None => Fingerprint::of(method, host, place, difference),
         }
     }
 
@@ -61,7 +71,7 @@ impl Routes {
     pub(super) fn path(&self, asked: &Asked, difference: &Difference) -> String {
         match &self.0 {
             Some(learned) => learned.place(&asked.method, &asked.host, &asked.place, difference),
-            None => general_path(difference.layer, &difference.path),
+            None => general_path(difference.layer, &difference.path).into_owned(),
         }
     }
 

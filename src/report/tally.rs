@@ -186,8 +186,13 @@ impl Tally {
         }
         self.asked.count(row);
         self.count_causes(row, verdict);
-        for difference in judged.map(|judged| judged.differences.as_slice()).unwrap_or_default() {
-            self.count_difference(row, difference, route_name);
+        let differences = judged.map(|judged| judged.differences.as_slice()).unwrap_or_default();
+        if differences.is_empty() {
+            return;
+        }
+        let place = self.names.place(&row.exchange.request.head).into_owned();
+        for difference in differences {
+            self.count_difference(row, difference, route_name, &place);
         }
     }
 
@@ -206,10 +211,10 @@ impl Tally {
         }
     }
 
-    fn count_difference(&mut self, row: &Row, difference: &Difference, route: &str) {
+    fn count_difference(&mut self, row: &Row, difference: &Difference, route: &str, place: &str) {
         let head = &row.exchange.request.head;
         let host = head.host().unwrap_or_default();
-        let fingerprint = self.names.fingerprint(head, difference);
+        let fingerprint = self.names.fingerprint_at(place, head, difference);
         let key = (fingerprint, difference.class);
         if self.differences.len() >= MOST_DIFFERENCES && !self.differences.contains_key(&key) {
             self.differences_beyond += 1;

@@ -57,13 +57,16 @@ impl Run<'_> {
 /// place of a segment that the snaplen cut down to nothing.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    pieces: BTreeMap<u64, Piece>,
+    /// Each in a box: a node of the tree has room for eleven, and most connections that hold any hold one.
+    pieces: BTreeMap<u64, Box<Piece>>,
     bytes: u64,
 }
 
 impl Held {
-    /// What a piece costs beside its bytes.
-    const OVERHEAD: u64 = 96;
+    /// A leaf of the tree: eleven places and pieces, and the allocator's own.
+    const LEAF: u64 = 11 * 16 + 32;
+    /// What a piece costs beside its bytes: itself, its share of a leaf that is half full, and the allocator's own.
+    const OVERHEAD: u64 = size_of::<Piece>() as u64 + Self::LEAF / 5 + 32;
 
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
@@ -76,12 +79,15 @@ impl Held {
 
     /// Bytes of memory in use.
     pub(super) fn memory(&self) -> u64 {
-        self.bytes + self.pieces.len() as u64 * Self::OVERHEAD
+        if self.pieces.is_empty() {
+            return 0;
+        }
+        self.bytes + Self::LEAF + self.pieces.len() as u64 * Self::OVERHEAD
     }
 
     /// The first piece and its position.
     pub(super) fn first(&self) -> Option<(u64, &Piece)> {
-        self.pieces.first_key_value().map(|(&offset, piece)| (offset, piece))
+        self.pieces.first_key_value().map(|(&offset, piece)| (offset, &**piece))
     }
 
     /// The position behind the last byte held.
@@ -89,7 +95,7 @@ impl Held {
         self.pieces.last_key_value().map(|(offset, piece)| offset + piece.bytes.len() as u64)
     }
 
-    pub(super) fn pop_first(&mut self) -> Option<(u64, Piece)> {
+    pub(super) fn pop_first(&mut self) -> Option<(u64, Box<Piece>)> {
         let (offset, piece) = self.pieces.pop_first()?;
         self.bytes -= piece.bytes.len() as u64;
         Some((offset, piece))
@@ -104,9 +110,9 @@ impl Held {
         if keep == 0 || keep >= piece.bytes.len() {
             return;
         }
-        let rest = Piece { bytes: piece.bytes[keep..].into(), ..*piece };
-        *piece = Piece { bytes: piece.bytes[..keep].into(), reaches: position, ..*piece };
-        self.pieces.insert(position, rest);
+        let rest = Piece { bytes: piece.bytes[keep..].into(), ..**piece };
+        **piece = Piece { bytes: piece.bytes[..keep].into(), reaches: position, ..**piece };
+        self.pieces.insert(position, Box::new(rest));
     }
 
     /// Drops what starts behind `horizon`; returns how many bytes that were.
@@ -164,10 +170,10 @@ impl Held {
         }
         let rest = usize::try_from(end - offset).ok().and_then(|keep| piece.bytes.split_at_checked(keep));
         if let Some((before, behind)) = rest.filter(|(_, behind)| !behind.is_empty()) {
-            let rest = Piece { bytes: behind.into(), ..*piece };
-            *piece = Piece { bytes: before.into(), reaches: end, ..*piece };
+            let rest = Piece { bytes: behind.into(), ..**piece };
+            **piece = Piece { bytes: before.into(), reaches: end, ..**piece };
             piece.needs = Some(needs);
-            self.pieces.insert(end, rest);
+            self.pieces.insert(end, Box::new(rest));
         } else {
             piece.needs = Some(needs);
         }
@@ -196,7 +202,7 @@ impl Held {
         // A piece without bytes may stand there; what it knew of the wire stays known.
         let reaches = self.pieces.get(&run.offset).map_or(0, |empty| empty.reaches).max(run.end());
         let piece = Piece { at: run.at, needs: run.needs, bytes: run.bytes.into(), reaches };
-        self.pieces.insert(run.offset, piece);
+        self.pieces.insert(run.offset, Box::new(piece));
     }
 
     /// Remembers, with the piece that ends where the empty `run` stands, how far its segment went.
@@ -208,7 +214,8 @@ impl Held {
             piece.reaches = piece.reaches.max(run.reaches());
         } else {
             let (at, needs, reaches) = (run.at, run.needs, run.reaches());
-            self.pieces.insert(run.offset, Piece { at, needs, bytes: Box::default(), reaches });
+            let piece = Piece { at, needs, bytes: Box::default(), reaches };
+            self.pieces.insert(run.offset, Box::new(piece));
         }
     }
 }
@@ -225,7 +232,7 @@ mod tests {
 
     /// The pieces as `offset:bytes`, with `+n` for what the snaplen cut off behind them.
     fn drawn(held: &Held) -> String {
-        let piece = |(offset, piece): (&u64, &Piece)| {
+        let piece = |(offset, piece): (&u64, &Box<Piece>)| {
             let text = String::from_utf8_lossy(&piece.bytes);
             match piece.reaches - offset - piece.bytes.len() as u64 {
                 0 => format!("{offset}:{text}"),

@@ -106,6 +106,9 @@ pub(super) struct Slots<T> {
     recent: Box<[u32; RECENT]>,
 }
 
+/// How many slots there is room for at first, and by how many that grows at least.
+const FIRST_ROOM: usize = 64;
+
 /// So many connections take turns without being looked up again. A power of two.
 const RECENT: usize = 256;
 
@@ -116,8 +119,8 @@ fn place(one: &SocketAddr, other: &SocketAddr) -> usize {
 }
 
 impl<T> Slots<T> {
-    /// What one slot costs, its share of the index included, in bytes.
-    pub(super) const COST: u64 = (size_of::<Option<Slot<T>>>() + 10) as u64;
+    /// What one slot costs, in bytes, with its share of the index and of the room that the slab grows by.
+    pub(super) const COST: u64 = (size_of::<Option<Slot<T>>>() * 9 / 8 + 10) as u64;
 
     pub(super) fn new() -> Self {
         Self {
@@ -166,6 +169,10 @@ impl<T> Slots<T> {
             id
         } else {
             let id = u32::try_from(self.slab.len()).ok().filter(|&id| id != NONE)?;
+            if self.slab.len() == self.slab.capacity() {
+                // By an eighth, not to twice as much: what is unused counts as well.
+                self.slab.reserve_exact((self.slab.len() / 8).max(FIRST_ROOM));
+            }
             self.slab.push(None);
             id
         };

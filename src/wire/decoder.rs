@@ -68,12 +68,18 @@ impl Decoder {
     /// Decodes one packet. Packets must come in the order of the capture, with their numbers.
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
-        // The path of most packets, of which the loop below is the general form.
-        let parsed = match link::packet(packet) {
-            Ok(Next::Ipv4(view)) => ip::version4(view),
-            Ok(Next::Ipv6(view)) => ip::version6(view),
-            other => other,
-        };
+        // The path of most packets, of which the loop below is the general form. Each version of IP has its own, so
+        // that the compiler knows it.
+        match link::packet(packet) {
+            Ok(Next::Ipv4(view)) => self.decode_transport(packet, ip::version4(view)),
+            Ok(Next::Ipv6(view)) => self.decode_transport(packet, ip::version6(view)),
+            other => self.decode_further(packet, other),
+        }
+    }
+
+    #[expect(clippy::inline_always, reason = "so that the version of IP is known")]
+    #[inline(always)]
+    fn decode_transport<'a>(&'a mut self, packet: &Packet<'a>, parsed: Parsed<'a>) -> Decoded<'a> {
         match parsed {
             Ok(Next::Transport(datagram)) if datagram.protocol == protocol::TCP => {
                 self.state.arrive(packet, datagram)
@@ -138,17 +144,16 @@ impl State {
     #[expect(clippy::inline_always, reason = "a segment is large, and is moved through memory otherwise")]
     #[inline(always)]
     fn arrive<'b>(&mut self, packet: &Packet<'_>, datagram: Datagram<'b>) -> Decoded<'b> {
-        match tcp::segment(packet, datagram.ip, datagram.payload) {
-            Err(class) => Decoded::Other(class),
-            Ok(segment) => {
-                let fingerprint = duplicate::of_segment(&datagram.ip, datagram.payload);
-                if self.deduplicator.is_copy(packet, fingerprint) {
-                    Decoded::Other(PacketClass::Duplicate)
-                } else {
-                    Decoded::Segment(segment)
-                }
-            }
+        let segment = match tcp::header(datagram.payload) {
+            Ok(segment) => segment,
+            Err(class) => return Decoded::Other(class),
+        };
+        let fingerprint = duplicate::of_segment(&datagram.ip, datagram.payload);
+        if self.deduplicator.is_copy(packet, fingerprint) {
+            return Decoded::Other(PacketClass::Duplicate);
         }
+        // Put together last, and where it stays.
+        Decoded::Segment(segment.of(packet, datagram.ip))
     }
 
     /// Goes on inside a datagram whose last fragment has come. Each such datagram takes one of `room`,

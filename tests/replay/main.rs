@@ -11,6 +11,7 @@ mod harness;
 #[path = "../data/awkward_requests.rs"]
 mod awkward_requests;
 mod bytes;
+mod dying;
 mod failures;
 mod lanes;
 mod never_twice;

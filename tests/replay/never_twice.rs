@@ -1,10 +1,8 @@
 //! No request reaches v2 twice, wherever in an exchange v2 drops the connection.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use shadowcap::replay::Outcome;
-use shadowcap::replay::client::Limits;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::harness::Certificates;
@@ -188,9 +186,7 @@ async fn the_same_holds_of_the_second_client_over_tls() {
 
 fn by_reqwest_over_tls(certificates: &Certificates, address: std::net::SocketAddr) -> Sender {
     let endpoint = tls::endpoint(address, "localhost", &tls::trusting(certificates));
-    // Rarely, h2 forgets a request that it takes while its connection dies; it has not left then.
-    let limits = Limits { answer: Duration::from_secs(3), ..LIMITS };
-    second_client::by_reqwest(&format!("https://localhost:{}", address.port()), &endpoint, limits)
+    second_client::by_reqwest(&format!("https://localhost:{}", address.port()), &endpoint, LIMITS)
 }
 
 /// One connection of HTTP/2, on which each request meets another fate: answered, refused, reset before and after its

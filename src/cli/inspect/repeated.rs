@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::text::host_and_status;
 use crate::exchange::Exchange;
 use crate::record::put::{address, number, three};
 use crate::stream::ConnectionId;
@@ -25,12 +26,22 @@ pub(super) struct Repeated {
 #[derive(Debug)]
 struct Connection {
     id: ConnectionId,
-    /// `,"connection":"client>server"`, with `#n` from the second instance on, as [`ConnectionId`] is displayed;
-    /// and, behind `ends`, `,"client":"client","server":"server"`.
+    /// `,"connection":"client>server","ordinal":`, with `#n` from the second instance on, as [`ConnectionId`] is
+    /// displayed; behind `ends` `,"client":"client","server":"server"`, and behind `version` [`VERSION`].
     text: Vec<u8>,
     client: Range<usize>,
     ends: usize,
+    version: usize,
+    /// The host that the line is about, and `,"host":"host","status":`; empty where the host is too long to be kept.
+    host: Option<Vec<u8>>,
+    host_text: Vec<u8>,
 }
+
+/// What nearly all lines have behind the ends of their connection.
+const VERSION: &[u8] = b",\"version\":\"HTTP/1.1\",\"method\":";
+
+/// A host longer than this is written anew for each line.
+const LONGEST_HOST: usize = 255;
 
 /// The member that tells the time, and where in it the time and the fraction of its second begin.
 const TIMELESS: &[u8; TIME] = b",\"time\":\"0000-00-00T00:00:00.000000000Z\"";
@@ -51,9 +62,13 @@ impl Repeated {
     pub(super) fn turn_to(&mut self, exchange: &Exchange) {
         let ConnectionId { client, server, .. } = exchange.connection;
         self.present = usize::from(client.port() ^ server.port()) % KEPT;
-        let kept = &mut self.connections[self.present];
-        if !kept.as_ref().is_some_and(|kept| kept.id == exchange.connection) {
-            *kept = Some(Connection::new(exchange.connection));
+        let kept = match &mut self.connections[self.present] {
+            Some(kept) if kept.id == exchange.connection => kept,
+            other => other.insert(Connection::new(exchange.connection)),
+        };
+        let host = exchange.request.head.host();
+        if kept.host.as_deref() != host {
+            kept.turn_to_host(host);
         }
         let second = exchange.request.first_byte.as_nanos().div_euclid(1_000_000_000);
         if self.second != Some(second) {
@@ -69,7 +84,7 @@ impl Repeated {
         }
     }
 
-    /// The member that names the connection.
+    /// The member that names the connection, and the name of the one behind it.
     #[inline]
     pub(super) fn connection(&self) -> &[u8] {
         self.present().map_or(&[], |kept| &kept.text[..kept.ends])
@@ -78,7 +93,19 @@ impl Repeated {
     /// The members that name its ends.
     #[inline]
     pub(super) fn ends(&self) -> &[u8] {
+        self.present().map_or(&[], |kept| &kept.text[kept.ends..kept.version])
+    }
+
+    /// The same, with a version of HTTP/1.1 and the name of the member behind it.
+    #[inline]
+    pub(super) fn ends_and_version(&self) -> &[u8] {
         self.present().map_or(&[], |kept| &kept.text[kept.ends..])
+    }
+
+    /// The member that names the host, and the name of the one behind it; nothing where that is too long to be kept.
+    #[inline]
+    pub(super) fn host(&self) -> &[u8] {
+        self.present().map_or(&[], |kept| &kept.host_text)
     }
 
     /// The client's address.
@@ -118,14 +145,28 @@ impl Connection {
             text.push(b'#');
             number(&mut text, id.instance.into());
         }
-        text.push(b'"');
+        text.extend_from_slice(b"\",\"ordinal\":");
         let ends = text.len();
         text.extend_from_slice(b",\"client\":\"");
         text.extend_from_within(client.clone());
         text.extend_from_slice(b"\",\"server\":\"");
         text.extend_from_within(server);
         text.push(b'"');
-        Self { id, text, client, ends }
+        let version = text.len();
+        text.extend_from_slice(VERSION);
+        let mut connection = Self { id, text, client, ends, version, host: None, host_text: Vec::new() };
+        connection.turn_to_host(None);
+        connection
+    }
+
+    #[inline(never)]
+    fn turn_to_host(&mut self, host: Option<&[u8]>) {
+        self.host_text.clear();
+        let short = host.filter(|host| host.len() <= LONGEST_HOST);
+        self.host = short.map(<[u8]>::to_vec);
+        if host.is_none() || short.is_some() {
+            host_and_status(&mut self.host_text, host);
+        }
     }
 }
 
@@ -140,9 +181,9 @@ mod tests {
             for instance in [1, 2, u32::MAX] {
                 let (client, server) = (client.parse().unwrap(), server.parse().unwrap());
                 let id = ConnectionId { client, server, instance };
-                let Connection { text, client, ends, .. } = Connection::new(id);
-                let [name, places] = [&text[..ends], &text[ends..]].map(String::from_utf8_lossy);
-                assert_eq!(name, format!(",\"connection\":\"{id}\""));
+                let Connection { text, client, ends, version, .. } = Connection::new(id);
+                let [name, places] = [&text[..ends], &text[ends..version]].map(String::from_utf8_lossy);
+                assert_eq!(name, format!(",\"connection\":\"{id}\",\"ordinal\":"));
                 assert_eq!(places, format!(",\"client\":\"{}\",\"server\":\"{}\"", id.client, id.server));
                 assert_eq!(String::from_utf8_lossy(&text[client]), id.client.to_string());
             }

@@ -55,7 +55,7 @@ fn status_style(status: Option<u16>) -> Style {
 
 fn url(line: &Line<'_>) -> String {
     let target = lossy(line.target);
-    match line.host {
+    match line.host() {
         Some(host) if target.starts_with('/') => format!("{}{target}", lossy(host)),
         _ => target.into_owned(),
     }

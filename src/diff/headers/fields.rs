@@ -1,12 +1,13 @@
 //! Values of fields in the form in which they are compared.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::super::media;
 
 /// What a value means, so that two ways of writing it are equal.
-pub(super) fn canonical(name: &str, value: &[u8]) -> Vec<u8> {
-    match name {
+pub(super) fn canonical<'v>(name: &str, value: &'v [u8]) -> Cow<'v, [u8]> {
+    let canonical = match name {
         // Lists whose elements are names in any case and in any order (RFC 9110, sections 8.5, 12.5.5
         // and 14.3; RFC 9111, section 5.2; the Fetch standard, section 3.3; W3C Clear Site Data).
         "accept-ranges"
@@ -39,8 +40,9 @@ pub(super) fn canonical(name: &str, value: &[u8]) -> Vec<u8> {
             }
         }
         "content-security-policy" | "content-security-policy-report-only" => without_nonces(value),
-        _ => value.to_vec(),
-    }
+        _ => return value.into(),
+    };
+    canonical.into()
 }
 
 fn set(value: &[u8]) -> Vec<u8> {

@@ -24,21 +24,50 @@ pub(super) enum Scope {
 }
 
 /// Finds the differences of two header sections. Fields of one name are one value, in their order
-/// (RFC 9110, section 5.3); the order of names does not count.
-pub(super) fn compare(v1: &Headers, v2: &Headers, scope: Scope, findings: &mut Findings<'_>) {
-    if v1 == v2 {
-        return;
+/// (RFC 9110, section 5.3); the order of names does not count. Says whether all that is compared of them is the same, without
+/// having to be looked for.
+pub(super) fn compare(v1: &Headers, v2: &Headers, scope: Scope, findings: &mut Findings<'_>) -> bool {
+    if v1 == v2 || are_alike(v1, v2) {
+        return true;
     }
     let (fields1, fields2) = (Fields::of(v1), Fields::of(v2));
     let [cookies1, cookies2] = [&fields1, &fields2].map(|fields| fields.get(SET_COOKIE).map(values));
     cookies(cookies1.unwrap_or_default(), cookies2.unwrap_or_default(), findings);
+    let (mut others, mut added) = (fields2.groups().peekable(), Vec::new());
     for group in fields1.groups() {
-        field(Some(group), fields2.get(&group[0].name), scope, findings);
+        while let Some(other) = others.next_if(|other| order(&other[0], &group[0]).is_lt()) {
+            added.push(other);
+        }
+        let other = others.next_if(|other| order(&other[0], &group[0]).is_eq());
+        field(Some(group), other, scope, findings);
     }
-    for group in fields2.groups().filter(|group| fields1.get(&group[0].name).is_none()) {
+    for group in added.into_iter().chain(others) {
         field(None, Some(group), scope, findings);
     }
+    false
 }
+
+/// Whether two sections have the same names in one order, and differ at most where nothing is compared but that a field
+/// is there: most answers of one service do, in their Date.
+fn are_alike(v1: &Headers, v2: &Headers) -> bool {
+    let mut both = v1.iter().zip(v2.iter());
+    v1.len() == v2.len() && both.all(|((a, x), (b, y))| a == b && (x == y || is_never_told(a)))
+}
+
+/// Whether no value of a field is ever told, whatever it is in the other answer.
+fn is_never_told(name: &[u8]) -> bool {
+    let mut lower = [0; LONGEST_KNOWN];
+    let Some(lower) = lower.get_mut(..name.len()) else { return false };
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    std::str::from_utf8(lower).is_ok_and(|name| {
+        let tier = tier(name);
+        tier == Tier::Framing || is_presence_alone(name, tier)
+    })
+}
+
+/// No field of a known name, that is not compared as any other, has a longer one.
+const LONGEST_KNOWN: usize = 32;
 
 const SET_COOKIE: &[u8] = b"set-cookie";
 
@@ -59,7 +88,7 @@ impl<'h> Fields<'h> {
             Field { name, value }
         };
         let mut fields: Vec<_> = headers.iter().map(field).collect();
-        fields.sort_by(|a, b| without_case(&a.name).cmp(without_case(&b.name)));
+        fields.sort_by(order);
         Self(fields)
     }
 
@@ -77,6 +106,11 @@ impl<'h> Fields<'h> {
     }
 }
 
+/// That of their names.
+fn order(a: &Field<'_>, b: &Field<'_>) -> std::cmp::Ordering {
+    without_case(&a.name).cmp(without_case(&b.name))
+}
+
 fn without_case(name: &[u8]) -> impl Iterator<Item = u8> {
     name.iter().map(u8::to_ascii_lowercase)
 }
@@ -92,14 +126,13 @@ fn values<'h>(fields: &[Field<'h>]) -> Vec<&'h [u8]> {
 /// Compares the fields of one name, which one side has at least.
 fn field(v1: Option<&[Field<'_>]>, v2: Option<&[Field<'_>]>, scope: Scope, findings: &mut Findings<'_>) {
     // Most are the same: nothing has to be made of them.
-    let (v1, v2, name) = match (v1, v2) {
+    let name = match (v1, v2) {
         (Some(a), Some(b)) if a.iter().map(|f| f.value).eq(b.iter().map(|f| f.value)) => return,
         (Some([first, ..]), _) | (_, Some([first, ..])) => {
-            (v1.map(values), v2.map(values), lossy(&first.name))
+            String::from_utf8_lossy(&first.name).to_ascii_lowercase()
         }
         _ => return,
     };
-    let name = name.to_ascii_lowercase();
     let tier = tier(&name);
     let is_told_apart = name.as_bytes() == SET_COOKIE;
     if is_told_apart || tier == Tier::Framing || (scope == Scope::NotContent && describes_content(&name)) {
@@ -108,8 +141,7 @@ fn field(v1: Option<&[Field<'_>]>, v2: Option<&[Field<'_>]>, scope: Scope, findi
     if v1.is_some() && v2.is_some() && is_presence_alone(&name, tier) {
         return;
     }
-    let joined = |values: Option<Vec<&[u8]>>| values.map(|values| values.join(&b", "[..]));
-    let (v1, v2) = (joined(v1), joined(v2));
+    let (v1, v2) = (v1.map(joined), v2.map(joined));
     let kind = match (&v1, &v2) {
         (Some(a), Some(b)) if a == b || canonical(&name, a) == canonical(&name, b) => return,
         (Some(_), Some(_)) => Kind::ValueChanged,
@@ -122,7 +154,15 @@ fn field(v1: Option<&[Field<'_>]>, v2: Option<&[Field<'_>]>, scope: Scope, findi
         Tier::Build => Class::Volatile,
         _ => Class::Unverified,
     };
-    findings.push((Layer::Header, kind, class), || name.clone(), (v1.as_deref(), v2.as_deref()));
+    findings.push((Layer::Header, kind, class), || name, (v1.as_deref(), v2.as_deref()));
+}
+
+/// The values of one name as one.
+fn joined<'h>(fields: &[Field<'h>]) -> Cow<'h, [u8]> {
+    match fields {
+        [field] => field.value.into(),
+        fields => values(fields).join(&b", "[..]).into(),
+    }
 }
 
 /// Whether nothing is compared but that a field is there. Of some volatile values a part has a meaning of its own.

@@ -11,6 +11,30 @@ pub(super) struct Margins {
     pub(super) shown: u32,
 }
 
+/// The table of one exchange for one event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    margins: Margins,
+    /// How many of v2's answers show the event.
+    by_v2: u32,
+}
+
+impl Table {
+    /// Which of v1's answers and which of v2's show the event.
+    pub(super) fn of(v1: impl IntoIterator<Item = bool>, v2: impl IntoIterator<Item = bool>) -> Self {
+        let count = |all: (u32, u32), shown: bool| (all.0 + 1, all.1 + u32::from(shown));
+        let (v1, by_v1) = v1.into_iter().fold((0, 0), count);
+        let (v2, by_v2) = v2.into_iter().fold((0, 0), count);
+        Self { margins: Margins { v1, v2, shown: by_v1 + by_v2 }, by_v2 }
+    }
+
+    /// Whether it says something: not all answers agree.
+    pub(super) fn says(&self) -> bool {
+        let Margins { v1, v2, shown } = self.margins;
+        v1 > 0 && v2 > 0 && (1..v1 + v2).contains(&shown)
+    }
+}
+
 /// Tables of many exchanges for one event. Only margins and one sum are kept: nothing else decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tables {
@@ -21,15 +45,11 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Adds one exchange. A table that says nothing, because all answers agree, is left out.
-    pub(super) fn add(&mut self, v1: &[bool], v2: &[bool]) {
-        let count = |shown: &[bool]| u32::try_from(shown.iter().filter(|shown| **shown).count()).unwrap_or(0);
-        let len = |shown: &[bool]| u32::try_from(shown.len()).unwrap_or(0);
-        let margins = Margins { v1: len(v1), v2: len(v2), shown: count(v1) + count(v2) };
-        let says = margins.v1 > 0 && margins.v2 > 0 && (1..margins.v1 + margins.v2).contains(&margins.shown);
-        if says {
-            self.count(margins, 1);
-            self.by_v2 += u64::from(count(v2));
+    /// Adds one exchange. A table that says nothing is left out.
+    pub(super) fn add(&mut self, table: Table) {
+        if table.says() {
+            self.count(table.margins, 1);
+            self.by_v2 += u64::from(table.by_v2);
         }
     }
 
@@ -56,7 +76,8 @@ impl Tables {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.margins.is_empty()
     }
 
@@ -177,7 +198,7 @@ mod tests {
         for (by_v1, by_v2, p) in [(0, 4, 1.0 / 70.0), (1, 3, 17.0 / 70.0), (2, 2, 53.0 / 70.0)] {
             let shown = |n: usize| (0..4).map(|i| i < n).collect::<Vec<_>>();
             let mut tables = Tables::default();
-            tables.add(&shown(by_v1), &shown(by_v2));
+            tables.add(Table::of(shown(by_v1), shown(by_v2)));
             near(tables.p().unwrap(), p);
             near(tables.least(), 1.0 / 70.0);
         }
@@ -187,15 +208,15 @@ mod tests {
     #[test]
     fn tables_of_pairs_are_the_sign_test() {
         let mut tables = Tables::default();
-        (0..4).for_each(|_| tables.add(&[false], &[true]));
-        tables.add(&[true], &[false]);
+        (0..4).for_each(|_| tables.add(Table::of([false], [true])));
+        tables.add(Table::of([true], [false]));
         near(tables.p().unwrap(), 6.0 / 32.0);
         tables = Tables::default();
-        (0..5).for_each(|_| tables.add(&[false], &[true]));
+        (0..5).for_each(|_| tables.add(Table::of([false], [true])));
         near(tables.p().unwrap(), 1.0 / 32.0);
         // All agree: nothing is said.
         tables = Tables::default();
-        tables.add(&[true; 4], &[true; 4]);
+        tables.add(Table::of([true; 4], [true; 4]));
         assert_eq!(tables.p(), None);
     }
 
@@ -222,8 +243,8 @@ mod tests {
     #[test]
     fn the_approximation_is_near_the_exact_value() {
         let mut tables = Tables::default();
-        (0..560).for_each(|_| tables.add(&[false, true], &[true, false]));
-        (0..40).for_each(|_| tables.add(&[false, false], &[true, true]));
+        (0..560).for_each(|_| tables.add(Table::of([false, true], [true, false])));
+        (0..40).for_each(|_| tables.add(Table::of([false, false], [true, true])));
         let (exact, near) = (tables.exactly(), tables.nearly(tables.by_v2));
         assert!((exact / near - 1.0).abs() < 0.1, "{exact} {near}");
         // Phi(1.96) by any table.

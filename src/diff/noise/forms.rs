@@ -108,12 +108,20 @@ pub(super) struct Forms {
     formless: u64,
     /// Whether hexadecimal digits began with a zero: then a number is not written with as few as it takes.
     keeps_zeros: bool,
+    /// The digest of the last value that was no time, and its form, since most answers have there what the one before had.
+    last: Option<(u64, Option<Form>)>,
 }
 
 impl Forms {
-    /// Notes a value, of an answer given at that moment.
-    pub(super) fn note(&mut self, value: &str, at: Timestamp) {
-        let form = Form::of(value, at);
+    /// Notes a value that has that digest, of an answer given at that moment.
+    pub(super) fn note(&mut self, value: &str, digest: u64, at: Timestamp) {
+        let form = match self.last {
+            Some((last, form)) if last == digest => form,
+            _ => Form::of(value, at),
+        };
+        if !matches!(form, Some(Form::Now(_))) && self.last.is_none_or(|(last, _)| last != digest) {
+            self.last = moment(value).is_none().then_some((digest, form));
+        }
         self.keeps_zeros |= matches!(form, Some(Form::Hex(_))) && value.starts_with('0');
         match form.filter(|form| self.counts.len() < MAX_FORMS || self.counts.contains_key(form)) {
             Some(form) => *self.counts.entry(form).or_default() += 1,
@@ -150,6 +158,8 @@ impl Forms {
 
 #[cfg(test)]
 mod tests {
+    use xxhash_rust::xxh3::xxh3_64;
+
     use super::*;
 
     const THEN: Timestamp = Timestamp::from_parts(1_700_000_000, 0);
@@ -157,7 +167,7 @@ mod tests {
 
     fn noted(values: impl IntoIterator<Item = String>) -> Forms {
         let mut forms = Forms::default();
-        values.into_iter().for_each(|value| forms.note(&value, THEN));
+        values.into_iter().for_each(|value| forms.note(&value, xxh3_64(value.as_bytes()), THEN));
         forms
     }
 

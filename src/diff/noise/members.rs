@@ -2,7 +2,8 @@
 //!
 //! Which places are opened follows from recorded answers alone, so that no test is about what it was chosen by.
 
-use std::collections::HashMap;
+use foldhash::fast::RandomState;
+use hashbrown::{Equivalent, HashMap};
 
 use super::super::body;
 use super::super::json::Outline;
@@ -21,10 +22,20 @@ const MAX_STEPS: usize = 50_000;
 /// Whose answers: method, Host and route.
 pub(super) type Root<'r> = (&'r [u8], &'r [u8], &'r str);
 
+/// A [`Root`] that is looked for.
+#[derive(Hash)]
+struct Named<'r>(Root<'r>);
+
+impl Equivalent<(Vec<u8>, Vec<u8>, String)> for Named<'_> {
+    fn equivalent(&self, (method, host, route): &(Vec<u8>, Vec<u8>, String)) -> bool {
+        self.0 == (method.as_slice(), host.as_slice(), route.as_str())
+    }
+}
+
 /// The outlines of v1's answers.
 #[derive(Clone, Debug)]
 pub(super) struct Members {
-    roots: HashMap<(Vec<u8>, Vec<u8>, String), Known>,
+    roots: HashMap<(Vec<u8>, Vec<u8>, String), Known, RandomState>,
     documents: u64,
     room: usize,
 }
@@ -40,7 +51,7 @@ struct Known {
 
 impl Default for Members {
     fn default() -> Self {
-        Self { roots: HashMap::new(), documents: 0, room: MAX_STEPS }
+        Self { roots: HashMap::default(), documents: 0, room: MAX_STEPS }
     }
 }
 
@@ -51,7 +62,11 @@ impl Members {
         if !in_json || self.documents >= MAX_DOCUMENTS {
             return;
         }
-        let known = self.roots.entry(owned(root)).or_default();
+        if !self.roots.contains_key(&Named(root)) {
+            let (method, host, route) = root;
+            self.roots.insert((method.to_vec(), host.to_vec(), route.to_owned()), Known::default());
+        }
+        let Some(known) = self.roots.get_mut(&Named(root)) else { return };
         if known.looked >= MAX_ON_ROUTE {
             return;
         }
@@ -65,15 +80,12 @@ impl Members {
 
     /// The outline of a route's answers, where some place of it is open.
     pub(super) fn of(&self, root: Root<'_>) -> Option<&Outline> {
-        if self.roots.is_empty() {
-            return None;
-        }
-        self.roots.get(&owned(root)).filter(|known| known.open).map(|known| &known.outline)
+        self.roots.get(&Named(root)).filter(|known| known.open).map(|known| &known.outline)
     }
 
     /// The same by the routes that were learned.
     pub(super) fn reopened(&self, routes: &Routes) -> Self {
-        let mut roots: HashMap<_, Known> = HashMap::new();
+        let mut roots: HashMap<_, Known, RandomState> = HashMap::default();
         for ((method, host, before), known) in &self.roots {
             let route = routes.reopened(method, host, before);
             let merged = roots.entry((method.clone(), host.clone(), route)).or_default();
@@ -89,8 +101,4 @@ impl Members {
     pub(super) fn is_closed(&self) -> bool {
         self.roots.values().all(|known| !known.open)
     }
-}
-
-fn owned((method, host, route): Root<'_>) -> (Vec<u8>, Vec<u8>, String) {
-    (method.to_vec(), host.to_vec(), route.to_owned())
 }

@@ -16,6 +16,7 @@
 //! A side disagrees with itself where it answers otherwise when asked again, or where the capture has one request several
 //! times and the recorded answers differ, without v2's having changed in the same way.
 
+mod answers;
 mod exact;
 mod forms;
 mod members;
@@ -24,19 +25,24 @@ mod repeats;
 mod values;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use super::json::Outline;
+use foldhash::fast::RandomState;
+
 use super::routes::{RouteLearner, RouteTemplates, Routes};
 use super::rules::Applicable;
-use super::{Class, Context, Difference, Fingerprint, Kind, Layer, compare_by_rules};
+use super::{Class, Context, Difference, Fingerprint, Layer};
 use crate::http::{Request, Response};
 use crate::time::Timestamp;
 
+use answers::{Answers, Fresh, Key, key, place_of};
 use members::{Members, Root};
-use place::{Event, Name, Observed, Place, Sign};
-use repeats::{Disagreements, Repeats};
+use place::{Event, Name, Named, Observed, Place};
+use repeats::{Repeated, Repeats};
 use values::Room;
+
+/// What is known of places, by their names.
+type ByName<T> = hashbrown::HashMap<Name, T, RandomState>;
 
 /// Whom a request was sent to again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -130,14 +136,14 @@ impl Learner {
         let root = (method, host, route.as_str());
         self.members.observe(root, seen);
         if let Some(repeated) = repeated {
-            let disagreements = repeated.disagreements(self.members.of(root));
-            self.count_repeated(&disagreements, root);
+            self.count_repeated(&repeated, root);
         }
         if seen.differences.is_empty() && seen.again.is_empty() {
             return;
         }
         self.asked |= !seen.again.is_empty();
-        let answers = Answers::of(seen, self.members.of(root));
+        let fresh = Fresh::of(seen);
+        let answers = Answers::of(seen, &fresh, self.members.of(root));
         for key in answers.keys() {
             let Some((place, room)) = self.places.at(key, root) else { continue };
             place.count(&answers.observed(key), room);
@@ -145,9 +151,10 @@ impl Learner {
         }
     }
 
-    fn count_repeated(&mut self, disagreements: &Disagreements, root: Root<'_>) {
-        for key in disagreements.keys().collect::<BTreeSet<_>>() {
-            let signs = [shown(&disagreements.v1, key).0, shown(&disagreements.v2, key).0];
+    fn count_repeated(&mut self, repeated: &Repeated<'_>, root: Root<'_>) {
+        let disagreements = repeated.disagreements(self.members.of(root));
+        for key in disagreements.keys() {
+            let signs = [disagreements.v1.shown(key).0, disagreements.v2.shown(key).0];
             let observed = disagreements.observed(key);
             let Some((place, room)) = self.places.at(key, root) else { continue };
             place.count_repeated(signs, &observed, room);
@@ -168,16 +175,14 @@ impl Learner {
             let unsteady = place.is_volatile() || place.evidence.v2_changed > 0;
             if unsteady { place.tested(rate) } else { HashMap::new() }
         };
-        let tests: HashMap<Name, HashMap<Event, f64>> =
+        let tests: ByName<HashMap<Event, f64>> =
             places.iter().map(|(name, place)| (name.clone(), tested(place))).collect();
         let threshold = exact::threshold(tests.values().flat_map(HashMap::values).copied().collect(), rate);
-        let mut fingerprints = HashMap::new();
         for (name, place) in &mut places {
             let p = tests.get(name).and_then(|tests| tests.values().copied().min_by(f64::total_cmp));
             place.evidence.p = p;
             place.evidence.significant = p.zip(threshold).is_some_and(|(p, most)| p <= most);
             place.evidence.shapes = place.shape_names();
-            fingerprints.insert(name.clone(), place.clone());
         }
         let telling = |tests: HashMap<Event, f64>| {
             threshold.map(|most| place::telling(&tests, most)).unwrap_or_default()
@@ -185,14 +190,14 @@ impl Learner {
         let telling = tests.into_iter().map(|(name, tests)| (name, telling(tests))).collect();
         let told = self.asked || self.disagreed;
         let beyond = self.places.beyond;
-        Learned { routes, members, places: fingerprints, telling, told, beyond }
+        Learned { routes, members, places, telling, told, beyond }
     }
 }
 
 /// The counts of all places.
 #[derive(Clone, Debug, Default)]
 struct Places {
-    counts: HashMap<Name, Place>,
+    counts: ByName<Place>,
     room: Room,
     /// Places for which there was no room.
     beyond: u64,
@@ -201,19 +206,22 @@ struct Places {
 impl Places {
     /// The counts of a place in answers to such requests, and the room for its values; `None` where there is no room for
     /// more places.
-    fn at(&mut self, key: &Key, root: Root<'_>) -> Option<(&mut Place, &mut Room)> {
-        let name = Name::new(root, key.clone());
-        if self.counts.len() >= MAX_PLACES && !self.counts.contains_key(&name) {
-            self.beyond += 1;
-            return None;
+    fn at(&mut self, key: &Key<'_>, root: Root<'_>) -> Option<(&mut Place, &mut Room)> {
+        let name = Named::new(root, key);
+        if !self.counts.contains_key(&name) {
+            if self.counts.len() >= MAX_PLACES {
+                self.beyond += 1;
+                return None;
+            }
+            self.counts.insert(Name::from(&name), Place::default());
         }
-        Some((self.counts.entry(name).or_default(), &mut self.room))
+        self.counts.get_mut(&name).map(|place| (place, &mut self.room))
     }
 
     /// The same by what was learned of routes and of names. Where several names turned out to be one place, what one exchange
     /// has at each of them is no choice of its own, so that it is tested no more.
-    fn reopened(&self, routes: &Routes, members: &Members) -> HashMap<Name, Place> {
-        let mut places: HashMap<Name, Place> = HashMap::new();
+    fn reopened(&self, routes: &Routes, members: &Members) -> ByName<Place> {
+        let mut places: ByName<Place> = ByName::default();
         for (name, place) in &self.counts {
             let route = routes.reopened(&name.method, &name.host, &name.route);
             let outline =
@@ -232,9 +240,9 @@ impl Places {
 pub struct Learned {
     routes: Routes,
     members: Members,
-    places: HashMap<Name, Place>,
+    places: ByName<Place>,
     /// The events at each place that are significant and explain what differs there.
-    telling: HashMap<Name, Vec<Event>>,
+    telling: ByName<Vec<Event>>,
     /// Whether something was asked again, or disagreed without being asked.
     told: bool,
     beyond: u64,
@@ -250,7 +258,7 @@ impl Learned {
     /// The place of a difference for all that are like it, in answers to requests of that method, Host and route.
     #[must_use]
     pub fn place(&self, method: &[u8], host: &[u8], route: &str, difference: &Difference) -> String {
-        place_of(difference, self.members.of((method, host, route)))
+        place_of(difference, self.members.of((method, host, route))).into_owned()
     }
 
     /// The fingerprint of a difference on a learned route.
@@ -262,7 +270,7 @@ impl Learned {
         route: &str,
         difference: &Difference,
     ) -> Fingerprint {
-        let place = self.place(method, host, route, difference);
+        let place = place_of(difference, self.members.of((method, host, route)));
         Fingerprint::at(method, host, route, &place, difference)
     }
 
@@ -277,13 +285,15 @@ impl Learned {
         let (method, host) = (head.method(), head.host().unwrap_or_default());
         let route = self.routes.route(method, host, head.target());
         let outline = self.members.of((method, host, &route));
-        let answers = Answers::of(seen, outline);
+        let fresh = Fresh::of(seen);
+        let answers = Answers::of(seen, &fresh, outline);
         for difference in differences.iter_mut().filter(|d| d.class == Class::Unverified) {
             let key = key(difference, outline);
-            let observed = answers.observed(&key);
-            let name = Name::new((method, host, &route), key);
+            let name = Named::new((method, host, &route), &key);
             if let Some(place) = self.places.get(&name) {
-                difference.class = self.class(difference, &name, (place, &observed), seen.v2.first_byte);
+                let observed = answers.observed(&key);
+                let class = self.class(difference, &name, (place, &observed), seen.v2.first_byte);
+                difference.class = class;
             }
         }
     }
@@ -292,7 +302,7 @@ impl Learned {
     fn class(
         &self,
         difference: &Difference,
-        name: &Name,
+        name: &Named<'_>,
         (place, observed): (&Place, &Observed),
         at: Timestamp,
     ) -> Class {
@@ -314,9 +324,9 @@ impl Learned {
     }
 
     /// Whether some event that the difference is one of is significant.
-    fn is_significant(&self, difference: &Difference, name: &Name, observed: &Observed) -> bool {
+    fn is_significant(&self, difference: &Difference, name: &Named<'_>, observed: &Observed) -> bool {
         let Some(telling) = self.telling.get(name) else { return false };
-        let values = place::values(&[difference]);
+        let values = place::values([difference]);
         telling.iter().any(|event| match event {
             Event::Differs => true,
             Event::Separates => observed.separates(),
@@ -336,8 +346,8 @@ impl Learned {
         difference: &Difference,
     ) -> Option<&Evidence> {
         let root = (method, host, route);
-        let name = Name::new(root, key(difference, self.members.of(root)));
-        self.places.get(&name).map(|place| &place.evidence)
+        let key = key(difference, self.members.of(root));
+        self.places.get(&Named::new(root, &key)).map(|place| &place.evidence)
     }
 
     /// How many differences lay at places beyond those that are counted: nothing was measured of them.
@@ -351,96 +361,6 @@ impl Learned {
     pub fn is_neutral(&self) -> bool {
         self.routes.is_neutral() && self.members.is_closed() && !self.told
     }
-}
-
-/// A place within an answer, and the sort of change.
-type Key = (Layer, String, Kind);
-
-fn key(difference: &Difference, outline: Option<&Outline>) -> Key {
-    (difference.layer, place_of(difference, outline), place::sort(difference.kind))
-}
-
-/// The place of a difference for all that are like it, in answers of that outline.
-fn place_of(difference: &Difference, outline: Option<&Outline>) -> String {
-    let place = super::fingerprint::general_place_of(difference);
-    let outline = outline.filter(|_| difference.layer == Layer::Body);
-    outline.map(|outline| outline.opened(&place)).unwrap_or(place)
-}
-
-/// The differences from v1's recorded answer that each answer to one request has, by place.
-struct Answers {
-    first: BTreeMap<Key, Vec<Difference>>,
-    /// The moment of v1's recorded answer.
-    recorded: Timestamp,
-    fresh: Vec<Fresh>,
-}
-
-struct Fresh {
-    side: Side,
-    at: Timestamp,
-    /// Another status is another content: what is behind it does not show.
-    other_status: bool,
-    places: BTreeMap<Key, Vec<Difference>>,
-}
-
-impl Answers {
-    fn of(seen: &Seen<'_>, outline: Option<&Outline>) -> Self {
-        let as_captured = Context {
-            method: seen.context.method.clone(),
-            host: seen.context.host.clone(),
-            shadow_host: seen.context.host.clone(),
-            conditional: seen.context.conditional,
-            edits: Vec::new(),
-        };
-        let whole = seen.again.iter().filter(|(_, response)| response.completeness.is_complete());
-        let fresh = whole.map(|(side, response)| {
-            let context = if *side == Side::V1 { &as_captured } else { seen.context };
-            let (differences, _) = compare_by_rules(seen.v1, response, context, seen.rules);
-            let other_status = response.head.status != seen.v1.head.status;
-            let (side, at) = (*side, response.first_byte);
-            Fresh { side, at, other_status, places: by_place(differences, outline) }
-        });
-        let first = by_place(seen.differences.to_vec(), outline);
-        Self { first, recorded: seen.v1.first_byte, fresh: fresh.collect() }
-    }
-
-    fn keys(&self) -> BTreeSet<&Key> {
-        self.first.keys().chain(self.fresh.iter().flat_map(|fresh| fresh.places.keys())).collect()
-    }
-
-    fn observed(&self, key: &Key) -> Observed {
-        let mut observed = Observed { first: shown(&self.first, key).0, ..Observed::default() };
-        let shows = |fresh: &&Fresh| !fresh.other_status || key.0 == Layer::Status;
-        for fresh in self.fresh.iter().filter(shows) {
-            observed.fresh[usize::from(fresh.side == Side::V2)].push(shown(&fresh.places, key));
-        }
-        observed
-    }
-
-    /// The values that v1 has at a place, and when: the recorded one, and those it gave now.
-    fn v1_values<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = (Option<&'a str>, Timestamp)> {
-        let recorded = self.first.get(key).into_iter().flatten().map(|d| (d.v1.as_deref(), self.recorded));
-        let now = self.fresh.iter().filter(|fresh| fresh.side == Side::V1);
-        let now = now.flat_map(|fresh| {
-            fresh.places.get(key).into_iter().flatten().map(|d| (d.v2.as_deref(), fresh.at))
-        });
-        recorded.chain(now)
-    }
-}
-
-/// What an answer with these differences has at a place.
-fn shown(places: &BTreeMap<Key, Vec<Difference>>, key: &Key) -> (Sign, Vec<u64>) {
-    let differences: Vec<_> = places.get(key).into_iter().flatten().collect();
-    (place::sign(&differences), place::values(&differences))
-}
-
-/// Those that count, by place.
-fn by_place(differences: Vec<Difference>, outline: Option<&Outline>) -> BTreeMap<Key, Vec<Difference>> {
-    let mut places: BTreeMap<Key, Vec<Difference>> = BTreeMap::new();
-    for difference in differences.into_iter().filter(|d| d.class.counts()) {
-        places.entry(key(&difference, outline)).or_default().push(difference);
-    }
-    places
 }
 
 /// What was measured of a distinct difference: the counts behind its class.

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use hashbrown::Equivalent;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::{Difference, Kind, Layer};
-use super::exact::Tables;
+use super::Evidence;
+use super::answers::Key;
+use super::exact::{Table, Tables};
 use super::forms::Forms;
 use super::members::Root;
 use super::values::{Room, Values};
-use super::{Evidence, Key};
 use crate::time::Timestamp;
 
 /// Values of v1 that are remembered at one place.
@@ -25,10 +27,37 @@ pub(super) struct Name {
     pub(super) sort: Kind,
 }
 
-impl Name {
+/// A [`Name`] that is looked for.
+#[derive(Hash)]
+pub(super) struct Named<'n> {
+    method: &'n [u8],
+    host: &'n [u8],
+    route: &'n str,
+    pub(super) layer: Layer,
+    path: &'n str,
+    sort: Kind,
+}
+
+impl<'n> Named<'n> {
     /// A place in answers to requests of that method, Host and route.
-    pub(super) fn new((method, host, route): Root<'_>, (layer, path, sort): Key) -> Self {
-        Self { method: method.to_vec(), host: host.to_vec(), route: route.to_owned(), layer, path, sort }
+    pub(super) fn new((method, host, route): Root<'n>, (layer, path, sort): &'n Key<'_>) -> Self {
+        Self { method, host, route, layer: *layer, path, sort: *sort }
+    }
+}
+
+impl Equivalent<Name> for Named<'_> {
+    fn equivalent(&self, name: &Name) -> bool {
+        let Name { method, host, route, layer, path, sort } = name;
+        (self.path, self.layer, self.sort) == (path.as_str(), *layer, *sort)
+            && (self.route, self.method, self.host) == (route.as_str(), method.as_slice(), host.as_slice())
+    }
+}
+
+impl From<&Named<'_>> for Name {
+    fn from(named: &Named<'_>) -> Self {
+        let Named { method, host, route, layer, path, sort } = *named;
+        let (method, host) = (method.to_vec(), host.to_vec());
+        Self { method, host, route: route.to_owned(), layer, path: path.to_owned(), sort }
     }
 }
 
@@ -45,10 +74,7 @@ pub(super) const fn sort(kind: Kind) -> Kind {
 pub(super) type Sign = Option<u64>;
 
 /// An answer's differences at one place as a digest, with the values where it is they that changed.
-pub(super) fn sign(differences: &[&Difference]) -> Sign {
-    if differences.is_empty() {
-        return None;
-    }
+pub(super) fn sign<'d>(differences: impl IntoIterator<Item = &'d Difference>) -> Sign {
     let mut bytes = Vec::new();
     for d in differences {
         bytes.extend_from_slice(d.kind.name().as_bytes());
@@ -59,12 +85,12 @@ pub(super) fn sign(differences: &[&Difference]) -> Sign {
         }
         bytes.push(0);
     }
-    Some(xxh3_64(&bytes))
+    (!bytes.is_empty()).then(|| xxh3_64(&bytes))
 }
 
 /// The digests of the values that differ, wherever at the place they are.
-pub(super) fn values(differences: &[&Difference]) -> Vec<u64> {
-    differences.iter().filter_map(|d| Some(xxh3_64(d.v2.as_deref()?.as_bytes()))).collect()
+pub(super) fn values<'d>(differences: impl IntoIterator<Item = &'d Difference>) -> Vec<u64> {
+    differences.into_iter().filter_map(|d| Some(xxh3_64(d.v2.as_deref()?.as_bytes()))).collect()
 }
 
 /// What the answers to one request have at one place.
@@ -96,16 +122,12 @@ impl Observed {
 
     /// The exchange as tables of an event that answers show; `None` where a side was not asked. The first answers of both
     /// sides are a table of their own: whether more were asked for may depend on them.
-    pub(super) fn tables(&self, shows: impl Fn(&(Sign, Vec<u64>)) -> bool) -> Option<Tables> {
-        let shown = |side: usize| self.fresh[side].iter().map(&shows).collect::<Vec<bool>>();
-        let (v1, v2) = (shown(0), shown(1));
-        if v1.is_empty() || v2.is_empty() {
-            return None;
-        }
-        let mut tables = Tables::default();
-        tables.add(&v1[..1], &v2[..1]);
-        tables.add(&v1[1..], &v2[1..]);
-        Some(tables)
+    pub(super) fn tables(&self, shows: impl Fn(&(Sign, Vec<u64>)) -> bool) -> Option<[Table; 2]> {
+        let [v1, v2] = &self.fresh;
+        let (first1, others1) = v1.split_first()?;
+        let (first2, others2) = v2.split_first()?;
+        let first = Table::of([shows(first1)], [shows(first2)]);
+        Some([first, Table::of(others1.iter().map(&shows), others2.iter().map(&shows))])
     }
 
     pub(super) fn v1_is_as_v2(&self) -> bool {
@@ -221,17 +243,18 @@ impl Place {
 
     fn test(&mut self, event: Event, observed: &Observed, shows: impl Fn(&(Sign, Vec<u64>)) -> bool) {
         if let Some(tables) = observed.tables(shows) {
-            self.events.entry(event).or_default().merge(&tables);
+            tables.into_iter().for_each(|table| self.events.entry(event).or_default().add(table));
         }
     }
 
     /// Notes one of v1's values, from an answer of that moment.
     pub(super) fn note(&mut self, value: Option<&str>, at: Timestamp) {
         let Some(value) = value else { return };
+        let digest = xxh3_64(value.as_bytes());
         if self.known.len() <= MAX_KNOWN {
-            self.known.insert(xxh3_64(value.as_bytes()));
+            self.known.insert(digest);
         }
-        self.forms.note(bare(value), at);
+        self.forms.note(bare(value), digest, at);
     }
 
     /// Whether a value, from an answer of that moment, has none of the forms that v1's values have, all of which have one.

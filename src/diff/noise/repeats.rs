@@ -3,15 +3,18 @@
 //! The first answers to a request are kept, and later ones are held against them. What one answer of v1 has otherwise than
 //! another is noise or state; where v2 changed in the same way, it was state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::super::json::Outline;
 use super::super::{Context, Difference, compare_by_rules};
+use super::Seen;
+use super::answers::{Key, Places, keys};
 use super::place::Observed;
-use super::{Key, Seen, by_place, shown};
 use crate::http::{Body, Elsewhere, Request, Response, ResponseHead};
 use crate::time::Timestamp;
 
@@ -26,8 +29,10 @@ const MAX_HELD: u8 = 32;
 /// The first answers to each request, bounded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Repeats {
-    first: HashMap<u128, First>,
+    first: HashMap<u128, First, RandomState>,
     memory: usize,
+    /// Room for what a request is known by.
+    parts: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,30 +43,30 @@ struct First {
 }
 
 /// How the later answers of both sides differ from the first ones.
-pub(super) struct Repeated {
+pub(super) struct Repeated<'s> {
     v1: Vec<Difference>,
     v2: Vec<Difference>,
-    across: Vec<Difference>,
+    across: Cow<'s, [Difference]>,
     /// When v1 answered first, and when later.
     moments: [Timestamp; 2],
 }
 
 /// The same by place.
-pub(super) struct Disagreements {
+pub(super) struct Disagreements<'r> {
     /// v1's from v1's first.
-    pub(super) v1: BTreeMap<Key, Vec<Difference>>,
+    pub(super) v1: Places<'r>,
     /// v2's from v2's first.
-    pub(super) v2: BTreeMap<Key, Vec<Difference>>,
+    pub(super) v2: Places<'r>,
     /// v2's from v1's first.
-    across: BTreeMap<Key, Vec<Difference>>,
+    across: Places<'r>,
     moments: [Timestamp; 2],
 }
 
 impl Repeats {
     /// What an exchange says against the first one of the same request; `None` where it is the first, where it says
     /// nothing, or where enough was said.
-    pub(super) fn against_first(&mut self, seen: &Seen<'_>) -> Option<Repeated> {
-        let request = identity(seen.request, seen.v1)?;
+    pub(super) fn against_first<'s>(&mut self, seen: &Seen<'s>) -> Option<Repeated<'s>> {
+        let request = identity(seen.request, seen.v1, &mut self.parts)?;
         let Some(first) = self.first.get_mut(&request) else {
             self.keep(request, seen);
             return None;
@@ -71,17 +76,23 @@ impl Repeats {
         }
         first.held += 1;
         let (here, there) = (seen.context.host.as_slice(), seen.context.shadow_host.as_slice());
-        let differ =
-            |a: &Response, b: &Response, context: &Context| compare_by_rules(a, b, context, seen.rules).0;
+        let differ = |a: &Response, b: &Response, host: &[u8]| {
+            // Mostly nothing has to be looked for.
+            if is_same(a, b) {
+                return Vec::new();
+            }
+            compare_by_rules(a, b, &unedited(seen.context, host), seen.rules).0
+        };
+        let v1 = differ(&first.v1, seen.v1, here);
         let across = if seen.rules.is_empty() && is_same(&first.v1, seen.v1) {
             // v2 differs from the first answer as it does from this one.
-            seen.differences.to_vec()
+            seen.differences.into()
         } else {
-            differ(&first.v1, seen.v2, seen.context)
+            compare_by_rules(&first.v1, seen.v2, seen.context, seen.rules).0.into()
         };
         let repeated = Repeated {
-            v1: differ(&first.v1, seen.v1, &unedited(seen.context, here)),
-            v2: differ(&first.v2, seen.v2, &unedited(seen.context, there)),
+            v1,
+            v2: differ(&first.v2, seen.v2, there),
             across,
             moments: [first.v1.first_byte, seen.v1.first_byte],
         };
@@ -100,44 +111,42 @@ impl Repeats {
     }
 }
 
-impl Repeated {
+impl Repeated<'_> {
     /// Whether there is a difference that counts.
     fn is_any(&self) -> bool {
-        [&self.v1, &self.v2, &self.across].into_iter().flatten().any(|difference| difference.class.counts())
+        let all = [self.v1.as_slice(), &self.v2, &self.across];
+        all.into_iter().flatten().any(|difference| difference.class.counts())
     }
 
     /// In answers of that outline.
-    pub(super) fn disagreements(self, outline: Option<&Outline>) -> Disagreements {
+    pub(super) fn disagreements(&self, outline: Option<&Outline>) -> Disagreements<'_> {
         Disagreements {
-            v1: by_place(self.v1, outline),
-            v2: by_place(self.v2, outline),
-            across: by_place(self.across, outline),
+            v1: Places::of(&self.v1, outline),
+            v2: Places::of(&self.v2, outline),
+            across: Places::of(&self.across, outline),
             moments: self.moments,
         }
     }
 }
 
-impl Disagreements {
+impl<'r> Disagreements<'r> {
     /// The values that v1 has at a place, and when.
     pub(super) fn v1_values<'a>(
         &'a self,
-        key: &'a Key,
-    ) -> impl Iterator<Item = (Option<&'a str>, Timestamp)> {
+        key: &'a Key<'_>,
+    ) -> impl Iterator<Item = (Option<&'r str>, Timestamp)> {
         let [first, later] = self.moments;
-        let both = move |d: &'a Difference| [(d.v1.as_deref(), first), (d.v2.as_deref(), later)];
-        self.v1.get(key).into_iter().flatten().flat_map(both)
+        let both = move |d: &'r Difference| [(d.v1.as_deref(), first), (d.v2.as_deref(), later)];
+        self.v1.at(key).flat_map(both)
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.v1.keys().chain(self.v2.keys()).chain(self.across.keys())
+    pub(super) fn keys(&self) -> Vec<&Key<'r>> {
+        keys([&self.v1, &self.v2, &self.across])
     }
 
     /// Both later answers as answers to the first request: were v2 no other than v1, they could be exchanged.
-    pub(super) fn observed(&self, key: &Key) -> Observed {
-        Observed {
-            fresh: [vec![shown(&self.v1, key)], vec![shown(&self.across, key)]],
-            ..Observed::default()
-        }
+    pub(super) fn observed(&self, key: &Key<'_>) -> Observed {
+        Observed { fresh: [vec![self.v1.shown(key)], vec![self.across.shown(key)]], ..Observed::default() }
     }
 }
 
@@ -147,17 +156,17 @@ fn is_same(a: &Response, b: &Response) -> bool {
     a.head == b.head && body(a) == body(b) && a.body.entity == b.body.entity
 }
 
-/// What two requests have in common that are to have one answer; `None` where that is not known.
-fn identity(request: &Request, v1: &Response) -> Option<u128> {
+/// What two requests have in common that are to have one answer; `None` where that is not known. `parts` is room for it.
+fn identity(request: &Request, v1: &Response, parts: &mut Vec<u8>) -> Option<u128> {
     if !request.completeness.is_complete() {
         return None;
     }
     let head = &request.head;
-    let mut bytes = Vec::with_capacity(head.raw().len() + 256);
+    parts.clear();
     let mut part = |part: &[u8]| {
         // Lengths keep the parts apart.
-        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(part);
+        parts.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        parts.extend_from_slice(part);
     };
     [head.method(), head.host().unwrap_or_default(), head.target()].into_iter().for_each(&mut part);
     match (&request.body.entity, request.body.sha256) {
@@ -178,10 +187,14 @@ fn identity(request: &Request, v1: &Response) -> Option<u128> {
     // Values of one name in their order, names in any.
     selecting.sort_by(|(a, _), (b, _)| without_case(a).cmp(without_case(b)));
     for (name, value) in selecting {
-        part(&name.to_ascii_lowercase());
-        part(value);
+        let start = parts.len() + size_of::<u64>();
+        for part in [name, value] {
+            parts.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            parts.extend_from_slice(part);
+        }
+        parts.get_mut(start..start + name.len())?.make_ascii_lowercase();
     }
-    Some(xxh3_128(&bytes))
+    Some(xxh3_128(parts))
 }
 
 /// Whether a field of a request selects an answer whatever Vary says (RFC 9110, sections 12.5, 13.1 and 14.2).

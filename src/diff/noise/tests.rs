@@ -1,5 +1,6 @@
 //! Simulated services with fixed seeds: answers of a few members, judged as the pipeline does.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use bytes::Bytes;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::exact::Tables;
+use super::exact::{Table, Tables};
 use super::place::{Event, Observed};
 
 /// Values at one place. Something that five of a thousand answers have comes twice while so many others come, even where
@@ -36,11 +36,12 @@ impl Values {
         seen.dedup();
         for value in seen {
             let Some(tables) = observed.tables(|(_, values)| values.contains(&value)) else { return };
-            if tables.is_empty() {
+            if !tables.iter().any(Table::says) {
                 continue;
             }
             let before = self.0.len();
-            self.0.entry(value).or_default().merge(&tables);
+            let known = self.0.entry(value).or_default();
+            tables.into_iter().for_each(|table| known.add(table));
             room.taken += self.0.len() - before;
         }
         let most = if room.taken > MAX_IN_ALL { MIN_AT_PLACE } else { MAX_AT_PLACE };

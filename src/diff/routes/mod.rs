@@ -8,7 +8,8 @@ mod templates;
 mod tree;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+
+use hashbrown::{Equivalent, HashMap};
 
 pub use templates::{RouteTemplate, RouteTemplates};
 use tree::Forest;
@@ -22,6 +23,18 @@ pub struct RouteLearner {
     forest: Forest,
     /// How often each template was met that the forest has not been told of yet, by what its tree is called.
     met: HashMap<(Vec<u8>, String), u64, foldhash::fast::RandomState>,
+    /// Room for what the tree of a request is called.
+    root: Vec<u8>,
+}
+
+/// What the tree of a request is called, and its template, as they are looked for.
+#[derive(Hash)]
+struct Met<'m>(&'m [u8], &'m str);
+
+impl Equivalent<(Vec<u8>, String)> for Met<'_> {
+    fn equivalent(&self, (root, template): &(Vec<u8>, String)) -> bool {
+        (self.0, self.1) == (root.as_slice(), template.as_str())
+    }
 }
 
 /// Templates that are counted apart before the forest is told of them: many requests have few.
@@ -39,7 +52,14 @@ impl RouteLearner {
         if self.written.find(method, host, target).is_some() {
             return;
         }
-        *self.met.entry(([method, b" ", host].concat(), template(target))).or_default() += 1;
+        self.root.clear();
+        [method, b" ", host].into_iter().for_each(|part| self.root.extend_from_slice(part));
+        let template = template(target);
+        if let Some(times) = self.met.get_mut(&Met(&self.root, &template)) {
+            *times += 1;
+            return;
+        }
+        self.met.insert((self.root.clone(), template), 1);
         if self.met.len() >= MOST_MET {
             let met = std::mem::take(&mut self.met);
             tell(&mut self.forest, met.iter().collect());

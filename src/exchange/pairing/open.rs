@@ -3,6 +3,7 @@
 use super::{Context, MOST_INTERIM, Moment};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::exchange::reader::{Listener, Start};
+use crate::exchange::sequencer::PLACE;
 use crate::exchange::{Exchange, ExchangeId};
 use crate::http::{Asked, Body, Completeness, Framing, Request, RequestHead, Response};
 use crate::stream::ConnectionId;
@@ -25,6 +26,8 @@ pub(super) struct Open {
     pub(super) answer: Answer,
     pub(super) interim: Vec<u16>,
     pub(super) anomalies: AnomalySet,
+    /// Bytes of memory that its messages take.
+    pub(super) weight: usize,
 }
 
 pub(super) enum Answer {
@@ -39,6 +42,10 @@ pub(super) enum Answer {
 impl Open {
     /// What an exchange takes beside its request; room for a response is in it from the beginning.
     pub(super) const ROOM: usize = size_of::<Exchange>() - size_of::<Request>();
+
+    /// What it takes beside itself and its messages: a place in the order of all requests, and what the allocator adds
+    /// to an exchange and to a head.
+    pub(super) const OVERHEAD: usize = 2 * PLACE + 2 * 16;
 
     pub(super) fn is_whole(&self) -> bool {
         self.exchange.as_ref().is_some_and(|exchange| exchange.request.completeness.is_complete())
@@ -89,27 +96,16 @@ impl Open {
         };
     }
 
-    /// Notes the status code of an interim response; says whether there was room for it.
-    pub(super) fn keep_interim(&mut self, status: u16) -> bool {
-        let room = self.interim.len() < MOST_INTERIM;
-        if room {
-            self.interim.push(status);
-        } else {
+    /// Notes the status code of an interim response; says how many bytes of memory that takes: none where there was no
+    /// room for it.
+    pub(super) fn keep_interim(&mut self, status: u16) -> usize {
+        if self.interim.len() >= MOST_INTERIM {
             self.anomalies.insert(Anomaly::InterimLeftOut);
+            return 0;
         }
-        room
-    }
-
-    pub(super) fn weight(&self) -> usize {
-        let exchange = self.exchange.as_ref().map_or(0, |exchange| {
-            let response = exchange.response.as_ref().map_or(0, Response::memory);
-            Self::ROOM + exchange.request.memory() + response
-        });
-        let early = match &self.answer {
-            Answer::Early(response) => response.memory(),
-            Answer::Awaited | Answer::Here | Answer::Missing => 0,
-        };
-        exchange + early + size_of_val(self.interim.as_slice())
+        self.interim.push(status);
+        self.weight += size_of_val(&status);
+        size_of_val(&status)
     }
 
     pub(super) fn tell<L: Listener>(self, ordinal: u32, context: &mut Context<'_, L>) {

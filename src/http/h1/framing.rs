@@ -1,6 +1,7 @@
 //! How the end of a message's body is found (RFC 9112, section 6.3).
 
 use crate::anomaly::{Anomaly, AnomalySet};
+use crate::http::head::Length;
 use crate::http::{Framing, Headers, RequestHead, ResponseHead, Version};
 
 use super::Asked;
@@ -39,23 +40,23 @@ pub(super) fn of_response(head: &ResponseHead, asked: Asked, anomalies: &mut Ano
 
 /// Names what a server has to refuse of Host (RFC 9112, section 3.2): none, several, or no host.
 fn note_host(head: &RequestHead, anomalies: &mut AnomalySet) {
-    let Some(host) = head.headers.host() else {
-        if head.version == Version::Http11 {
-            anomalies.insert(Anomaly::MissingHost);
-        }
-        return;
+    let is_host = match head.headers.as_plain() {
+        Some(plain) => plain.host.map(|host| host.is_host),
+        None => head.headers.host().map(is_host),
     };
-    if head.headers.may_have_several_hosts() && head.headers.all("host").nth(1).is_some() {
-        anomalies.insert(Anomaly::DuplicateHost);
+    match is_host {
+        None if head.version == Version::Http11 => _ = anomalies.insert(Anomaly::MissingHost),
+        None | Some(true) => {}
+        Some(false) => _ = anomalies.insert(Anomaly::InvalidHost),
     }
-    if !is_host(host) {
-        anomalies.insert(Anomaly::InvalidHost);
+    if head.headers.as_plain().is_none() && head.headers.all("host").nth(1).is_some() {
+        anomalies.insert(Anomaly::DuplicateHost);
     }
 }
 
 /// `uri-host [ ":" port ]` (RFC 9110, section 7.2; RFC 3986, section 3.2.2), an empty name included. Whether an address
 /// in brackets is one, and what follows a percent sign, is not looked at.
-fn is_host(value: &[u8]) -> bool {
+pub(super) fn is_host(value: &[u8]) -> bool {
     // Most have neither a port nor brackets.
     if value.iter().all(|&b| is_name(b)) {
         return true;
@@ -88,10 +89,10 @@ enum Announced {
 }
 
 fn announced(headers: &Headers, version: Version, anomalies: &mut AnomalySet) -> Announced {
-    match headers.only_length().map(|value| value.map(decimal)) {
-        Some(None) => return Announced::Nothing,
-        Some(Some(Some(length))) => return Announced::Length(length),
-        Some(Some(None)) | None => {}
+    match headers.as_plain().map(|plain| plain.length) {
+        Some(Length::Nothing) => return Announced::Nothing,
+        Some(Length::Of(length)) => return Announced::Length(length),
+        Some(Length::Unclear) | None => {}
     }
     let mut length = None;
     let mut coding = None;
@@ -143,7 +144,8 @@ fn content_length(value: &[u8], before: Option<Option<u64>>, anomalies: &mut Ano
     counted.flatten()
 }
 
-fn decimal(text: &[u8]) -> Option<u64> {
+/// The value of a Content-Length that is a single number.
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }

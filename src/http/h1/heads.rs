@@ -6,7 +6,7 @@ use super::body::Decoder;
 use super::collect::Collector;
 use super::message::{Reading, finish};
 use super::partial::{Partial, Took, prefix};
-use super::{Head, MAX_HEAD, Parser, Plausible, Sink, State, count, start};
+use super::{Head, LastHead, MAX_HEAD, Parser, Plausible, Sink, State, count, start};
 use crate::anomaly::Anomaly;
 use crate::http::{Completeness, Framing};
 use crate::time::Timestamp;
@@ -76,7 +76,14 @@ impl<H: Head> Parser<H> {
     /// nothing is kept of it but what the message holds.
     #[inline]
     fn read_plain<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> Option<usize> {
-        let outline = H::outline(bytes)?;
+        let outline = match sink.last_head() {
+            Some(last) => {
+                let outline = H::outline(bytes, last)?;
+                last.note(bytes.get(..outline.end)?, &outline.line, outline.is_strange);
+                outline
+            }
+            None => H::outline(bytes, &LastHead::default())?,
+        };
         let (raw, rest) = bytes.split_at_checked(outline.end).filter(|(raw, _)| raw.len() <= MAX_HEAD)?;
         sink.started(at, 0);
         let head = H::plain(Bytes::copy_from_slice(raw), outline);

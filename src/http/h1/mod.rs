@@ -13,9 +13,12 @@
 
 mod body;
 mod collect;
+mod field;
 mod framing;
 mod heads;
+mod last_head;
 mod lenient;
+mod lines;
 mod lost;
 mod message;
 mod partial;
@@ -29,6 +32,7 @@ use std::sync::Arc;
 
 pub use self::body::Dechunker;
 use self::body::Decoder;
+pub use self::last_head::LastHead;
 use self::lost::CutLine;
 use self::message::{Doubt, Reading, finish};
 use self::partial::Partial;

@@ -1,5 +1,6 @@
 //! What a parser is told of the other side and of its stream's end, and whom it tells of messages.
 
+use super::{Head, LastHead};
 use crate::http::Message;
 use crate::time::Timestamp;
 
@@ -72,6 +73,15 @@ pub trait Sink<H> {
     fn wants_body(&mut self, head: &H, first_byte: Timestamp) -> bool {
         let _ = (head, first_byte);
         true
+    }
+
+    /// The head that was read last on the same connection, or on another, where somebody keeps it: the lines that the
+    /// next one has in common with it are read faster.
+    fn last_head(&mut self) -> Option<&mut LastHead<H>>
+    where
+        H: Head,
+    {
+        None
     }
 
     /// Whether bytes that begin no message are all the same an answer: that of HTTP/0.9, which has no

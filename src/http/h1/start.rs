@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use httparse::Header;
 
+use super::last_head::LastHead;
 use super::plain::Outline;
 use super::{Asked, framing, lenient, plain};
 use crate::anomaly::{Anomaly, AnomalySet};
@@ -49,7 +50,7 @@ pub enum StartLine {
 }
 
 pub(super) mod sealed {
-    use super::{AnomalySet, Asked, Bytes, Framing, Outline, Plausible, StartLine};
+    use super::{AnomalySet, Asked, Bytes, Framing, Head, LastHead, Outline, Plausible, StartLine};
 
     /// What only this module's parser may call.
     pub trait Sealed {
@@ -60,9 +61,12 @@ pub(super) mod sealed {
         /// What a complete line begins.
         fn start_line(line: &[u8]) -> StartLine;
         /// The parts of a start line without any oddity.
-        type Line;
-        /// The outline of the head with which `bytes` begin, if it is whole and has no oddity.
-        fn outline(bytes: &[u8]) -> Option<Outline<Self::Line>>;
+        type Line: Clone + PartialEq + std::fmt::Debug;
+        /// The outline of the head with which `bytes` begin, if it is whole and has no oddity; of lines that the last head
+        /// had, too, it is known.
+        fn outline(bytes: &[u8], last: &LastHead<Self>) -> Option<Outline<Self::Line>>
+        where
+            Self: Head;
         /// The head of that outline.
         fn plain(raw: Bytes, outline: Outline<Self::Line>) -> Self;
         /// Reads a head, whatever its oddities: `raw` ends with the empty line, save where the head was cut.
@@ -72,9 +76,9 @@ pub(super) mod sealed {
         /// Reads a head, in whichever way is fastest.
         fn parse(raw: Bytes, anomalies: &mut AnomalySet) -> Option<Self>
         where
-            Self: Sized,
+            Self: Head,
         {
-            match Self::outline(&raw).filter(|outline| outline.end == raw.len()) {
+            match Self::outline(&raw, &LastHead::default()).filter(|outline| outline.end == raw.len()) {
                 Some(outline) => Some(Self::plain(raw, outline)),
                 None => Self::general(raw, anomalies),
             }
@@ -92,8 +96,8 @@ impl sealed::Sealed for RequestHead {
     type Line = plain::RequestLine;
 
     #[inline]
-    fn outline(bytes: &[u8]) -> Option<Outline<Self::Line>> {
-        plain::outline(bytes, plain::request_line)
+    fn outline(bytes: &[u8], last: &LastHead<Self>) -> Option<Outline<Self::Line>> {
+        plain::outline(bytes, plain::request_line, last)
     }
 
     #[inline]
@@ -153,8 +157,8 @@ impl sealed::Sealed for ResponseHead {
     type Line = plain::StatusLine;
 
     #[inline]
-    fn outline(bytes: &[u8]) -> Option<Outline<Self::Line>> {
-        plain::outline(bytes, plain::status_line)
+    fn outline(bytes: &[u8], last: &LastHead<Self>) -> Option<Outline<Self::Line>> {
+        plain::outline(bytes, plain::status_line, last)
     }
 
     #[inline]

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::lines::goes_on;
+
 /// The lines of a head that stand in the place of other lines of one like it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Change {
@@ -20,10 +22,8 @@ pub(super) fn change(known: &[u8], text: &[u8]) -> Option<Change> {
     let tail = text_rest.get(text_rest.len() - same..)?;
     // Behind the line that the equal end begins in.
     let tail = tail.get(memchr::memchr(b'\n', tail).map_or(tail.len(), |end| end + 1)..)?;
-    // A folded line is a part of the one before it (RFC 9112, section 5.2).
-    let folds = |rest: &[u8]| matches!(rest.first(), Some(b' ' | b'\t'));
     let change = Change { known: begin..known.len() - tail.len(), text: begin..text.len() - tail.len() };
-    (!folds(known_rest) && !folds(text_rest) && !folds(tail)).then_some(change)
+    (!goes_on(known_rest) && !goes_on(text_rest) && !goes_on(tail)).then_some(change)
 }
 
 const BLOCK: usize = 32;

@@ -13,6 +13,8 @@ use super::{Form, Part};
 const PLACES: usize = 512;
 /// Bytes of the longest text that is remembered.
 const LONGEST_TEXT: usize = 4096;
+/// Bytes of the longest line of a head that is remembered.
+const LONGEST_LINE: usize = 1024;
 /// Bytes of the longest secret whose replacement is remembered.
 const LONGEST_SECRET: usize = 1024;
 
@@ -23,6 +25,8 @@ pub(super) type Spans = Vec<(Range<usize>, Form)>;
 #[derive(Default)]
 pub(super) struct Known {
     texts: Table<Text>,
+    /// Lines of heads.
+    lines: Table<Text>,
     replacements: Table<Replacement>,
 }
 
@@ -31,6 +35,12 @@ struct Text {
     bytes: Box<[u8]>,
     signs: Signs,
     spans: Spans,
+}
+
+impl Text {
+    fn is(&self, part: Part, bytes: &[u8]) -> bool {
+        self.part == part && *self.bytes == *bytes
+    }
 }
 
 struct Replacement {
@@ -42,9 +52,29 @@ struct Replacement {
 impl Known {
     /// What was found in an equal text.
     pub(super) fn text(&self, part: Part, text: &[u8]) -> Option<(Signs, Spans)> {
-        let known = self.texts.get(digest(text))?;
-        let same = known.part == part && *known.bytes == *text;
-        same.then(|| (known.signs, known.spans.clone()))
+        let known = self.texts.get(digest(Some(text).filter(|text| text.len() <= LONGEST_TEXT)?))?;
+        known.is(part, text).then(|| (known.signs, known.spans.clone()))
+    }
+
+    /// What was found in equal lines of a head; else they are looked at now.
+    pub(super) fn lines(
+        &mut self,
+        part: Part,
+        lines: &[u8],
+        look: impl FnOnce() -> (Signs, Spans),
+        mut found: impl FnMut(&(Range<usize>, Form)),
+    ) -> Signs {
+        let digest = digest(lines);
+        if let Some(known) = self.lines.get(digest).filter(|known| known.is(part, lines)) {
+            known.spans.iter().for_each(found);
+            return known.signs;
+        }
+        let (signs, spans) = look();
+        spans.iter().for_each(&mut found);
+        if lines.len() <= LONGEST_LINE {
+            self.lines.meet(digest, || Text { part, bytes: lines.into(), signs, spans });
+        }
+        signs
     }
 
     /// Remembers what was found in a text that is met for the second time: of most there is one alone.

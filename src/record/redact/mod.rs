@@ -19,6 +19,7 @@ mod also;
 mod edits;
 mod fields;
 mod known;
+mod lines;
 mod names;
 mod nested;
 mod patterns;
@@ -32,6 +33,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use alike::Change;
 pub use also::{Also, AlsoError};
 use bytes::Bytes;
 use edits::Edits;
@@ -49,6 +51,8 @@ use crate::replay::Outcome;
 pub const MARK: &str = "redacted:";
 /// Hexadecimal digits behind the mark.
 const DIGITS: usize = 12;
+/// Bytes of the line that ends a head.
+const EMPTY_LINE: usize = 2;
 /// Replaces secrets by digests of them.
 pub struct Redactor {
     key: [u8; 32],
@@ -161,7 +165,7 @@ impl Redactor {
             OpenedBody::None => return,
             _ if secrets.are_too_many() => None,
             OpenedBody::Decoded(text) => {
-                let Some(redacted) = self.edited(text, secrets) else { return };
+                let Some(redacted) = self.edited_once(text, secrets) else { return };
                 recode::encoded(headers, redacted)
             }
             OpenedBody::AsItIs(text) => {
@@ -179,7 +183,10 @@ impl Redactor {
     /// A message with its body decoded and searched; a body that is the same as that of `like` is not searched
     /// again.
     fn open<H>(&self, message: &Message<H>, raw: &Bytes, headers: &Headers, like: Option<&Opened>) -> Opened {
-        let body = match (recode::decoded(headers, &message.body), &message.body.entity) {
+        let head = self.searched_head(raw.clone(), like.map(|like| &like.head));
+        let is_coded = head.signs.has(Sign::Coding);
+        let text = if is_coded { decoded(headers, &message.body) } else { message.body.entity.clone() };
+        let body = match (text, &message.body.entity) {
             (Some(text), _) => OpenedBody::Decoded(match like.map(|like| &like.body) {
                 Some(OpenedBody::Decoded(known)) if known.text == text => known.clone(),
                 _ => self.searched(text, Part::Body),
@@ -190,39 +197,62 @@ impl Redactor {
             (None, Some(_)) => OpenedBody::Closed,
             (None, None) => OpenedBody::None,
         };
-        Opened { head: self.searched_head(raw.clone(), like.map(|like| &like.head)), body }
+        Opened { head, body }
     }
 
     fn searched(&self, text: Bytes, part: Part) -> Searched {
         if let Some((signs, spans)) = self.known().text(part, &text) {
             return Searched { text, part, signs, spans };
         }
-        let signs = Signs::of(&text);
+        let signs = if part == Part::Body { Signs::of(&text) } else { Signs::of_head(&text) };
         let spans = self.spans(&text, part, signs);
         self.known().learn_text(part, &text, signs, &spans);
         Searched { text, part, signs, spans }
     }
 
-    /// The same of a head of which some lines may be those of one that is like it. What a line holds does not depend on
-    /// others, save for private keys, and for what the user's patterns may match.
+    /// The same of a head, of which lines may be those of others, and most may be those of one that is like it. What a
+    /// line holds does not depend on others, save for private keys, and for what the user's patterns may match.
     fn searched_head(&self, text: Bytes, like: Option<&Searched>) -> Searched {
-        let like = like.filter(|like| !like.signs.has(Sign::Pem) && !self.also.has_patterns());
-        let change = like.and_then(|like| Some((like, alike::change(&like.text, &text)?)));
-        let Some((like, change)) = change else { return self.searched(text, Part::Head) };
-        let lines = text.get(change.text.clone()).unwrap_or_default();
-        let signs = Signs::of(lines);
-        if signs.has(Sign::Pem) {
-            return self.searched(text, Part::Head);
+        let like = like.and_then(|like| Some((like, alike::change(&like.text, &text)?)));
+        let by_lines = match &like {
+            _ if self.also.has_patterns() => None,
+            Some((like, change)) => self.changed(&text, like, change),
+            None => self.lines(&text, 0..text.len()),
+        };
+        match by_lines {
+            Some((signs, spans)) => Searched { text, part: Part::Head, signs, spans },
+            None => self.searched(text, Part::Head),
         }
-        let moved =
-            |span: &Range<usize>, from: usize, to: usize| span.start - from + to..span.end - from + to;
+    }
+
+    /// What a head holds of which only these lines are others than those of one that is known.
+    fn changed(&self, text: &[u8], like: &Searched, change: &Change) -> Option<(Signs, Spans)> {
+        let (signs, within) = self.lines(text, change.text.clone())?;
         let before = like.spans.iter().filter(|(span, _)| span.end <= change.known.start).cloned();
-        let within = self.spans(lines, Part::Fields, signs).into_iter();
-        let within = within.map(|(span, form)| (moved(&span, 0, change.text.start), form));
         let behind = like.spans.iter().filter(|(span, _)| span.start >= change.known.end);
         let behind = behind.map(|(span, form)| (moved(span, change.known.end, change.text.end), *form));
         let spans = before.chain(within).chain(behind).collect();
-        Searched { text, part: Part::Head, signs: signs.and(like.signs), spans }
+        (!like.signs.has(Sign::Pem)).then_some((signs.and(like.signs), spans))
+    }
+
+    /// What some lines of a head hold; `None` where they may be those of a private key.
+    fn lines(&self, text: &[u8], within: Range<usize>) -> Option<(Signs, Spans)> {
+        let mut known = self.known();
+        let (mut signs, mut spans) = (Signs::NONE, Spans::new());
+        for part in lines::parts(text.get(..within.end)?, within.start) {
+            let kind = if part.start == 0 { Part::Head } else { Part::Fields };
+            let lines = text.get(part.clone())?;
+            if lines.len() <= EMPTY_LINE {
+                continue;
+            }
+            let look = || {
+                let signs = Signs::of_head(lines);
+                (signs, self.spans(lines, kind, signs))
+            };
+            let found = |(span, form): &(Range<usize>, Form)| spans.push((moved(span, 0, part.start), *form));
+            signs = signs.and(known.lines(kind, lines, look, found));
+        }
+        (!signs.has(Sign::Pem)).then_some((signs, spans))
     }
 
     fn spans(&self, text: &[u8], part: Part, signs: Signs) -> Spans {
@@ -245,12 +275,21 @@ impl Redactor {
         self.edited(&self.searched(Bytes::copy_from_slice(bytes), part), secrets)
     }
 
+    /// The same of a body, which is mostly that of v1 and of v2.
+    fn edited_once(&self, searched: &Searched, secrets: &mut Secrets) -> Option<Bytes> {
+        if let Some(known) = secrets.edited(&searched.text) {
+            return known;
+        }
+        let edited = self.edited(searched, secrets);
+        secrets.learn_edited(&searched.text, edited.as_ref());
+        edited
+    }
+
     fn edited(&self, searched: &Searched, secrets: &mut Secrets) -> Option<Bytes> {
         let Searched { text, part, spans, .. } = searched;
         let mut edits = Edits::default();
         for (span, form) in spans {
-            let value = text.get(span.clone()).unwrap_or_default();
-            edits.push(span.clone(), secrets.replacement(self, value, *form));
+            edits.push(span.clone(), secrets.replacement(self, text, span, *form));
         }
         let mut echoes = Vec::new();
         secrets.find(text, *part, |span| {
@@ -261,8 +300,8 @@ impl Redactor {
             }
         });
         for span in echoes {
-            let value = text.get(span.clone()).unwrap_or_default();
-            edits.push(span, secrets.replacement(self, value, Form::Bare));
+            let replacement = secrets.replacement(self, text, &span, Form::Bare);
+            edits.push(span, replacement);
         }
         edits.apply(text).map(Bytes::from)
     }
@@ -417,6 +456,11 @@ pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
     });
     let redacted = edits.apply(text.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
     redacted.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// A span that begins at `to` what it began at `from`.
+fn moved(span: &Range<usize>, from: usize, to: usize) -> Range<usize> {
+    span.start - from + to..span.end - from + to
 }
 
 fn inside_quotes(text: &[u8], span: Range<usize>) -> Range<usize> {

@@ -33,6 +33,8 @@ pub struct Secrets {
     /// Made of all of them, once they are known.
     search: Search,
     replacements: Vec<(Bytes, Form, Bytes)>,
+    /// The last body, and what it became where they were replaced in it.
+    edited: Option<(Bytes, Option<Bytes>)>,
 }
 
 impl Secrets {
@@ -49,6 +51,7 @@ impl Secrets {
                 .map(|(v, form, text)| (copied(v), *form, text.clone()))
                 .collect(),
             search: Search::None,
+            edited: None,
             ..*self
         };
         copy.complete();
@@ -66,6 +69,10 @@ impl Secrets {
     /// Adds those of a text.
     pub(super) fn of_text(&mut self, searched: &Searched) {
         for (span, _) in &searched.spans {
+            // What was sent repeats what was captured.
+            if self.has(searched.text.get(span.clone()).unwrap_or_default()) {
+                continue;
+            }
             let value = searched.text.slice(span.clone());
             self.add(value.clone());
             // Basic credentials (RFC 7617) are echoed decoded: `user:password`. Whole groups of four are base64 alone.
@@ -81,9 +88,12 @@ impl Secrets {
         }
     }
 
+    fn has(&self, value: &[u8]) -> bool {
+        self.few.iter().any(|known| known == value) || self.many.contains(value)
+    }
+
     fn add(&mut self, value: Bytes) {
-        let short = value.len() < SHORTEST_ECHO || is_redacted(&value);
-        if short || self.few.contains(&value) || self.many.contains(&value) {
+        if value.len() < SHORTEST_ECHO || is_redacted(&value) || self.has(&value) {
             return;
         }
         if self.bytes + value.len() > MOST_ECHOED {
@@ -114,15 +124,37 @@ impl Secrets {
     }
 
     /// What replaces a secret: worked out once for each row, in which most stand several times.
-    pub(super) fn replacement(&mut self, redactor: &Redactor, value: &[u8], form: Form) -> Bytes {
-        if let Some((.., text)) = self.replacements.iter().find(|(v, f, _)| *f == form && v == value) {
-            return text.clone();
+    pub(super) fn replacement(
+        &mut self,
+        redactor: &Redactor,
+        text: &Bytes,
+        span: &Range<usize>,
+        form: Form,
+    ) -> Bytes {
+        let value = text.get(span.clone()).unwrap_or_default();
+        if let Some((.., known)) = self.replacements.iter().find(|(v, f, _)| *f == form && v == value) {
+            return known.clone();
         }
-        let text = redactor.replacement(value, form);
+        let replacement = redactor.replacement(value, form);
         if self.replacements.len() < MOST_REMEMBERED {
-            self.replacements.push((Bytes::copy_from_slice(value), form, text.clone()));
+            self.replacements.push((text.slice_ref(value), form, replacement.clone()));
         }
-        text
+        replacement
+    }
+
+    /// What the last body became, where this is the same one.
+    #[allow(
+        clippy::option_option,
+        reason = "another body, an unchanged one, and what it became are three things"
+    )]
+    pub(super) fn edited(&self, text: &Bytes) -> Option<Option<Bytes>> {
+        let is_same = |last: &Bytes| last.len() == text.len() && last.as_ptr() == text.as_ptr();
+        self.edited.as_ref().filter(|(last, _)| is_same(last)).map(|(_, edited)| edited.clone())
+    }
+
+    /// Remembers what a body became.
+    pub(super) fn learn_edited(&mut self, text: &Bytes, edited: Option<&Bytes>) {
+        self.edited = Some((text.clone(), edited.cloned()));
     }
 }
 
@@ -212,9 +244,12 @@ impl Echo {
         match self {
             Self::Byte { secret, at } => {
                 let mut free = 0;
+                // The last byte tells most other places apart.
+                let (last, behind) = (secret.last(), secret.len().wrapping_sub(1));
+                let is_here = |rest: &[u8]| rest.get(behind) == last && rest.starts_with(secret);
                 for place in memchr::memchr_iter(secret.get(*at).copied().unwrap_or(0), text) {
                     let start = place.wrapping_sub(*at);
-                    if start >= free && text.get(start..).is_some_and(|rest| rest.starts_with(secret)) {
+                    if start >= free && text.get(start..).is_some_and(is_here) {
                         free = start + secret.len();
                         found(start..free);
                     }

@@ -26,6 +26,8 @@ pub(super) enum Sign {
     Field,
     /// The mark of an issuer of keys.
     Key,
+    /// The name of the field that says how a body is coded: no secret's, and found in heads alone.
+    Coding,
 }
 
 use Sign::{Authority, Encoded, Field, Key, Pem, Scheme, Token};
@@ -81,6 +83,8 @@ static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 });
 
 impl Signs {
+    /// No sign.
+    pub(super) const NONE: Self = Self(0);
     /// Every sign, whether a text bears it or not.
     pub(super) const ALL: Self = Self(u8::MAX);
 
@@ -94,6 +98,17 @@ impl Signs {
             signs.0 |= TEXTS.get(found.pattern().as_usize()).map_or(0, |(_, sign)| 1 << *sign as u8);
         }
         signs
+    }
+
+    /// Those of a head, or of lines of one.
+    pub(super) fn of_head(lines: &[u8]) -> Self {
+        const NAME: &[u8] = b"content-encoding";
+        let is_name = |dash: usize| {
+            let name = dash.checked_sub(b"content".len()).and_then(|start| lines.get(start..));
+            name.and_then(|name| name.get(..NAME.len())).is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+        };
+        let coding = memchr::memchr_iter(b'-', lines).any(is_name);
+        Self(Self::of(lines).0 | u8::from(coding) << Sign::Coding as u8)
     }
 
     /// These and others.
@@ -126,5 +141,17 @@ mod tests {
             }
         }
         assert_eq!(Signs::of(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Signs(0));
+    }
+
+    #[test]
+    fn a_head_says_whether_it_names_a_coding() {
+        for (head, coded) in [
+            ("A: b\r\nContent-Encoding: gzip\r\n\r\n", true),
+            ("cONTENT-eNCODING : gzip", true),
+            ("Content-Length: 1\r\nAccept-Encoding: gzip\r\n\r\n", false),
+            ("-", false),
+        ] {
+            assert_eq!(Signs::of_head(head.as_bytes()).has(Sign::Coding), coded, "{head}");
+        }
     }
 }

@@ -299,3 +299,61 @@ proptest::proptest! {
         proptest::prop_assert_eq!(found, truth, "{} {}", secret, text);
     }
 }
+
+/// A line of a head, by itself or as what goes on with another.
+fn line() -> impl proptest::strategy::Strategy<Value = String> {
+    proptest::prop_oneof![
+        "(Cookie|X-Api-Key|Host|A|Location|Content-Encoding|Authorization) ?: ?[ -~]{0,40}",
+        "(Bearer|Basic|basic) [a-z0-9]{6,12}[ ,]?",
+        "[ \\t][ -~]{0,20}",
+        "[a-z ]{0,3}(=|%3D|: |://)(\"|a:b@)?[a-z0-9]{0,12}",
+        "(token|sid|x)(=|%3D|%3d)\"?[ -~]{0,12}",
+        "([4 ]|4242|-){0,12}",
+        "(AKIA[A-Z0-9]{16}|eyJ[a-z.]{20,30})",
+        proptest::strategy::Just("-----BEGIN PRIVATE KEY-----".to_owned()),
+        "[ -~é]{0,30}",
+    ]
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_head_holds_line_by_line_what_it_holds_as_a_whole(
+        start in "(GET|CONNECT|HTTP/1.1) ?[ -~]{0,30}( HTTP/1.1)?",
+        lines in proptest::collection::vec((line(), "\r?\n"), 0..6),
+        changed in proptest::collection::vec((line(), "\r?\n"), 0..2),
+        at in 0_usize..6,
+    ) {
+        let head = |lines: &[(String, String)]| {
+            let lines: String = lines.iter().map(|(line, end)| format!("{line}{end}")).collect();
+            Bytes::from(format!("{start}\r\n{lines}\r\n"))
+        };
+        let redactor = Redactor::with_key(KEY);
+        let known = head(&lines);
+        let mut other = lines.clone();
+        let at = at.min(other.len());
+        other.splice(at..(at + 1).min(other.len()), changed);
+        let mut like = None;
+        // Met for the first time, and then again.
+        for head in [&known, &head(&other), &known, &head(&other), &known] {
+            let signs = Signs::of_head(head);
+            let whole = redactor.spans(head, Part::Head, signs);
+            for found in [redactor.searched_head(head.clone(), None), redactor.searched_head(head.clone(), like.as_ref())] {
+                proptest::prop_assert_eq!(&found.spans, &whole, "{:?}", head);
+                proptest::prop_assert!(found.signs.has(Sign::Coding) || !signs.has(Sign::Coding));
+                like = Some(found);
+            }
+        }
+    }
+}
+
+#[test]
+fn echoes_are_found_in_the_body_of_each_answer() {
+    let answer = "HTTP/1.1 200 OK\r\n\r\n";
+    let mut row = samples::row("GET / HTTP/1.1\r\nHost: h\r\nCookie: a=secret-value\r\n\r\n", answer, answer);
+    samples::set_bodies(&mut row, b"", b"<p>secret-value</p>", b"<p>secret-value</p>");
+    Redactor::with_key(KEY).row(&mut row);
+    let Outcome::Answered { response, .. } = &row.outcome else { panic!("answered") };
+    let v1 = &row.exchange.response.as_ref().unwrap().body.entity;
+    assert_eq!(v1, &response.body.entity);
+    assert!(v1.as_ref().unwrap().starts_with(b"<p>redacted:"), "{v1:?}");
+}
