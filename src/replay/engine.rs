@@ -136,6 +136,8 @@ pub struct Done<T> {
 
 /// Sees what leaves.
 pub trait Watch<T>: Send + Sync + 'static {
+    /// A request is to be sent soon: [`begins`](Self::begins) follows, in most cases after this has been said of others.
+    fn announces(&self, _payload: &T) {}
     /// A request is about to be sent: not one byte of it has left. Whether it may be.
     fn begins(&self, payload: &T) -> bool;
     /// This became of it.
@@ -412,8 +414,11 @@ impl<T: Send + 'static> Replay<T> {
             };
             // Its place is taken before: whoever held a connection and no place would have another lane make one beyond
             // what a pool may have.
-            if let (Ok(_), Some(kept)) = (&turn, &mut connection) {
-                kept.settle().await;
+            if turn.is_ok() {
+                self.watch.announces(&job.payload);
+                if let Some(kept) = &mut connection {
+                    kept.settle().await;
+                }
             }
             let turn = turn.map(|(due, slot)| (self.clock.at(due.unwrap_or_else(Instant::now)), slot));
             let client = self.clients.get(job.destination).map(Client::kind).unwrap_or_default();
