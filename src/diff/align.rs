@@ -64,6 +64,11 @@ impl Aligner<'_> {
             return self.changed(a, b);
         }
         let product = a.len().saturating_mul(b.len());
+        if product == 1 {
+            // Both differ: nothing has to be sought.
+            self.allowance = self.allowance.saturating_sub(product);
+            return self.changed(a, b);
+        }
         if product <= EXACT.min(self.allowance) {
             self.allowance -= product;
             return self.exactly(a, b);

@@ -137,6 +137,9 @@ fn name_of(authority: &[u8]) -> &[u8] {
 
 /// All occurrences replaced, in linear time; `None` where there is none.
 fn replace(value: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
+    if value.len() < from.len() {
+        return None;
+    }
     let mut places = memmem::find_iter(value, from).peekable();
     places.peek()?;
     let mut out = Vec::with_capacity(value.len());

@@ -32,7 +32,7 @@ pub fn template(target: &[u8]) -> String {
 
 /// Paths that are remembered: of one row the template is asked for again and again, to learn, to count and to show, and
 /// many requests have one path.
-const PLACES: usize = 256;
+const PLACES: usize = 1024;
 /// Bytes of the longest path that is.
 const LONGEST_KNOWN: usize = 512;
 
@@ -86,6 +86,10 @@ pub(super) fn segment(segment: &[u8]) -> String {
 }
 
 fn push_segment(out: &mut String, segment: &[u8]) {
+    // A word: only what has a digit can be a name of one thing.
+    if !segment.iter().fold(false, |any, b| any | b.is_ascii_digit()) {
+        return out.push_str(&String::from_utf8_lossy(segment));
+    }
     let dot = memchr::memrchr(b'.', segment).filter(|&at| at > 0 && is_extension(&segment[at + 1..]));
     let (stem, extension) = segment.split_at(dot.unwrap_or(segment.len()));
     match placeholder(stem).or_else(|| placeholder(segment).filter(|_| dot.is_none())) {

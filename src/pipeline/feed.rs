@@ -140,6 +140,8 @@ pub(super) struct Feed {
     /// For the bodies that are not in memory, and for large messages that are.
     pub(super) disk: Room,
     pub(super) memory: Room,
+    /// Whether anybody reads what v1 answered, and not only how and when.
+    pub(super) answers_are_read: bool,
     /// Rows handed on.
     pub(super) rows: u64,
     /// Set once; all that follows is dropped.
@@ -223,6 +225,9 @@ impl Feed {
         mut request: ShadowRequest,
     ) -> Result<(), Halt> {
         let weight = pending.weight();
+        if !self.answers_are_read {
+            forget_answer(&mut pending.exchange);
+        }
         pending.place = match &request.body {
             ShadowBody::Stored { body, .. } => Some(self.disk.take_stored(body.len())),
             ShadowBody::Kept(_) if weight as u64 >= LARGE => Some(self.memory.take(weight as u64)),
@@ -275,6 +280,15 @@ fn killed() -> Outcome {
             .to_owned(),
         partial: None,
         timing: Timing::default(),
+    }
+}
+
+/// Lets go of the bytes of v1's answer, where there are some, but not of the fact that they were kept: they would only
+/// wait with the request.
+fn forget_answer(exchange: &mut Exchange) {
+    let Some(response) = &mut exchange.response else { return };
+    for kept in [&mut response.body.entity, &mut response.body.wire].into_iter().flatten() {
+        *kept = bytes::Bytes::new();
     }
 }
 

@@ -143,6 +143,7 @@ pub async fn run(
         progress,
         disk: Room::on_disk(),
         memory: Room::in_memory(),
+        answers_are_read: job.keep.rows || job.keep.diff,
         rows: 0,
         halt: None,
     };
