@@ -82,6 +82,10 @@ impl Planning {
                 }
                 planned
             }
+            // Its body was not wanted any more.
+            Plan::Skip(SkipReason::BodyNotKept) if self.choice.limit == Some(0) => {
+                vec![self.skipped(&decision, SkipReason::BeyondLimit)]
+            }
             Plan::Skip(reason) => vec![self.skipped(&decision, reason)],
         })
     }
