@@ -8,6 +8,8 @@ mod target;
 mod tls_of_rules;
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -72,7 +74,7 @@ pub fn packet_filter(expression: &str) -> Result<PacketFilter, ConfigError> {
 /// When the file cannot be read, or says what cannot be meant: with the line.
 pub fn diff_rules(path: &Path) -> Result<(Rules, String), ConfigError> {
     let error = |problem: String| ConfigError::new("--rules", path.display().to_string(), problem);
-    let text = std::fs::read_to_string(path).map_err(|source| error(format!("cannot be read: {source}")))?;
+    let text = text_of(path).map_err(|source| error(format!("cannot be read: {source}")))?;
     let rules = Rules::parse(&text, today()).map_err(|wrong| error(wrong.to_string()))?;
     let mut digest = String::from("sha256:");
     for byte in Sha256::digest(&text) {
@@ -111,11 +113,27 @@ pub fn accepted(path: &Path) -> Result<Accepted, ConfigError> {
 pub fn accepted_or_none(path: &Path) -> Result<Option<Accepted>, ConfigError> {
     let name = path.display().to_string();
     let error = |problem: String| ConfigError::new("accepted differences", name.clone(), problem);
-    let text = match std::fs::read_to_string(path) {
+    let text = match text_of(path) {
         Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(|source| error(format!("cannot be read: {source}")))?,
     };
     Accepted::parse(&name, &text, today()).map(Some).map_err(|wrong| error(wrong.to_string()))
+}
+
+/// More than any file has that a person writes for us, or that we wrote: a device has no end.
+const MOST_TEXT: u64 = 64 << 20;
+
+/// The text of a file.
+fn text_of(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MOST_TEXT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_TEXT {
+        return Err(io::Error::other(format!("it has more than {} MiB", MOST_TEXT >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to() + 1;
+        io::Error::new(io::ErrorKind::InvalidData, format!("it is no text: byte {place} is not UTF-8"))
+    })
 }
 
 /// The day in UTC.
@@ -160,8 +178,7 @@ pub fn credentials(given: &str) -> Result<Credentials, ConfigError> {
         ("pass", _) => Ok(Credentials::Pass),
         ("strip", _) => Ok(Credentials::Strip),
         (_, Some(file)) => {
-            let text =
-                std::fs::read_to_string(file).map_err(|e| error(format!("cannot read {file}: {e}")))?;
+            let text = text_of(Path::new(file)).map_err(|e| error(format!("cannot read {file}: {e}")))?;
             Credentials::replacing(&text).map_err(|e| error(e.to_string()))
         }
         _ => Err(error("write pass, strip, or replace=FILE".to_owned())),

@@ -211,7 +211,15 @@ fn window(args: &args::Window) -> Result<Window, ConfigError> {
     let edge = |option, given: &Option<String>| {
         given.as_deref().map(|given| config::parse(option, given)).transpose()
     };
-    Ok(Window::new(edge("--from", &args.from)?, edge("--to-time", &args.to_time)?))
+    let window = Window::new(edge("--from", &args.from)?, edge("--to-time", &args.to_time)?);
+    if window.is_empty() {
+        let problem = format!(
+            "it is not after --from `{}`: nothing lies between",
+            args.from.as_deref().unwrap_or_default()
+        );
+        return Err(ConfigError::new("--to-time", args.to_time.as_deref().unwrap_or_default(), problem));
+    }
+    Ok(window)
 }
 
 /// Which of the requests are sent, whenever they were captured.

@@ -184,6 +184,7 @@ impl Conversation {
         }
     }
 
+    #[inline]
     fn data<L: Listener>(
         &mut self,
         direction: Direction,

@@ -13,7 +13,7 @@ use super::reader::{Handed, Taker, Unmet};
 use super::spill::{LARGE, Place, Room};
 use crate::exchange::{Exchange, Told};
 use crate::http::{Body, Elsewhere, Request};
-use crate::record::{Digests, Names, RequestName, Row, RowName};
+use crate::record::{Digests, Names, Outstanding, RecordError, RequestName, Row, RowName};
 use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
 use crate::replay::guard::CapturedServer;
@@ -86,6 +86,8 @@ impl Pending {
 pub(super) enum Halt {
     /// The target is a server of the capture.
     Refused(CapturedServer),
+    /// What an earlier part of the run did cannot be looked up any more.
+    Unread(RecordError),
     /// Nobody takes work any more.
     Gone,
 }
@@ -98,7 +100,7 @@ pub(super) struct Past {
     /// They were on their way when the run was killed, and are not sent again.
     pub(super) in_flight: Names,
     /// They were put off, and have to be met again.
-    pub(super) put_off: Names,
+    pub(super) put_off: Outstanding,
 }
 
 /// What an earlier part of the run left to this one.
@@ -114,19 +116,16 @@ enum Left {
 
 impl Past {
     /// Meets a row of the capture.
-    fn meet(&mut self, pending: &Pending) -> Left {
+    fn meet(&mut self, pending: &Pending) -> Result<Left, RecordError> {
         if self.recorded.is_empty() && self.in_flight.is_empty() && self.put_off.is_empty() {
-            return Left::All;
+            return Ok(Left::All);
         }
         let name = pending.name().digest();
-        self.put_off.remove(&name);
         if self.recorded.contains(name) {
-            Left::Nothing
-        } else if self.in_flight.remove(&name) {
-            Left::Unknown
-        } else {
-            Left::All
+            return Ok(Left::Nothing);
         }
+        self.put_off.cross_off(name)?;
+        Ok(if self.in_flight.remove(&name) { Left::Unknown } else { Left::All })
     }
 }
 
@@ -141,6 +140,8 @@ pub(super) struct Feed {
     /// For the bodies that are not in memory, and for large messages that are.
     pub(super) disk: Room,
     pub(super) memory: Room,
+    /// Whether anybody reads what v1 answered, and not only how and when.
+    pub(super) answers_are_read: bool,
     /// Rows handed on.
     pub(super) rows: u64,
     /// Set once; all that follows is dropped.
@@ -207,7 +208,7 @@ impl Feed {
         let lap = self.lap.number;
         let (route, place) = (rule, None);
         let pending = Pending { exchange, lap, copy, role, destination, route, matched, reason, place };
-        match (self.past.meet(&pending), request) {
+        match (self.past.meet(&pending).map_err(Halt::Unread)?, request) {
             (Left::Nothing, _) => Ok(()),
             (Left::Unknown, Ok((_, request))) => {
                 self.hand_on(pending.into_row(Some(request.head), None, killed()))
@@ -224,6 +225,9 @@ impl Feed {
         mut request: ShadowRequest,
     ) -> Result<(), Halt> {
         let weight = pending.weight();
+        if !self.answers_are_read {
+            forget_answer(&mut pending.exchange);
+        }
         pending.place = match &request.body {
             ShadowBody::Stored { body, .. } => Some(self.disk.take_stored(body.len())),
             ShadowBody::Kept(_) if weight as u64 >= LARGE => Some(self.memory.take(weight as u64)),
@@ -276,6 +280,15 @@ fn killed() -> Outcome {
             .to_owned(),
         partial: None,
         timing: Timing::default(),
+    }
+}
+
+/// Lets go of the bytes of v1's answer, where there are some, but not of the fact that they were kept: they would only
+/// wait with the request.
+fn forget_answer(exchange: &mut Exchange) {
+    let Some(response) = &mut exchange.response else { return };
+    for kept in [&mut response.body.entity, &mut response.body.wire].into_iter().flatten() {
+        *kept = bytes::Bytes::new();
     }
 }
 

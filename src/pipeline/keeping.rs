@@ -18,7 +18,7 @@ use super::verifying::{Ask, Asked, Question, Verification, Verifying};
 use crate::anomaly::AnomalyCounts;
 use crate::diff::{Learner, Verdict};
 use crate::record::{
-    Finished, Intents, Names, NotAsked, PutOff, RecordError, Redactor, Row, Run, Secrets, Writer,
+    Finished, Intents, NotAsked, Outstanding, PutOff, RecordError, Redactor, Row, Run, Secrets, Writer,
 };
 use crate::replay::client::ClientKind;
 use crate::replay::clock::Clock;
@@ -221,7 +221,7 @@ impl Judging {
     pub(super) fn put_off_again(
         &mut self,
         folder: &Path,
-        names: Names,
+        names: Outstanding,
         interrupted: bool,
     ) -> Result<(), RunError> {
         if names.is_empty() {

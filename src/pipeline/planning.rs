@@ -58,13 +58,11 @@ impl Planning {
         if let Some(guard) = &mut self.guard {
             guard.admit(exchange, obstacle)?;
         }
-        let decision = match self.table.decision_for_all() {
-            Some(decision) => Cow::Borrowed(decision),
-            None => {
-                let draws = Draws::new(self.seed, exchange.id, self.sampling);
-                Cow::Owned(self.table.decide(&exchange.request.head, &draws))
-            }
+        let decide = || {
+            let draws = Draws::new(self.seed, exchange.id, self.sampling);
+            Cow::Owned(self.table.decide(&exchange.request.head, &draws))
         };
+        let decision = self.table.decision_for_all().map_or_else(decide, Cow::Borrowed);
         // Asked of every exchange, since it counts from the first.
         let left_out = self.choice.leaves_out(exchange);
         let plan = match obstacle.or(left_out) {

@@ -12,7 +12,7 @@ use super::reading::{Account, Reading, ReadingOptions};
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{CaptureError, CaptureSet, CaptureStats};
 use crate::exchange::{Sequencer, Told};
-use crate::record::{CaptureTotals, Names};
+use crate::record::{CaptureTotals, Outstanding};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::route::ShareCount;
 use crate::time::parse_duration;
@@ -62,7 +62,7 @@ pub(super) struct Handed {
 #[derive(Debug, Default)]
 pub(super) struct Unmet {
     /// Those that had been put off.
-    pub(super) put_off: Names,
+    pub(super) put_off: Outstanding,
     /// How many had been on their way when the run was killed.
     pub(super) in_flight: u64,
 }
@@ -209,7 +209,7 @@ fn read_all(source: Source, mut taker: impl Taker, signal: &StopSignal, stop: &S
         }
     }
     let Handed { rows, halt, shares, unmet } = taker.end();
-    if matches!(halt, Some(Halt::Refused(_))) {
+    if matches!(halt, Some(Halt::Refused(_) | Halt::Unread(_))) {
         stop.raise();
         stop.raise();
     }

@@ -143,6 +143,7 @@ pub async fn run(
         progress,
         disk: Room::on_disk(),
         memory: Room::in_memory(),
+        answers_are_read: job.keep.rows || job.keep.diff,
         rows: 0,
         halt: None,
     };
@@ -169,6 +170,9 @@ pub async fn run(
     let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
     let Ok(Ok(mut read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
+    if let Some(Halt::Unread(error)) = read.halt {
+        return Err(kept.unkept(error.into()));
+    }
     let refused = match &read.halt {
         Some(Halt::Refused(refused)) if judging.sent == 0 && judging.is_new => {
             judging.forget(&made);
@@ -260,7 +264,7 @@ fn go_on(folder: &Path, resumption: Resumption, ruling: Ruling) -> Result<Begun,
         }
     }
     past.recorded = recorded.finish();
-    let resumed = recording.go_on()?;
+    let resumed = recording.go_on(&past.recorded)?;
     let in_flight = if resend { Vec::new() } else { resumed.in_flight };
     past.in_flight = in_flight.iter().map(RowName::digest).collect();
     past.put_off = resumed.put_off;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use foldhash::fast::RandomState;
 
 use super::journal::{Journal, Place};
-use super::{Finished, Intents, Reader, RecordError, Row, RowName, Run, Writer, intents};
+use super::outstanding::{Gathering, Outstanding};
+use super::{Digests, Intents, Reader, RecordError, Row, RowName, Run, Writer, intents};
 
 const NAME: &str = "resumed.json";
 
@@ -18,7 +19,7 @@ pub struct Resuming {
     reader: Reader,
     journal: Journal,
     in_flight: HashSet<RowName, RandomState>,
-    put_off: Names,
+    put_off: Gathering,
 }
 
 /// Rows by the digests of their names.
@@ -33,7 +34,7 @@ pub struct Resumed {
     /// The rows that were on their way when the process died: their requests may have reached v2.
     pub in_flight: Vec<RowName>,
     /// The rows that were put off and have had no outcome since: the capture has to have them again.
-    pub put_off: Names,
+    pub put_off: Outstanding,
 }
 
 impl Resuming {
@@ -46,7 +47,8 @@ impl Resuming {
         let reader = Reader::open(folder)?;
         let journal = Journal::open(folder)?;
         let in_flight = intents::left(folder)?;
-        Ok(Self { folder: folder.to_owned(), reader, journal, in_flight, put_off: Names::default() })
+        let put_off = Gathering::in_folder(folder);
+        Ok(Self { folder: folder.to_owned(), reader, journal, in_flight, put_off })
     }
 
     /// The run as it began.
@@ -55,39 +57,31 @@ impl Resuming {
         self.reader.run()
     }
 
-    /// Whether the run ended in order and all that was to be sent has an outcome; known when all rows
-    /// were read.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        let in_order = |finished: &Finished| !finished.interrupted && finished.gave_up.is_none();
-        self.reader.finished().is_some_and(in_order) && self.put_off.is_empty()
-    }
-
     /// The next row that holds: not one that was only put off, since its request is now sent after all.
     ///
     /// # Errors
-    /// As [`Reader::next_row`].
+    /// As [`Reader::next_row`], and when there is no room to note which were put off.
     pub fn next_row(&mut self) -> Result<Option<Row>, RecordError> {
         while let Some((row, _)) = self.reader.next_written()? {
             let name = row.name();
             self.in_flight.remove(&name);
-            if row.is_put_off() {
-                self.put_off.insert(name.digest());
-            } else {
-                self.put_off.remove(&name.digest());
+            if !row.is_put_off() {
                 return Ok(Some(row));
             }
+            self.put_off.add(name.digest())?;
         }
         Ok(None)
     }
 
     /// Behind the last row: cuts off a torn last frame, moves what the journal held into a frame of its
-    /// own, and marks what was put off as void.
+    /// own, and marks what was put off as void. The rows that hold were `recorded`: of what was put off at some time, those
+    /// that are among them have an outcome by now.
     ///
     /// # Errors
     /// When the recording cannot be written.
-    pub fn go_on(self) -> Result<Resumed, RecordError> {
+    pub fn go_on(self, recorded: &Digests) -> Result<Resumed, RecordError> {
         let Self { folder, reader, journal, in_flight, put_off } = self;
+        let put_off = put_off.finish(|digest| recorded.contains(digest))?;
         let writer = Writer::behind(&folder, reader.end(), &reader.journalled(), journal)?;
         mark(&folder, writer.place())?;
         let names = in_flight.iter().cloned().collect();
@@ -99,7 +93,7 @@ impl Resuming {
 /// Reads again the rows of a recording that were put off before the run was resumed last.
 pub struct PutOff {
     reader: Reader,
-    names: Names,
+    names: Outstanding,
 }
 
 impl PutOff {
@@ -107,7 +101,7 @@ impl PutOff {
     ///
     /// # Errors
     /// When the recording cannot be read.
-    pub fn open(folder: &Path, names: Names) -> Result<Self, RecordError> {
+    pub fn open(folder: &Path, names: Outstanding) -> Result<Self, RecordError> {
         Ok(Self { reader: Reader::open(folder)?, names })
     }
 
@@ -118,7 +112,7 @@ impl PutOff {
     pub fn next_row(&mut self) -> Result<Option<Row>, RecordError> {
         while !self.names.is_empty() {
             let Some((row, holds)) = self.reader.next_written()? else { break };
-            if !holds && self.names.remove(&row.name().digest()) {
+            if !holds && self.names.cross_off(row.name().digest())? {
                 return Ok(Some(row));
             }
         }

@@ -48,9 +48,11 @@ fn read(folder: &Path) -> (Vec<Row>, Vec<Loss>, Option<Finished>) {
 fn resume(folder: &Path) -> (Writer, Vec<u64>) {
     let mut resuming = Resuming::open(folder).unwrap();
     assert_eq!(resuming.run(), &run());
-    let rows = std::iter::from_fn(|| resuming.next_row().unwrap());
-    let rows = rows.map(|row| row.exchange.id.0).collect();
-    (resuming.go_on().unwrap().writer, rows)
+    let rows: Vec<_> = std::iter::from_fn(|| resuming.next_row().unwrap()).collect();
+    let mut recorded = Gathering::default();
+    rows.iter().for_each(|row| recorded.add(row.name().digest()));
+    let rows = rows.iter().map(|row| row.exchange.id.0).collect();
+    (resuming.go_on(&recorded.finish()).unwrap().writer, rows)
 }
 
 fn same(left: &Row, right: &Row) -> bool {

@@ -102,6 +102,16 @@ impl Window {
         Self { from, to, first: None }
     }
 
+    /// Whether it ends where it begins or before, so that nothing can lie in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match (self.from, self.to) {
+            (Some(Edge::At(from)), Some(Edge::At(to))) => to <= from,
+            (Some(Edge::After(from)), Some(Edge::After(to))) => to <= from,
+            _ => false,
+        }
+    }
+
     fn holds(&mut self, at: Timestamp) -> bool {
         let first = *self.first.get_or_insert(at);
         let point = |edge: Edge| match edge {

@@ -136,6 +136,8 @@ pub struct Done<T> {
 
 /// Sees what leaves.
 pub trait Watch<T>: Send + Sync + 'static {
+    /// A request is to be sent soon: [`begins`](Self::begins) follows, in most cases after this has been said of others.
+    fn announces(&self, _payload: &T) {}
     /// A request is about to be sent: not one byte of it has left. Whether it may be.
     fn begins(&self, payload: &T) -> bool;
     /// This became of it.
@@ -410,7 +412,15 @@ impl<T: Send + 'static> Replay<T> {
                 self.park(key, connection.take());
                 self.turn(due, &mut stops).await
             };
-            let turn = self.settled(turn, due, connection.as_mut()).await;
+            // Its place is taken before: whoever held a connection and no place would have another lane make one beyond
+            // what a pool may have.
+            if turn.is_ok() {
+                self.watch.announces(&job.payload);
+                if let Some(kept) = &mut connection {
+                    kept.settle().await;
+                }
+            }
+            let turn = turn.map(|(due, slot)| (self.clock.at(due.unwrap_or_else(Instant::now)), slot));
             let client = self.clients.get(job.destination).map(Client::kind).unwrap_or_default();
             let (outcome, slot) = match turn {
                 Ok((due, slot)) if self.watch.begins(&job.payload) => {
@@ -463,12 +473,11 @@ impl<T: Send + 'static> Replay<T> {
         if self.stop.state() >= Stop::Finish {
             return Some(Err(SkipReason::Interrupted));
         }
-        let now = Instant::now();
-        if self.throttle.is_some() || due.is_some_and(|due| due > now) {
+        if self.throttle.is_some() || due.is_some_and(|due| due > Instant::now()) {
             return None;
         }
         let slot = self.slots.try_take()?;
-        Some(Ok((self.clock.at(due.unwrap_or(now)), slot)))
+        Some(Ok((due, slot)))
     }
 
     /// Waits for a request's turn.
@@ -482,7 +491,7 @@ impl<T: Send + 'static> Replay<T> {
             if let Some(free) = self.throttled() {
                 self.pacer.until(free).await;
             }
-            Ok((self.clock.at(due), slot))
+            Ok((Some(due), slot))
         };
         let turn = tokio::select! {
             biased;
@@ -491,14 +500,6 @@ impl<T: Send + 'static> Replay<T> {
             turn = turn => turn,
         };
         self.closed(None).map_or(turn, Err)
-    }
-
-    /// The same turn when the connection that the worker has kept is [settled](Connection::settle). Its place is taken
-    /// before: whoever holds a connection and no place would have another lane make one beyond what a pool may have.
-    async fn settled(&self, turn: Turn, due: Option<Instant>, kept: Option<&mut Connection>) -> Turn {
-        let Some(kept) = kept.filter(|_| turn.is_ok()) else { return turn };
-        kept.settle().await;
-        turn.map(|(at, slot)| (if due.is_none() { self.clock.now() } else { at }, slot))
     }
 
     /// When a request may go that is ready now, where a rate says so.
@@ -541,8 +542,9 @@ impl<T: Send + 'static> Replay<T> {
     }
 }
 
-/// When a request was due, and its place among those on their way; or why it must not be sent any more.
-type Turn = Result<(Timestamp, Slot), SkipReason>;
+/// When a request was due, where that is not now, and its place among those on their way; or why it must not be sent any
+/// more.
+type Turn = Result<(Option<Instant>, Slot), SkipReason>;
 
 /// What keeps a request from being sent.
 struct Stops {

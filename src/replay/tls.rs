@@ -6,7 +6,8 @@
 //! verifier that reqwest brings along.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -102,8 +103,8 @@ impl Tls {
         let mut config = match &options.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
-                let key = PrivateKeyDer::from_pem_file(&identity.key)
-                    .map_err(file("private key", &identity.key))?;
+                let key = text(&identity.key).and_then(|text| PrivateKeyDer::from_pem_slice(&text));
+                let key = key.map_err(file("private key", &identity.key))?;
                 builder.with_client_auth_cert(certificates(&identity.certificates)?, key)?
             }
         };
@@ -170,9 +171,19 @@ fn verifier(
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let what = "certificate";
-    let found = CertificateDer::pem_file_iter(path).map_err(file(what, path))?;
-    let found = found.collect::<Result<Vec<_>, _>>().map_err(file(what, path))?;
+    let text = text(path).map_err(file(what, path))?;
+    let found = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(file(what, path))?;
     if found.is_empty() { Err(TlsError::Empty { what, path: path.to_owned() }) } else { Ok(found) }
+}
+
+/// More than the authorities of all systems together take: a device has no end.
+const MOST_TEXT: u64 = 64 << 20;
+
+fn text(path: &Path) -> Result<Vec<u8>, pem::Error> {
+    let mut text = Vec::new();
+    File::open(path).and_then(|file| file.take(MOST_TEXT).read_to_end(&mut text)).map_err(pem::Error::Io)?;
+    Ok(text)
 }
 
 fn file(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> TlsError {

@@ -246,15 +246,29 @@ fn nothing_compared(evidence: &Evidence<'_>) -> String {
     let Exchanges { captured, replayed, skipped, .. } = evidence.exchanges;
     let why = match (captured, replayed, evidence.capture) {
         (0, _, None) => return "nothing was compared".to_owned(),
+        (0, _, Some(capture)) if evidence.mode == Mode::Live => format!(
+            "no HTTP request was captured, in {} packets and {} connections; what is, say -i, -f and --port",
+            capture.packets, capture.connections
+        ),
         (0, _, Some(capture)) => format!(
             "the capture holds no HTTP request in {} packets and {} connections; `shadowcap inspect` says what it holds",
             capture.packets, capture.connections
         ),
         (_, 0, _) if evidence.mode == Mode::Compare => unmirrored(skipped),
-        (_, 0, _) => format!("no request was sent ({})", Reasons::Skipped.list(skipped)),
+        (_, 0, capture) => {
+            let times = capture.and_then(|capture| outside_of(capture, skipped)).unwrap_or_default();
+            format!("no request was sent ({}){times}", Reasons::Skipped.list(skipped))
+        }
         _ => format!("{replayed} sent ({})", Reasons::NotComparable.list(evidence.not_comparable)),
     };
     format!("nothing was compared: {why}")
+}
+
+/// When a capture is from, where all of its requests are outside of the times that were asked for.
+fn outside_of(capture: &CaptureTotals, skipped: &BTreeMap<String, u64>) -> Option<String> {
+    let (first, last) = capture.first_packet.zip(capture.last_packet)?;
+    let all = skipped.keys().all(|name| name == SkipReason::OutsideTime.name());
+    all.then(|| format!("; the capture goes from {first} to {last}"))
 }
 
 /// That a mesh mirrored nothing, or that its shadows were not known as such.

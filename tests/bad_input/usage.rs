@@ -36,6 +36,51 @@ fn a_word_that_cannot_be_meant_is_named_with_its_option() {
     assert!(v2.connections().is_empty());
 }
 
+/// Under a limit of memory, since a file without an end would take all of it.
+#[test]
+fn a_file_of_the_users_that_is_no_text_or_has_no_end_is_named() {
+    let capture = made::exchanges(1, 1).bytes;
+    let run = |arguments: &[&str]| {
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", "ulimit -v 8000000; exec \"$0\" \"$@\""]);
+        let arguments = [&["replay", "a.pcap", "--out", "run"], arguments].concat();
+        let program = with_file(Shadowcap::under(shell, arguments), "a.pcap", &capture);
+        with_file(program, "binary", b"\xff\xfe\x00\x01").run()
+    };
+    let to = ["--to", "http://127.0.0.1:9"];
+    let tls = ["--to", "https://127.0.0.1:9"];
+    for (file, problem) in [
+        ("binary", "it is no text: byte 1 is not UTF-8"),
+        ("/dev/zero", "it has more than 64 MiB"),
+        (".", "directory"),
+    ] {
+        let replace = format!("replace={file}");
+        refuses(&run(&[&to[..], &["--rules", file]].concat()), 2, &["--rules", file, problem]);
+        refuses(&run(&[&to[..], &["--accepted", file]].concat()), 2, &[file, problem]);
+        refuses(&run(&[&to[..], &["--credentials", &replace]].concat()), 2, &["--credentials", problem]);
+        refuses(&run(&[&tls[..], &["--ca", file]].concat()), 2, &[file, "certificate"]);
+        let identity = ["--cert", file, "--key", file];
+        refuses(&run(&[&tls[..], &identity].concat()), 2, &[file, "private key"]);
+    }
+}
+
+#[test]
+fn times_that_nothing_lies_between_are_refused_and_those_that_miss_the_capture_are_told_its_own() {
+    let v2 = same_v2();
+    let bytes = made::exchanges(1, 1).bytes;
+    let run = |from, to| {
+        let program = replay(&v2.url(), &["a.pcap", "--from", from, "--to-time", to]);
+        with_file(program, "a.pcap", &bytes).run()
+    };
+    for (from, to) in [("5m", "1m"), ("5m", "5m"), ("2026-11-22T12:00:01Z", "2026-11-22T12:00:00Z")] {
+        refuses(&run(from, to), 2, &["--to-time", to, from]);
+    }
+    let finished = run("1h", "2h");
+    ends(&finished, 3);
+    finished.stdout_has("the capture goes from 2023-11-14T22:13:20");
+    assert!(v2.connections().is_empty());
+}
+
 #[test]
 fn a_target_that_is_no_address_of_a_service_is_named() {
     for (url, problem) in [

@@ -143,6 +143,10 @@ fn it_ends_by_itself_after_its_time() {
     let finished = running.wait();
     finished.exits(0);
     assert_eq!(balance(&summary(&finished.folder().join("run"))).0, 3);
+
+    // Where nothing came, there is no capture to be looked at.
+    let nothing = ["live", "-i", "veth0", "-f", "tcp port 9", "--to", &v2.url(), "--duration", "100ms"];
+    lab.start(&nothing).wait().exits(3).stdout_has("no HTTP request was captured").stdout_has("-i, -f");
 }
 
 #[test]

@@ -28,6 +28,8 @@ mod schedule;
 mod starved;
 /// What only a target over TLS has.
 mod tls;
+/// What is done about a difference as the page says.
+mod told_apart;
 /// What differs asked again, of v2 and of v1 as it is now.
 mod verified;
 

@@ -20,6 +20,7 @@ const MOST_HANDSHAKES: u8 = 8;
 
 impl Conversation {
     /// First bytes: waits until they tell what is spoken.
+    #[inline(never)]
     pub(super) fn open<L: Listener>(
         &mut self,
         direction: Direction,
@@ -95,6 +96,7 @@ impl Conversation {
     }
 
     /// Bytes of a SOCKS handshake, and what follows it.
+    #[inline(never)]
     pub(super) fn shake<L: Listener>(
         &mut self,
         direction: Direction,
@@ -130,6 +132,7 @@ impl Conversation {
     }
 
     /// Counts bytes of something unknown, unless HTTP begins with them.
+    #[inline(never)]
     pub(super) fn search<L: Listener>(
         &mut self,
         direction: Direction,

@@ -39,6 +39,10 @@ impl Plain {
     #[inline]
     pub(super) fn join(&mut self, other: &Self, at: u32) -> Option<()> {
         self.count = self.count.checked_add(other.count).filter(|&count| count <= FIELDS)?;
+        // What says anything has a known name.
+        if other.names == Known::NONE {
+            return Some(());
+        }
         self.names.insert(other.names);
         self.length = match (self.length, other.length) {
             (Length::Nothing, length) | (length, Length::Nothing) => length,

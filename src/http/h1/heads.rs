@@ -23,10 +23,14 @@ pub(super) struct Begun {
 }
 
 impl<H: Head> Parser<H> {
+    #[inline]
     pub(super) fn read_between<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
-        if let Some(used) = self.read_plain(at, bytes, sink) {
-            return used;
-        }
+        self.read_plain(at, bytes, sink).unwrap_or_else(|| self.read_odd(at, bytes, sink))
+    }
+
+    /// As [`Self::read_between`], where no plain head is at hand.
+    #[inline(never)]
+    fn read_odd<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {
         // Empty lines ahead of a start line are passed over (RFC 9112, section 2.2).
         let blank = bytes.iter().take_while(|&&b| matches!(b, b'\r' | b'\n')).count();
         if blank > 0 {

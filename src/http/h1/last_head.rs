@@ -70,16 +70,14 @@ impl<H: Head> LastHead<H> {
             // The head is shorter than 2^32.
             return Some((u32::try_from(known.len()).unwrap_or(u32::MAX), true));
         }
+        let same = agreement(rest, known);
         let mut used = 0;
         // The last line is the empty one: the others are fields.
         while let Some(line) = self.lines.get(*place).filter(|_| *place + 1 < self.lines.len())
-            && let end = line.end - from
-            && let (Some(one), Some(other)) =
-                (rest.get(used as usize..end as usize), known.get(used as usize..end as usize))
-            && one == other
+            && (line.end - from) as usize <= same
         {
             fields.join(&line.says, at.checked_add(used)?)?;
-            used = end;
+            used = line.end - from;
             *place += 1;
         }
         Some((used, false))
@@ -125,6 +123,54 @@ impl<H: Head> LastHead<H> {
             let joined = behind.and_then(|behind| all_say.join(&behind, line.end - before.end));
             behind = joined.map(|()| all_say);
             self.lines[place].all_say = behind;
+        }
+    }
+}
+
+/// How many of the first bytes are the same.
+#[inline]
+fn agreement(one: &[u8], other: &[u8]) -> usize {
+    let wide = one.as_chunks::<32>().0.iter().zip(other.as_chunks::<32>().0);
+    let same = wide.take_while(|(a, b)| is_same(a, b)).count() * 32;
+    let (one, other) = (one.get(same..).unwrap_or_default(), other.get(same..).unwrap_or_default());
+    let words = |bytes| <[u8]>::as_chunks::<8>(bytes).0.iter().map(|word| u64::from_le_bytes(*word));
+    let mut behind = 0;
+    for (a, b) in words(one).zip(words(other)) {
+        if a != b {
+            return same + behind + (a ^ b).trailing_zeros() as usize / 8;
+        }
+        behind += 8;
+    }
+    let rest = one.iter().zip(other).skip(behind);
+    same + behind + rest.take_while(|(a, b)| a == b).count()
+}
+
+/// Whether all bytes are the same, without calling a function for it.
+#[inline]
+fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let halves = |bytes: &[u8; 32]| {
+        let [low, high] = [bytes.first_chunk(), bytes.last_chunk()];
+        [low, high].map(|half| u128::from_ne_bytes(half.copied().unwrap_or_default()))
+    };
+    let ([a, b], [c, d]) = (halves(one), halves(other));
+    (a ^ c) | (b ^ d) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_agree_up_to_the_first_that_differs() {
+        let bytes: Vec<u8> = (0..150).collect();
+        for length in 0..bytes.len() {
+            let one = &bytes[..length];
+            assert_eq!(agreement(one, &bytes), length);
+            for place in 0..length {
+                let mut other = one.to_vec();
+                other[place] ^= 0x80;
+                assert_eq!((agreement(one, &other), agreement(&other, one)), (place, place));
+            }
         }
     }
 }
