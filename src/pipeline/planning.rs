@@ -91,6 +91,7 @@ impl Planning {
     }
 
     /// Whether a request may yet be sent, where of its exchange there is the request's head alone. Nothing is counted.
+    #[cfg(feature = "live")]
     pub(super) fn may_send(&mut self, begun: &Exchange) -> bool {
         if !self.choice.may_take(begun) {
             return false;
