@@ -243,7 +243,10 @@ impl Place {
 
     fn test(&mut self, event: Event, observed: &Observed, shows: impl Fn(&(Sign, Vec<u64>)) -> bool) {
         if let Some(tables) = observed.tables(shows) {
-            tables.into_iter().for_each(|table| self.events.entry(event).or_default().add(table));
+            let known = self.events.entry(event).or_default();
+            for table in tables {
+                known.add(table);
+            }
         }
     }
 

@@ -41,7 +41,9 @@ impl Values {
             }
             let before = self.0.len();
             let known = self.0.entry(value).or_default();
-            tables.into_iter().for_each(|table| known.add(table));
+            for table in tables {
+                known.add(table);
+            }
             room.taken += self.0.len() - before;
         }
         let most = if room.taken > MAX_IN_ALL { MIN_AT_PLACE } else { MAX_AT_PLACE };

@@ -53,7 +53,9 @@ impl RouteLearner {
             return;
         }
         self.root.clear();
-        [method, b" ", host].into_iter().for_each(|part| self.root.extend_from_slice(part));
+        for part in [method, b" ", host] {
+            self.root.extend_from_slice(part);
+        }
         let template = template(target);
         if let Some(times) = self.met.get_mut(&Met(&self.root, &template)) {
             *times += 1;
