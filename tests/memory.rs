@@ -256,13 +256,14 @@ fn a_process_with_more_open_connections_than_the_budget_holds_stays_within_the_b
         let write = |stdin: &mut ChildStdin| hostile::write(Attack::OpenConnections, count, stdin).unwrap();
         inspect_what(&["--memory", "128MiB"], write, folder.path())
     };
-    // What the program itself takes is another matter without optimization: there is room for a 32nd of the budget.
-    let ((), itself, _) = inspect(10);
+    // What the program itself takes is another matter without optimization: there is room for a 32nd of the budget. So
+    // many do not fit into the pipe: it has begun to read.
+    let ((), itself, _) = inspect(3_000);
     // There is room for some 70,000.
     let count = 80_000;
     let ((), peak, document) = inspect(count);
-    println!("{count} open connections within 128 MiB: {} MiB, {} for none", peak / MIB, itself / MIB);
-    assert!(peak - itself < 124 * MIB, "{} MiB, {} for none", peak / MIB, itself / MIB);
+    println!("{count} open connections within 128 MiB: {} MiB, {} for few", peak / MIB, itself / MIB);
+    assert!(peak - itself < 124 * MIB, "{} MiB, {} for few", peak / MIB, itself / MIB);
     assert!(document["anomalies"]["evicted"].as_u64().is_some_and(|evicted| evicted > 0), "{document:#}");
     assert_eq!(document["http"]["exchanges"], count);
     assert_eq!(document["imbalances"], serde_json::json!([]));

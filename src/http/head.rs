@@ -68,7 +68,7 @@ pub(crate) struct Host {
     pub(crate) start: u32,
     pub(crate) end: u32,
     /// Whether it can be that of a host (RFC 9110, section 7.2).
-    pub(crate) is_host: bool,
+    pub(crate) valid: bool,
 }
 
 impl Headers {

@@ -17,8 +17,8 @@ macro_rules! known {
             #[inline]
             pub(crate) fn of(name: &[u8]) -> Option<Self> {
                 $(
-                    const $set: &[u8] = $name.as_bytes();
-                    if name.len() == $set.len() && name.eq_ignore_ascii_case($set) {
+                    // The lengths are compared first, and are known.
+                    if name.len() == $name.len() && name.eq_ignore_ascii_case($name.as_bytes()) {
                         return Some(Self::$set);
                     }
                 )*

@@ -82,11 +82,16 @@ impl Planning {
                 }
                 planned
             }
+            // Its body was not wanted any more.
+            Plan::Skip(SkipReason::BodyNotKept) if self.choice.limit == Some(0) => {
+                vec![self.skipped(&decision, SkipReason::BeyondLimit)]
+            }
             Plan::Skip(reason) => vec![self.skipped(&decision, reason)],
         })
     }
 
     /// Whether a request may yet be sent, where of its exchange there is the request's head alone. Nothing is counted.
+    #[cfg(feature = "live")]
     pub(super) fn may_send(&mut self, begun: &Exchange) -> bool {
         if !self.choice.may_take(begun) {
             return false;

@@ -39,6 +39,7 @@ impl Spill {
     }
 
     /// Files that together take no more than so many bytes.
+    #[cfg_attr(not(feature = "live"), allow(dead_code, reason = "what reads a file waits instead"))]
     pub(super) fn within(folder: PathBuf, bytes: u64) -> Self {
         Self { folder, budget: Some(Budget::of(bytes)) }
     }
@@ -60,9 +61,11 @@ struct Budget {
 }
 
 /// How many parts a budget has.
+#[cfg_attr(not(feature = "live"), allow(dead_code, reason = "what reads a file waits instead"))]
 const PARTS: usize = 512;
 
 impl Budget {
+    #[cfg_attr(not(feature = "live"), allow(dead_code, reason = "what reads a file waits instead"))]
     fn of(bytes: u64) -> Self {
         Self { left: Arc::new(Semaphore::new(PARTS)), part: (bytes / PARTS as u64).max(1) }
     }

@@ -76,10 +76,11 @@ pub(crate) fn three(value: u32) -> [u8; 3] {
 /// Every number of three digits.
 const fn all_of_three() -> [[u8; 3]; 1000] {
     let mut all = [[0; 3]; 1000];
-    let mut value = 0;
-    while value < 1000 {
-        all[value as usize] = [digit(value / 100), digit(value / 10), digit(value)];
-        value += 1;
+    let mut place = 0;
+    while place < all.len() {
+        let value = place as u64;
+        all[place] = [digit(value / 100), digit(value / 10), digit(value)];
+        place += 1;
     }
     all
 }

@@ -50,7 +50,9 @@ fn resume(folder: &Path) -> (Writer, Vec<u64>) {
     assert_eq!(resuming.run(), &run());
     let rows: Vec<_> = std::iter::from_fn(|| resuming.next_row().unwrap()).collect();
     let mut recorded = Gathering::default();
-    rows.iter().for_each(|row| recorded.add(row.name().digest()));
+    for row in &rows {
+        recorded.add(row.name().digest());
+    }
     let rows = rows.iter().map(|row| row.exchange.id.0).collect();
     (resuming.go_on(&recorded.finish()).unwrap().writer, rows)
 }

@@ -232,14 +232,14 @@ mod tests {
 
     /// The pieces as `offset:bytes`, with `+n` for what the snaplen cut off behind them.
     fn drawn(held: &Held) -> String {
-        let piece = |(offset, piece): (&u64, &Box<Piece>)| {
+        let piece = |(offset, piece): (&u64, &Piece)| {
             let text = String::from_utf8_lossy(&piece.bytes);
             match piece.reaches - offset - piece.bytes.len() as u64 {
                 0 => format!("{offset}:{text}"),
                 cut => format!("{offset}:{text}+{cut}"),
             }
         };
-        held.pieces.iter().map(piece).collect::<Vec<_>>().join(" ")
+        held.pieces.iter().map(|(offset, held)| piece((offset, &**held))).collect::<Vec<_>>().join(" ")
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Requests with bodies that are not kept in memory.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -54,8 +55,10 @@ impl Services {
     /// Uploads so many bytes to v1, and says how a service calls what it got.
     fn upload(&self, path: &str, framing: &str, len: usize) -> String {
         let body = filling(len);
-        let digest = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let got = format!("PUT {path} {framing} {len} {digest}");
+        let mut got = format!("PUT {path} {framing} {len} ");
+        for byte in Sha256::digest(&body) {
+            write!(got, "{byte:02x}").unwrap();
+        }
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&body).unwrap();
         let mut curl = self.lab.cable.a.command("curl");
@@ -160,6 +163,17 @@ fn what_will_not_be_sent_takes_no_disk_from_what_will() {
         assert!(skipped.get("queue-disk").is_none(), "{skipped}");
         assert_eq!(summary["verdicts"]["match"], 1, "{summary:#}");
     }
+}
+
+#[test]
+fn what_is_beyond_the_limit_is_not_stored_and_called_so() {
+    let services = or_skip!(Services::new());
+    let running = services.start(&["--limit", "1"]);
+    services.v2.wait_for_stderr(&services.upload("/first", "length", 100_000));
+    services.upload("/second", "chunked", 500_000);
+    let (finished, summary) = ended(running);
+    finished.exits(0);
+    assert_eq!(summary["exchanges"]["skipped"], serde_json::json!({"beyond-limit": 1}));
 }
 
 /// Files that a process has open in a folder and that never had a name: this is how the kernel calls them.

@@ -19,8 +19,8 @@ const SALES: u64 = 24;
 fn answer(left: u64) -> Vec<u8> {
     static TOKENS: AtomicU64 = AtomicU64::new(0);
     let token = Sha256::digest(TOKENS.fetch_add(1, Ordering::Relaxed).to_le_bytes());
-    let token: String = token.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let body = format!("{{\"left\":{left},\"token\":\"{token}\"}}");
+    let token = u128::from_be_bytes(token[..16].try_into().unwrap());
+    let body = format!("{{\"left\":{left},\"token\":\"{token:032x}\"}}");
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()

@@ -48,11 +48,11 @@ impl Plain {
             (Length::Nothing, length) | (length, Length::Nothing) => length,
             _ => Length::Unclear,
         };
-        if let Some(Host { start, end, is_host }) = other.host {
+        if let Some(Host { start, end, valid }) = other.host {
             if self.host.is_some() {
                 return None;
             }
-            self.host = Some(Host { start: at.checked_add(start)?, end: at.checked_add(end)?, is_host });
+            self.host = Some(Host { start: at.checked_add(start)?, end: at.checked_add(end)?, valid });
         }
         Some(())
     }
@@ -63,7 +63,7 @@ fn host(line: &[u8], value: usize) -> Option<Plain> {
     let (start, text) = trimmed(line, value)?;
     let end = start + text.len();
     let (start, end) = (u32::try_from(start).ok()?, u32::try_from(end).ok()?);
-    let host = Host { start, end, is_host: is_host(text) };
+    let host = Host { start, end, valid: is_host(text) };
     Some(Plain { names: Known::HOST, host: Some(host), ..LINE })
 }
 

@@ -41,7 +41,7 @@ pub(super) fn of_response(head: &ResponseHead, asked: Asked, anomalies: &mut Ano
 /// Names what a server has to refuse of Host (RFC 9112, section 3.2): none, several, or no host.
 fn note_host(head: &RequestHead, anomalies: &mut AnomalySet) {
     let is_host = match head.headers.as_plain() {
-        Some(plain) => plain.host.map(|host| host.is_host),
+        Some(plain) => plain.host.map(|host| host.valid),
         None => head.headers.host().map(is_host),
     };
     match is_host {
