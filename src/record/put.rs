@@ -138,51 +138,37 @@ pub(crate) fn names(out: &mut Vec<u8>, anomalies: AnomalySet) {
 }
 
 /// A JSON string (RFC 8259, section 7), with the escapes that `serde_json` has.
-///
-/// Blocks are copied before they are looked at, into room that is made for many at once: lines of heads are short, and each
-/// costs little more than the copying.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    let (mut rest, mut at) = (text.as_bytes(), out.len());
-    while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
-        if out.len() < at + BLOCK {
-            out.resize(at + ROOM, 0);
-        }
-        if let Some(place) = out.get_mut(at..at + BLOCK) {
-            place.copy_from_slice(block);
-        }
-        let Some(plain) = first_escaped(block) else {
-            (rest, at) = (behind, at + BLOCK);
-            continue;
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, behind) = rest.split_at_checked(plain(rest)).unwrap_or((rest, &[]));
+        out.extend_from_slice(plain);
+        rest = match behind {
+            [] => break,
+            // The end of a line of a head.
+            [b'\r', b'\n', behind @ ..] => {
+                fixed(out, b"\\r\\n");
+                behind
+            }
+            _ => escaped(out, behind),
         };
-        let (escape, len, used) = escape(rest.get(plain..).unwrap_or_default());
-        at += plain;
-        if out.len() < at + escape.len() {
-            out.resize(at + ROOM, 0);
-        }
-        if let Some(place) = out.get_mut(at..at + escape.len()) {
-            place.copy_from_slice(&escape);
-        }
-        (rest, at) = (rest.get(plain + used..).unwrap_or_default(), at + len);
-    }
-    out.truncate(at);
-    while let [byte, behind @ ..] = rest {
-        if is_escaped(*byte) {
-            let (escape, len, used) = escape(rest);
-            first(out, &escape, len);
-            rest = rest.get(used..).unwrap_or_default();
-        } else {
-            out.push(*byte);
-            rest = behind;
-        }
     }
     out.push(b'"');
 }
 
-/// Bytes that are looked at together.
-const BLOCK: usize = 16;
-/// Bytes for which room is made at once.
-const ROOM: usize = 512;
+/// How many bytes there are before the first that is escaped.
+#[inline]
+fn plain(text: &[u8]) -> usize {
+    let (blocks, last) = text.as_chunks();
+    for (n, block) in blocks.iter().enumerate() {
+        if let Some(plain) = first_escaped(block) {
+            return n * block.len() + plain;
+        }
+    }
+    let before = text.len() - last.len();
+    before + last.iter().position(|byte| is_escaped(*byte)).unwrap_or(last.len())
+}
 
 #[expect(clippy::needless_bitwise_bool, reason = "without branches the compiler looks at many bytes at once")]
 #[inline]
@@ -192,8 +178,8 @@ const fn is_escaped(byte: u8) -> bool {
 
 /// The first byte of a block that is escaped. All are looked at together.
 #[inline]
-fn first_escaped(block: &[u8; BLOCK]) -> Option<usize> {
-    let mut flags = [0; BLOCK];
+fn first_escaped(block: &[u8; 16]) -> Option<usize> {
+    let mut flags = [0; 16];
     for (flag, byte) in flags.iter_mut().zip(block) {
         *flag = u8::from(is_escaped(*byte));
     }
@@ -201,25 +187,25 @@ fn first_escaped(block: &[u8; BLOCK]) -> Option<usize> {
     (flags != 0).then(|| usize::try_from(flags.trailing_zeros() / 8).unwrap_or(0))
 }
 
-/// The escape of what a text begins with, how long it is, and how many bytes it stands for.
+/// Puts the escape of the first byte, and returns what is behind it.
 #[inline]
-fn escape(text: &[u8]) -> ([u8; 8], usize, usize) {
-    let short = |letter| ([b'\\', letter, 0, 0, 0, 0, 0, 0], 2, 1);
-    match text {
-        // The end of a line of a head.
-        [b'\r', b'\n', ..] => (*b"\\r\\n\0\0\0\0", 4, 2),
-        [letter @ (b'"' | b'\\'), ..] => short(*letter),
-        [b'\n', ..] => short(b'n'),
-        [b'\r', ..] => short(b'r'),
-        [b'\t', ..] => short(b't'),
-        [8, ..] => short(b'b'),
-        [12, ..] => short(b'f'),
-        [other, ..] => {
+fn escaped<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
+    let [byte, rest @ ..] = text else { return text };
+    let short = match byte {
+        b'"' | b'\\' => *byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        8 => b'b',
+        12 => b'f',
+        other => {
             let [.., high, low] = hexadecimal(u64::from(*other));
-            ([b'\\', b'u', b'0', b'0', high, low, 0, 0], 6, 1)
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+            return rest;
         }
-        [] => ([0; 8], 0, 0),
-    }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+    rest
 }
 
 /// Puts times, of which most are in one of two seconds: that of the capture, and that of the run.
