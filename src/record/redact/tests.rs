@@ -324,7 +324,7 @@ proptest::proptest! {
         at in 0_usize..6,
     ) {
         let head = |lines: &[(String, String)]| {
-            let lines: String = lines.iter().map(|(line, end)| format!("{line}{end}")).collect();
+            let lines: String = lines.iter().flat_map(|(line, end)| [line.as_str(), end]).collect();
             Bytes::from(format!("{start}\r\n{lines}\r\n"))
         };
         let redactor = Redactor::with_key(KEY);
