@@ -17,8 +17,10 @@ use shadowcap::time::Timestamp;
 /// What the traffic looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// Requests and answers of 500 bytes, a connection after the other.
+    /// Requests and answers of 500 bytes, a connection after the other, each of a hundred exchanges.
     Messages,
+    /// The same on connections of ten exchanges.
+    Short,
     /// Requests of 500 bytes and answers of 20 KB.
     Answers,
     /// Requests of 500 bytes and answers of 1 MB.
@@ -31,12 +33,13 @@ pub enum Shape {
 
 impl Shape {
     /// Those whose reading is measured.
-    pub const ALL: [Self; 4] = [Self::Messages, Self::Answers, Self::Bodies, Self::Interleaved];
+    pub const ALL: [Self; 5] = [Self::Messages, Self::Short, Self::Answers, Self::Bodies, Self::Interleaved];
 
     /// Its name on the command line and in the table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Messages => "messages",
+            Self::Short => "short",
             Self::Answers => "answers",
             Self::Bodies => "bodies",
             Self::Interleaved => "interleaved",
@@ -48,6 +51,7 @@ impl Shape {
     const fn measures(self) -> (u16, usize, usize) {
         match self {
             Self::Messages => (1, 100, 500),
+            Self::Short => (1, 10, 500),
             Self::Answers => (1, 50, 20_000),
             Self::Bodies => (1, 4, 1_000_000),
             Self::Interleaved => (64, 20, 500),
