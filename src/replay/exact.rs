@@ -157,3 +157,33 @@ impl Connection {
         self.stream.readable().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+
+    use super::super::stream::Socket;
+    use super::*;
+
+    /// A connection as it is when an answer on it was read, and the server's end.
+    async fn connected() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let ours = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        (Connection::new(Stream::Plain(Socket::tcp(ours, None)), BodyKeep::Nothing), peer)
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_connection_is_settled_is_known_without_asking_the_kernel() {
+        // On loopback a call that ends a direction has reached the other socket when it returns.
+        for quiet in [true, false] {
+            let (mut connection, peer) = connected().await;
+            if !quiet {
+                peer.shutdown(Shutdown::Write).unwrap();
+            }
+            connection.settle().await;
+            assert_eq!(connection.stream.has_no_news(), quiet);
+            assert_eq!(connection.is_silent(), quiet);
+        }
+    }
+}
