@@ -123,8 +123,8 @@ pub fn accepted_or_none(path: &Path) -> Result<Option<Accepted>, ConfigError> {
 /// More than any file has that a person writes for us, or that we wrote: a device has no end.
 const MOST_TEXT: u64 = 64 << 20;
 
-/// The text of a file.
-fn text_of(path: &Path) -> io::Result<String> {
+/// The text of a file of the user's.
+pub(crate) fn text_of(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MOST_TEXT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_TEXT {

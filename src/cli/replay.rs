@@ -255,8 +255,8 @@ fn digests(args: &Replay, source: &CaptureSet) -> anyhow::Result<BTreeMap<String
     let mut digests = BTreeMap::from([(OPTIONS.to_owned(), options), (CAPTURE.to_owned(), capture)]);
     let mut routes = blake3::Hasher::new();
     for file in args.routes.files.iter().filter(|file| *file != Path::new("-")) {
-        let text = std::fs::read(file).with_context(|| format!("cannot read {} again", file.display()))?;
-        routes.update(&text).update(&[0]);
+        let text = config::text_of(file).with_context(|| format!("cannot read {} again", file.display()))?;
+        routes.update(text.as_bytes()).update(&[0]);
     }
     if !args.routes.files.is_empty() {
         digests.insert(ROUTES.to_owned(), routes.finalize().to_hex().to_string());
