@@ -84,16 +84,17 @@ impl Gathering {
     }
 
     fn merged(mut self, settled: impl Fn(u64) -> bool) -> io::Result<Outstanding> {
-        if self.file.is_none() {
-            self.sort_run();
-            self.run.retain(|digest| !settled(*digest));
-            self.run.shrink_to_fit();
-            let firsts = self.run.iter().copied().step_by(BLOCK).collect();
-            let count = self.run.len() as u64;
-            return Ok(Outstanding::new(self.folder, Kept::Here(self.run), firsts, count));
+        if self.file.is_some() {
+            self.put_aside()?;
         }
-        self.put_aside()?;
-        let Self { folder, file: Some(file), runs, run } = self else { unreachable!("it was there before") };
+        self.sort_run();
+        let Self { folder, mut run, file, runs } = self;
+        let Some(file) = file else {
+            run.retain(|digest| !settled(*digest));
+            run.shrink_to_fit();
+            let (firsts, count) = (run.iter().copied().step_by(BLOCK).collect(), run.len() as u64);
+            return Ok(Outstanding::new(folder, Kept::Here(run), firsts, count));
+        };
         drop(run);
         let (mut sorted, mut firsts) = (BufWriter::new(tempfile::tempfile_in(&folder)?), Vec::new());
         let (mut count, mut last) = (0_u64, None);
