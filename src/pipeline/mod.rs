@@ -16,6 +16,8 @@ mod error;
 #[cfg(feature = "cli")]
 mod feed;
 #[cfg(feature = "cli")]
+mod inline;
+#[cfg(feature = "cli")]
 mod judging;
 #[cfg(feature = "cli")]
 mod keeping;
@@ -40,6 +42,8 @@ mod run;
 mod sides;
 #[cfg(feature = "cli")]
 mod spill;
+#[cfg(feature = "cli")]
+mod stages;
 #[cfg(feature = "cli")]
 mod verifying;
 #[cfg(feature = "cli")]

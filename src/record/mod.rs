@@ -57,7 +57,7 @@ use crate::route::Role;
 #[derive(Clone, Debug)]
 pub struct Row {
     /// What was captured.
-    pub exchange: Exchange,
+    pub exchange: Box<Exchange>,
     /// How often the capture had been read before, in a run that reads it again and again.
     pub lap: u32,
     /// Its place, from 0, among the rows of one request: there is one for each destination.
