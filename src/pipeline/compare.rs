@@ -237,11 +237,13 @@ fn outcome(shadow: Exchange) -> Outcome {
         last_byte: Some(response.last_byte),
     };
     match response.completeness {
-        Completeness::Complete => Outcome::Answered { response, interim: shadow.interim, timing },
+        Completeness::Complete => {
+            Outcome::Answered { response: Box::new(response), interim: shadow.interim, timing }
+        }
         Completeness::Aborted => Outcome::Failed {
             failure: Failure::ClosedInAnswer,
             detail: "the captured connection ended within the shadow's answer".to_owned(),
-            partial: Some(response),
+            partial: Some(Box::new(response)),
             timing,
         },
         Completeness::Gap | Completeness::Cut => Outcome::Skipped(SkipReason::IncompleteShadowAnswer),

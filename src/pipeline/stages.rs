@@ -61,7 +61,8 @@ impl Stages {
         let Self { source, planning, past, settings, ledger, progress, stop, signal, .. } = self;
         let (done_in, done) = mpsc::channel(BATCHES);
         let (rows_in, rows) = mpsc::channel(WAITING);
-        let judge = Judge { judging: self.judging, done, rows, ledger: Arc::clone(&ledger), stop: Arc::clone(&stop) };
+        let judge =
+            Judge { judging: self.judging, done, rows, ledger: Arc::clone(&ledger), stop: Arc::clone(&stop) };
         let feed = Fed { planning, past, progress, answers_are_read: self.answers_are_read };
         let is_urgent = settings.speed == Speed::Max && settings.rate.is_none();
         if is_urgent && source.captures.never_stalls() {

@@ -113,7 +113,7 @@ impl Lines {
                     "timing": self.timing(out, timing);
                     "failure": name(out, failure.name());
                     "detail": put::string(out, detail);
-                    "partial": self.response(out, partial.as_ref(), last);
+                    "partial": self.response(out, partial.as_deref(), last);
                 );
             }
             Outcome::Skipped(reason) => {

@@ -101,8 +101,8 @@ impl Row {
     /// Bytes of memory that its bodies take.
     pub(crate) fn body_memory(&self) -> usize {
         let answer = match &self.outcome {
-            Outcome::Answered { response, .. } => Some(response),
-            Outcome::Failed { partial, .. } => partial.as_ref(),
+            Outcome::Answered { response, .. } => Some(&**response),
+            Outcome::Failed { partial, .. } => partial.as_deref(),
             Outcome::Skipped(_) => None,
         };
         let answers = self.exchange.response.iter().chain(answer);

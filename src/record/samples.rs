@@ -72,7 +72,7 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
         matched: "any request".to_owned(),
         reason: "mirror of all requests".to_owned(),
         outcome: Outcome::Answered {
-            response: message(answer(v2), b"", sent + Duration::from_millis(18), 2),
+            response: Box::new(message(answer(v2), b"", sent + Duration::from_millis(18), 2)),
             interim: vec![100],
             timing: Timing {
                 connecting: None,

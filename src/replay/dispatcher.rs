@@ -99,4 +99,3 @@ impl<T> Job<T> {
         self.request.head.len() + self.request.body.kept().len() + self.weight + JOB_OVERHEAD
     }
 }
-

@@ -77,8 +77,8 @@ pub use credentials::Credentials;
 pub use edits::{HeadEdits, RuleEdits};
 #[cfg(feature = "cli")]
 pub use order::Order;
+pub use outcome::{Failure, Outcome, SkipReason, Timing};
 #[cfg(feature = "cli")]
 pub(crate) use own_thread::on_own_thread;
-pub use outcome::{Failure, Outcome, SkipReason, Timing};
 pub use pace::Speed;
 pub use plan::{Plan, Planner, ShadowBody, ShadowRequest};

@@ -438,7 +438,7 @@ impl Route {
 pub(super) fn v2_response(row: &Row) -> Option<&Response> {
     match &row.outcome {
         Outcome::Answered { response, .. } => Some(response),
-        Outcome::Failed { partial, .. } => partial.as_ref(),
+        Outcome::Failed { partial, .. } => partial.as_deref(),
         Outcome::Skipped(_) => None,
     }
 }

@@ -68,7 +68,7 @@ fn judged(row: &Row) -> Option<Judged> {
     }
     let v1 = row.exchange.response.as_ref();
     let v2 = match &row.outcome {
-        Outcome::Answered { response, .. } => Some(response),
+        Outcome::Answered { response, .. } => Some(&**response),
         _ => None,
     };
     let differences: Vec<Difference> =

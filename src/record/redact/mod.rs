@@ -507,7 +507,7 @@ enum OpenedBody {
 fn answer(outcome: &Outcome) -> Option<&Response> {
     match outcome {
         Outcome::Answered { response, .. } => Some(response),
-        Outcome::Failed { partial, .. } => partial.as_ref(),
+        Outcome::Failed { partial, .. } => partial.as_deref(),
         Outcome::Skipped(_) => None,
     }
 }
