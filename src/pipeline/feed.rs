@@ -28,10 +28,10 @@ pub(super) struct Pending {
     pub(super) lap: u32,
     pub(super) copy: u32,
     pub(super) role: Role,
-    pub(super) destination: String,
-    pub(super) route: String,
-    pub(super) matched: String,
-    pub(super) reason: String,
+    pub(super) destination: Arc<str>,
+    pub(super) route: Arc<str>,
+    pub(super) matched: Arc<str>,
+    pub(super) reason: Arc<str>,
     /// The room that it takes, where it is large or its body is stored.
     pub(super) place: Option<Place>,
 }
@@ -64,7 +64,7 @@ impl Pending {
 
     pub(super) fn name(&self) -> RowName {
         let request = RequestName { id: self.exchange.id, lap: self.lap };
-        RowName { request, copy: self.copy, role: self.role, destination: self.destination.clone() }
+        RowName { request, copy: self.copy, role: self.role, destination: Arc::clone(&self.destination) }
     }
 
     /// The memory that the captured bytes take.

@@ -60,7 +60,7 @@ pub use judging::{Ruling, judged};
 #[cfg(feature = "cli")]
 pub use keeping::Keep;
 #[cfg(feature = "cli")]
-pub use planning::Planning;
+pub use planning::{InWords, Planning};
 #[cfg(feature = "cli")]
 pub use preview::{Previewed, preview};
 #[cfg(feature = "cli")]
