@@ -23,6 +23,7 @@ pub(super) fn says(text: &[u8], line: usize) -> Option<Plain> {
         7 if is(text, b"upgrade") => named(Known::UPGRADE),
         7 if is(text, b"trailer") => named(Known::TRAILER),
         10 if is(text, b"connection") => connection(text.get(..line)?, name + 1),
+        12 if is(text, b"x-request-id") => named(Known::X_REQUEST_ID),
         14 if is(text, b"content-length") => length(text.get(..line)?, name + 1),
         17 if is(text, b"transfer-encoding") => {
             Some(Plain { names: Known::TRANSFER_ENCODING, length: Length::Unclear, ..LINE })
