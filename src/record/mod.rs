@@ -13,7 +13,9 @@
 //! have none. Both outlive the process, not the machine: they are handed to the system, not synced.
 
 mod again;
+mod alike;
 mod digests;
+mod heads;
 mod held;
 mod intents;
 mod journal;
@@ -21,6 +23,7 @@ mod line;
 mod lines;
 mod name;
 mod outstanding;
+mod parts;
 pub(crate) mod put;
 mod reader;
 mod recordings;

@@ -140,6 +140,12 @@ pub(crate) fn names(out: &mut Vec<u8>, anomalies: AnomalySet) {
 /// A JSON string (RFC 8259, section 7), with the escapes that `serde_json` has.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    escaped(out, text);
+    out.push(b'"');
+}
+
+/// What stands between the quotes of a JSON string.
+pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {
         let (plain, behind) = rest.split_at_checked(plain(rest)).unwrap_or((rest, &[]));
@@ -151,10 +157,9 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
                 fixed(out, b"\\r\\n");
                 behind
             }
-            _ => escaped(out, behind),
+            _ => escape(out, behind),
         };
     }
-    out.push(b'"');
 }
 
 /// How many bytes there are before the first that is escaped.
@@ -189,7 +194,7 @@ fn first_escaped(block: &[u8; 16]) -> Option<usize> {
 
 /// Puts the escape of the first byte, and returns what is behind it.
 #[inline]
-fn escaped<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
+fn escape<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
     let [byte, rest @ ..] = text else { return text };
     let short = match byte {
         b'"' | b'\\' => *byte,

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::lines::goes_on;
+use super::super::parts::goes_on;
 
 /// The lines of a head that stand in the place of other lines of one like it.
 #[derive(Debug, PartialEq, Eq)]

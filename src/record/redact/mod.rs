@@ -19,7 +19,6 @@ mod also;
 mod edits;
 mod fields;
 mod known;
-mod lines;
 mod names;
 mod nested;
 mod patterns;
@@ -42,6 +41,7 @@ pub(crate) use recode::decoded;
 pub use secrets::Secrets;
 use signs::{Sign, Signs};
 
+use super::parts::parts;
 use super::{Again, Row};
 use crate::http::h1::parse_head;
 use crate::http::{Body, Framing, Headers, Message, RequestHead, Response, ResponseHead, Version};
@@ -239,7 +239,7 @@ impl Redactor {
     fn lines(&self, text: &[u8], within: Range<usize>) -> Option<(Signs, Spans)> {
         let mut known = self.known();
         let (mut signs, mut spans) = (Signs::NONE, Spans::new());
-        for part in lines::parts(text.get(..within.end)?, within.start) {
+        for part in parts(text.get(..within.end)?, within.start) {
             let kind = if part.start == 0 { Part::Head } else { Part::Fields };
             let lines = text.get(part.clone())?;
             if lines.len() <= EMPTY_LINE {
