@@ -268,7 +268,7 @@ impl Judging {
             let secrets = redactor.map(|redactor| redactor.row(row));
             self.choose(taken);
             // Further answers may repeat them.
-            taken.secrets = secrets.filter(|_| taken.is_asked).map(|secrets| secrets.copied());
+            taken.secrets = secrets.filter(|_| taken.is_asked);
             if let Some(writer) = &mut self.writer {
                 if taken.is_asked { writer.asked_row(&taken.row)? } else { writer.row(&taken.row)? }
             }

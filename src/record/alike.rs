@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::parts::{goes_on, parts};
+use crate::http::h1::agreement;
 
 /// Longer heads are not remembered.
 const LONGEST: usize = 8 << 10;
@@ -50,10 +51,10 @@ impl Model {
     fn behind(&self, rest: &[u8], place: usize) -> usize {
         let from = self.start(place);
         let known = self.text.get(from..).unwrap_or_default();
-        if rest == known {
+        let same = agreement(rest, known);
+        if same == rest.len() && same == known.len() {
             return self.ends.len();
         }
-        let same = common_start(rest, known);
         // What ends the one head may go on in the other.
         let inner = self.ends.get(place..self.ends.len().saturating_sub(1)).unwrap_or_default();
         let behind = place + inner.iter().take_while(|end| **end - from <= same).count();
@@ -98,16 +99,6 @@ impl Model {
     pub(super) fn parts(&self) -> impl Iterator<Item = Range<usize>> {
         (0..self.ends.len()).map(|place| self.span(place..place + 1))
     }
-}
-
-const BLOCK: usize = 32;
-
-/// How many bytes two texts have in common at their beginning.
-fn common_start(a: &[u8], b: &[u8]) -> usize {
-    let blocks = a.as_chunks::<BLOCK>().0.iter().zip(b.as_chunks::<BLOCK>().0);
-    let from = blocks.take_while(|(a, b)| a == b).count() * BLOCK;
-    let rest = |text| <[u8]>::get(text, from..).unwrap_or_default().iter();
-    from + rest(a).zip(rest(b)).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
