@@ -187,7 +187,7 @@ fn row(mirrored: Mirrored) -> Row {
         }
     };
     Row {
-        exchange: *exchange,
+        exchange,
         lap: 0,
         copy: 0,
         role: Role::Shadow,

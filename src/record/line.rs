@@ -243,7 +243,7 @@ impl RowLine {
             anomalies: set(&self.anomalies)?,
         };
         Ok(Row {
-            exchange,
+            exchange: Box::new(exchange),
             lap: self.lap,
             copy: self.copy,
             role: self.role,

@@ -59,8 +59,8 @@ use crate::route::Role;
 /// report. Reports are made of rows alone, so that a report made again from the recording is the same.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What was captured.
-    pub exchange: Exchange,
+    /// What was captured. It stays where it is while the row is handed on.
+    pub exchange: Box<Exchange>,
     /// How often the capture had been read before, in a run that reads it again and again.
     pub lap: u32,
     /// Its place, from 0, among the rows of one request: there is one for each destination.
@@ -106,27 +106,6 @@ impl Row {
     pub fn name_at_hand(&self) -> NameOfRow<'_> {
         let (request, copy) = (self.request_name(), self.copy);
         NameOfRow { request, copy, role: self.role, destination: &self.destination }
-    }
-
-    /// Has the processor fetch what it will look at. Other cores wrote it, so that each first look would wait for it: where
-    /// nothing is made of what is seen, it waits for many at once, and for those of further rows.
-    pub(crate) fn fetch(&self) {
-        let Self { exchange, sent_head, outcome, .. } = self;
-        let answer = match outcome {
-            Outcome::Answered { response, .. } => Some(response),
-            Outcome::Failed { partial, .. } => partial.as_ref(),
-            Outcome::Skipped(_) => None,
-        };
-        let answers = exchange.response.iter().chain(answer);
-        let of_answers = answers.flat_map(|answer| [Some(answer.head.raw()), answer.body.entity.as_ref()]);
-        let of_request =
-            [Some(exchange.request.head.raw()), exchange.request.body.entity.as_ref(), sent_head.as_ref()];
-        let seen = of_request.into_iter().chain(of_answers).flatten().fold(0, |seen, text| {
-            // Of longer ones the processor sees by itself that they are read from end to end.
-            let start = text.get(..text.len().min(FETCHED)).unwrap_or_default();
-            start.iter().step_by(LINE).fold(seen, |seen, byte| seen ^ byte)
-        });
-        std::hint::black_box(seen);
     }
 
     /// Bytes of memory that its bodies take.

@@ -50,7 +50,7 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
     let sent = Timestamp::from_parts(1_795_400_000, 0);
     Row {
         sent_head: Some(request.raw().clone()),
-        exchange: Exchange {
+        exchange: Box::new(Exchange {
             id: ExchangeId(0x1234),
             connection: ConnectionId {
                 client: "10.0.0.1:50000".parse().expect("an address"),
@@ -62,7 +62,7 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
             response: Some(message(answer(v1), b"", NOON + Duration::from_millis(10), 2)),
             interim: vec![],
             anomalies: AnomalySet::EMPTY,
-        },
+        }),
         lap: 0,
         copy: 0,
         role: Role::Shadow,

@@ -215,7 +215,7 @@ mod tests {
         let text = "HTTP/1.1 200 OK\r\n\r\n";
         let mut exchange = row(&format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"), text, text).exchange;
         exchange.request.first_byte = NOON + Duration::from_secs(seconds);
-        exchange
+        *exchange
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::record::samples;
 fn exchange() -> Exchange {
     let request =
         "POST /orders/7?debug=1&x=y HTTP/1.1\r\nHost: shop:8000\r\nX-Team: blue\r\nx-team: green\r\n\r\n";
-    samples::row(request, "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n").exchange
+    *samples::row(request, "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n").exchange
 }
 
 #[test]
