@@ -148,7 +148,7 @@ impl Sets {
 
 impl Secrets {
     pub(super) fn of(set: Arc<Set>) -> Self {
-        Self { set, ..Self::default() }
+        Self { set, replacements: Vec::new(), edited: None }
     }
 
     /// The same without what keeps the texts of the row in memory.

@@ -362,6 +362,7 @@ fn rows_of_a_client() -> impl proptest::strategy::Strategy<Value = Vec<Row>> {
         "A: first-secret",
         "A: b, first-secret\r\n first-secret",
         "Bfirst-secret",
+        "C: first-\r\nA: b",
         "X-Api-Key: second-secret",
         "A: second-secret",
         "Host: other",
