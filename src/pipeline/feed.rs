@@ -11,7 +11,7 @@ use super::planning::{Lap, Planned, Planning};
 use super::progress::Progress;
 use super::reader::{Handed, Taker, Unmet};
 use super::spill::{LARGE, Place, Room};
-use crate::exchange::{Exchange, Told};
+use crate::exchange::{Exchange, Tell, Told};
 use crate::http::{Body, Elsewhere, Request};
 use crate::record::{Digests, Names, Outstanding, RecordError, RequestName, Row, RowName};
 use crate::replay::client::ClientKind;
@@ -28,10 +28,10 @@ pub(super) struct Pending {
     pub(super) lap: u32,
     pub(super) copy: u32,
     pub(super) role: Role,
-    pub(super) destination: String,
-    pub(super) route: String,
-    pub(super) matched: String,
-    pub(super) reason: String,
+    pub(super) destination: Arc<str>,
+    pub(super) route: Arc<str>,
+    pub(super) matched: Arc<str>,
+    pub(super) reason: Arc<str>,
     /// The room that it takes, where it is large or its body is stored.
     pub(super) place: Option<Place>,
 }
@@ -64,7 +64,7 @@ impl Pending {
 
     pub(super) fn name(&self) -> RowName {
         let request = RequestName { id: self.exchange.id, lap: self.lap };
-        RowName { request, copy: self.copy, role: self.role, destination: self.destination.clone() }
+        RowName { request, copy: self.copy, role: self.role, destination: Arc::clone(&self.destination) }
     }
 
     /// The memory that the captured bytes take.
@@ -129,13 +129,36 @@ impl Past {
     }
 }
 
-/// Takes exchanges in the order of the capture, from the thread that reads.
-pub(super) struct Feed {
+/// Where work and rows go from a feed.
+pub(super) trait Onward: Send + 'static {
+    /// Hands work to the engine.
+    fn work(&mut self, work: Work<Pending>) -> Result<(), Halt>;
+    /// Hands a row to judging that needs nothing sent.
+    fn row(&mut self, row: Row) -> Result<(), Halt>;
+}
+
+/// To other threads, as long as they have room for it.
+pub(super) struct Channels {
+    pub(super) work: Sender<Work<Pending>>,
+    pub(super) rows: Sender<Row>,
+}
+
+impl Onward for Channels {
+    fn work(&mut self, work: Work<Pending>) -> Result<(), Halt> {
+        hand(&self.work, work)
+    }
+
+    fn row(&mut self, row: Row) -> Result<(), Halt> {
+        hand(&self.rows, row)
+    }
+}
+
+/// Takes exchanges in the order of the capture, from whoever reads it.
+pub(super) struct Feed<O> {
     pub(super) planning: Planning,
     pub(super) past: Past,
     pub(super) lap: Lap,
-    pub(super) work: Sender<Work<Pending>>,
-    pub(super) skipped: Sender<Row>,
+    pub(super) onward: O,
     pub(super) progress: Arc<Progress>,
     /// For the bodies that are not in memory, and for large messages that are.
     pub(super) disk: Room,
@@ -148,8 +171,8 @@ pub(super) struct Feed {
     pub(super) halt: Option<Halt>,
 }
 
-impl Taker for Feed {
-    fn take(&mut self, told: Told) {
+impl<O: Onward> Tell for Feed<O> {
+    fn tell(&mut self, told: Told) {
         if self.halt.is_some() {
             return;
         }
@@ -158,17 +181,19 @@ impl Taker for Feed {
             Told::Closed(connection, closing) => {
                 let shifted = |closing: Closing| Closing { at: closing.at + self.lap.shift, ..closing };
                 let connection = self.lap.connection(connection);
-                self.send(Work::ConnectionEnded(connection, closing.map(shifted))).err()
+                self.onward.work(Work::ConnectionEnded(connection, closing.map(shifted))).err()
             }
         };
     }
+}
 
+impl<O: Onward> Taker for Feed<O> {
     fn readings(&self) -> u32 {
         self.lap.number + 1
     }
 
-    fn has_halted(&self) -> bool {
-        self.halt.is_some()
+    fn halt(&self) -> Option<&Halt> {
+        self.halt.as_ref()
     }
 
     fn read_again(&mut self, lasted: Duration) {
@@ -188,7 +213,7 @@ impl Taker for Feed {
     }
 }
 
-impl Feed {
+impl<O: Onward> Feed<O> {
     fn exchange(&mut self, exchange: Box<Exchange>) -> Result<(), Halt> {
         Progress::count(&self.progress.requests);
         let mut planned = self.planning.plan(&exchange).map_err(Halt::Refused)?;
@@ -236,7 +261,7 @@ impl Feed {
         request.captured = request.captured + self.lap.shift;
         self.rows += 1;
         self.progress.course.hand_on();
-        self.send(Work::Send(Box::new(Job {
+        self.onward.work(Work::Send(Box::new(Job {
             connection: self.lap.connection(pending.exchange.connection),
             destination: place,
             request,
@@ -254,11 +279,7 @@ impl Feed {
     fn hand_on(&mut self, row: Row) -> Result<(), Halt> {
         self.rows += 1;
         self.progress.course.hand_on();
-        hand(&self.skipped, row)
-    }
-
-    fn send(&self, work: Work<Pending>) -> Result<(), Halt> {
-        hand(&self.work, work)
+        self.onward.row(row)
     }
 }
 

@@ -120,7 +120,8 @@ mod tests {
         let Row { mut exchange, role, destination, route, matched, reason, .. } =
             samples::row("GET / HTTP/1.1\r\nHost: a\r\n\r\n", text, text);
         exchange.id.0 = id;
-        Pending { exchange, lap: 0, copy: 0, role, destination, route, matched, reason, place: None }
+        let place = None;
+        Pending { exchange, lap: 0, copy: 0, role, destination, route, matched, reason, place }
     }
 
     #[test]

@@ -163,7 +163,7 @@ mod tests {
 
     fn name(id: u64) -> RowName {
         let request = RequestName { id: ExchangeId(id), lap: 0 };
-        RowName { request, copy: 0, role: Role::Shadow, destination: "v2".to_owned() }
+        RowName { request, copy: 0, role: Role::Shadow, destination: "v2".into() }
     }
 
     fn names(folder: &Path) -> Vec<u64> {
@@ -197,7 +197,7 @@ mod tests {
         for (lap, copy, destination) in [(0, 0, "v2"), (1, 0, "v2"), (0, 1, "v2"), (0, 0, "v3")] {
             let mut row =
                 samples::row("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n");
-            (row.lap, row.copy, row.destination) = (lap, copy, destination.to_owned());
+            (row.lap, row.copy, row.destination) = (lap, copy, destination.into());
             intents.begin(row.name()).unwrap();
             rows.push(row);
         }

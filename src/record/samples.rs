@@ -66,13 +66,13 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
         lap: 0,
         copy: 0,
         role: Role::Shadow,
-        destination: "v2".to_owned(),
-        route: "all".to_owned(),
+        destination: "v2".into(),
+        route: "all".into(),
         client: Some(ClientKind::Exact),
-        matched: "any request".to_owned(),
-        reason: "mirror of all requests".to_owned(),
+        matched: "any request".into(),
+        reason: "mirror of all requests".into(),
         outcome: Outcome::Answered {
-            response: message(answer(v2), b"", sent + Duration::from_millis(18), 2),
+            response: Box::new(message(answer(v2), b"", sent + Duration::from_millis(18), 2)),
             interim: vec![100],
             timing: Timing {
                 connecting: None,

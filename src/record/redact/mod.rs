@@ -109,7 +109,9 @@ impl Redactor {
             row.sent_head = Some(sent);
         }
         // A rule may name the value of a secret field.
-        self.words(&mut row.matched, secrets);
+        if let Some(matched) = self.words(&row.matched, secrets) {
+            row.matched = matched.into();
+        }
         self.outcome(&mut row.outcome, v2, secrets);
         for again in &mut row.again {
             self.again(again, secrets);
@@ -129,7 +131,9 @@ impl Redactor {
 
     fn outcome(&self, outcome: &mut Outcome, answer: Option<Becomes<ResponseHead>>, secrets: &mut Secrets) {
         if let Outcome::Failed { detail, .. } = outcome {
-            self.words(detail, secrets);
+            if let Some(edited) = self.words(detail, secrets) {
+                *detail = edited;
+            }
         }
         let response = match outcome {
             Outcome::Answered { response, .. } => Some(response),
@@ -162,12 +166,13 @@ impl Redactor {
         parse_head_after(raw, &mut self.known().parsed.1).unwrap_or_else(no_response)
     }
 
-    fn words(&self, text: &mut String, secrets: &mut Secrets) {
-        if !text.is_empty()
-            && let Some(edited) = self.redacted(text.as_bytes(), Part::Body, secrets)
-        {
-            *text = String::from_utf8_lossy(&edited).into_owned();
+    /// A text without its secrets, where it has some.
+    fn words(&self, text: &str, secrets: &mut Secrets) -> Option<String> {
+        if text.is_empty() {
+            return None;
         }
+        let edited = self.redacted(text.as_bytes(), Part::Body, secrets)?;
+        Some(String::from_utf8_lossy(&edited).into_owned())
     }
 
     fn body(&self, headers: &Headers, opened: &Opened<'_>, secrets: &mut Secrets) -> BodyBecomes {
@@ -577,7 +582,7 @@ impl<H> Becomes<H> {
 fn answer(outcome: &Outcome) -> Option<&Response> {
     match outcome {
         Outcome::Answered { response, .. } => Some(response),
-        Outcome::Failed { partial, .. } => partial.as_ref(),
+        Outcome::Failed { partial, .. } => partial.as_deref(),
         Outcome::Skipped(_) => None,
     }
 }
