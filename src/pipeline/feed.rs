@@ -46,7 +46,7 @@ impl Pending {
         let Self { exchange, lap, copy, role, destination, route, matched, reason, place: _ } = self;
         let (again, not_asked) = (Vec::new(), None);
         Row {
-            exchange: exchange,
+            exchange,
             lap,
             copy,
             role,
