@@ -29,6 +29,7 @@ mod findings;
 mod fingerprint;
 mod headers;
 mod json;
+mod known;
 mod markup;
 mod media;
 mod multipart;

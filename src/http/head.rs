@@ -141,6 +141,11 @@ impl Headers {
         }
     }
 
+    /// The lines of fields that are all without any oddity, and the empty one behind them; `None` where some have one.
+    pub(crate) fn plain_lines(&self) -> Option<&[u8]> {
+        self.as_plain().and_then(|plain| self.raw.get(plain.start as usize..))
+    }
+
     /// The same fields in a buffer of their own.
     pub(crate) fn copied(&self) -> Self {
         Self { raw: Bytes::copy_from_slice(&self.raw), fields: self.fields.clone() }
@@ -293,6 +298,16 @@ fn plain_line(raw: &[u8], at: u32) -> Option<((Span, Span), u32)> {
     let to = from + value.trim_ascii().len();
     let place = |n: usize| u32::try_from(n).ok()?.checked_add(at);
     Some(((at..place(colon)?, place(from)?..place(to)?), place(lf + 1)?))
+}
+
+/// Name and value.
+type Field<'a> = (&'a [u8], &'a [u8]);
+
+/// Name and value of the field that [plain lines](Headers::plain_lines) begin with, and what is behind its line.
+pub(crate) fn first_field(lines: &[u8]) -> Option<(Field<'_>, &[u8])> {
+    let ((name, value), end) = plain_line(lines, 0)?;
+    let part = |span: Span| lines.get(span.start as usize..span.end as usize);
+    Some(((part(name)?, part(value)?), lines.get(end as usize..)?))
 }
 
 fn slice<'a>(raw: &'a Bytes, span: &Span) -> &'a [u8] {
