@@ -42,7 +42,8 @@ impl<'d> Places<'d> {
 
     /// What an answer with these differences has at a place.
     pub(super) fn shown(&self, key: &Key<'_>) -> (Sign, Vec<u64>) {
-        (place::sign(self.at(key)), place::values(self.at(key)))
+        let differences = self.at(key);
+        (place::sign(differences.clone()), place::values(differences))
     }
 
     fn have(&self, key: &Key<'_>) -> bool {
@@ -99,25 +100,26 @@ impl Fresh {
 
 /// The differences from v1's recorded answer that each answer to one request has, by place.
 pub(super) struct Answers<'d> {
-    first: Places<'d>,
+    first: &'d Places<'d>,
     /// The moment of v1's recorded answer.
     recorded: Timestamp,
     fresh: Vec<(&'d Fresh, Places<'d>)>,
 }
 
 impl<'d> Answers<'d> {
-    /// Those to the request of an exchange, with the fresh ones.
-    pub(super) fn of(seen: &Seen<'d>, fresh: &'d [Fresh], outline: Option<&Outline>) -> Self {
+    /// Those to the request of an exchange, whose own differences are `first`, with the fresh ones.
+    pub(super) fn of(
+        seen: &Seen<'d>,
+        first: &'d Places<'d>,
+        fresh: &'d [Fresh],
+        outline: Option<&Outline>,
+    ) -> Self {
         let fresh = fresh.iter().map(|fresh| (fresh, Places::of(&fresh.differences, outline)));
-        Self {
-            first: Places::of(seen.differences, outline),
-            recorded: seen.v1.first_byte,
-            fresh: fresh.collect(),
-        }
+        Self { first, recorded: seen.v1.first_byte, fresh: fresh.collect() }
     }
 
     pub(super) fn keys(&self) -> Vec<&Key<'d>> {
-        keys(std::iter::once(&self.first).chain(self.fresh.iter().map(|(_, places)| places)))
+        keys(std::iter::once(self.first).chain(self.fresh.iter().map(|(_, places)| places)))
     }
 
     pub(super) fn observed(&self, key: &Key<'_>) -> Observed {

@@ -73,9 +73,12 @@ pub(super) const fn sort(kind: Kind) -> Kind {
 /// What one answer has at a place, other than the recorded one: the digest of it.
 pub(super) type Sign = Option<u64>;
 
+/// Room for what most of them are made of, in bytes.
+const SIGN: usize = 128;
+
 /// An answer's differences at one place as a digest, with the values where it is they that changed.
 pub(super) fn sign<'d>(differences: impl IntoIterator<Item = &'d Difference>) -> Sign {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(SIGN);
     for d in differences {
         bytes.extend_from_slice(d.kind.name().as_bytes());
         bytes.extend_from_slice(d.path.as_bytes());
