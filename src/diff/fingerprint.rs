@@ -158,7 +158,7 @@ fn open_word(word: &str) -> String {
     {
         "{date}".to_owned()
     } else {
-        segment(inner.as_bytes())
+        segment(inner)
     };
     format!("{before}{opened}{behind}")
 }
@@ -234,7 +234,7 @@ fn general_name(name: &str) -> (String, usize) {
         ends
     });
     match end {
-        Some(end) => (format!("['{}']", segment(&name.as_bytes()[..end])), "['']".len() + end),
+        Some(end) => (format!("['{}']", segment(&name[..end])), "['']".len() + end),
         None => (format!("['{name}"), "['".len() + name.len()),
     }
 }

@@ -82,11 +82,12 @@ impl Selection {
         self.names = names;
     }
 
-    /// Keeps the row, whose request is on that route, if it is worth its place.
-    pub(super) fn offer(&mut self, row: &Row, judged: Option<&Judged>, route: &str) {
+    /// Keeps the row, whose request is on that route, if it is worth its place. Each of its differences was met on that route
+    /// so many `times` before at least, by rows that were offered.
+    pub(super) fn offer(&mut self, row: &Row, judged: Option<&Judged>, (route, times): (&str, u32)) {
         self.offered += 1;
         let verdict = verdict(row, judged);
-        let novel = self.is_novel(judged, route);
+        let novel = times < NOVEL && self.is_novel(judged, route);
         let counts = judged.is_some_and(|j| matches!(j.verdict, Verdict::Different | Verdict::Failed));
         let samples = self.samples.entry(verdict).or_default();
         *samples += 1;
@@ -421,12 +422,18 @@ fn raw_lines_of(response: Option<&Response>) -> Vec<String> {
 
 /// Lines side by side: equal ones once, runs of removed and added ones next to each other.
 fn beside(v1: &[String], v2: &[String]) -> Vec<Pair> {
+    if v1 == v2 {
+        return v1.iter().cloned().map(Pair::Same).collect();
+    }
+    // Of single lines nothing has to be looked for.
+    if let ([one], [other]) = (v1, v2) {
+        return vec![Pair::Differ([Some(one.clone()), Some(other.clone())])];
+    }
     let (left, right): (Vec<&str>, Vec<&str>) =
         (v1.iter().map(String::as_str).collect(), v2.iter().map(String::as_str).collect());
     // No deadline: what is shown must not depend on the machine. `pretty` bounds the lines.
     let diff = TextDiff::configure().algorithm(Algorithm::Patience).diff_slices(&left, &right);
-    let mut pairs = Vec::new();
-    let (mut removed, mut added) = (Vec::new(), Vec::new());
+    let (mut pairs, mut removed, mut added) = (Vec::new(), Vec::new(), Vec::new());
     for change in diff.iter_all_changes() {
         let line = change.value().to_owned();
         match change.tag() {
@@ -471,5 +478,7 @@ mod tests {
             ]
         );
         assert_eq!(beside(&[], &lines("a")), [differ(None, Some("a"))]);
+        assert_eq!(beside(&lines("a"), &lines("b")), [differ(Some("a"), Some("b"))]);
+        assert_eq!(beside(&lines("ab"), &lines("ab")), [Pair::Same("a".into()), Pair::Same("b".into())]);
     }
 }
