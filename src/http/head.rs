@@ -124,6 +124,20 @@ impl Headers {
         self.all(name).next()
     }
 
+    /// Whether there is a field of one of these names, which are compared without regard to case.
+    pub(crate) fn have_any(&self, names: &[&str]) -> bool {
+        let Some(mut lines) = self.plain_lines() else {
+            return names.iter().any(|name| self.get(name).is_some());
+        };
+        while let Some(lf) = memchr::memchr(b'\n', lines) {
+            if names.iter().any(|name| is_named(lines, name.as_bytes())) {
+                return true;
+            }
+            lines = lines.get(lf + 1..).unwrap_or_default();
+        }
+        false
+    }
+
     /// The value of the first Host field.
     #[must_use]
     pub fn host(&self) -> Option<&[u8]> {

@@ -94,13 +94,32 @@ pub(super) struct ExchangesCsv<W: Write> {
     line: Vec<u8>,
     /// Room for a cell that is put together.
     cell: String,
+    /// Cells of the row before, by their columns, as most rows have them in common with it.
+    last: [Cell; COLUMNS],
 }
+
+/// A cell as text, and as it is written.
+#[derive(Default)]
+struct Cell {
+    text: Vec<u8>,
+    written: Vec<u8>,
+}
+
+/// Bytes of a cell that is kept for the next row.
+const LONGEST_KEPT: usize = 512;
+const COLUMNS: usize = EXCHANGE_COLUMNS.len();
 
 impl<W: Write> ExchangesCsv<W> {
     pub(super) fn new(mut out: W) -> std::io::Result<Self> {
         out.write_all(EXCHANGE_COLUMNS.join(",").as_bytes())?;
         out.write_all(b"\n")?;
-        Ok(Self { out, times: Times::default(), line: Vec::new(), cell: String::new() })
+        Ok(Self {
+            out,
+            times: Times::default(),
+            line: Vec::new(),
+            cell: String::new(),
+            last: Default::default(),
+        })
     }
 
     /// Writes a row, whose request is on that route.
@@ -112,20 +131,20 @@ impl<W: Write> ExchangesCsv<W> {
         let first_byte = timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)));
         self.line.clear();
         row.request_name().put(&mut self.line);
-        self.text(row.role.name());
-        self.text(&row.destination);
+        self.text(1, row.role.name());
+        self.text(2, &row.destination);
         self.ours(|out, times| times.put(out, request.first_byte));
         self.ours(|out, _| put::address(out, row.exchange.connection.client));
-        self.bytes(request.head.method());
-        self.bytes(request.head.host().unwrap_or_default());
+        self.again(5, request.head.method());
+        self.again(6, request.head.host().unwrap_or_default());
         self.bytes(request.head.target());
-        self.text(route);
+        self.text(8, route);
         self.number(v1.map(|response| response.head.status.into()));
         self.number(v2.map(|response| response.head.status.into()));
         match (&row.outcome, judged) {
-            (Outcome::Skipped(reason), _) => self.text(&format!("skipped:{reason}")),
-            (_, Some(judged)) => self.text(judged.verdict.name()),
-            (_, None) => self.text(Verdict::NotComparable.name()),
+            (Outcome::Skipped(reason), _) => self.text(11, &format!("skipped:{reason}")),
+            (_, Some(judged)) => self.text(11, judged.verdict.name()),
+            (_, None) => self.text(11, Verdict::NotComparable.name()),
         }
         self.number(Some(differences.len() as u64));
         self.top(differences);
@@ -135,20 +154,38 @@ impl<W: Write> ExchangesCsv<W> {
         self.number(v2.map(|response| response.body.len));
         self.millis(lateness(row));
         self.millis(first_byte);
-        self.text(&row.route);
-        self.text(&row.matched);
-        self.text(&row.reason);
+        self.text(20, &row.route);
+        self.text(21, &row.matched);
+        self.text(22, &row.reason);
         self.millis(timing(row).and_then(Timing::connect_time));
         self.line.push(b'\n');
         self.out.write_all(&self.line)
     }
 
-    /// A cell of text that may be anybody's.
-    fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
+    /// A cell of text that may be anybody's, in a column whose cells mostly are that of the row before.
+    fn text(&mut self, column: usize, text: &str) {
+        self.again(column, text.as_bytes());
     }
 
-    /// A cell of anybody's bytes, lossy where they are not UTF-8.
+    /// The same of bytes, lossy where they are not UTF-8.
+    fn again(&mut self, column: usize, cell: &[u8]) {
+        let start = self.line.len();
+        match &self.last[column] {
+            last if last.text == cell && !last.written.is_empty() => {
+                self.line.extend_from_slice(&last.written)
+            }
+            _ => {
+                self.bytes(cell);
+                if cell.len() <= LONGEST_KEPT {
+                    let last = &mut self.last[column];
+                    cell.clone_into(&mut last.text);
+                    self.line[start..].clone_into(&mut last.written);
+                }
+            }
+        }
+    }
+
+    /// A cell of anybody's bytes.
     fn bytes(&mut self, cell: &[u8]) {
         self.line.push(b',');
         if is_plain(cell) {
@@ -167,7 +204,7 @@ impl<W: Write> ExchangesCsv<W> {
         if let Some(d) = differences.iter().find(|d| d.class.counts()).or(differences.first()) {
             super::put_line(&mut cell, (d.class, d.layer, &d.path, d.kind));
         }
-        self.text(&cell);
+        self.text(13, &cell);
         self.cell = cell;
     }
 
@@ -328,11 +365,17 @@ mod tests {
         fn a_plain_cell_is_written_as_any_other(cell in proptest::collection::vec(0_u8..=255, 0..4), text in ".{0,4}") {
             for cell in [cell.as_slice(), text.as_bytes()] {
                 let mut csv = ExchangesCsv::new(Vec::new()).unwrap();
-                csv.line.clear();
-                csv.bytes(cell);
                 let mut expected = b",".to_vec();
                 quoted(&mut expected, &inert(&String::from_utf8_lossy(cell)));
-                proptest::prop_assert_eq!(&csv.line, &expected);
+                for column in [3, 3, 4] {
+                    csv.line.clear();
+                    csv.again(column, cell);
+                    proptest::prop_assert_eq!(&csv.line, &expected);
+                    csv.again(3, b"another");
+                    csv.line.clear();
+                    csv.again(column, cell);
+                    proptest::prop_assert_eq!(&csv.line, &expected);
+                }
             }
         }
 

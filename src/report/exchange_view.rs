@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 use serde::Serialize;
-use similar::{Algorithm, ChangeTag, TextDiff};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::beside::{Pair, beside};
 use super::route::Routes;
 use super::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use super::visible::{excerpt, visible};
@@ -244,14 +244,6 @@ struct Shown {
     v2: Option<String>,
 }
 
-/// A line of v1 beside one of v2; `None` where a side has none. Equal lines are written once.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-enum Pair {
-    Same(String),
-    Differ([Option<String>; 2]),
-}
-
 impl Entry {
     fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str, key: String, names: &Routes) -> Self {
         let head = &row.exchange.request.head;
@@ -292,8 +284,8 @@ impl Detail {
         let exchange = &row.exchange;
         let (v1, v2) = (exchange.response.as_ref(), v2_response(row));
         let late = timing(row).and_then(Timing::lateness);
-        let bodies = beside(&body_lines(v1), &body_lines(v2));
-        let raw = beside(&raw_lines_of(v1), &raw_lines_of(v2));
+        let bodies = beside(body_lines(v1), body_lines(v2));
+        let raw = beside(raw_lines_of(v1), raw_lines_of(v2));
         let curl = base.map(|base| curl::line(row, base));
         Self {
             id: row.request_name().to_string(),
@@ -313,7 +305,7 @@ impl Detail {
             no_curl: curl.as_ref().and_then(|curl| curl.as_ref().err().copied()),
             curl: curl.and_then(Result::ok),
             differences: shown(judged.map(|j| j.differences.as_slice()).unwrap_or_default()),
-            heads: beside(&head_lines(v1), &head_lines(v2)),
+            heads: beside(head_lines(v1), head_lines(v2)),
             raw: Some(raw).filter(|raw| *raw != bodies),
             bodies,
             notes: [note(v1), note(v2)],
@@ -418,67 +410,4 @@ pub(super) fn body_lines(response: Option<&Response>) -> Vec<String> {
 fn raw_lines_of(response: Option<&Response>) -> Vec<String> {
     let entity = response.and_then(|response| response.body.entity.as_deref());
     entity.map(raw_body::lines).unwrap_or_default()
-}
-
-/// Lines side by side: equal ones once, runs of removed and added ones next to each other.
-fn beside(v1: &[String], v2: &[String]) -> Vec<Pair> {
-    if v1 == v2 {
-        return v1.iter().cloned().map(Pair::Same).collect();
-    }
-    // Of single lines nothing has to be looked for.
-    if let ([one], [other]) = (v1, v2) {
-        return vec![Pair::Differ([Some(one.clone()), Some(other.clone())])];
-    }
-    let (left, right): (Vec<&str>, Vec<&str>) =
-        (v1.iter().map(String::as_str).collect(), v2.iter().map(String::as_str).collect());
-    // No deadline: what is shown must not depend on the machine. `pretty` bounds the lines.
-    let diff = TextDiff::configure().algorithm(Algorithm::Patience).diff_slices(&left, &right);
-    let (mut pairs, mut removed, mut added) = (Vec::new(), Vec::new(), Vec::new());
-    for change in diff.iter_all_changes() {
-        let line = change.value().to_owned();
-        match change.tag() {
-            ChangeTag::Delete => removed.push(line),
-            ChangeTag::Insert => added.push(line),
-            ChangeTag::Equal => {
-                drain(&mut removed, &mut added, &mut pairs);
-                pairs.push(Pair::Same(line));
-            }
-        }
-    }
-    drain(&mut removed, &mut added, &mut pairs);
-    pairs
-}
-
-fn drain(removed: &mut Vec<String>, added: &mut Vec<String>, pairs: &mut Vec<Pair>) {
-    let (mut left, mut right) = (removed.drain(..), added.drain(..));
-    loop {
-        match [left.next(), right.next()] {
-            [None, None] => break,
-            pair => pairs.push(Pair::Differ(pair)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changed_lines_stand_side_by_side() {
-        let lines = |text: &str| text.chars().map(String::from).collect::<Vec<_>>();
-        let differ =
-            |a: Option<&str>, b: Option<&str>| Pair::Differ([a.map(str::to_owned), b.map(str::to_owned)]);
-        assert_eq!(
-            beside(&lines("axb"), &lines("ayzb")),
-            [
-                Pair::Same("a".into()),
-                differ(Some("x"), Some("y")),
-                differ(None, Some("z")),
-                Pair::Same("b".into())
-            ]
-        );
-        assert_eq!(beside(&[], &lines("a")), [differ(None, Some("a"))]);
-        assert_eq!(beside(&lines("a"), &lines("b")), [differ(Some("a"), Some("b"))]);
-        assert_eq!(beside(&lines("ab"), &lines("ab")), [Pair::Same("a".into()), Pair::Same("b".into())]);
-    }
 }

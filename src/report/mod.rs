@@ -9,6 +9,7 @@
 
 mod accepted;
 mod annotations;
+mod beside;
 mod csv;
 mod curl;
 mod earlier;

@@ -28,7 +28,8 @@ pub(super) struct Places<'d>(Vec<(Key<'d>, &'d Difference)>);
 impl<'d> Places<'d> {
     pub(super) fn of(differences: &'d [Difference], outline: Option<&Outline>) -> Self {
         let counting = differences.iter().filter(|difference| difference.class.counts());
-        let mut places: Vec<_> = counting.map(|difference| (key(difference, outline), difference)).collect();
+        let mut places = Vec::with_capacity(differences.len());
+        places.extend(counting.map(|difference| (key(difference, outline), difference)));
         places.sort_by(|(a, _), (b, _)| a.cmp(b));
         Self(places)
     }
@@ -42,6 +43,10 @@ impl<'d> Places<'d> {
 
     /// What an answer with these differences has at a place.
     pub(super) fn shown(&self, key: &Key<'_>) -> (Sign, Vec<u64>) {
+        // Often an answer is v1's recorded one.
+        if self.0.is_empty() {
+            return (None, Vec::new());
+        }
         let differences = self.at(key);
         (place::sign(differences.clone()), place::values(differences))
     }
@@ -57,8 +62,14 @@ impl<'d> Places<'d> {
 
 /// All places that some answers have differences at, in their order.
 pub(super) fn keys<'p, 'd: 'p>(answers: impl IntoIterator<Item = &'p Places<'d>>) -> Vec<&'p Key<'d>> {
-    let mut keys: Vec<_> = answers.into_iter().flat_map(Places::keys).collect();
-    keys.sort_unstable();
+    let mut answers = answers.into_iter().filter(|places| !places.0.is_empty());
+    let mut keys: Vec<_> = answers.next().into_iter().flat_map(Places::keys).collect();
+    // Those of one answer are in their order.
+    let before = keys.len();
+    keys.extend(answers.flat_map(Places::keys));
+    if keys.len() > before {
+        keys.sort_unstable();
+    }
     keys.dedup();
     keys
 }

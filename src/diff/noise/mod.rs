@@ -134,8 +134,7 @@ impl Learner {
         if seen.differences.is_empty() && seen.again.is_empty() && repeated.is_none() {
             return;
         }
-        let route = self.routes.before(method, host, head.target());
-        let root = (method, host, route.as_str());
+        let root = (method, host, self.routes.before());
         self.members.observe(root, seen);
         let outline = self.members.of(root);
         let first = answers::Places::of(seen.differences, outline);

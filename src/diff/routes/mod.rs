@@ -24,7 +24,7 @@ pub struct RouteLearner {
     forest: Forest,
     /// How often each template was met that the forest has not been told of yet, by what its tree is called.
     met: HashMap<(Vec<u8>, String), u64, foldhash::fast::RandomState>,
-    /// Room for what the tree of a request is called, and for its template.
+    /// Room for what the tree of a request is called, and for its route before anything is learned.
     root: Vec<u8>,
     template: String,
 }
@@ -51,15 +51,15 @@ impl RouteLearner {
 
     /// Counts one request.
     pub fn observe(&mut self, method: &[u8], host: &[u8], target: &[u8]) {
-        if self.written.find(method, host, target).is_some() {
-            return;
+        self.template.clear();
+        if let Some(written) = self.written.find(method, host, target) {
+            return self.template.push_str(written);
         }
+        push_template(&mut self.template, target);
         self.root.clear();
         for part in [method, b" ", host] {
             self.root.extend_from_slice(part);
         }
-        self.template.clear();
-        push_template(&mut self.template, target);
         if let Some(times) = self.met.get_mut(&Met(&self.root, &self.template)) {
             *times += 1;
             return;
@@ -71,9 +71,9 @@ impl RouteLearner {
         }
     }
 
-    /// The route of a target before anything is learned of others.
-    pub(super) fn before(&self, method: &[u8], host: &[u8], target: &[u8]) -> String {
-        self.written.route(method, host, target).into_owned()
+    /// The route of the request that was counted last, before anything is learned of others.
+    pub(super) fn before(&self) -> &str {
+        &self.template
     }
 
     /// The routes of what was seen.
