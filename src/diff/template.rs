@@ -42,9 +42,9 @@ pub(crate) fn push_template(out: &mut String, target: &[u8]) {
 
 /// Paths that are remembered: of one row the template is asked for again and again, to learn, to count and to show, and
 /// many requests have one path.
-const PLACES: usize = 4096;
+const PLACES: usize = 2048;
 /// Bytes of the longest path that is.
-const LONGEST_KNOWN: usize = 512;
+const LONGEST_KNOWN: usize = 256;
 
 thread_local! {
     /// Paths and their templates, each in its place by its digest.

@@ -33,9 +33,12 @@ struct Pattern {
 /// Lines of both sides of which it is looked which are equal.
 const MOST_LINES: usize = 48;
 
+/// Patterns that are remembered: those of heads, of bodies and of bodies byte by byte.
+const MOST_LAST: usize = 4;
+
 thread_local! {
     /// The steps for the lines that were laid side by side last. Those of heads mostly are equal in the same places.
-    static LAST: RefCell<(Pattern, Vec<Step>)> = RefCell::default();
+    static LAST: RefCell<Vec<(Pattern, Vec<Step>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Equal lines once, runs of removed and added ones next to each other.
@@ -43,16 +46,24 @@ pub(super) fn beside(mut v1: Vec<String>, mut v2: Vec<String>) -> Vec<Pair> {
     if v1 == v2 {
         return v1.into_iter().map(Pair::Same).collect();
     }
+    // Of single lines nothing has to be looked for.
+    if let ([one], [other]) = (v1.as_mut_slice(), v2.as_mut_slice()) {
+        return vec![Pair::Differ([Some(take(one)), Some(take(other))])];
+    }
     if v1.len() + v2.len() > MOST_LINES {
         let steps = steps(&v1, &v2);
         return pairs(&mut v1, &mut v2, &steps);
     }
     let pattern = Pattern::of(&v1, &v2);
-    LAST.with_borrow_mut(|(last, known)| {
-        if *last != pattern {
-            *known = steps(&v1, &v2);
-            *last = pattern;
+    LAST.with_borrow_mut(|last| {
+        match last.iter().position(|(known, _)| *known == pattern) {
+            Some(at) => last[..=at].rotate_right(1),
+            None => {
+                last.truncate(MOST_LAST - 1);
+                last.insert(0, (pattern, steps(&v1, &v2)));
+            }
         }
+        let known = last.first().map(|(_, steps)| steps.as_slice()).unwrap_or_default();
         pairs(&mut v1, &mut v2, known)
     })
 }
