@@ -117,6 +117,12 @@ impl CaptureSet {
         self.members.iter().all(|member| member.origin.reopens())
     }
 
+    /// Whether all of it is in files, which give what they hold when they are asked for it.
+    #[must_use]
+    pub fn never_stalls(&self) -> bool {
+        self.members.iter().all(|member| matches!(member.origin, Origin::File(_)))
+    }
+
     /// A digest by which the same capture is known again: of what the files are, not of their names. It
     /// looks at samples of large files, and at the first packet of streams, so that it is to be asked for
     /// before any is read.

@@ -16,7 +16,7 @@ use crate::capture::{CaptureSet, Input};
 use crate::config;
 use crate::demo::{CAPTURE, Planted, Server, Version};
 use crate::http::Options;
-use crate::pipeline::{Job, Keep, Planning, ReadingOptions, Repeat, Ruling};
+use crate::pipeline::{InWords, Job, Keep, Planning, ReadingOptions, Repeat, Ruling};
 use crate::record::{Mode, Redactor, Run};
 use crate::replay::choice::Choice;
 use crate::replay::client::{Client, Limits};
@@ -106,6 +106,7 @@ fn job(capture: &Path, folder: &Path, target: SocketAddr, clock: Clock) -> anyho
             seed: 0,
             planner: Planner::new(HeadEdits::default(), Vec::new()),
             guard: None,
+            why: InWords::default(),
         },
         settings: Settings::new(vec![Client::new(target, limits, clock)]),
         clock,

@@ -25,7 +25,7 @@ use crate::capture::live::{Opened, Stopper};
 use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
 use crate::pipeline::live::{self, Control, LiveJob, View, Watch};
-use crate::pipeline::{Except, Planning, ReadingOptions, RunError, RunOutcome};
+use crate::pipeline::{Except, InWords, Planning, ReadingOptions, RunError, RunOutcome};
 use crate::record::{Mode, Run};
 use crate::replay::Planner;
 use crate::replay::clock::Clock;
@@ -183,6 +183,7 @@ fn job(args: &Live, clock: Clock, opened: Opened, towards: Towards) -> anyhow::R
             seed: args.target.seed,
             planner,
             guard: None,
+            why: InWords::default(),
         },
         settings: Settings {
             concurrency: args.sending.concurrency as usize,

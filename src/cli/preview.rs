@@ -28,7 +28,7 @@ pub(super) fn run(job: Job, format: PreviewFormat, global: &Global) -> anyhow::R
     let broken_off =
         pipeline::preview(job.source, job.reading, job.planning, schedule, job.redactor.as_ref(), |one| {
             counted.count(one);
-            let target = targets.get(&one.row.destination).map_or("", String::as_str);
+            let target = targets.get(&*one.row.destination).map_or("", String::as_str);
             written = match format {
                 PreviewFormat::Text => text(&mut out, one, target),
                 PreviewFormat::Jsonl => line(&mut out, one, target),

@@ -11,7 +11,7 @@ use super::{Exit, exit, preview, report, route, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
-use crate::pipeline::{Job, Planning, RECORDING, Repeat, Resumption, RunError};
+use crate::pipeline::{InWords, Job, Planning, RECORDING, Repeat, Resumption, RunError};
 use crate::record::{CAPTURE, Mode, OPTIONS, ROUTES, Resuming, Run};
 use crate::replay::choice::{Choice, Sample, Window};
 use crate::replay::client::Client;
@@ -204,6 +204,7 @@ fn planning(args: &Replay, table: RouteTable, targets: &[(String, Target)]) -> a
         seed: args.target.seed,
         planner: Planner::new(edits, captured).with_own(own),
         guard: (!args.target.allow_captured_server).then(Guard::default),
+        why: InWords::default(),
     })
 }
 

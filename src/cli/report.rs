@@ -115,7 +115,7 @@ fn show(rendering: &Rendering, id: &str, global: &Global) -> anyhow::Result<Exit
     let (mut out, mut shown) = (String::new(), 0);
     while let Some((row, judged)) = rendering.next(&mut recordings, &learned)? {
         if row.request_name() == wanted {
-            let base = targets.get(&row.destination).map(String::as_str);
+            let base = targets.get(&*row.destination).map(String::as_str);
             out += if shown > 0 { "\n" } else { "" };
             out += &report::show(&row, judged.as_ref(), base, terminal::screen());
             shown += 1;

@@ -25,7 +25,7 @@ use std::str::FromStr;
 pub use account::{ExchangeAccount, ProtocolAccount};
 pub use protocol::Protocol;
 pub use reader::{ExchangeReader, Listener, Start};
-pub use sequencer::{Sequencer, SequencerLimits, Told};
+pub use sequencer::{Sequencer, SequencerLimits, Tell, Told};
 
 use crate::anomaly::AnomalySet;
 use crate::http::{Request, Response};

@@ -93,6 +93,11 @@ impl<L: Listener> ExchangeReader<L> {
         &mut self.listener
     }
 
+    /// Begins again with no account, for another reading.
+    pub fn restart(&mut self) {
+        self.account = ExchangeAccount::default();
+    }
+
     fn context<'a>(&'a mut self, connection: &'a ConnectionInfo) -> Context<'a, L> {
         Context {
             connection: &connection.id,

@@ -52,6 +52,19 @@ impl Told {
     }
 }
 
+/// Who is told what comes out of a [`Sequencer`], in its order.
+pub trait Tell {
+    /// Takes what comes next.
+    fn tell(&mut self, told: Told);
+}
+
+impl<F: FnMut(Told)> Tell for F {
+    #[inline]
+    fn tell(&mut self, told: Told) {
+        self(told);
+    }
+}
+
 /// Tells exchanges in the order of their requests' first bytes, and after those of a connection that it
 /// has closed.
 ///
@@ -63,8 +76,8 @@ impl Told {
 /// Requests mostly begin in the order of time. Those that do stand in a line, in which each is found by its
 /// number. Those that do not, and those that others have overtaken for so long that the line grew too long,
 /// stand aside, in trees.
-pub struct Sequencer<F> {
-    tell: F,
+pub struct Sequencer<T> {
+    teller: T,
     limits: SequencerLimits,
     /// One place for each number from `base` on, in the order of their starts.
     line: VecDeque<Place>,
@@ -99,11 +112,11 @@ enum State {
     Empty,
 }
 
-impl<F: FnMut(Told)> Sequencer<F> {
-    /// A sequencer that hands exchanges to `tell`.
-    pub fn new(limits: SequencerLimits, tell: F) -> Self {
+impl<T: Tell> Sequencer<T> {
+    /// A sequencer that hands exchanges to `teller`.
+    pub fn new(limits: SequencerLimits, teller: T) -> Self {
         Self {
-            tell,
+            teller,
             limits,
             line: VecDeque::new(),
             base: 0,
@@ -114,6 +127,22 @@ impl<F: FnMut(Told)> Sequencer<F> {
             latest: Timestamp::from_nanos(i64::MIN),
             early: 0,
         }
+    }
+
+    /// Who is told.
+    pub fn teller_mut(&mut self) -> &mut T {
+        &mut self.teller
+    }
+
+    /// The same, once nothing is to be told any more.
+    pub fn into_teller(self) -> T {
+        self.teller
+    }
+
+    /// Begins again, for another reading: what follows may be earlier than what came before. All was told
+    /// ([`Self::finish`]).
+    pub fn restart(&mut self) {
+        self.latest = Timestamp::from_nanos(i64::MIN);
     }
 
     /// How many exchanges were told before one that began earlier.
@@ -215,14 +244,14 @@ impl<F: FnMut(Told)> Sequencer<F> {
     fn release(&mut self, told: Told) {
         self.held -= 1;
         self.bytes -= told.weight();
-        (self.tell)(told);
+        self.teller.tell(told);
     }
 }
 
 /// The line is allowed so many places in any case.
 const MOST_OPEN: usize = 1024;
 
-impl<F: FnMut(Told)> Listener for Sequencer<F> {
+impl<T: Tell> Listener for Sequencer<T> {
     #[inline]
     fn began(&mut self, at: Timestamp) -> Start {
         if at >= self.latest {
@@ -240,7 +269,7 @@ impl<F: FnMut(Told)> Listener for Sequencer<F> {
         match (self.find(start), exchange.map(Told::Exchange)) {
             (Some(index), Some(told)) if self.is_first(index) => {
                 self.leave();
-                (self.tell)(told);
+                self.teller.tell(told);
             }
             (Some(index), told) => {
                 if let Some(told) = &told {

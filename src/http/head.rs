@@ -47,6 +47,8 @@ pub(crate) struct Plain {
     pub(crate) length: Length,
     /// The only Host.
     pub(crate) host: Option<Host>,
+    /// Whether a Connection field says anything but `keep-alive`.
+    pub(crate) other_options: bool,
 }
 
 /// What the fields of a plain head say of the body's length.
@@ -196,11 +198,16 @@ impl Headers {
 
     /// Whether fields and version let the connection persist (RFC 9112, section 9.3).
     pub(crate) fn keep_alive(&self, version: Version) -> bool {
+        // Mostly that is known already, and no field has to be looked for.
+        let known = self.as_plain().filter(|plain| !plain.other_options);
         match version {
-            _ if self.has_connection_option("close") => false,
+            _ if known.is_none() && self.has_connection_option("close") => false,
             Version::Http11 => true,
             Version::Http09 => false,
-            Version::Http10 => self.has_connection_option("keep-alive"),
+            Version::Http10 => match known {
+                Some(plain) => plain.names.contains(Known::CONNECTION),
+                None => self.has_connection_option("keep-alive"),
+            },
             Version::Other(major, minor) => (major, minor) > (1, 0),
         }
     }

@@ -1,4 +1,5 @@
-//! Names of fields that decide about messages and connections: each is recognised once, when its line is read.
+//! Names of fields that decide about messages and connections, or that are asked for in each request: each is recognised
+//! once, when its line is read.
 
 /// A set of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,7 @@ known! {
     EXPECT = 4, "expect";
     UPGRADE = 5, "upgrade";
     TRAILER = 6, "trailer";
+    X_REQUEST_ID = 7, "x-request-id";
 }
 
 impl Known {

@@ -18,7 +18,7 @@ pub struct ResponseReader {
 #[derive(Default)]
 struct Inbox {
     expected: VecDeque<Asked>,
-    ready: VecDeque<Response>,
+    ready: VecDeque<Box<Response>>,
 }
 
 impl ResponseReader {
@@ -51,7 +51,7 @@ impl ResponseReader {
     }
 
     /// The next response that is complete, or that ended.
-    pub fn take(&mut self) -> Option<Response> {
+    pub fn take(&mut self) -> Option<Box<Response>> {
         self.inbox.ready.pop_front()
     }
 
@@ -89,7 +89,7 @@ impl Sink<ResponseHead> for Inbox {
         if response.head.is_final() {
             self.expected.pop_front();
         }
-        self.ready.push_back(response);
+        self.ready.push_back(Box::new(response));
     }
 }
 

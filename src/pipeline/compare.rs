@@ -18,12 +18,13 @@ use tokio::sync::mpsc;
 use super::feed::Halt;
 use super::judging::Ruling;
 use super::keeping::{Judging, Keep};
-use super::reader::{Handed, Repeat, Source, Taker, spawn_reader};
-use super::run::{Kept, WAITING, give_up, make_folder};
+use super::reader::{Handed, Reader, Repeat, Source, Taker, spawn_reader};
+use super::run::{Kept, give_up, make_folder};
+use super::stages::WAITING;
 use super::{Progress, ReadingOptions, RunError, RunOutcome, Sides};
 use crate::capture::CaptureSet;
 use crate::exchange::mirrors::{Alone, Evidence, Mirrored, Mirrors, MirrorsLimits};
-use crate::exchange::{Exchange, Told};
+use crate::exchange::{Exchange, Tell, Told};
 use crate::http::Completeness;
 use crate::record::{Intents, Redactor, Row, Run};
 use crate::replay::clock::Clock;
@@ -81,7 +82,7 @@ pub async fn compare(
     };
     let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
     let source = Source { captures: job.source, options: job.reading, repeat: Repeat::ONCE };
-    let reader = spawn_reader(source, pairing, signal.clone(), stop)?;
+    let reader = spawn_reader(Reader::new(source, pairing, signal.clone()), stop)?;
 
     let judged = all(&mut judging, &mut rows).await;
     drop(rows);
@@ -135,8 +136,8 @@ struct Handing {
     gone: bool,
 }
 
-impl Taker for Pairing {
-    fn take(&mut self, told: Told) {
+impl Tell for Pairing {
+    fn tell(&mut self, told: Told) {
         let Told::Exchange(exchange) = told else { return };
         if self.handing.gone {
             return;
@@ -145,9 +146,11 @@ impl Taker for Pairing {
         let side = self.sides.of(&exchange);
         self.mirrors.take(*exchange, side, &mut |mirrored| self.handing.hand(mirrored));
     }
+}
 
-    fn has_halted(&self) -> bool {
-        self.handing.gone
+impl Taker for Pairing {
+    fn halt(&self) -> Option<&Halt> {
+        self.handing.gone.then_some(&Halt::Gone)
     }
 
     fn end(mut self) -> Handed {
@@ -187,14 +190,14 @@ fn row(mirrored: Mirrored) -> Row {
         }
     };
     Row {
-        exchange: *exchange,
+        exchange,
         lap: 0,
         copy: 0,
         role: Role::Shadow,
-        destination,
-        route: RULE.to_owned(),
-        matched: String::new(),
-        reason: reason.to_owned(),
+        destination: destination.into(),
+        route: RULE.into(),
+        matched: "".into(),
+        reason: reason.into(),
         sent_head,
         client: None,
         outcome,
@@ -234,11 +237,13 @@ fn outcome(shadow: Exchange) -> Outcome {
         last_byte: Some(response.last_byte),
     };
     match response.completeness {
-        Completeness::Complete => Outcome::Answered { response, interim: shadow.interim, timing },
+        Completeness::Complete => {
+            Outcome::Answered { response: Box::new(response), interim: shadow.interim, timing }
+        }
         Completeness::Aborted => Outcome::Failed {
             failure: Failure::ClosedInAnswer,
             detail: "the captured connection ended within the shadow's answer".to_owned(),
-            partial: Some(response),
+            partial: Some(Box::new(response)),
             timing,
         },
         Completeness::Gap | Completeness::Cut => Outcome::Skipped(SkipReason::IncompleteShadowAnswer),

@@ -10,8 +10,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::planning::{Lap, Planned, Planning};
 use super::progress::Progress;
 use super::reader::{Handed, Taker, Unmet};
-use super::spill::{LARGE, Place, Room};
-use crate::exchange::{Exchange, Told};
+use super::spill::{LARGE, LEAST, Place, Room};
+use crate::exchange::{Exchange, Tell, Told};
 use crate::http::{Body, Elsewhere, Request};
 use crate::record::{Digests, Names, Outstanding, RecordError, RequestName, Row, RowName};
 use crate::replay::client::ClientKind;
@@ -28,10 +28,10 @@ pub(super) struct Pending {
     pub(super) lap: u32,
     pub(super) copy: u32,
     pub(super) role: Role,
-    pub(super) destination: String,
-    pub(super) route: String,
-    pub(super) matched: String,
-    pub(super) reason: String,
+    pub(super) destination: Arc<str>,
+    pub(super) route: Arc<str>,
+    pub(super) matched: Arc<str>,
+    pub(super) reason: Arc<str>,
     /// The room that it takes, where it is large or its body is stored.
     pub(super) place: Option<Place>,
 }
@@ -46,7 +46,7 @@ impl Pending {
         let Self { exchange, lap, copy, role, destination, route, matched, reason, place: _ } = self;
         let (again, not_asked) = (Vec::new(), None);
         Row {
-            exchange: *exchange,
+            exchange: exchange,
             lap,
             copy,
             role,
@@ -64,7 +64,7 @@ impl Pending {
 
     pub(super) fn name(&self) -> RowName {
         let request = RequestName { id: self.exchange.id, lap: self.lap };
-        RowName { request, copy: self.copy, role: self.role, destination: self.destination.clone() }
+        RowName { request, copy: self.copy, role: self.role, destination: Arc::clone(&self.destination) }
     }
 
     /// The memory that the captured bytes take.
@@ -129,13 +129,42 @@ impl Past {
     }
 }
 
-/// Takes exchanges in the order of the capture, from the thread that reads.
-pub(super) struct Feed {
+/// Where work and rows go from a feed.
+pub(super) trait Onward: Send + 'static {
+    /// Hands work to the engine.
+    fn work(&mut self, work: Work<Pending>) -> Result<(), Halt>;
+    /// Hands a row to judging that needs nothing sent.
+    fn row(&mut self, row: Row) -> Result<(), Halt>;
+    /// Takes room for what is to be handed on.
+    fn place(&self, room: &Room, bytes: u64) -> Place;
+}
+
+/// To other threads, as long as they have room for it.
+pub(super) struct Channels {
+    pub(super) work: Sender<Work<Pending>>,
+    pub(super) rows: Sender<Row>,
+}
+
+impl Onward for Channels {
+    fn work(&mut self, work: Work<Pending>) -> Result<(), Halt> {
+        hand(&self.work, work)
+    }
+
+    fn row(&mut self, row: Row) -> Result<(), Halt> {
+        hand(&self.rows, row)
+    }
+
+    fn place(&self, room: &Room, bytes: u64) -> Place {
+        room.take(bytes)
+    }
+}
+
+/// Takes exchanges in the order of the capture, from whoever reads it.
+pub(super) struct Feed<O> {
     pub(super) planning: Planning,
     pub(super) past: Past,
     pub(super) lap: Lap,
-    pub(super) work: Sender<Work<Pending>>,
-    pub(super) skipped: Sender<Row>,
+    pub(super) onward: O,
     pub(super) progress: Arc<Progress>,
     /// For the bodies that are not in memory, and for large messages that are.
     pub(super) disk: Room,
@@ -148,8 +177,8 @@ pub(super) struct Feed {
     pub(super) halt: Option<Halt>,
 }
 
-impl Taker for Feed {
-    fn take(&mut self, told: Told) {
+impl<O: Onward> Tell for Feed<O> {
+    fn tell(&mut self, told: Told) {
         if self.halt.is_some() {
             return;
         }
@@ -158,17 +187,19 @@ impl Taker for Feed {
             Told::Closed(connection, closing) => {
                 let shifted = |closing: Closing| Closing { at: closing.at + self.lap.shift, ..closing };
                 let connection = self.lap.connection(connection);
-                self.send(Work::ConnectionEnded(connection, closing.map(shifted))).err()
+                self.onward.work(Work::ConnectionEnded(connection, closing.map(shifted))).err()
             }
         };
     }
+}
 
+impl<O: Onward> Taker for Feed<O> {
     fn readings(&self) -> u32 {
         self.lap.number + 1
     }
 
-    fn has_halted(&self) -> bool {
-        self.halt.is_some()
+    fn halt(&self) -> Option<&Halt> {
+        self.halt.as_ref()
     }
 
     fn read_again(&mut self, lasted: Duration) {
@@ -188,7 +219,12 @@ impl Taker for Feed {
     }
 }
 
-impl Feed {
+impl<O: Onward> Feed<O> {
+    /// The room of which all is taken, where that is so of one.
+    pub(super) fn full(&self) -> Option<&Room> {
+        [&self.disk, &self.memory].into_iter().find(|room| room.is_full())
+    }
+
     fn exchange(&mut self, exchange: Box<Exchange>) -> Result<(), Halt> {
         Progress::count(&self.progress.requests);
         let mut planned = self.planning.plan(&exchange).map_err(Halt::Refused)?;
@@ -229,14 +265,16 @@ impl Feed {
             forget_answer(&mut pending.exchange);
         }
         pending.place = match &request.body {
-            ShadowBody::Stored { body, .. } => Some(self.disk.take_stored(body.len())),
-            ShadowBody::Kept(_) if weight as u64 >= LARGE => Some(self.memory.take(weight as u64)),
+            ShadowBody::Stored { body, .. } => Some(self.onward.place(&self.disk, body.len().max(LEAST))),
+            ShadowBody::Kept(_) if weight as u64 >= LARGE => {
+                Some(self.onward.place(&self.memory, weight as u64))
+            }
             ShadowBody::Kept(_) => None,
         };
         request.captured = request.captured + self.lap.shift;
         self.rows += 1;
         self.progress.course.hand_on();
-        self.send(Work::Send(Box::new(Job {
+        self.onward.work(Work::Send(Box::new(Job {
             connection: self.lap.connection(pending.exchange.connection),
             destination: place,
             request,
@@ -254,11 +292,7 @@ impl Feed {
     fn hand_on(&mut self, row: Row) -> Result<(), Halt> {
         self.rows += 1;
         self.progress.course.hand_on();
-        hand(&self.skipped, row)
-    }
-
-    fn send(&self, work: Work<Pending>) -> Result<(), Halt> {
-        hand(&self.work, work)
+        self.onward.row(row)
     }
 }
 

@@ -180,7 +180,7 @@ enum Pass<'l> {
 /// The whole answers to a row's request that was sent again.
 fn again(row: &Row) -> Vec<(Side, Response)> {
     let answer = |again: &Again| match &again.outcome {
-        Outcome::Answered { response, .. } => Some((again.side, response.clone())),
+        Outcome::Answered { response, .. } => Some((again.side, Response::clone(response))),
         Outcome::Failed { .. } | Outcome::Skipped(_) => None,
     };
     row.again.iter().filter_map(answer).collect()

@@ -120,7 +120,7 @@ mod tests {
         let Row { mut exchange, role, destination, route, matched, reason, .. } =
             samples::row("GET / HTTP/1.1\r\nHost: a\r\n\r\n", text, text);
         exchange.id.0 = id;
-        let (exchange, place) = (Box::new(exchange), None);
+        let place = None;
         Pending { exchange, lap: 0, copy: 0, role, destination, route, matched, reason, place }
     }
 

@@ -16,6 +16,8 @@ mod error;
 #[cfg(feature = "cli")]
 mod feed;
 #[cfg(feature = "cli")]
+mod inline;
+#[cfg(feature = "cli")]
 mod judging;
 #[cfg(feature = "cli")]
 mod keeping;
@@ -41,6 +43,8 @@ mod sides;
 #[cfg(feature = "cli")]
 mod spill;
 #[cfg(feature = "cli")]
+mod stages;
+#[cfg(feature = "cli")]
 mod verifying;
 #[cfg(feature = "cli")]
 mod wavering;
@@ -56,7 +60,7 @@ pub use judging::{Ruling, judged};
 #[cfg(feature = "cli")]
 pub use keeping::Keep;
 #[cfg(feature = "cli")]
-pub use planning::Planning;
+pub use planning::{InWords, Planning};
 #[cfg(feature = "cli")]
 pub use preview::{Previewed, preview};
 #[cfg(feature = "cli")]

@@ -1,13 +1,14 @@
 //! From an exchange to what becomes of it: the user's choice, the rules, and the plan.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exchange::Exchange;
 use crate::replay::choice::Choice;
 use crate::replay::guard::{CapturedServer, Guard};
 use crate::replay::{Plan, Planner, ShadowRequest, SkipReason};
-use crate::route::{Decision, Destination, Draws, Role, RouteTable, Sampling, Shares};
+use crate::route::{Decision, Destination, Draws, Role, RouteTable, Sampling, Shares, Why};
 use crate::stream::ConnectionId;
 
 /// How far apart the connections of two readings of a capture are numbered. A capture with more
@@ -31,19 +32,21 @@ pub struct Planning {
     pub planner: Planner,
     /// Watches for traffic that was captured on its way to the target; `None` where any is allowed.
     pub guard: Option<Guard>,
+    /// Empty at first.
+    pub why: InWords,
 }
 
 /// What becomes of an exchange at one destination.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) role: Role,
-    pub(super) destination: String,
+    pub(super) destination: Arc<str>,
     /// The rule that decided.
-    pub(super) rule: String,
+    pub(super) rule: Arc<str>,
     /// What of it the request met.
-    pub(super) matched: String,
+    pub(super) matched: Arc<str>,
     /// Why it is sent there, or why not.
-    pub(super) reason: String,
+    pub(super) reason: Arc<str>,
     /// What is sent to which of the endpoints, or why nothing is.
     pub(super) request: Result<(usize, ShadowRequest), SkipReason>,
 }
@@ -65,29 +68,27 @@ impl Planning {
         let decision = self.table.decision_for_all().map_or_else(decide, Cow::Borrowed);
         // Asked of every exchange, since it counts from the first.
         let left_out = self.choice.leaves_out(exchange);
-        let plan = match obstacle.or(left_out) {
-            Some(reason) => Plan::Skip(reason),
-            None => self.planner.plan_sendable(exchange, &decision),
-        };
         // A share is of what the rules decide about, and not of what could not or should not be sent at all.
         if obstacle.or(left_out).is_none() {
             self.shares.count(&decision);
         }
-        Ok(match plan {
-            Plan::Send(requests) => {
-                let planned: Vec<_> =
-                    requests.into_iter().map(|(to, request)| planned(&decision, &to, request)).collect();
-                if planned.iter().any(|one| one.request.is_ok()) && !self.choice.has_room() {
-                    return Ok(vec![self.skipped(&decision, SkipReason::BeyondLimit)]);
+        let nothing = obstacle.or(left_out).or_else(|| self.planner.nothing(exchange, &decision));
+        let reason = match nothing {
+            None => {
+                let (planner, why) = (&self.planner, &mut self.why);
+                let planned =
+                    |to| planned(&decision, to, why.text(to), planner.request(exchange, &decision, to));
+                let planned: Vec<_> = decision.destinations.iter().map(planned).collect();
+                if planned.iter().all(|one| one.request.is_err()) || self.choice.has_room() {
+                    return Ok(planned);
                 }
-                planned
+                SkipReason::BeyondLimit
             }
             // Its body was not wanted any more.
-            Plan::Skip(SkipReason::BodyNotKept) if self.choice.limit == Some(0) => {
-                vec![self.skipped(&decision, SkipReason::BeyondLimit)]
-            }
-            Plan::Skip(reason) => vec![self.skipped(&decision, reason)],
-        })
+            Some(SkipReason::BodyNotKept) if self.choice.limit == Some(0) => SkipReason::BeyondLimit,
+            Some(reason) => reason,
+        };
+        Ok(vec![self.skipped(&decision, reason)])
     }
 
     /// Whether a request may yet be sent, where of its exchange there is the request's head alone. Nothing is counted.
@@ -109,24 +110,46 @@ impl Planning {
         let (role, name) = self.table.meant(decision).unwrap_or((Role::Shadow, ""));
         Planned {
             role,
-            destination: name.to_owned(),
-            rule: str::to_owned(&decision.rule),
-            matched: str::to_owned(&decision.matched),
-            reason,
+            destination: name.into(),
+            rule: Arc::clone(&decision.rule),
+            matched: Arc::clone(&decision.matched),
+            reason: reason.into(),
             request: Err(skipped),
         }
     }
 }
 
-fn planned(decision: &Decision, to: &Destination, request: Result<ShadowRequest, SkipReason>) -> Planned {
+fn planned(
+    decision: &Decision,
+    to: &Destination,
+    reason: Arc<str>,
+    request: Result<ShadowRequest, SkipReason>,
+) -> Planned {
     let place = to.place.ok_or(SkipReason::NoEndpoint);
     Planned {
         role: to.role,
-        destination: str::to_owned(&to.name),
-        rule: str::to_owned(&decision.rule),
-        matched: str::to_owned(&decision.matched),
-        reason: to.why.to_string(),
+        destination: Arc::clone(&to.name),
+        rule: Arc::clone(&decision.rule),
+        matched: Arc::clone(&decision.matched),
+        reason,
         request: request.and_then(|request| Ok((place?, request))),
+    }
+}
+
+/// Why a request goes to a destination, in words, which are mostly those of the request before.
+#[derive(Debug, Default)]
+pub struct InWords(Option<(Why, Arc<str>)>);
+
+impl InWords {
+    fn text(&mut self, to: &Destination) -> Arc<str> {
+        match &self.0 {
+            Some((why, text)) if *why == to.why => Arc::clone(text),
+            _ => {
+                let text: Arc<str> = to.why.to_string().into();
+                self.0 = Some((to.why, Arc::clone(&text)));
+                text
+            }
+        }
     }
 }
 

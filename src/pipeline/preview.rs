@@ -79,7 +79,7 @@ fn row(exchange: &Exchange, copy: u32, planned: Planned) -> (Row, Option<SkipRea
         Err(reason) => (Some(reason), None, None),
     };
     let row = Row {
-        exchange: exchange.clone(),
+        exchange: Box::new(exchange.clone()),
         lap: 0,
         copy,
         role,

@@ -11,7 +11,7 @@ use super::feed::Halt;
 use super::reading::{Account, Reading, ReadingOptions};
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{CaptureError, CaptureSet, CaptureStats};
-use crate::exchange::{Sequencer, Told};
+use crate::exchange::{Sequencer, Tell};
 use crate::record::{CaptureTotals, Outstanding};
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::route::ShareCount;
@@ -20,18 +20,15 @@ use crate::time::parse_duration;
 /// Damaged files that are described each.
 const MOST_TOLD: usize = 10;
 
-/// Where the exchanges of a capture go, in the thread that reads.
-pub(super) trait Taker: Send + 'static {
-    /// Takes what was told, in the order of the capture.
-    fn take(&mut self, told: Told);
-
+/// Where the exchanges of a capture go, from whoever reads it.
+pub(super) trait Taker: Tell + Send + 'static {
     /// How often the capture has been read, this time counted in.
     fn readings(&self) -> u32 {
         1
     }
 
-    /// Whether nothing more is taken.
-    fn has_halted(&self) -> bool;
+    /// Why nothing more is taken, where that is so.
+    fn halt(&self) -> Option<&Halt>;
 
     /// Whether it makes sense to read the capture again for as long as there is time.
     fn goes_again(&self) -> bool {
@@ -67,7 +64,7 @@ pub(super) struct Unmet {
     pub(super) in_flight: u64,
 }
 
-/// What the reading thread leaves behind.
+/// What reading leaves behind.
 pub(super) struct Read {
     stats: CaptureStats,
     account: Account,
@@ -167,71 +164,118 @@ pub(super) struct Source {
     pub(super) repeat: Repeat,
 }
 
-/// Starts the thread. It ends with the capture, or when the run is told to stop.
-pub(super) fn spawn_reader(
-    source: Source,
-    taker: impl Taker,
+/// Reads a capture as often as it is to be. What it holds is told as the first reading found it.
+pub(super) struct Reader<T: Taker> {
+    reading: Reading<CaptureSet, Sequencer<T>>,
+    repeat: Repeat,
+    began: Instant,
     signal: StopSignal,
+    /// What the first reading found, once it is over.
+    found: Option<(CaptureStats, Account)>,
+    broken_off: Vec<CaptureError>,
+}
+
+impl<T: Taker> Reader<T> {
+    /// One that stands before the first packet.
+    pub(super) fn new(source: Source, taker: T, signal: StopSignal) -> Self {
+        let Source { captures, options, repeat } = source;
+        let sequencer = Sequencer::new(options.in_order(), taker);
+        let reading = Reading::new(captures, options, sequencer);
+        Self { reading, repeat, began: Instant::now(), signal, found: None, broken_off: Vec::new() }
+    }
+
+    /// Who takes the exchanges.
+    pub(super) fn taker_mut(&mut self) -> &mut T {
+        self.reading.listener_mut().teller_mut()
+    }
+
+    /// Reads on, packet by packet, until there is `enough`. Whether there may be more.
+    #[inline]
+    pub(super) fn read_until(&mut self, mut enough: impl FnMut(&mut T) -> bool) -> bool {
+        while self.goes_on() {
+            match self.reading.step() {
+                Ok(true) => {
+                    if enough(self.taker_mut()) {
+                        return true;
+                    }
+                }
+                // It ends one file of a set, and reading goes on with the others.
+                Err(error) if self.goes_on() => self.broken_off.push(error),
+                // The end; or an error that has the same reason for which reading does not go on.
+                Ok(false) | Err(_) => break,
+            }
+        }
+        self.reading.finish();
+        self.reading.listener_mut().finish();
+        let (stats, account) = (self.reading.source().stats(), self.reading.account());
+        self.found.get_or_insert((stats, account));
+        self.goes_again()
+    }
+
+    /// Whether the reading that was begun goes on. The first ends with the capture, others with their time, too.
+    fn goes_on(&self) -> bool {
+        self.signal.state() == Stop::Run && (self.found.is_none() || self.repeat.goes_on(0, self.began))
+    }
+
+    /// Stands before the first packet once more, where the capture is to be read again.
+    fn goes_again(&mut self) -> bool {
+        let (repeat, began) = (self.repeat, self.began);
+        let stopped = self.signal.state() != Stop::Run || !self.broken_off.is_empty();
+        let taker = self.taker_mut();
+        if stopped
+            || taker.halt().is_some()
+            || !repeat.goes_on(taker.readings(), began)
+            || !(matches!(repeat, Repeat::Times(_)) || taker.goes_again())
+        {
+            return false;
+        }
+        let stats = self.reading.source().stats();
+        let lasted = stats.last_packet().zip(stats.first_packet()).map(|(last, first)| last.since(first));
+        self.taker_mut().read_again(lasted.unwrap_or_default());
+        match self.reading.source().rewound() {
+            Ok(rewound) => {
+                self.reading.restart(rewound);
+                self.reading.listener_mut().restart();
+                true
+            }
+            Err(error) => {
+                self.broken_off.push(error);
+                false
+            }
+        }
+    }
+
+    /// Nothing more is read.
+    pub(super) fn end(self) -> Read {
+        let Self { reading, found, broken_off, .. } = self;
+        let (stats, account) = found.unwrap_or_else(|| (reading.source().stats(), reading.account()));
+        let Handed { rows, halt, shares, unmet } = reading.into_listener().into_teller().end();
+        Read { stats, account, broken_off, rows, halt, shares, unmet }
+    }
+}
+
+/// Has the run stop at once where what was read forbids it.
+pub(super) fn stop_if_refused<T: Taker>(reader: &mut Reader<T>, stop: &StopHandle) {
+    if matches!(reader.taker_mut().halt(), Some(Halt::Refused(_) | Halt::Unread(_))) {
+        stop.raise();
+        stop.raise();
+    }
+}
+
+/// Starts a thread that reads. It ends with the capture, or when the run is told to stop.
+pub(super) fn spawn_reader<T: Taker>(
+    mut reader: Reader<T>,
     stop: Arc<StopHandle>,
 ) -> Result<thread::JoinHandle<Read>, RunError> {
-    let reading = move || read_all(source, taker, &signal, &stop);
+    let reading = move || {
+        while reader.read_until(|_| false) {}
+        stop_if_refused(&mut reader, &stop);
+        reader.end()
+    };
     thread::Builder::new()
         .name("reading".to_owned())
         .spawn(reading)
         .map_err(|source| RunError::System { what: "a thread", source })
-}
-
-/// Reads the capture as often as it is to be. What it holds is told as the first reading found it.
-fn read_all(source: Source, mut taker: impl Taker, signal: &StopSignal, stop: &StopHandle) -> Read {
-    let Source { captures, options, repeat } = source;
-    let began = Instant::now();
-    let (mut read, mut parts) = read(captures, options, &mut taker, &|| signal.state() == Stop::Run);
-    while signal.state() == Stop::Run
-        && !taker.has_halted()
-        && read.broken_off.is_empty()
-        && repeat.goes_on(taker.readings(), began)
-        && (matches!(repeat, Repeat::Times(_)) || taker.goes_again())
-    {
-        let lasted = read.stats.last_packet().zip(read.stats.first_packet());
-        taker.read_again(lasted.map(|(last, first)| last.since(first)).unwrap_or_default());
-        // A reading that was begun ends with the capture, or with the time.
-        let goes_on = || signal.state() == Stop::Run && repeat.goes_on(0, began);
-        match parts.0.rewound() {
-            Ok(rewound) => {
-                let again;
-                (again, parts) = self::read(rewound, parts.1, &mut taker, &goes_on);
-                read.broken_off = again.broken_off;
-            }
-            Err(error) => {
-                read.broken_off = vec![error];
-                break;
-            }
-        }
-    }
-    let Handed { rows, halt, shares, unmet } = taker.end();
-    if matches!(halt, Some(Halt::Refused(_) | Halt::Unread(_))) {
-        stop.raise();
-        stop.raise();
-    }
-    Read { rows, halt, shares, unmet, ..read }
-}
-
-/// Reads the capture once, or as long as it goes on.
-fn read(
-    captures: CaptureSet,
-    options: ReadingOptions,
-    taker: &mut impl Taker,
-    goes_on: &dyn Fn() -> bool,
-) -> (Read, (CaptureSet, ReadingOptions)) {
-    let sequencer = Sequencer::new(options.in_order(), |told: Told| taker.take(told));
-    let mut reading = Reading::new(captures, options, sequencer);
-    let broken_off = reading.read_while(goes_on);
-    reading.finish();
-    reading.listener_mut().finish();
-    let (stats, account) = (reading.source().stats(), reading.account());
-    let read =
-        Read { stats, account, broken_off, rows: 0, halt: None, shares: Vec::new(), unmet: Unmet::default() };
-    (read, reading.into_parts())
 }
 
 #[cfg(test)]

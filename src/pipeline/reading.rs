@@ -220,14 +220,24 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
         &mut self.source
     }
 
-    /// What was read from, and how, to read it once more.
-    pub fn into_parts(self) -> (S, ReadingOptions) {
-        (self.source, self.options)
+    /// Stands before the first packet of `source`, as if nothing had been read before; the listener stays.
+    pub fn restart(&mut self, source: S) {
+        self.source = source;
+        self.decoder = Decoder::new();
+        self.table = ConnectionTable::new(self.options.connections());
+        self.exchanges.restart();
+        self.packets = PacketAccount::default();
+        self.read = 0;
     }
 
     /// Who is told of the exchanges.
     pub fn listener_mut(&mut self) -> &mut L {
         self.exchanges.listener_mut()
+    }
+
+    /// The same, when all is read.
+    pub fn into_listener(self) -> L {
+        self.exchanges.into_parts().0
     }
 }
 

@@ -13,33 +13,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::RunError;
-use super::feed::{Feed, Halt, Past};
+use super::feed::{Halt, Past};
 use super::judging::Ruling;
 use super::keeping::{Judging, Keep, count_anomalies};
 use super::ledger::Ledger;
-use super::planning::{Lap, Planning};
+use super::planning::Planning;
 use super::progress::Progress;
-use super::reader::{Repeat, Source, spawn_reader};
+use super::reader::{Repeat, Source};
 use super::reading::ReadingOptions;
-use super::spill::{Room, Spill};
+use super::spill::Spill;
+use super::stages::{Came, Stages};
 use super::verifying::Verification;
 use crate::anomaly::AnomalyCounts;
 use crate::capture::{Cancel, CaptureSet};
 use crate::http::BodyStore;
 use crate::record::{Gathering, Intents, RecordError, Redactor, Resuming, RowName, Run};
 use crate::replay::clock::Clock;
-use crate::replay::engine::{self, Settings};
+use crate::replay::engine::Settings;
 use crate::replay::stop::{Stop, StopHandle, StopSignal};
 use crate::replay::{Failure, Outcome, SkipReason};
 use crate::report::{Gate, Reporter, Summary};
-
-/// How many requests may wait to be taken in by the engine, and how many skipped rows to be judged.
-pub(super) const WAITING: usize = 256;
-/// How many batches of outcomes may wait to be judged.
-pub(super) const BATCHES: usize = 2;
 
 /// What is to be done.
 pub struct Job {
@@ -131,44 +125,26 @@ pub async fn run(
     }
     let ledger = Arc::new(Ledger::new(intents, Arc::clone(&progress), Arc::clone(&stop)));
 
-    let (work_in, work) = mpsc::channel(WAITING);
-    let (done_in, mut done) = mpsc::channel(BATCHES);
-    let (skipped_in, mut skipped) = mpsc::channel(WAITING);
-    let feed = Feed {
-        planning: job.planning,
-        past,
-        lap: Lap::default(),
-        work: work_in,
-        skipped: skipped_in,
-        progress,
-        disk: Room::on_disk(),
-        memory: Room::in_memory(),
-        answers_are_read: job.keep.rows || job.keep.diff,
-        rows: 0,
-        halt: None,
-    };
     let giving_up = tokio::spawn(give_up(job.source.canceller(), signal.clone()));
     let store: Arc<dyn BodyStore> = Arc::new(Spill::in_folder(job.folder.clone()));
     let options = ReadingOptions { store: Some(store), ..job.reading };
-    let source = Source { captures: job.source, options, repeat: job.repeat };
-    let reader = spawn_reader(source, feed, signal.clone(), Arc::clone(&stop))?;
-    let watch = Arc::clone(&ledger);
-    let engine = tokio::spawn(engine::run_watched(job.settings, work, done_in, signal.clone(), watch));
-
-    let judged = judging.all(&mut done, &mut skipped, &ledger).await;
-    if judged.is_err() {
-        // Nothing more can be kept: nothing more is sent.
-        stop.raise();
-        stop.raise();
-    }
-    drop((done, skipped));
-    let sending = engine.await;
-    let reading = tokio::task::spawn_blocking(move || reader.join()).await;
+    let stages = Stages {
+        source: Source { captures: job.source, options, repeat: job.repeat },
+        planning: job.planning,
+        past,
+        answers_are_read: job.keep.rows || job.keep.diff,
+        settings: job.settings,
+        judging,
+        ledger: Arc::clone(&ledger),
+        progress,
+        stop,
+        signal: signal.clone(),
+    };
+    let came = stages.run().await;
     giving_up.abort();
+    let Came { mut judging, judged, ended, mut read } = came?;
     let unnoted = ledger.take_error().map_or(Ok(()), |error| Err(RunError::from(error)));
     judged.and(unnoted).map_err(|error| kept.unkept(error))?;
-    let ended = sending.map_err(|_| RunError::Defect { stage: "sending" })?;
-    let Ok(Ok(mut read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
 
     if let Some(Halt::Unread(error)) = read.halt {
         return Err(kept.unkept(error.into()));

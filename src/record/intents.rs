@@ -159,7 +159,7 @@ mod tests {
 
     fn name(id: u64) -> RowName {
         let request = RequestName { id: ExchangeId(id), lap: 0 };
-        RowName { request, copy: 0, role: Role::Shadow, destination: "v2".to_owned() }
+        RowName { request, copy: 0, role: Role::Shadow, destination: "v2".into() }
     }
 
     fn names(folder: &Path) -> Vec<u64> {

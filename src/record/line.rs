@@ -243,14 +243,14 @@ impl RowLine {
             anomalies: set(&self.anomalies)?,
         };
         Ok(Row {
-            exchange,
+            exchange: Box::new(exchange),
             lap: self.lap,
             copy: self.copy,
             role: self.role,
-            destination: self.destination,
-            route: self.route,
-            matched: self.matched,
-            reason: self.reason,
+            destination: self.destination.into(),
+            route: self.route.into(),
+            matched: self.matched.into(),
+            reason: self.reason.into(),
             sent_head: self.sent_head.map(|text| text.0),
             client: self.client,
             outcome: self.outcome.into_outcome()?,
@@ -289,12 +289,12 @@ impl OutcomeLine {
     fn into_outcome(self) -> Result<Outcome, String> {
         Ok(match self {
             Self::Answered { timing, interim, response } => {
-                Outcome::Answered { response: response.into_response()?, interim, timing }
+                Outcome::Answered { response: Box::new(response.into_response()?), interim, timing }
             }
             Self::Failed { timing, failure, detail, partial } => Outcome::Failed {
                 failure,
                 detail,
-                partial: partial.map(MessageLine::into_response).transpose()?,
+                partial: partial.map(MessageLine::into_response).transpose()?.map(Box::new),
                 timing,
             },
             Self::Skipped { reason } => Outcome::Skipped(reason),

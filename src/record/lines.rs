@@ -113,7 +113,7 @@ impl Lines {
                     "timing": self.timing(out, timing);
                     "failure": name(out, failure.name());
                     "detail": put::string(out, detail);
-                    "partial": self.response(out, partial.as_ref(), last);
+                    "partial": self.response(out, partial.as_deref(), last);
                 );
             }
             Outcome::Skipped(reason) => {
@@ -305,7 +305,7 @@ mod tests {
         let mut other = plain();
         (other.lap, other.copy, other.role) = (3, 1, Role::Canary);
         (other.client, other.sent_head) = (None, None);
-        (other.destination, other.reason) = ("v\"2\"".to_owned(), "\u{1}\u{7f}é".to_owned());
+        (other.destination, other.reason) = ("v\"2\"".into(), "\u{1}\u{7f}é".into());
         other.not_asked = Some(NotAsked::UnsafeMethod);
         other.exchange.anomalies = Anomaly::ALL.iter().copied().fold(AnomalySet::EMPTY, |mut set, one| {
             set.insert(one);

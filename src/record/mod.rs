@@ -33,6 +33,7 @@ mod text;
 mod writer;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use again::{Again, NotAsked};
 pub use digests::{Digests, Gathering};
@@ -57,21 +58,21 @@ use crate::route::Role;
 #[derive(Clone, Debug)]
 pub struct Row {
     /// What was captured.
-    pub exchange: Exchange,
+    pub exchange: Box<Exchange>,
     /// How often the capture had been read before, in a run that reads it again and again.
     pub lap: u32,
     /// Its place, from 0, among the rows of one request: there is one for each destination.
     pub copy: u32,
     /// The part that the destination plays.
     pub role: Role,
-    /// The destination's name.
-    pub destination: String,
+    /// The destination's name. This and the texts below are the same in many rows, which share them.
+    pub destination: Arc<str>,
     /// The rule that sent it there, or that sent it nowhere; empty where none matched.
-    pub route: String,
+    pub route: Arc<str>,
     /// Which of the rule's matches was met, in words.
-    pub matched: String,
+    pub matched: Arc<str>,
     /// Why it was sent there, or nowhere, in words.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// The head that was sent, where something was sent: the captured head with the edits.
     pub sent_head: Option<bytes::Bytes>,
     /// Which client sent it, where shadowcap did.
@@ -95,14 +96,14 @@ impl Row {
     #[must_use]
     pub fn name(&self) -> RowName {
         let (request, copy) = (self.request_name(), self.copy);
-        RowName { request, copy, role: self.role, destination: self.destination.clone() }
+        RowName { request, copy, role: self.role, destination: Arc::clone(&self.destination) }
     }
 
     /// Bytes of memory that its bodies take.
     pub(crate) fn body_memory(&self) -> usize {
         let answer = match &self.outcome {
-            Outcome::Answered { response, .. } => Some(response),
-            Outcome::Failed { partial, .. } => partial.as_ref(),
+            Outcome::Answered { response, .. } => Some(&**response),
+            Outcome::Failed { partial, .. } => partial.as_deref(),
             Outcome::Skipped(_) => None,
         };
         let answers = self.exchange.response.iter().chain(answer);

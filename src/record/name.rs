@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -33,7 +34,7 @@ pub struct RowName {
     /// The part that the destination plays.
     pub role: Role,
     /// The destination's name.
-    pub destination: String,
+    pub destination: Arc<str>,
 }
 
 /// The text names no row.
@@ -114,7 +115,7 @@ impl FromStr for RowName {
         let role = Role::ALL.into_iter().find(|known| known.name() == role).ok_or_else(error)?;
         let (request, copy) = request.split_once('+').unwrap_or((request, "0"));
         let copy = copy.parse().map_err(|_| error())?;
-        Ok(Self { request: request.parse()?, copy, role, destination: destination.to_owned() })
+        Ok(Self { request: request.parse()?, copy, role, destination: destination.into() })
     }
 }
 
@@ -132,7 +133,7 @@ mod tests {
             (2, 7, "0123456789abcdef.3+7 canary the v2"),
         ] {
             let request = RequestName { id, lap };
-            let name = RowName { request, copy, role: Role::Canary, destination: "the v2".to_owned() };
+            let name = RowName { request, copy, role: Role::Canary, destination: "the v2".into() };
             let mut put = Vec::new();
             name.put(&mut put);
             assert_eq!(put, text.as_bytes());

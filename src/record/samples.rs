@@ -50,7 +50,7 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
     let sent = Timestamp::from_parts(1_795_400_000, 0);
     Row {
         sent_head: Some(request.raw().clone()),
-        exchange: Exchange {
+        exchange: Box::new(Exchange {
             id: ExchangeId(0x1234),
             connection: ConnectionId {
                 client: "10.0.0.1:50000".parse().expect("an address"),
@@ -62,17 +62,17 @@ pub(crate) fn row(request: &str, v1: &str, v2: &str) -> Row {
             response: Some(message(answer(v1), b"", NOON + Duration::from_millis(10), 2)),
             interim: vec![],
             anomalies: AnomalySet::EMPTY,
-        },
+        }),
         lap: 0,
         copy: 0,
         role: Role::Shadow,
-        destination: "v2".to_owned(),
-        route: "all".to_owned(),
+        destination: "v2".into(),
+        route: "all".into(),
         client: Some(ClientKind::Exact),
-        matched: "any request".to_owned(),
-        reason: "mirror of all requests".to_owned(),
+        matched: "any request".into(),
+        reason: "mirror of all requests".into(),
         outcome: Outcome::Answered {
-            response: message(answer(v2), b"", sent + Duration::from_millis(18), 2),
+            response: Box::new(message(answer(v2), b"", sent + Duration::from_millis(18), 2)),
             interim: vec![100],
             timing: Timing {
                 connecting: None,

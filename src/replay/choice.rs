@@ -211,7 +211,7 @@ mod tests {
     use super::*;
     use crate::record::samples::{NOON, row};
 
-    fn exchange(method: &str, seconds: u64) -> Exchange {
+    fn exchange(method: &str, seconds: u64) -> Box<Exchange> {
         let text = "HTTP/1.1 200 OK\r\n\r\n";
         let mut exchange = row(&format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"), text, text).exchange;
         exchange.request.first_byte = NOON + Duration::from_secs(seconds);
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_the_head_alone_decides_is_known_before_the_answer() {
-        let begun = Exchange { response: None, ..exchange("POST", 0) };
+        let begun = Exchange { response: None, ..*exchange("POST", 0) };
         for (filter, may) in [
             ("method == \"POST\"", true),
             ("method == \"GET\"", false),

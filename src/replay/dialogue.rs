@@ -74,7 +74,7 @@ pub(super) struct Dialogue<'a> {
     connecting: Option<Timestamp>,
     sent: Option<Timestamp>,
     interim: Vec<u16>,
-    answer: Option<Response>,
+    answer: Option<Box<Response>>,
     /// The first bytes that came after the last interim answer.
     shown: Beginning,
     /// Bytes came that belong to no answer.
@@ -380,7 +380,7 @@ impl<'a> Dialogue<'a> {
 
     fn broken_at(&mut self, failure: Failure, detail: String, due: Timestamp) -> Ending {
         let partial = self.answer.take();
-        let timing = self.timing(partial.as_ref(), due);
+        let timing = self.timing(partial.as_deref(), due);
         Ending::Outcome { outcome: Outcome::Failed { failure, detail, partial, timing }, reusable: false }
     }
 

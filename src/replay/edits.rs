@@ -239,7 +239,7 @@ impl<'a> Editor<'a> {
             None => {}
         }
         if name.eq_ignore_ascii_case(b"host") {
-            return self.host(value);
+            return self.host(value).map_or(Fate::Keep, |pieces| Fate::Value(pieces.concat().into()));
         }
         if self.forwarded_for == Some(index) {
             let separator: &[u8] = if value.is_empty() { b"" } else { b"," };
@@ -263,26 +263,28 @@ impl<'a> Editor<'a> {
         }
     }
 
-    fn host(&self, value: &[u8]) -> Fate {
+    /// What a Host field of this value gets in its place, in pieces, if anything.
+    fn host<'v>(&self, value: &'v [u8]) -> Option<[&'v [u8]; 3]>
+    where
+        'a: 'v,
+    {
         let rewritten = self.rule.authority.as_ref().map(|authority| authority.as_bytes());
         let host = rewritten.unwrap_or_else(|| effective_host(self.head.target(), value));
-        match (self.edits.host.apply(host), rewritten) {
-            (Some(host), _) => Fate::Value(host),
-            (None, Some(host)) => Fate::Value(Bytes::copy_from_slice(host)),
-            (None, None) => Fate::Keep,
-        }
+        self.edits.host.pieces(host).or_else(|| rewritten.map(|host| [host, b"", b""]))
     }
 
     /// The head, of which nothing changes but the only Host field, whose value lies there.
     fn replace_host(mut self, at: Range<usize>) -> Bytes {
         let raw = self.head.raw();
-        let Fate::Value(value) = self.host(raw.get(at.clone()).unwrap_or_default()) else {
+        let Some(pieces) = self.host(raw.get(at.clone()).unwrap_or_default()) else {
             return raw.clone();
         };
         // Not a byte more, so that what comes of it needs no other memory.
-        self.out.reserve_exact(raw.len() - at.len() + value.len());
+        self.out.reserve_exact(raw.len() - at.len() + pieces.iter().map(|piece| piece.len()).sum::<usize>());
         self.copy_to(at);
-        self.out.extend_from_slice(&value);
+        for piece in pieces {
+            self.out.extend_from_slice(piece);
+        }
         self.finish()
     }
 

@@ -19,6 +19,8 @@ pub mod connections;
 pub mod credentials;
 #[cfg(feature = "cli")]
 mod dialogue;
+#[cfg(feature = "cli")]
+mod dispatcher;
 pub mod edits;
 #[cfg(feature = "cli")]
 pub mod endpoint;
@@ -57,6 +59,8 @@ mod registering;
 #[cfg(feature = "cli")]
 pub mod reqwest_client;
 #[cfg(feature = "cli")]
+mod serving;
+#[cfg(feature = "cli")]
 mod slots;
 #[cfg(feature = "cli")]
 pub mod stop;
@@ -65,6 +69,8 @@ mod stored;
 #[cfg(feature = "cli")]
 mod stream;
 #[cfg(feature = "cli")]
+pub mod supply;
+#[cfg(feature = "cli")]
 pub mod tls;
 
 pub use credentials::Credentials;
@@ -72,5 +78,7 @@ pub use edits::{HeadEdits, RuleEdits};
 #[cfg(feature = "cli")]
 pub use order::Order;
 pub use outcome::{Failure, Outcome, SkipReason, Timing};
+#[cfg(feature = "cli")]
+pub(crate) use own_thread::on_own_thread;
 pub use pace::Speed;
 pub use plan::{Plan, Planner, ShadowBody, ShadowRequest};

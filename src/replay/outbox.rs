@@ -1,11 +1,12 @@
 //! Outcomes on their way to whoever takes them: those that come about together are handed on together, so that the
 //! thread that takes them is not woken for each.
 
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-/// How many outcomes are handed on at once, where so many wait.
+/// Of so many outcomes some should be handed on before others come.
 const BATCH: usize = 128;
 
 /// Where outcomes are put. What `S` is lives until they have been handed on.
@@ -15,21 +16,29 @@ pub(super) struct Outbox<D, S> {
 }
 
 struct State<D, S> {
-    waiting: Vec<(D, S)>,
+    waiting: Vec<D>,
+    held: Vec<S>,
     closed: bool,
 }
 
 impl<D, S> Outbox<D, S> {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(State { waiting: Vec::new(), closed: false }),
-            changed: Notify::new(),
-        })
+        let state = State { waiting: Vec::new(), held: Vec::new(), closed: false };
+        Arc::new(Self { state: Mutex::new(state), changed: Notify::new() })
+    }
+
+    /// Whether another outcome may come on top of those that wait, though nothing is held for it that is scarce.
+    pub(super) fn has_room(&self) -> bool {
+        self.state().waiting.len() < BATCH
     }
 
     pub(super) fn put(&self, outcome: D, held: S) {
         let mut state = self.state();
-        state.waiting.push((outcome, held));
+        if state.waiting.is_empty() {
+            state.waiting.reserve(BATCH);
+        }
+        state.waiting.push(outcome);
+        state.held.push(held);
         let is_first = state.waiting.len() == 1;
         drop(state);
         if is_first {
@@ -45,10 +54,12 @@ impl<D, S> Outbox<D, S> {
 
     /// Hands outcomes on until the last one.
     pub(super) async fn deliver(&self, to: mpsc::Sender<Vec<D>>) {
+        let mut held = Vec::new();
         loop {
             let (waiting, closed) = {
                 let mut state = self.state();
-                (std::mem::take(&mut state.waiting), state.closed)
+                mem::swap(&mut state.held, &mut held);
+                (mem::take(&mut state.waiting), state.closed)
             };
             if waiting.is_empty() {
                 if closed {
@@ -57,13 +68,9 @@ impl<D, S> Outbox<D, S> {
                 self.changed.notified().await;
                 continue;
             }
-            let mut waiting = waiting.into_iter();
-            while waiting.len() > 0 {
-                let (batch, held): (Vec<_>, Vec<_>) = waiting.by_ref().take(BATCH).unzip();
-                // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
-                to.send(batch).await.ok();
-                drop(held);
-            }
+            // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
+            to.send(waiting).await.ok();
+            held.clear();
         }
     }
 

@@ -13,7 +13,7 @@ pub enum Outcome {
     /// The destination answered, and the answer is whole.
     Answered {
         /// The final response.
-        response: Response,
+        response: Box<Response>,
         /// The status codes of the interim responses before it.
         interim: Vec<u16>,
         /// When things happened.
@@ -26,7 +26,7 @@ pub enum Outcome {
         /// The particulars, for a person.
         detail: String,
         /// As much of an answer as came.
-        partial: Option<Response>,
+        partial: Option<Box<Response>>,
         /// When things happened.
         timing: Timing,
     },

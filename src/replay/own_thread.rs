@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 /// Runs a future on a runtime and a thread of its own; where the system gives none, on the caller's.
-pub(super) async fn on_own_thread<R: Send + 'static>(
+pub(crate) async fn on_own_thread<R: Send + 'static>(
     name: &str,
     future: impl Future<Output = R> + Send + 'static,
 ) -> R {

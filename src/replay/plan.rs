@@ -123,23 +123,38 @@ impl Planner {
     /// What is sent for an exchange, given what the rules decided about it.
     #[must_use]
     pub fn plan(&self, exchange: &Exchange, decision: &Decision) -> Plan {
-        match self.obstacle(exchange) {
+        match self.obstacle(exchange).or_else(|| self.nothing(exchange, decision)) {
             Some(reason) => Plan::Skip(reason),
-            None => self.plan_sendable(exchange, decision),
+            None => {
+                let request = |to: &Destination| (to.clone(), self.request(exchange, decision, to));
+                Plan::Send(decision.destinations.iter().map(request).collect())
+            }
         }
     }
 
-    /// The same of an exchange of which it is known that nothing keeps it from being sent.
-    pub(crate) fn plan_sendable(&self, exchange: &Exchange, decision: &Decision) -> Plan {
-        let nothing = decision.why_nothing.map(SkipReason::from);
-        if let Some(reason) = nothing.or_else(|| without_body(exchange)) {
-            return Plan::Skip(reason);
+    /// Why nothing is sent for an exchange, given what the rules decided about it, where nothing else keeps it from being
+    /// sent.
+    pub(crate) fn nothing(&self, exchange: &Exchange, decision: &Decision) -> Option<SkipReason> {
+        decision.why_nothing.map(SkipReason::from).or_else(|| without_body(exchange))
+    }
+
+    /// The request for one of the destinations of an exchange that can be sent.
+    pub(crate) fn request(
+        &self,
+        exchange: &Exchange,
+        decision: &Decision,
+        to: &Destination,
+    ) -> Result<ShadowRequest, SkipReason> {
+        if to.place.is_none() {
+            return Err(SkipReason::NoEndpoint);
         }
-        let request = |to: &Destination| match to.place {
-            Some(_) => Ok(self.request(exchange, decision, to)),
-            None => Err(SkipReason::NoEndpoint),
+        let edits = match to.role {
+            Role::Shadow => &self.shadow,
+            Role::Canary => &self.canary,
         };
-        Plan::Send(decision.destinations.iter().map(|to| (to.clone(), request(to))).collect())
+        let own =
+            self.own.get(&to.name).map(|own| HeadEdits { fields: edits.fields.then(own), ..edits.clone() });
+        Ok(request(exchange, own.as_ref().unwrap_or(edits), RuleEdits::of(decision)))
     }
 
     /// The request for v1 as it is now: with the user's edits and credentials, and the captured Host, without
@@ -172,17 +187,6 @@ impl Planner {
     fn is_target(&self, server: SocketAddr) -> bool {
         let canonical = |at: SocketAddr| (at.ip().to_canonical(), at.port());
         self.targets.iter().any(|target| canonical(*target) == canonical(server))
-    }
-
-    fn request(&self, exchange: &Exchange, decision: &Decision, to: &Destination) -> ShadowRequest {
-        let edits = match to.role {
-            Role::Shadow => &self.shadow,
-            Role::Canary => &self.canary,
-        };
-        let own =
-            self.own.get(&to.name).map(|own| HeadEdits { fields: edits.fields.then(own), ..edits.clone() });
-        let edits = own.as_ref().unwrap_or(edits);
-        request(exchange, edits, RuleEdits::of(decision))
     }
 }
 

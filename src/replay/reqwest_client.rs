@@ -176,7 +176,8 @@ impl ReqwestClient {
         };
         match (ended, answer.end()) {
             (Ok(()), Some(response)) => {
-                Outcome::Answered { timing: timing(Some(&response)), response, interim: Vec::new() }
+                let timing = timing(Some(&response));
+                Outcome::Answered { timing, response, interim: Vec::new() }
             }
             (Ok(()), None) => {
                 let detail = format!("{} answered what reads as no answer", self.base);
@@ -187,7 +188,8 @@ impl ReqwestClient {
                 not_sent(failure, detail, due)
             }
             (Err(Broken::Failed(failure, detail)), partial) => {
-                Outcome::Failed { timing: timing(partial.as_ref()), failure, detail, partial }
+                let timing = timing(partial.as_deref());
+                Outcome::Failed { timing, failure, detail, partial }
             }
         }
     }
@@ -387,7 +389,7 @@ impl Answer {
     }
 
     /// What came of it.
-    fn end(mut self) -> Option<Response> {
+    fn end(mut self) -> Option<Box<Response>> {
         self.reader.end(Close::Unknown);
         self.reader.take()
     }

@@ -1,17 +1,36 @@
 //! The places among the requests that may be on their way at once.
 //!
-//! They are taken where requests are sent and given back where outcomes are kept, on another thread. Those that
+//! Whoever waits for one gets it in the order of the capture, and not in that of asking: so few captured connections are
+//! under way at a time, each to its end, as they were when they were captured, and no more connections are open than that
+//! takes.
+//!
+//! Places are taken where requests are sent and given back where outcomes are kept, on another thread. Those that
 //! are given back while the sender does something else are counted, and it is woken once for all of them.
 
-use std::sync::Arc;
+use std::cmp::{Ordering as Compared, Reverse};
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, oneshot};
 
 /// All places.
 pub(super) struct Slots {
-    free: Semaphore,
+    state: Mutex<State>,
     returned: Arc<Returned>,
+}
+
+/// Invariant: nobody waits while there is a free place.
+struct State {
+    free: usize,
+    waiting: BinaryHeap<Reverse<Waiting>>,
+}
+
+/// Who waits for a place.
+struct Waiting {
+    /// Its turn is before those with a higher number.
+    number: u64,
+    give: oneshot::Sender<Slot>,
 }
 
 /// Places that were given back and cannot be taken yet.
@@ -28,43 +47,79 @@ pub struct Slot(Option<Arc<Returned>>);
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
-        Self { free: Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)), returned: Arc::default() }
+        let state = State { free: count.max(1), waiting: BinaryHeap::new() };
+        Self { state: Mutex::new(state), returned: Arc::default() }
     }
 
-    /// A place, where one is free and nobody waits for it.
+    /// A place, where one is free: nobody waits then.
     pub(super) fn try_take(&self) -> Option<Slot> {
-        let permit = self.free.try_acquire().or_else(|_| {
-            self.collect();
-            self.free.try_acquire()
-        });
-        permit.ok().map(|permit| {
-            permit.forget();
-            Slot(Some(Arc::clone(&self.returned)))
-        })
+        let mut state = self.state();
+        self.collect(&mut state);
+        state.free = state.free.checked_sub(1)?;
+        Some(self.slot())
     }
 
-    /// The next free place, in the order of asking.
-    pub(super) async fn take(&self) -> Slot {
-        // It is never closed.
-        if let Ok(permit) = self.free.acquire().await {
-            permit.forget();
+    /// A place for the request of this number in the order of the capture, as soon as one is free for it.
+    pub(super) async fn take(&self, number: u64) -> Slot {
+        if let Some(slot) = self.try_take() {
+            return slot;
         }
-        Slot(Some(Arc::clone(&self.returned)))
+        let (give, given) = oneshot::channel();
+        self.state().waiting.push(Reverse(Waiting { number, give }));
+        // It is given one before the places themselves are gone.
+        given.await.unwrap_or_default()
+    }
+
+    /// The place that a request had, for the one of this number, which follows it; `None` where one before that
+    /// waits for it, and has it.
+    pub(super) fn pass_on(&self, slot: Slot, number: u64) -> Option<Slot> {
+        let mut state = self.state();
+        self.collect(&mut state);
+        if state.waiting.peek().is_none_or(|Reverse(first)| number < first.number) {
+            return Some(slot);
+        }
+        state.give(slot);
+        None
     }
 
     /// Makes places that are given back free, for as long as it is polled.
     pub(super) async fn usher(&self) {
         loop {
             self.returned.some.notified().await;
-            self.collect();
+            self.collect(&mut self.state());
         }
     }
 
-    fn collect(&self) {
-        let count = self.returned.count.swap(0, Ordering::AcqRel);
-        if count > 0 {
-            self.free.add_permits(count);
+    /// Gives places that were given back to those who wait.
+    fn collect(&self, state: &mut State) {
+        if self.returned.count.load(Ordering::Relaxed) == 0 {
+            return;
         }
+        for _ in 0..self.returned.count.swap(0, Ordering::AcqRel) {
+            state.give(self.slot());
+        }
+    }
+
+    fn slot(&self) -> Slot {
+        Slot(Some(Arc::clone(&self.returned)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Gives a place to the first who waits and has not given up; it is free if there is none.
+    fn give(&mut self, mut slot: Slot) {
+        while let Some(Reverse(first)) = self.waiting.pop() {
+            match first.give.send(slot) {
+                Ok(()) => return,
+                Err(back) => slot = back,
+            }
+        }
+        slot.0 = None;
+        self.free += 1;
     }
 }
 
@@ -78,29 +133,58 @@ impl Drop for Slot {
     }
 }
 
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<Compared> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> Compared {
+        self.number.cmp(&other.number)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_place_that_is_given_back_goes_to_whoever_has_waited_longest() {
+    async fn a_place_that_is_given_back_goes_to_the_request_that_is_first_in_the_capture() {
         let slots = Arc::new(Slots::new(2));
-        let (first, second) = (slots.take().await, slots.take().await);
+        let (first, second) = (slots.take(0).await, slots.take(1).await);
         assert!(slots.try_take().is_none());
         let usher = Arc::clone(&slots);
         let usher = tokio::spawn(async move { usher.usher().await });
         let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
-        for number in 0..3 {
+        let mut waiting = Vec::new();
+        for number in [7, 9, 5, 8] {
             let (slots, told) = (Arc::clone(&slots), told.clone());
-            tokio::spawn(async move { told.send((number, slots.take().await)).unwrap() });
+            let waits = async move { told.send((number, slots.take(number).await)).unwrap() };
+            waiting.push(tokio::spawn(waits));
             tokio::task::yield_now().await;
         }
+        // One gives up.
+        waiting.remove(2).abort();
         std::thread::spawn(move || drop((first, second))).join().unwrap();
-        let (zeroth, first) = (order.recv().await.unwrap(), order.recv().await.unwrap());
-        assert_eq!((zeroth.0, first.0), (0, 1));
+        let (one, other) = (order.recv().await.unwrap(), order.recv().await.unwrap());
+        assert_eq!((one.0, other.0), (7, 8));
         assert!(order.try_recv().is_err() && slots.try_take().is_none());
-        drop(zeroth);
-        assert_eq!(order.recv().await.unwrap().0, 2);
+        // The connection of 7 goes on with a request that is before 9, and then with one that is not.
+        let kept = slots.pass_on(one.1, 8).unwrap();
+        assert!(slots.pass_on(kept, 10).is_none());
+        let last = order.recv().await.unwrap();
+        drop(other);
+        let free = slots.try_take();
+        assert!(last.0 == 9 && free.is_some() && slots.try_take().is_none());
         usher.abort();
     }
 

@@ -100,7 +100,7 @@ impl Selection {
         if *spent >= budget {
             return;
         }
-        let base = self.targets.get(&row.destination).map(String::as_str);
+        let base = self.targets.get(&*row.destination).map(String::as_str);
         let times = self.keys.entry(row.request_name()).or_default();
         *times += 1;
         let chosen = Chosen::of(row, judged, verdict, base, *times, &self.names);

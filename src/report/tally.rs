@@ -457,7 +457,7 @@ impl RouteCounts {
         own.or_else(|| self.places.get(&place).copied()).unwrap_or_else(|| {
             let (name, at) = ((place.0.to_owned(), place.1.to_owned()), self.routes.len());
             self.places.insert(name.clone(), at);
-            self.routes.push((name, Route::new(row.route.clone())));
+            self.routes.push((name, Route::new(row.route.to_string())));
             at
         })
     }
@@ -494,7 +494,7 @@ impl Route {
 pub(super) fn v2_response(row: &Row) -> Option<&Response> {
     match &row.outcome {
         Outcome::Answered { response, .. } => Some(response),
-        Outcome::Failed { partial, .. } => partial.as_ref(),
+        Outcome::Failed { partial, .. } => partial.as_deref(),
         Outcome::Skipped(_) => None,
     }
 }

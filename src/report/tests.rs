@@ -68,7 +68,7 @@ fn judged(row: &Row) -> Option<Judged> {
     }
     let v1 = row.exchange.response.as_ref();
     let v2 = match &row.outcome {
-        Outcome::Answered { response, .. } => Some(response),
+        Outcome::Answered { response, .. } => Some(&**response),
         _ => None,
     };
     let differences: Vec<Difference> =
@@ -252,8 +252,8 @@ fn hostile(payload: &str) -> Row {
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Pay: other\r\n\r\n",
     );
     samples::set_bodies(&mut row, payload.as_bytes(), payload.as_bytes(), b"plain");
-    row.destination = payload.to_owned();
-    row.route = payload.to_owned();
+    row.destination = payload.into();
+    row.route = payload.into();
     row
 }
 

@@ -35,10 +35,18 @@ impl HostEdit {
     /// The value that takes the place of `host`, or `None` where it stays.
     #[must_use]
     pub fn apply(&self, host: &[u8]) -> Option<Bytes> {
+        self.pieces(host).map(|pieces| pieces.concat().into())
+    }
+
+    /// The same in the pieces that it is made of.
+    pub(crate) fn pieces<'a>(&'a self, host: &'a [u8]) -> Option<[&'a [u8]; 3]> {
         match self {
-            Self::Suffix(suffix) => Some(with_suffix(host, suffix)),
+            Self::Suffix(suffix) => {
+                let (name, port) = split_port(host);
+                Some([name, suffix.as_bytes(), port])
+            }
             Self::None => None,
-            Self::Literal(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
+            Self::Literal(text) => Some([text.as_bytes(), b"", b""]),
         }
     }
 

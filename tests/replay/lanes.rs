@@ -382,6 +382,18 @@ async fn beyond_the_limit_the_connection_idle_longest_is_given_up() {
     assert_eq!(numbers, [0, 0, 1, 2, 2]);
 }
 
+/// As in a capture of many short connections, which is read far ahead of what is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_captured_connections_is_made_once_though_few_may_be_kept_between_requests() {
+    let (server, _) = noting().await;
+    let replay = Replay::start(&server, |settings| (settings.concurrency, settings.max_parked) = (8, 8));
+    let name = |n: u16| format!("{}-{}", n / 5, n % 5);
+    let jobs = (0..1000_u16).map(|n| job(n / 5, &name(n), Duration::ZERO)).collect();
+    let done = replay.through(jobs).await;
+    assert!(done.iter().all(|done| answer(&done.outcome).0 == 200));
+    assert_eq!((done.len(), server.accepted()), (1000, 200));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pooled_connections_are_few_and_requests_of_a_captured_one_keep_their_order() {
     let (server, seen) = noting().await;

@@ -22,7 +22,8 @@ pub(super) fn says(text: &[u8], line: usize) -> Option<Plain> {
         6 if is(text, b"expect") => named(Known::EXPECT),
         7 if is(text, b"upgrade") => named(Known::UPGRADE),
         7 if is(text, b"trailer") => named(Known::TRAILER),
-        10 if is(text, b"connection") => named(Known::CONNECTION),
+        10 if is(text, b"connection") => connection(text.get(..line)?, name + 1),
+        12 if is(text, b"x-request-id") => named(Known::X_REQUEST_ID),
         14 if is(text, b"content-length") => length(text.get(..line)?, name + 1),
         17 if is(text, b"transfer-encoding") => {
             Some(Plain { names: Known::TRANSFER_ENCODING, length: Length::Unclear, ..LINE })
@@ -32,7 +33,14 @@ pub(super) fn says(text: &[u8], line: usize) -> Option<Plain> {
 }
 
 /// What a line says that says nothing.
-const LINE: Plain = Plain { start: 0, count: 1, names: Known::NONE, length: Length::Nothing, host: None };
+const LINE: Plain = Plain {
+    start: 0,
+    count: 1,
+    names: Known::NONE,
+    length: Length::Nothing,
+    host: None,
+    other_options: false,
+};
 
 impl Plain {
     /// Takes up what the lines say that follow, from `at` on; `None` if all of them together are no longer plain.
@@ -44,6 +52,7 @@ impl Plain {
             return Some(());
         }
         self.names.insert(other.names);
+        self.other_options |= other.other_options;
         self.length = match (self.length, other.length) {
             (Length::Nothing, length) | (length, Length::Nothing) => length,
             _ => Length::Unclear,
@@ -65,6 +74,12 @@ fn host(line: &[u8], value: usize) -> Option<Plain> {
     let (start, end) = (u32::try_from(start).ok()?, u32::try_from(end).ok()?);
     let host = Host { start, end, valid: is_host(text) };
     Some(Plain { names: Known::HOST, host: Some(host), ..LINE })
+}
+
+#[inline(never)]
+fn connection(line: &[u8], value: usize) -> Option<Plain> {
+    let other_options = !trimmed(line, value)?.1.eq_ignore_ascii_case(b"keep-alive");
+    Some(Plain { names: Known::CONNECTION, other_options, ..LINE })
 }
 
 #[inline(never)]

@@ -111,7 +111,9 @@ impl Redactor {
             row.sent_head = Some(edited);
         }
         // A rule may name the value of a secret field.
-        self.words(&mut row.matched, &mut secrets);
+        if let Some(matched) = self.words(&row.matched, &mut secrets) {
+            row.matched = matched.into();
+        }
         self.outcome(&mut row.outcome, v2.as_ref(), &mut secrets);
         for again in &mut row.again {
             self.again(again, &secrets);
@@ -133,7 +135,9 @@ impl Redactor {
 
     fn outcome(&self, outcome: &mut Outcome, opened: Option<&Opened>, secrets: &mut Secrets) {
         if let Outcome::Failed { detail, .. } = outcome {
-            self.words(detail, secrets);
+            if let Some(edited) = self.words(detail, secrets) {
+                *detail = edited;
+            }
         }
         let answer = match outcome {
             Outcome::Answered { response, .. } => Some(response),
@@ -152,12 +156,13 @@ impl Redactor {
         }
     }
 
-    fn words(&self, text: &mut String, secrets: &mut Secrets) {
-        if !text.is_empty()
-            && let Some(edited) = self.redacted(text.as_bytes(), Part::Body, secrets)
-        {
-            *text = String::from_utf8_lossy(&edited).into_owned();
+    /// A text without its secrets, where it has some.
+    fn words(&self, text: &str, secrets: &mut Secrets) -> Option<String> {
+        if text.is_empty() {
+            return None;
         }
+        let edited = self.redacted(text.as_bytes(), Part::Body, secrets)?;
+        Some(String::from_utf8_lossy(&edited).into_owned())
     }
 
     fn body(&self, headers: &Headers, body: &mut Body, opened: &OpenedBody, secrets: &mut Secrets) {
@@ -507,7 +512,7 @@ enum OpenedBody {
 fn answer(outcome: &Outcome) -> Option<&Response> {
     match outcome {
         Outcome::Answered { response, .. } => Some(response),
-        Outcome::Failed { partial, .. } => partial.as_ref(),
+        Outcome::Failed { partial, .. } => partial.as_deref(),
         Outcome::Skipped(_) => None,
     }
 }

@@ -3,7 +3,7 @@ use crate::expression::LONGEST;
 use crate::record::samples;
 
 /// Asked by 10.0.0.1 at noon, answered with 200.
-fn exchange() -> Exchange {
+fn exchange() -> Box<Exchange> {
     let request =
         "POST /orders/7?debug=1&x=y HTTP/1.1\r\nHost: shop:8000\r\nX-Team: blue\r\nx-team: green\r\n\r\n";
     samples::row(request, "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n").exchange

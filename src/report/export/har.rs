@@ -43,7 +43,7 @@ impl<W: Write> Har<W> {
             return Ok(());
         }
         let sent = row.sent_head.as_ref().and_then(|head| h1::parse_head::<RequestHead>(head.clone()));
-        let base = self.targets.get(&row.destination).cloned().unwrap_or_default();
+        let base = self.targets.get(&*row.destination).cloned().unwrap_or_default();
         let head = sent.as_ref().unwrap_or(&request.head);
         let at = timing(row).and_then(|timing| timing.sent).unwrap_or(request.first_byte);
         let entry = Entry { row, side: "v2", head, base: &base, at };
@@ -96,7 +96,7 @@ impl Entry<'_> {
         };
         json!({
             "id": self.row.exchange.id,
-            "destination": self.row.destination,
+            "destination": &*self.row.destination,
             "verdict": judged.map(|judged| judged.verdict.name()),
             "differences": lines,
             "failure": failure,
