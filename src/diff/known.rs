@@ -48,28 +48,22 @@ pub(super) fn compare(v1: &Response, v2: &Response, context: &Context, findings:
     };
     LAST.with_borrow_mut(|last| {
         let met = (0..last.len()).find_map(|n| Some((n, last[n].changed([ours, theirs], context)?)));
-        match met {
-            Some((n, changed)) => {
-                last[..=n].rotate_right(1);
-                last[0].compare(&changed, v1, v2, findings);
-            }
-            None => {
-                headers::compare(sections[0], sections[1], Scope::All, findings);
-                let in_heads = findings.listed().len();
-                body::compare(v1, v2, false, findings);
-                let is_short = ours.len().max(theirs.len()) <= LONGEST;
-                if !is_short || findings.listed().len() > MOST_DIFFERENCES {
-                    return;
-                }
-                let mut known =
-                    if last.len() < MOST { Known::default() } else { last.pop().unwrap_or_default() };
-                known.context.clone_from(context);
-                refill(&mut known.heads, [ours, theirs]);
-                let (in_heads, in_bodies) = findings.listed().split_at(in_heads);
-                known.in_heads = in_heads.to_vec();
-                known.keep_bodies(v1, v2, in_bodies);
-                last.insert(0, known);
-            }
+        if let Some((n, changed)) = met {
+            last[..=n].rotate_right(1);
+            return last[0].compare(&changed, v1, v2, findings);
+        }
+        headers::compare(sections[0], sections[1], Scope::All, findings);
+        let in_heads = findings.listed().len();
+        body::compare(v1, v2, false, findings);
+        let is_short = ours.len().max(theirs.len()) <= LONGEST;
+        if is_short && findings.listed().len() <= MOST_DIFFERENCES {
+            let mut known = if last.len() < MOST { Known::default() } else { last.pop().unwrap_or_default() };
+            known.context.clone_from(context);
+            refill(&mut known.heads, [ours, theirs]);
+            let (in_heads, in_bodies) = findings.listed().split_at(in_heads);
+            known.in_heads = in_heads.to_vec();
+            known.keep_bodies(v1, v2, in_bodies);
+            last.insert(0, known);
         }
     });
 }

@@ -56,12 +56,11 @@ pub(super) fn beside(mut v1: Vec<String>, mut v2: Vec<String>) -> Vec<Pair> {
     }
     let pattern = Pattern::of(&v1, &v2);
     LAST.with_borrow_mut(|last| {
-        match last.iter().position(|(known, _)| *known == pattern) {
-            Some(at) => last[..=at].rotate_right(1),
-            None => {
-                last.truncate(MOST_LAST - 1);
-                last.insert(0, (pattern, steps(&v1, &v2)));
-            }
+        if let Some(at) = last.iter().position(|(known, _)| *known == pattern) {
+            last[..=at].rotate_right(1);
+        } else {
+            last.truncate(MOST_LAST - 1);
+            last.insert(0, (pattern, steps(&v1, &v2)));
         }
         let known = last.first().map(|(_, steps)| steps.as_slice()).unwrap_or_default();
         pairs(&mut v1, &mut v2, known)

@@ -169,19 +169,16 @@ impl<W: Write> ExchangesCsv<W> {
 
     /// The same of bytes, lossy where they are not UTF-8.
     fn again(&mut self, column: usize, cell: &[u8]) {
+        let last = &self.last[column];
+        if last.text == cell && !last.written.is_empty() {
+            return self.line.extend_from_slice(&last.written);
+        }
         let start = self.line.len();
-        match &self.last[column] {
-            last if last.text == cell && !last.written.is_empty() => {
-                self.line.extend_from_slice(&last.written)
-            }
-            _ => {
-                self.bytes(cell);
-                if cell.len() <= LONGEST_KEPT {
-                    let last = &mut self.last[column];
-                    cell.clone_into(&mut last.text);
-                    self.line[start..].clone_into(&mut last.written);
-                }
-            }
+        self.bytes(cell);
+        if cell.len() <= LONGEST_KEPT {
+            let last = &mut self.last[column];
+            cell.clone_into(&mut last.text);
+            self.line[start..].clone_into(&mut last.written);
         }
     }
 
@@ -237,9 +234,9 @@ fn is_plain(cell: &[u8]) -> bool {
 
 /// Bytes that a cell may have, anywhere but at its beginning, to be written as it is.
 static PLAIN: [bool; 256] = {
-    let (mut plain, mut byte) = ([false; 256], 1);
+    let (mut plain, mut byte) = ([false; 256], 1_u8);
     while byte < 128 {
-        plain[byte] = !matches!(byte as u8, b',' | b'"' | b'\r' | b'\n');
+        plain[byte as usize] = !matches!(byte, b',' | b'"' | b'\r' | b'\n');
         byte += 1;
     }
     plain

@@ -229,14 +229,14 @@ impl Places {
     fn at(&mut self, key: &Key<'_>, root: Root<'_>) -> Option<(&mut Place, &mut Room)> {
         let name = Named::new(root, key);
         let next = self.counts.get(self.last).map_or(0, |last| last.next);
-        if !self.counts.get(next).is_some_and(|next| name.equivalent(&next.name)) {
+        if self.counts.get(next).is_some_and(|next| name.equivalent(&next.name)) {
+            self.last = next;
+        } else {
             let at = self.find(&name)?;
             if let Some(last) = self.counts.get_mut(self.last) {
                 last.next = at;
             }
             self.last = at;
-        } else {
-            self.last = next;
         }
         self.counts.get_mut(self.last).map(|counted| (&mut counted.place, &mut self.room))
     }
