@@ -203,6 +203,10 @@ impl AnomalyCounts {
 
     /// Counts each anomaly of a set once.
     pub fn count_set(&mut self, set: AnomalySet) {
+        // Nothing is odd about most.
+        if set == AnomalySet::EMPTY {
+            return;
+        }
         set.iter().for_each(|a| self.count(a));
     }
 

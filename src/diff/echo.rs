@@ -41,12 +41,11 @@ impl Context {
     /// The context of a captured request that was sent with another Host.
     #[must_use]
     pub fn new(request: &RequestHead, shadow_host: &[u8], edits: Vec<HeaderEdit>) -> Self {
-        let has = |name| request.headers.get(name).is_some();
         Self {
             method: request.method().to_vec(),
             host: request.host().unwrap_or_default().to_vec(),
             shadow_host: shadow_host.to_vec(),
-            conditional: has("if-none-match") || has("if-modified-since"),
+            conditional: request.headers.have_any(&["if-none-match", "if-modified-since"]),
             edits,
         }
     }

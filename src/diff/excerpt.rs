@@ -26,11 +26,16 @@ pub(super) fn excerpts(v1: &[u8], v2: &[u8]) -> (String, String) {
 
 /// The offset of the first byte at which two values differ.
 pub(super) fn first_difference(v1: &[u8], v2: &[u8]) -> usize {
-    const BLOCK: usize = 4096;
-    // Whole blocks compare at the speed of memory; only the last one is walked.
-    let blocks = v1.chunks_exact(BLOCK).zip(v2.chunks_exact(BLOCK)).take_while(|(a, b)| a == b).count();
-    let (rest1, rest2) = (&v1[blocks * BLOCK..], &v2[blocks * BLOCK..]);
-    blocks * BLOCK + rest1.iter().zip(rest2).take_while(|(a, b)| a == b).count()
+    // Whole blocks compare at the speed of memory; of the last one only the last few bytes are walked.
+    let at = same_blocks::<4096>(v1, v2);
+    let at = at + same_blocks::<16>(&v1[at..], &v2[at..]);
+    at + v1[at..].iter().zip(&v2[at..]).take_while(|(a, b)| a == b).count()
+}
+
+/// How long the blocks of `N` bytes are that both begin with.
+fn same_blocks<const N: usize>(v1: &[u8], v2: &[u8]) -> usize {
+    let (blocks1, blocks2) = (v1.as_chunks::<N>().0, v2.as_chunks::<N>().0);
+    blocks1.iter().zip(blocks2).take_while(|(a, b)| a == b).count() * N
 }
 
 fn window(value: &[u8], from: usize) -> String {

@@ -82,6 +82,24 @@ impl<'c> Findings<'c> {
         self.listed.push(difference);
     }
 
+    /// What is listed so far.
+    pub(super) fn listed(&self) -> &[Difference] {
+        &self.listed
+    }
+
+    /// Lists differences that were found before, of which there are few.
+    pub(super) fn list<'d>(&mut self, known: impl IntoIterator<Item = &'d Difference>) {
+        self.listed.extend(known.into_iter().cloned());
+    }
+
+    /// Puts what is listed into an order, as it would have been found in.
+    pub(super) fn sort_listed_by(
+        &mut self,
+        order: impl FnMut(&Difference, &Difference) -> std::cmp::Ordering,
+    ) {
+        self.listed.sort_by(order);
+    }
+
     /// Counts a difference for which there is no room.
     fn leave_out(&mut self, class: Class) {
         self.unlisted += 1;

@@ -92,7 +92,7 @@ pub(super) fn general_place_of(difference: &Difference) -> Cow<'_, str> {
     LAST_WORDS.with_borrow_mut(|last| {
         let known = last.iter().find(|known| known.v1.as_deref() == v1 && known.v2.as_deref() == v2);
         if let Some(known) = known {
-            return format!("{place} '{}'", known.words).into();
+            return [place, " '", &known.words, "'"].concat().into();
         }
         let words = words(v1, v2);
         let general = format!("{place} '{words}'");
@@ -158,7 +158,7 @@ fn open_word(word: &str) -> String {
     {
         "{date}".to_owned()
     } else {
-        segment(inner.as_bytes())
+        segment(inner)
     };
     format!("{before}{opened}{behind}")
 }
@@ -234,7 +234,7 @@ fn general_name(name: &str) -> (String, usize) {
         ends
     });
     match end {
-        Some(end) => (format!("['{}']", segment(&name.as_bytes()[..end])), "['']".len() + end),
+        Some(end) => (format!("['{}']", segment(&name[..end])), "['']".len() + end),
         None => (format!("['{name}"), "['".len() + name.len()),
     }
 }

@@ -29,6 +29,7 @@ mod findings;
 mod fingerprint;
 mod headers;
 mod json;
+mod known;
 mod markup;
 mod media;
 mod multipart;
@@ -51,6 +52,7 @@ pub use fingerprint::{Fingerprint, FingerprintError, general_path};
 pub use noise::{Evidence, Learned, Learner, Seen, Settings, Side};
 pub use routes::{RouteLearner, RouteTemplate, RouteTemplates, Routes};
 pub use rules::{Allowing, Applicable, RuleInfo, Ruled, Rules, RulesError, Subject};
+pub(crate) use template::push_template;
 pub use template::template;
 
 /// The part of a message that a difference lies in.

@@ -148,11 +148,19 @@ fn is_hostname(text: &str) -> bool {
 
 /// The moment that a text names, with its offset from UTC or as HTTP writes it.
 fn instant(text: &str) -> Option<Moment> {
-    text.parse().ok().or_else(|| http_date(text))
+    timestamp(text).or_else(|| http_date(text))
+}
+
+fn timestamp(text: &str) -> Option<Moment> {
+    // None is without an offset; most values are told by that.
+    let may_be = text.bytes().any(|b| b"Zz+-".contains(&b) || !b.is_ascii());
+    may_be.then(|| text.parse().ok()).flatten()
 }
 
 fn http_date(text: &str) -> Option<Moment> {
-    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+    // None is without a time of day.
+    let may_be = text.contains(':');
+    may_be.then(|| rfc2822::DateTimeParser::new().parse_timestamp(text).ok()).flatten()
 }
 
 /// How a text names a moment.
@@ -189,7 +197,7 @@ impl TimeFormat {
 /// The moment that a text names, in nanoseconds since 1970: a date and time, or a number of whatever unit makes it a
 /// moment between 2001 and 2286.
 pub(super) fn moment(text: &str) -> Option<(TimeFormat, i128)> {
-    if let Ok(moment) = text.parse::<Moment>() {
+    if let Some(moment) = timestamp(text) {
         return Some((TimeFormat::Rfc3339, moment.as_nanosecond()));
     }
     let Some(number) = super::json::decimal(text.as_bytes()) else {
@@ -256,6 +264,18 @@ mod tests {
         }
         for text in ["", "0", "-1", "17000000000", "170000000025", "1994-11-06", "now", "1e999", "éé"] {
             assert_eq!(moment(text), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_told_at_a_glance_is_no_moment(
+            text in "[0-9TtZz: +.-]{0,24}|[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:?[0-5][0-9](:?[0-5][0-9])?([Zz]|[+-][01][0-9])?\
+                     |([MTW][a-z]{2}, )?[0-3]?[0-9] (Jan|Feb) [0-9]{4} [0-9]{2}[:. ]?[0-9]{2}( GMT| [+-][0-9]{4})?",
+        ) {
+            proptest::prop_assert_eq!(timestamp(&text), text.parse::<Moment>().ok());
+            let date = rfc2822::DateTimeParser::new().parse_timestamp(&text).ok();
+            proptest::prop_assert_eq!(http_date(&text), date);
         }
     }
 

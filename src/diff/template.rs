@@ -13,50 +13,60 @@ use super::excerpt::truncate;
 /// in place of such segments, without authority and query. At most 256 characters.
 #[must_use]
 pub fn template(target: &[u8]) -> String {
+    let mut template = String::new();
+    push_template(&mut template, target);
+    template
+}
+
+/// Puts the [`template`] of a request target behind a text.
+pub(crate) fn push_template(out: &mut String, target: &[u8]) {
     let path = path_of(target);
     if path.len() > LONGEST_KNOWN {
-        return of_path(path);
+        return push_path(out, path);
     }
     let place = usize::try_from(xxh3_64(path) % PLACES as u64).unwrap_or(0);
     KNOWN.with_borrow_mut(|known| {
-        known.resize_with(PLACES, Default::default);
-        let Some((last, template)) = known.get_mut(place) else { return of_path(path) };
+        if known.is_empty() {
+            known.resize_with(PLACES, Default::default);
+        }
+        let Some((last, template)) = known.get_mut(place) else { return push_path(out, path) };
         if last != path {
             last.clear();
             last.extend_from_slice(path);
-            *template = of_path(path);
+            template.clear();
+            push_path(template, path);
         }
-        template.clone()
-    })
+        out.push_str(template);
+    });
 }
 
 /// Paths that are remembered: of one row the template is asked for again and again, to learn, to count and to show, and
 /// many requests have one path.
-const PLACES: usize = 1024;
+const PLACES: usize = 2048;
 /// Bytes of the longest path that is.
-const LONGEST_KNOWN: usize = 512;
+const LONGEST_KNOWN: usize = 256;
 
 thread_local! {
     /// Paths and their templates, each in its place by its digest.
     static KNOWN: RefCell<Vec<(Vec<u8>, String)>> = const { RefCell::new(Vec::new()) };
 }
 
-fn of_path(path: &[u8]) -> String {
-    let mut out = String::with_capacity(path.len().min(2 * MAX_BYTES) + 16);
-    for (n, part) in path.split(|&b| b == b'/').enumerate() {
+fn push_path(out: &mut String, path: &[u8]) {
+    let start = out.len();
+    // What is not UTF-8 is replaced segment by segment as in the whole.
+    for (n, part) in String::from_utf8_lossy(path).split('/').enumerate() {
         if n > 0 {
             out.push('/');
         }
-        push_segment(&mut out, part);
-        if out.len() > MAX_BYTES {
+        push_segment(out, part);
+        if out.len() - start > MAX_BYTES {
             break;
         }
     }
-    if out.len() > MAX_BYTES {
-        truncate(&mut out, MAX_BYTES);
+    if out.len() - start > MAX_BYTES {
+        truncate(out, start + MAX_BYTES);
         out.push('…');
     }
-    out
 }
 
 const MAX_BYTES: usize = 256;
@@ -71,7 +81,7 @@ pub(super) fn path_of(target: &[u8]) -> &[u8] {
         }
         None => target,
     };
-    let end = path.iter().position(|b| b"?#".contains(b)).unwrap_or(path.len());
+    let end = memchr::memchr2(b'?', b'#', path).unwrap_or(path.len());
     match &path[..end] {
         [] => b"/",
         path => path,
@@ -79,27 +89,28 @@ pub(super) fn path_of(target: &[u8]) -> &[u8] {
 }
 
 /// A segment, or the placeholder for it; an extension of a name stays (`17.jpg`).
-pub(super) fn segment(segment: &[u8]) -> String {
+pub(super) fn segment(segment: &str) -> String {
     let mut out = String::with_capacity(segment.len());
     push_segment(&mut out, segment);
     out
 }
 
-fn push_segment(out: &mut String, segment: &[u8]) {
+fn push_segment(out: &mut String, segment: &str) {
     // A word: only what has a digit can be a name of one thing.
-    if !segment.iter().fold(false, |any, b| any | b.is_ascii_digit()) {
-        return out.push_str(&String::from_utf8_lossy(segment));
+    if !segment.bytes().fold(false, |any, b| any | b.is_ascii_digit()) {
+        return out.push_str(segment);
     }
-    let dot = memchr::memrchr(b'.', segment).filter(|&at| at > 0 && is_extension(&segment[at + 1..]));
+    let bytes = segment.as_bytes();
+    let dot = bytes.iter().rposition(|b| *b == b'.').filter(|&at| at > 0 && is_extension(&bytes[at + 1..]));
     let (stem, extension) = segment.split_at(dot.unwrap_or(segment.len()));
-    match placeholder(stem).or_else(|| placeholder(segment).filter(|_| dot.is_none())) {
+    match placeholder(stem.as_bytes()) {
         Some(name) => {
             out.push('{');
             out.push_str(name);
             out.push('}');
-            out.push_str(&String::from_utf8_lossy(extension));
+            out.push_str(extension);
         }
-        None => out.push_str(&String::from_utf8_lossy(segment)),
+        None => out.push_str(segment),
     }
 }
 

@@ -126,6 +126,20 @@ impl Headers {
         self.all(name).next()
     }
 
+    /// Whether there is a field of one of these names, which are compared without regard to case.
+    pub(crate) fn have_any(&self, names: &[&str]) -> bool {
+        let Some(mut lines) = self.plain_lines() else {
+            return names.iter().any(|name| self.get(name).is_some());
+        };
+        while let Some(lf) = memchr::memchr(b'\n', lines) {
+            if names.iter().any(|name| is_named(lines, name.as_bytes())) {
+                return true;
+            }
+            lines = lines.get(lf + 1..).unwrap_or_default();
+        }
+        false
+    }
+
     /// The value of the first Host field.
     #[must_use]
     pub fn host(&self) -> Option<&[u8]> {
@@ -141,6 +155,11 @@ impl Headers {
             Fields::Plain(plain) => plain.host.map(|host| host.start as usize..host.end as usize),
             Fields::Listed(_) => None,
         }
+    }
+
+    /// The lines of fields that are all without any oddity, and the empty one behind them; `None` where some have one.
+    pub(crate) fn plain_lines(&self) -> Option<&[u8]> {
+        self.as_plain().and_then(|plain| self.raw.get(plain.start as usize..))
     }
 
     /// The same fields in a buffer of their own.
@@ -300,6 +319,16 @@ fn plain_line(raw: &[u8], at: u32) -> Option<((Span, Span), u32)> {
     let to = from + value.trim_ascii().len();
     let place = |n: usize| u32::try_from(n).ok()?.checked_add(at);
     Some(((at..place(colon)?, place(from)?..place(to)?), place(lf + 1)?))
+}
+
+/// Name and value.
+type Field<'a> = (&'a [u8], &'a [u8]);
+
+/// Name and value of the field that [plain lines](Headers::plain_lines) begin with, and what is behind its line.
+pub(crate) fn first_field(lines: &[u8]) -> Option<(Field<'_>, &[u8])> {
+    let ((name, value), end) = plain_line(lines, 0)?;
+    let part = |span: Span| lines.get(span.start as usize..span.end as usize);
+    Some(((part(name)?, part(value)?), lines.get(end as usize..)?))
 }
 
 fn slice<'a>(raw: &'a Bytes, span: &Span) -> &'a [u8] {

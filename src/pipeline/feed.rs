@@ -10,7 +10,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::planning::{Lap, Planned, Planning};
 use super::progress::Progress;
 use super::reader::{Handed, Taker, Unmet};
-use super::spill::{LARGE, Place, Room};
+use super::spill::{LARGE, LEAST, Place, Room};
 use crate::exchange::{Exchange, Tell, Told};
 use crate::http::{Body, Elsewhere, Request};
 use crate::record::{Digests, Names, Outstanding, RecordError, RequestName, Row, RowName};
@@ -135,6 +135,8 @@ pub(super) trait Onward: Send + 'static {
     fn work(&mut self, work: Work<Pending>) -> Result<(), Halt>;
     /// Hands a row to judging that needs nothing sent.
     fn row(&mut self, row: Row) -> Result<(), Halt>;
+    /// Takes room for what is to be handed on.
+    fn place(&self, room: &Room, bytes: u64) -> Place;
 }
 
 /// To other threads, as long as they have room for it.
@@ -150,6 +152,10 @@ impl Onward for Channels {
 
     fn row(&mut self, row: Row) -> Result<(), Halt> {
         hand(&self.rows, row)
+    }
+
+    fn place(&self, room: &Room, bytes: u64) -> Place {
+        room.take(bytes)
     }
 }
 
@@ -205,8 +211,11 @@ impl<O: Onward> Taker for Feed<O> {
         !self.progress.course.gave_up()
     }
 
-    fn end(self) -> Handed {
+    fn all_is_read(&mut self) {
         self.progress.course.end_of_reading();
+    }
+
+    fn end(self) -> Handed {
         let shares = self.planning.shares.told(&self.planning.table);
         let unmet = Unmet { put_off: self.past.put_off, in_flight: self.past.in_flight.len() as u64 };
         Handed { rows: self.rows, halt: self.halt, shares, unmet }
@@ -214,6 +223,11 @@ impl<O: Onward> Taker for Feed<O> {
 }
 
 impl<O: Onward> Feed<O> {
+    /// The room of which all is taken, where that is so of one.
+    pub(super) fn full(&self) -> Option<&Room> {
+        [&self.disk, &self.memory].into_iter().find(|room| room.is_full())
+    }
+
     fn exchange(&mut self, exchange: Box<Exchange>) -> Result<(), Halt> {
         Progress::count(&self.progress.requests);
         let mut planned = self.planning.plan(&exchange).map_err(Halt::Refused)?;
@@ -254,8 +268,10 @@ impl<O: Onward> Feed<O> {
             forget_answer(&mut pending.exchange);
         }
         pending.place = match &request.body {
-            ShadowBody::Stored { body, .. } => Some(self.disk.take_stored(body.len())),
-            ShadowBody::Kept(_) if weight as u64 >= LARGE => Some(self.memory.take(weight as u64)),
+            ShadowBody::Stored { body, .. } => Some(self.onward.place(&self.disk, body.len().max(LEAST))),
+            ShadowBody::Kept(_) if weight as u64 >= LARGE => {
+                Some(self.onward.place(&self.memory, weight as u64))
+            }
             ShadowBody::Kept(_) => None,
         };
         request.captured = request.captured + self.lap.shift;

@@ -10,6 +10,7 @@ use tokio::task::yield_now;
 
 use super::feed::{Feed, Halt, Onward, Pending};
 use super::reader::{Read, Reader, stop_if_refused};
+use super::spill::{Place, Room};
 use crate::record::Row;
 use crate::replay::engine::Work;
 use crate::replay::stop::StopHandle;
@@ -35,9 +36,17 @@ impl Onward for Queue {
         self.rows.push(row);
         Ok(())
     }
+
+    fn place(&self, room: &Room, bytes: u64) -> Place {
+        room.overfill(bytes)
+    }
 }
 
 impl Queue {
+    fn is_some(&self) -> bool {
+        !self.work.is_empty() || !self.rows.is_empty()
+    }
+
     fn is_long(&self) -> bool {
         self.work.len() + self.rows.len() >= BATCH
     }
@@ -67,10 +76,15 @@ impl Supply<Pending> for Inline {
     async fn next(&mut self, batch: &mut Vec<Work<Pending>>) -> bool {
         while !self.ended {
             yield_now().await;
+            while let Some(full) = self.reader.taker_mut().full().cloned() {
+                full.has_some().await;
+            }
             let mut packets = 0;
             self.ended = !self.reader.read_until(|feed| {
                 packets += 1;
-                packets == PACKETS || feed.onward.is_long()
+                packets == PACKETS
+                    || feed.onward.is_long()
+                    || (feed.onward.is_some() && feed.full().is_some())
             });
             if self.ended {
                 stop_if_refused(&mut self.reader, &self.stop);

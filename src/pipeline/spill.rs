@@ -9,16 +9,16 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::http::{BodyStore, BodyWriter, NoRoom, ReadAt};
 
 /// Bytes of stored bodies that may wait to be sent, or be on their way; a single one may be larger.
 const ROOM: u64 = 512 << 20;
 /// A stored body takes as much of the room at least, so that descriptors stay few.
-const LEAST: u64 = 4 << 20;
+pub(super) const LEAST: u64 = 4 << 20;
 /// Bytes of large messages in memory that may wait to be sent, or be on their way; a single one may be larger.
 const MEMORY: u64 = 32 << 20;
 /// From this many bytes on a message is large.
@@ -175,7 +175,21 @@ impl ReadAt for Counted {
 #[derive(Clone, Debug)]
 pub(super) struct Room {
     size: u64,
-    taken: Arc<(Mutex<u64>, Condvar)>,
+    taken: Arc<Taken>,
+}
+
+/// How much of a room is taken, and who waits for less.
+#[derive(Debug, Default)]
+struct Taken {
+    bytes: Mutex<u64>,
+    freed: Condvar,
+    freed_later: Notify,
+}
+
+impl Taken {
+    fn bytes(&self) -> MutexGuard<'_, u64> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A part of the room; it is free when this is dropped.
@@ -196,29 +210,43 @@ impl Room {
         Self { size: MEMORY, taken: Arc::default() }
     }
 
-    /// Waits for room for a stored body of so many bytes.
-    pub(super) fn take_stored(&self, len: u64) -> Place {
-        self.take(len.max(LEAST))
-    }
-
     /// Waits for room for so many bytes. What holds room are requests that were handed on, each of which ends
     /// by itself.
     pub(super) fn take(&self, bytes: u64) -> Place {
-        let (taken, freed) = &*self.taken;
-        let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.bytes();
         while *taken > 0 && *taken + bytes > self.size {
-            taken = freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
+            taken = self.taken.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         *taken += bytes;
         Place { room: self.clone(), bytes }
+    }
+
+    /// Takes room for so many bytes whether or not it is there. Who does so waits [until there is
+    /// some](Self::has_some) before it goes on.
+    pub(super) fn overfill(&self, bytes: u64) -> Place {
+        *self.taken.bytes() += bytes;
+        Place { room: self.clone(), bytes }
+    }
+
+    /// Whether all of it is taken.
+    pub(super) fn is_full(&self) -> bool {
+        *self.taken.bytes() >= self.size
+    }
+
+    /// Waits until not all of it is taken. Only one may wait so at a time.
+    pub(super) async fn has_some(&self) {
+        while self.is_full() {
+            self.taken.freed_later.notified().await;
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let (taken, freed) = &*self.room.taken;
-        *taken.lock().unwrap_or_else(PoisonError::into_inner) -= self.bytes;
-        freed.notify_all();
+        let taken = &self.room.taken;
+        *taken.bytes() -= self.bytes;
+        taken.freed.notify_all();
+        taken.freed_later.notify_one();
     }
 }
 
@@ -273,12 +301,12 @@ mod tests {
     #[test]
     fn one_waits_for_room_and_one_that_is_larger_than_all_of_it_for_all() {
         let room = Room::on_disk();
-        let first = room.take_stored(10 * ROOM);
+        let first = room.take(10 * ROOM);
         let (told, hears) = mpsc::channel();
         let waiting = {
             let room = room.clone();
             std::thread::spawn(move || {
-                let second = room.take_stored(1);
+                let second = room.take(LEAST);
                 told.send(()).unwrap();
                 second.bytes
             })
@@ -287,6 +315,21 @@ mod tests {
         drop(first);
         hears.recv().unwrap();
         assert_eq!(waiting.join().unwrap(), LEAST);
-        assert_eq!(*room.taken.0.lock().unwrap(), 0);
+        assert_eq!(*room.taken.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_wait_when_it_takes_room_waits_before_it_goes_on() {
+        let room = Room::in_memory();
+        let places = [MEMORY, 1].map(|bytes| room.overfill(bytes));
+        let goes_on = room.clone();
+        let goes_on = tokio::spawn(async move { goes_on.has_some().await });
+        let [most, little] = places;
+        drop(little);
+        tokio::task::yield_now().await;
+        assert!(room.is_full() && !goes_on.is_finished());
+        std::thread::spawn(move || drop(most)).join().unwrap();
+        goes_on.await.unwrap();
+        assert_eq!(*room.taken.bytes(), 0);
     }
 }

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use super::summary::{Standing, Summary};
 use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
-use crate::diff::{Difference, Evidence};
+use crate::diff::{Difference, Evidence, Verdict};
 use crate::record::Row;
 use crate::record::put::{self, Times};
 use crate::replay::{Outcome, Timing};
@@ -92,13 +92,34 @@ pub(super) struct ExchangesCsv<W: Write> {
     out: W,
     times: Times,
     line: Vec<u8>,
+    /// Room for a cell that is put together.
+    cell: String,
+    /// Cells of the row before, by their columns, as most rows have them in common with it.
+    last: [Cell; COLUMNS],
 }
+
+/// A cell as text, and as it is written.
+#[derive(Default)]
+struct Cell {
+    text: Vec<u8>,
+    written: Vec<u8>,
+}
+
+/// Bytes of a cell that is kept for the next row.
+const LONGEST_KEPT: usize = 512;
+const COLUMNS: usize = EXCHANGE_COLUMNS.len();
 
 impl<W: Write> ExchangesCsv<W> {
     pub(super) fn new(mut out: W) -> std::io::Result<Self> {
         out.write_all(EXCHANGE_COLUMNS.join(",").as_bytes())?;
         out.write_all(b"\n")?;
-        Ok(Self { out, times: Times::default(), line: Vec::new() })
+        Ok(Self {
+            out,
+            times: Times::default(),
+            line: Vec::new(),
+            cell: String::new(),
+            last: Default::default(),
+        })
     }
 
     /// Writes a row, whose request is on that route.
@@ -110,41 +131,78 @@ impl<W: Write> ExchangesCsv<W> {
         let first_byte = timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)));
         self.line.clear();
         row.request_name().put(&mut self.line);
-        self.text(row.role.name());
-        self.text(&row.destination);
+        self.text(1, row.role.name());
+        self.text(2, &row.destination);
         self.ours(|out, times| times.put(out, request.first_byte));
         self.ours(|out, _| put::address(out, row.exchange.connection.client));
-        self.text(&lossy(request.head.method()));
-        self.text(&lossy(request.head.host().unwrap_or_default()));
-        self.text(&lossy(request.head.target()));
-        self.text(route);
+        self.again(5, request.head.method());
+        self.again(6, request.head.host().unwrap_or_default());
+        self.bytes(request.head.target());
+        self.text(8, route);
         self.number(v1.map(|response| response.head.status.into()));
         self.number(v2.map(|response| response.head.status.into()));
         match (&row.outcome, judged) {
-            (Outcome::Skipped(reason), _) => self.text(&format!("skipped:{reason}")),
-            (_, Some(judged)) => self.text(judged.verdict.name()),
-            (_, None) => self.text(crate::diff::Verdict::NotComparable.name()),
+            (Outcome::Skipped(reason), _) => self.text(11, &format!("skipped:{reason}")),
+            (_, Some(judged)) => self.text(11, judged.verdict.name()),
+            (_, None) => self.text(11, Verdict::NotComparable.name()),
         }
         self.number(Some(differences.len() as u64));
-        self.text(&top(differences));
+        self.top(differences);
         self.millis(v1_latency(row));
         self.millis(v2_latency(row));
         self.number(v1.map(|response| response.body.len));
         self.number(v2.map(|response| response.body.len));
         self.millis(lateness(row));
         self.millis(first_byte);
-        self.text(&row.route);
-        self.text(&row.matched);
-        self.text(&row.reason);
+        self.text(20, &row.route);
+        self.text(21, &row.matched);
+        self.text(22, &row.reason);
         self.millis(timing(row).and_then(Timing::connect_time));
         self.line.push(b'\n');
         self.out.write_all(&self.line)
     }
 
-    /// A cell of text that may be anybody's.
-    fn text(&mut self, text: &str) {
+    /// A cell of text that may be anybody's, in a column whose cells mostly are that of the row before.
+    fn text(&mut self, column: usize, text: &str) {
+        self.again(column, text.as_bytes());
+    }
+
+    /// The same of bytes, lossy where they are not UTF-8.
+    fn again(&mut self, column: usize, cell: &[u8]) {
+        let last = &self.last[column];
+        if last.text == cell && !last.written.is_empty() {
+            return self.line.extend_from_slice(&last.written);
+        }
+        let start = self.line.len();
+        self.bytes(cell);
+        if cell.len() <= LONGEST_KEPT {
+            let last = &mut self.last[column];
+            cell.clone_into(&mut last.text);
+            self.line[start..].clone_into(&mut last.written);
+        }
+    }
+
+    /// A cell of anybody's bytes.
+    fn bytes(&mut self, cell: &[u8]) {
         self.line.push(b',');
-        quoted(&mut self.line, &inert(text));
+        if is_plain(cell) {
+            self.line.extend_from_slice(cell);
+        } else {
+            let lossy = |_| String::from_utf8_lossy(cell);
+            let cell = std::str::from_utf8(cell).map_or_else(lossy, Cow::Borrowed);
+            quoted(&mut self.line, &inert(&cell));
+        }
+    }
+
+    /// The first difference that counts, else the first.
+    fn top(&mut self, differences: &[Difference]) {
+        let mut cell = std::mem::take(&mut self.cell);
+        cell.clear();
+        if let Some(d) = differences.iter().find(|d| d.class.counts()).or(differences.first()) {
+            super::put_line(&mut cell, (d.class, d.layer, &d.path, d.kind));
+        }
+        self.text(13, &cell);
+        self.cell = cell;
     }
 
     /// A cell of our own, which is no formula and needs no quotes.
@@ -167,6 +225,23 @@ impl<W: Write> ExchangesCsv<W> {
     }
 }
 
+/// Whether a cell is written as it is: it is ASCII, begins no formula and needs no quotes, as most.
+fn is_plain(cell: &[u8]) -> bool {
+    // Looking at all of a short cell costs less than stopping where one is.
+    let begins = cell.first().is_none_or(|b| b.is_ascii_alphanumeric() || *b == b'/');
+    begins && cell.iter().fold(true, |all, b| all & PLAIN[usize::from(*b)])
+}
+
+/// Bytes that a cell may have, anywhere but at its beginning, to be written as it is.
+static PLAIN: [bool; 256] = {
+    let (mut plain, mut byte) = ([false; 256], 1_u8);
+    while byte < 128 {
+        plain[byte as usize] = !matches!(byte, b',' | b'"' | b'\r' | b'\n');
+        byte += 1;
+    }
+    plain
+};
+
 /// A cell, in quotes where it needs them (RFC 4180, section 2).
 fn quoted(out: &mut Vec<u8>, cell: &str) {
     // Looking at all of a short cell costs less than stopping where one is.
@@ -175,12 +250,14 @@ fn quoted(out: &mut Vec<u8>, cell: &str) {
         return out.extend_from_slice(cell.as_bytes());
     }
     out.push(b'"');
-    for byte in cell.bytes() {
-        if byte == b'"' {
-            out.push(byte);
-        }
-        out.push(byte);
+    let mut rest = cell.as_bytes();
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        let (before, behind) = rest.split_at(at + 1);
+        out.extend_from_slice(before);
+        out.push(b'"');
+        rest = behind;
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 
@@ -236,10 +313,6 @@ fn inert(cell: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{mark}{}", cell.replace('\0', "")))
 }
 
-fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
-}
-
 /// Milliseconds with three decimals, rounded as a floating-point number is.
 fn millis(out: &mut Vec<u8>, time: Duration) {
     let nanos = time.as_nanos();
@@ -258,11 +331,6 @@ fn millis(out: &mut Vec<u8>, time: Duration) {
 
 /// Nanoseconds below which the milliseconds are told by whole numbers: a day.
 const LONGEST_EXACT: u64 = 86_400_000_000_000;
-
-fn top(differences: &[Difference]) -> String {
-    let counted = differences.iter().find(|d| d.class.counts()).or(differences.first());
-    counted.map(|d| super::one_line(d.class, d.layer, &d.path, d.kind)).unwrap_or_default()
-}
 
 /// What the file system said, where it said something; what to do about it depends on that.
 pub(super) fn io_error(error: csv::Error) -> std::io::Error {
@@ -290,6 +358,24 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_plain_cell_is_written_as_any_other(cell in proptest::collection::vec(0_u8..=255, 0..4), text in ".{0,4}") {
+            for cell in [cell.as_slice(), text.as_bytes()] {
+                let mut csv = ExchangesCsv::new(Vec::new()).unwrap();
+                let mut expected = b",".to_vec();
+                quoted(&mut expected, &inert(&String::from_utf8_lossy(cell)));
+                for column in [3, 3, 4] {
+                    csv.line.clear();
+                    csv.again(column, cell);
+                    proptest::prop_assert_eq!(&csv.line, &expected);
+                    csv.again(3, b"another");
+                    csv.line.clear();
+                    csv.again(column, cell);
+                    proptest::prop_assert_eq!(&csv.line, &expected);
+                }
+            }
+        }
+
         #[test]
         fn cells_are_quoted_as_by_the_crate(cells in proptest::collection::vec("[a,\"\r\n é'=]{0,5}", 2..4)) {
             let mut expected = csv::Writer::from_writer(Vec::new());

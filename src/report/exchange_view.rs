@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 use serde::Serialize;
-use similar::{Algorithm, ChangeTag, TextDiff};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::beside::{Pair, beside};
 use super::route::Routes;
 use super::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
 use super::visible::{excerpt, visible};
@@ -82,11 +82,12 @@ impl Selection {
         self.names = names;
     }
 
-    /// Keeps the row, whose request is on that route, if it is worth its place.
-    pub(super) fn offer(&mut self, row: &Row, judged: Option<&Judged>, route: &str) {
+    /// Keeps the row, whose request is on that route, if it is worth its place. Each of its differences was met on that route
+    /// so many `times` before at least, by rows that were offered.
+    pub(super) fn offer(&mut self, row: &Row, judged: Option<&Judged>, (route, times): (&str, u32)) {
         self.offered += 1;
         let verdict = verdict(row, judged);
-        let novel = self.is_novel(judged, route);
+        let novel = times < NOVEL && self.is_novel(judged, route);
         let counts = judged.is_some_and(|j| matches!(j.verdict, Verdict::Different | Verdict::Failed));
         let samples = self.samples.entry(verdict).or_default();
         *samples += 1;
@@ -243,14 +244,6 @@ struct Shown {
     v2: Option<String>,
 }
 
-/// A line of v1 beside one of v2; `None` where a side has none. Equal lines are written once.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-enum Pair {
-    Same(String),
-    Differ([Option<String>; 2]),
-}
-
 impl Entry {
     fn of(row: &Row, judged: Option<&Judged>, verdict: &'static str, key: String, names: &Routes) -> Self {
         let head = &row.exchange.request.head;
@@ -291,8 +284,8 @@ impl Detail {
         let exchange = &row.exchange;
         let (v1, v2) = (exchange.response.as_ref(), v2_response(row));
         let late = timing(row).and_then(Timing::lateness);
-        let bodies = beside(&body_lines(v1), &body_lines(v2));
-        let raw = beside(&raw_lines_of(v1), &raw_lines_of(v2));
+        let bodies = beside(body_lines(v1), body_lines(v2));
+        let raw = beside(raw_lines_of(v1), raw_lines_of(v2));
         let curl = base.map(|base| curl::line(row, base));
         Self {
             id: row.request_name().to_string(),
@@ -312,7 +305,7 @@ impl Detail {
             no_curl: curl.as_ref().and_then(|curl| curl.as_ref().err().copied()),
             curl: curl.and_then(Result::ok),
             differences: shown(judged.map(|j| j.differences.as_slice()).unwrap_or_default()),
-            heads: beside(&head_lines(v1), &head_lines(v2)),
+            heads: beside(head_lines(v1), head_lines(v2)),
             raw: Some(raw).filter(|raw| *raw != bodies),
             bodies,
             notes: [note(v1), note(v2)],
@@ -417,59 +410,4 @@ pub(super) fn body_lines(response: Option<&Response>) -> Vec<String> {
 fn raw_lines_of(response: Option<&Response>) -> Vec<String> {
     let entity = response.and_then(|response| response.body.entity.as_deref());
     entity.map(raw_body::lines).unwrap_or_default()
-}
-
-/// Lines side by side: equal ones once, runs of removed and added ones next to each other.
-fn beside(v1: &[String], v2: &[String]) -> Vec<Pair> {
-    let (left, right): (Vec<&str>, Vec<&str>) =
-        (v1.iter().map(String::as_str).collect(), v2.iter().map(String::as_str).collect());
-    // No deadline: what is shown must not depend on the machine. `pretty` bounds the lines.
-    let diff = TextDiff::configure().algorithm(Algorithm::Patience).diff_slices(&left, &right);
-    let mut pairs = Vec::new();
-    let (mut removed, mut added) = (Vec::new(), Vec::new());
-    for change in diff.iter_all_changes() {
-        let line = change.value().to_owned();
-        match change.tag() {
-            ChangeTag::Delete => removed.push(line),
-            ChangeTag::Insert => added.push(line),
-            ChangeTag::Equal => {
-                drain(&mut removed, &mut added, &mut pairs);
-                pairs.push(Pair::Same(line));
-            }
-        }
-    }
-    drain(&mut removed, &mut added, &mut pairs);
-    pairs
-}
-
-fn drain(removed: &mut Vec<String>, added: &mut Vec<String>, pairs: &mut Vec<Pair>) {
-    let (mut left, mut right) = (removed.drain(..), added.drain(..));
-    loop {
-        match [left.next(), right.next()] {
-            [None, None] => break,
-            pair => pairs.push(Pair::Differ(pair)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changed_lines_stand_side_by_side() {
-        let lines = |text: &str| text.chars().map(String::from).collect::<Vec<_>>();
-        let differ =
-            |a: Option<&str>, b: Option<&str>| Pair::Differ([a.map(str::to_owned), b.map(str::to_owned)]);
-        assert_eq!(
-            beside(&lines("axb"), &lines("ayzb")),
-            [
-                Pair::Same("a".into()),
-                differ(Some("x"), Some("y")),
-                differ(None, Some("z")),
-                Pair::Same("b".into())
-            ]
-        );
-        assert_eq!(beside(&[], &lines("a")), [differ(None, Some("a"))]);
-    }
 }

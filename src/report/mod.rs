@@ -9,6 +9,7 @@
 
 mod accepted;
 mod annotations;
+mod beside;
 mod csv;
 mod curl;
 mod earlier;
@@ -24,6 +25,7 @@ mod latency;
 mod markdown;
 mod pretty;
 mod raw_body;
+mod recurring;
 mod reporter;
 mod route;
 mod show;
@@ -69,8 +71,17 @@ pub const EXCHANGE_SCHEMA: &str = include_str!("exchange.schema.json");
 
 /// A difference in one line, without its values.
 fn one_line(class: Class, layer: Layer, path: &str, kind: Kind) -> String {
+    let mut line = String::new();
+    put_line(&mut line, (class, layer, path, kind));
+    line
+}
+
+/// The same behind a text.
+fn put_line(out: &mut String, (class, layer, path, kind): (Class, Layer, &str, Kind)) {
     let gap = if path.is_empty() { "" } else { " " };
-    format!("{} {}{gap}{path} {}", class.name(), layer.name(), kind.name())
+    for part in [class.name(), " ", layer.name(), gap, path, " ", kind.name()] {
+        out.push_str(part);
+    }
 }
 
 /// Milliseconds for a person: three significant digits or so, with the unit.

@@ -8,6 +8,7 @@ use super::csv::{ExchangesCsv, differences, io_error};
 use super::earlier::Earlier;
 use super::exchange_view::Selection;
 use super::files::{Pending, write};
+use super::route::RouteName;
 use super::{
     Gate, Judged, ReportError, Routes, RuleSummary, Summary, Tally, Verdicts, html, junit, markdown,
 };
@@ -19,6 +20,8 @@ pub struct Reporter {
     folder: PathBuf,
     tally: Tally,
     selection: Selection,
+    /// Room for the route of a row.
+    route: RouteName,
     earlier: Option<Earlier>,
     notes: Vec<String>,
     rules: Vec<RuleSummary>,
@@ -47,6 +50,7 @@ impl Reporter {
             folder,
             tally,
             selection,
+            route: RouteName::default(),
             earlier: None,
             notes: Vec::new(),
             rules: Vec::new(),
@@ -89,11 +93,12 @@ impl Reporter {
     /// # Errors
     /// When `exchanges.csv` cannot be written.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) -> Result<(), ReportError> {
-        let route = self.tally.names().of(&row.exchange.request.head);
-        self.tally.add_on(row, judged, &route);
+        let route = &mut self.route;
+        self.tally.names().name(&row.exchange.request.head, route);
+        let times = self.tally.add_on(row, judged, route);
         let Some((pending, exchanges)) = &mut self.exchanges else { return Ok(()) };
-        self.selection.offer(row, judged, &route);
-        exchanges.add(row, judged, &route).map_err(|error| pending.error(error))
+        self.selection.offer(row, judged, (route.text(), times));
+        exchanges.add(row, judged, route.text()).map_err(|error| pending.error(error))
     }
 
     /// Writes the files of what was taken so far, as if the run had ended with `finished`, and returns the
@@ -139,7 +144,7 @@ impl Reporter {
         losses: &[Loss],
         gate: &Gate,
     ) -> Result<Summary, ReportError> {
-        let Self { folder, tally, selection, earlier, notes, rules, exchanges } = self;
+        let Self { folder, tally, selection, route: _, earlier, notes, rules, exchanges } = self;
         if let Some((pending, exchanges)) = exchanges {
             let out = exchanges.finish().map_err(|source| pending.error(source))?;
             pending.publish(out)?;

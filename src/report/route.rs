@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::diff::{Difference, Evidence, Fingerprint, Learned, general_path, template};
+use crate::diff::{Difference, Evidence, Fingerprint, Learned, general_path, push_template, template};
 use crate::http::RequestHead;
 
 /// Characters that are kept of a method; known ones are shorter.
@@ -17,6 +17,32 @@ pub(super) struct Asked {
     method: Vec<u8>,
     host: Vec<u8>,
     place: String,
+}
+
+/// The route of a request as the reports name it: `GET /users/{number}/orders`. Its room is used again for the next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RouteName {
+    text: String,
+    /// Where the part without the method begins.
+    place: usize,
+}
+
+impl RouteName {
+    /// All of it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the method is told as it is: neither cut nor lossy.
+    pub(super) fn has_method(&self, method: &[u8]) -> bool {
+        let told = self.place.checked_sub(1).and_then(|end| self.text.as_bytes().get(..end));
+        told == Some(method)
+    }
+
+    /// The same without the method.
+    pub(super) fn place(&self) -> &str {
+        self.text.get(self.place..).unwrap_or_default()
+    }
 }
 
 /// The routes of requests: as they look one by one, or as the whole capture has shown them to be.
@@ -33,9 +59,23 @@ impl Routes {
     /// The route of a request as the reports name it: `GET /users/{number}/orders`.
     #[must_use]
     pub fn of(&self, head: &RequestHead) -> String {
+        let mut name = RouteName::default();
+        self.name(head, &mut name);
+        name.text
+    }
+
+    /// The same in the place of another.
+    pub(super) fn name(&self, head: &RequestHead, name: &mut RouteName) {
         let method = String::from_utf8_lossy(head.method());
         let end = method.char_indices().nth(METHOD_CHARS).map_or(method.len(), |(end, _)| end);
-        [method.get(..end).unwrap_or_default(), " ", &self.place(head)].concat()
+        name.text.clear();
+        name.text.push_str(method.get(..end).unwrap_or_default());
+        name.text.push(' ');
+        name.place = name.text.len();
+        match &self.0 {
+            Some(_) => name.text.push_str(&self.place(head)),
+            None => push_template(&mut name.text, head.target()),
+        }
     }
 
     /// The same without the method.

@@ -11,7 +11,8 @@ use super::earlier::Earlier;
 use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
-use super::route::{Asked, Routes};
+use super::recurring::Recurring;
+use super::route::{Asked, RouteName, Routes};
 use super::slower::Sample;
 use super::summary::{
     AskedSummary, DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary,
@@ -89,16 +90,21 @@ struct Counted {
     last_row: u64,
 }
 
+/// The statuses of v1 and v2.
+type Statuses = (Option<u16>, Option<u16>);
+
 /// A route while it is counted.
 #[derive(Clone)]
 struct Route {
     rule: String,
     captured: u64,
     verdicts: Verdicts,
-    statuses: HashMap<(Option<u16>, Option<u16>), u64, RandomState>,
+    /// At most [`MOST_STATUS_PAIRS`]; on most routes there is one.
+    statuses: Vec<(Statuses, u64)>,
     statuses_beyond: u64,
     latency: Pair,
     times: Sample,
+    recurring: Recurring,
 }
 
 impl Tally {
@@ -137,8 +143,9 @@ impl Tally {
     /// Counts a row. What was skipped counts as skipped whatever `judged` says; what was replayed and not
     /// judged counts as not comparable.
     pub fn add(&mut self, row: &Row, judged: Option<&Judged>) {
-        let route = self.names.of(&row.exchange.request.head);
-        self.add_on(row, judged, &route);
+        let mut route = RouteName::default();
+        self.names.name(&row.exchange.request.head, &mut route);
+        let _ = self.add_on(row, judged, &route);
     }
 
     /// How routes are named.
@@ -146,21 +153,22 @@ impl Tally {
         &self.names
     }
 
-    /// Counts a row on the route that its request has.
-    pub(super) fn add_on(&mut self, row: &Row, judged: Option<&Judged>, route_name: &str) {
+    /// Counts a row on the route that its request has; says in how many rows on it before, one behind the other, each of its
+    /// differences was met at least.
+    pub(super) fn add_on(&mut self, row: &Row, judged: Option<&Judged>, route_name: &RouteName) -> u32 {
         if row.copy == 0 && row.lap == 0 {
             self.requests += 1;
             let hash = xxhash_rust::xxh3::xxh3_64(&row.exchange.id.0.to_le_bytes());
             self.requests_digest = self.requests_digest.wrapping_add(hash);
         }
         self.exchanges.captured += 1;
-        let route = self.routes.of(row, route_name);
+        let route = self.routes.of(row, route_name.text());
         route.captured += 1;
         let at = row.exchange.request.first_byte;
         if let Outcome::Skipped(reason) = &row.outcome {
             self.timeline.add(at, None);
-            *self.exchanges.skipped.entry(reason.name().to_owned()).or_default() += 1;
-            return;
+            count_one(&mut self.exchanges.skipped, reason.name());
+            return 0;
         }
         let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
         self.exchanges.replayed += 1;
@@ -188,12 +196,24 @@ impl Tally {
         self.count_causes(row, verdict);
         let differences = judged.map(|judged| judged.differences.as_slice()).unwrap_or_default();
         if differences.is_empty() {
-            return;
+            return 0;
         }
-        let place = self.names.place(&row.exchange.request.head).into_owned();
-        for difference in differences {
-            self.count_difference(row, difference, route_name, &place);
+        let mut recurring = self.routes.recurring(row, route_name).map(std::mem::take);
+        let mut least = u32::MAX;
+        for (nth, difference) in differences.iter().enumerate() {
+            let head = &row.exchange.request.head;
+            let make = || self.names.fingerprint_at(route_name.place(), head, difference);
+            let (fingerprint, times) = match &mut recurring {
+                Some(recurring) => recurring.fingerprint(nth, difference, make),
+                None => (make(), 0),
+            };
+            least = least.min(times);
+            self.count_difference(row, (fingerprint, difference), route_name);
         }
+        if let (Some(recurring), Some(known)) = (recurring, self.routes.recurring(row, route_name)) {
+            *known = recurring;
+        }
+        least
     }
 
     fn count_causes(&mut self, row: &Row, verdict: Verdict) {
@@ -202,27 +222,30 @@ impl Tally {
                 if failure.is_unconnected() {
                     self.unreached.get_or_insert_with(|| detail.clone());
                 }
-                *self.failures.entry(failure.name().to_owned()).or_default() += 1;
+                count_one(&mut self.failures, failure.name());
             }
             (Verdict::NotComparable, _) => {
-                *self.not_comparable.entry(why_not_comparable(row).to_owned()).or_default() += 1;
+                count_one(&mut self.not_comparable, why_not_comparable(row));
             }
             _ => {}
         }
     }
 
-    fn count_difference(&mut self, row: &Row, difference: &Difference, route: &str, place: &str) {
+    fn count_difference(
+        &mut self,
+        row: &Row,
+        (fingerprint, difference): (Fingerprint, &Difference),
+        route: &RouteName,
+    ) {
         let head = &row.exchange.request.head;
-        let host = head.host().unwrap_or_default();
-        let fingerprint = self.names.fingerprint_at(place, head, difference);
         let key = (fingerprint, difference.class);
         if self.differences.len() >= MOST_DIFFERENCES && !self.differences.contains_key(&key) {
             self.differences_beyond += 1;
             return;
         }
         let counted = self.differences.entry(key).or_insert_with(|| Counted {
-            host: shown_host(host).into_owned(),
-            route: route.to_owned(),
+            host: shown_host(head.host().unwrap_or_default()).into_owned(),
+            route: route.text().to_owned(),
             asked: self.names.asked(head),
             first: difference.clone(),
             count: 0,
@@ -351,6 +374,14 @@ impl Tally {
     }
 }
 
+/// Counts one more of that name.
+fn count_one(counts: &mut BTreeMap<String, u64>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => _ = counts.insert(name.to_owned(), 1),
+    }
+}
+
 /// A number of the row's own, spread evenly, whatever the order of the rows.
 fn spread(row: &Row) -> u64 {
     let mut name = [0; 16];
@@ -388,25 +419,47 @@ impl Equivalent<(String, String)> for Place<'_> {
 struct RouteCounts {
     places: HashMap<(String, String), usize, RandomState>,
     routes: Vec<((String, String), Route)>,
+    /// The place of the one asked for last.
+    last: usize,
 }
 
 impl RouteCounts {
     /// Those of a row's request on a route of that name.
     fn of(&mut self, row: &Row, name: &str) -> &mut Route {
-        let host = shown_host(row.exchange.request.head.host().unwrap_or_default());
+        let host = row.exchange.request.head.host().unwrap_or_default();
+        let is_last =
+            |((known, route), _): &((String, String), Route)| known.as_bytes() == host && route == name;
+        if !self.routes.get(self.last).is_some_and(is_last) {
+            self.last = self.place(row, host, name);
+        }
+        &mut self.routes[self.last].1
+    }
+
+    /// The differences of the row before on the route that was asked for last, where that is of this very host and method,
+    /// not of all whose names look like theirs.
+    fn recurring(&mut self, row: &Row, name: &RouteName) -> Option<&mut Recurring> {
+        let head = &row.exchange.request.head;
+        let ((host, text), route) = self.routes.get_mut(self.last)?;
+        let is_exact = host.as_bytes() == head.host().unwrap_or_default()
+            && text == name.text()
+            && name.has_method(head.method());
+        is_exact.then_some(&mut route.recurring)
+    }
+
+    fn place(&mut self, row: &Row, host: &[u8], name: &str) -> usize {
+        let host = shown_host(host);
         let own = self.places.get(&Place(&host, name)).copied();
         let place = if own.is_some() || self.routes.len() < MOST_ROUTES {
             Place(&host, name)
         } else {
             Place("", OTHER_ROUTES)
         };
-        let at = own.or_else(|| self.places.get(&place).copied()).unwrap_or_else(|| {
+        own.or_else(|| self.places.get(&place).copied()).unwrap_or_else(|| {
             let (name, at) = ((place.0.to_owned(), place.1.to_owned()), self.routes.len());
             self.places.insert(name.clone(), at);
             self.routes.push((name, Route::new(row.route.to_string())));
             at
-        });
-        &mut self.routes[at].1
+        })
     }
 }
 
@@ -416,18 +469,21 @@ impl Route {
             rule,
             captured: 0,
             verdicts: Verdicts::default(),
-            statuses: HashMap::default(),
+            statuses: Vec::new(),
             statuses_beyond: 0,
             latency: Pair::new(2),
             times: Sample::default(),
+            recurring: Recurring::default(),
         }
     }
 
     fn count_statuses(&mut self, row: &Row) {
         let status = |response: &Response| response.head.status;
         let pair = (row.exchange.response.as_ref().map(status), v2_response(row).map(status));
-        if self.statuses.len() < MOST_STATUS_PAIRS || self.statuses.contains_key(&pair) {
-            *self.statuses.entry(pair).or_default() += 1;
+        if let Some((_, count)) = self.statuses.iter_mut().find(|(known, _)| *known == pair) {
+            *count += 1;
+        } else if self.statuses.len() < MOST_STATUS_PAIRS {
+            self.statuses.push((pair, 1));
         } else {
             self.statuses_beyond += 1;
         }
@@ -565,8 +621,8 @@ fn by_size(mut routes: Vec<((String, String), Route)>) -> Vec<RouteSummary> {
         .collect()
 }
 
-fn statuses(counts: &HashMap<(Option<u16>, Option<u16>), u64, RandomState>) -> Vec<StatusPair> {
-    let mut pairs: Vec<_> = counts.iter().map(|(&(v1, v2), &count)| StatusPair { v1, v2, count }).collect();
+fn statuses(counts: &[(Statuses, u64)]) -> Vec<StatusPair> {
+    let mut pairs: Vec<_> = counts.iter().map(|&((v1, v2), count)| StatusPair { v1, v2, count }).collect();
     pairs.sort_by_key(|pair| (std::cmp::Reverse(pair.count), pair.v1, pair.v2));
     pairs
 }

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 /// The text with control, bidirectional and invisible characters written as escapes: `\n`, `\u{202e}`.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     // Most text is plain, which is told from its bytes.
-    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~'));
-    if plain || !text.chars().any(is_deceptive) {
+    if is_plain(text) || !text.chars().any(is_deceptive) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -18,6 +17,12 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// Whether a text is one of printable ASCII alone.
+fn is_plain(text: &str) -> bool {
+    // Looking at all of it is done many bytes at once.
+    text.bytes().fold(true, |all, b| all & matches!(b, b' '..=b'~'))
 }
 
 /// The text in which no runner of a pipeline finds a command: those of Azure, GitHub's older ones and
@@ -34,6 +39,9 @@ pub(crate) fn without_commands(text: &str) -> Cow<'_, str> {
 
 /// At most `most` characters of [`visible`] text, the last an ellipsis where some are left out.
 pub(super) fn excerpt(text: &str, most: usize) -> String {
+    if text.len() <= most && is_plain(text) {
+        return text.to_owned();
+    }
     // Text far beyond the limit is not looked at.
     let head: String = text.chars().take(most + 1).collect();
     let shown = visible(&head);
@@ -65,6 +73,18 @@ mod tests {
             ("a\u{200b}b\u{9b}c", "a\\u{200b}b\\u{9b}c"),
         ] {
             assert_eq!(visible(text), shown);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_text_is_shown_as_it_is(text in "[ -~]{0,9}|.{0,9}", most in 1_usize..9) {
+            let shown: String = visible(&text.chars().take(most + 1).collect::<String>()).into_owned();
+            let expected = match shown.chars().count() {
+                count if count <= most => shown,
+                _ => shown.chars().take(most - 1).chain(['…']).collect(),
+            };
+            proptest::prop_assert_eq!(excerpt(&text, most), expected);
         }
     }
 

@@ -1,17 +1,20 @@
 //! Header fields in four tiers: framing, volatile, build information, semantic.
 
 mod fields;
+mod lines;
 mod tier;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::findings::Findings;
-use super::{Class, Kind, Layer};
+use super::{Class, Difference, Kind, Layer};
 use crate::http::Headers;
 
 pub(super) use fields::elements;
 use fields::{canonical, cookie};
+pub(super) use lines::have_one_order;
 use tier::{Tier, describes_content, tier};
 
 /// Which fields are compared.
@@ -24,12 +27,8 @@ pub(super) enum Scope {
 }
 
 /// Finds the differences of two header sections. Fields of one name are one value, in their order
-/// (RFC 9110, section 5.3); the order of names does not count. Says whether all that is compared of them is the same, without
-/// having to be looked for.
-pub(super) fn compare(v1: &Headers, v2: &Headers, scope: Scope, findings: &mut Findings<'_>) -> bool {
-    if v1 == v2 || are_alike(v1, v2) {
-        return true;
-    }
+/// (RFC 9110, section 5.3); the order of names does not count.
+pub(super) fn compare(v1: &Headers, v2: &Headers, scope: Scope, findings: &mut Findings<'_>) {
     let (fields1, fields2) = (Fields::of(v1), Fields::of(v2));
     let [cookies1, cookies2] = [&fields1, &fields2].map(|fields| fields.get(SET_COOKIE).map(values));
     cookies(cookies1.unwrap_or_default(), cookies2.unwrap_or_default(), findings);
@@ -44,18 +43,47 @@ pub(super) fn compare(v1: &Headers, v2: &Headers, scope: Scope, findings: &mut F
     for group in added.into_iter().chain(others) {
         field(None, Some(group), scope, findings);
     }
-    false
 }
 
-/// Whether two sections have the same names in one order, and differ at most where nothing is compared but that a field
-/// is there: most answers of one service do, in their Date.
-fn are_alike(v1: &Headers, v2: &Headers) -> bool {
+/// Finds the difference that [`compare`] finds of the fields of one name, which are no cookies.
+pub(super) fn compare_named(name: &str, v1: &Headers, v2: &Headers, findings: &mut Findings<'_>) {
+    let [ours, theirs] = [v1, v2].map(|headers| {
+        headers.all(name).map(|value| Field { name: name.as_bytes().into(), value }).collect::<Vec<_>>()
+    });
+    let [ours, theirs] =
+        [&ours, &theirs].map(|fields| Some(fields.as_slice()).filter(|fields| !fields.is_empty()));
+    field(ours, theirs, Scope::All, findings);
+}
+
+/// The order in which [`compare`] finds differences of names in ASCII: cookies in their own, then what v1 has, then what v2
+/// has alone.
+pub(super) fn in_order(a: &Difference, b: &Difference) -> Ordering {
+    let order = |d: &Difference| (!is_cookie(&d.path), d.kind == Kind::Added);
+    match (is_cookie(&a.path), is_cookie(&b.path)) {
+        (true, true) => Ordering::Equal,
+        _ => order(a).cmp(&order(b)).then_with(|| a.path.cmp(&b.path)),
+    }
+}
+
+/// Whether a name is that of cookies, or a place that of one of them.
+pub(super) fn is_cookie(name: &str) -> bool {
+    let start = name.as_bytes().get(..SET_COOKIE.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(SET_COOKIE))
+        && matches!(name.as_bytes().get(SET_COOKIE.len()), None | Some(b'['))
+}
+
+/// Whether all that is compared of two sections is the same without having to be looked for: they have the same names in one
+/// order, and differ at most where nothing is compared but that a field is there. Most answers of one service do, in their Date.
+pub(super) fn are_alike(v1: &Headers, v2: &Headers) -> bool {
+    if let (Some(ours), Some(theirs)) = (v1.plain_lines(), v2.plain_lines()) {
+        return have_one_order(ours, theirs, is_never_told);
+    }
     let mut both = v1.iter().zip(v2.iter());
     v1.len() == v2.len() && both.all(|((a, x), (b, y))| a == b && (x == y || is_never_told(a)))
 }
 
 /// Whether no value of a field is ever told, whatever it is in the other answer.
-fn is_never_told(name: &[u8]) -> bool {
+pub(super) fn is_never_told(name: &[u8]) -> bool {
     let mut lower = [0; LONGEST_KNOWN];
     let Some(lower) = lower.get_mut(..name.len()) else { return false };
     lower.copy_from_slice(name);
@@ -107,7 +135,7 @@ impl<'h> Fields<'h> {
 }
 
 /// That of their names.
-fn order(a: &Field<'_>, b: &Field<'_>) -> std::cmp::Ordering {
+fn order(a: &Field<'_>, b: &Field<'_>) -> Ordering {
     without_case(&a.name).cmp(without_case(&b.name))
 }
 

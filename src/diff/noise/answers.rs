@@ -28,7 +28,8 @@ pub(super) struct Places<'d>(Vec<(Key<'d>, &'d Difference)>);
 impl<'d> Places<'d> {
     pub(super) fn of(differences: &'d [Difference], outline: Option<&Outline>) -> Self {
         let counting = differences.iter().filter(|difference| difference.class.counts());
-        let mut places: Vec<_> = counting.map(|difference| (key(difference, outline), difference)).collect();
+        let mut places = Vec::with_capacity(differences.len());
+        places.extend(counting.map(|difference| (key(difference, outline), difference)));
         places.sort_by(|(a, _), (b, _)| a.cmp(b));
         Self(places)
     }
@@ -42,7 +43,12 @@ impl<'d> Places<'d> {
 
     /// What an answer with these differences has at a place.
     pub(super) fn shown(&self, key: &Key<'_>) -> (Sign, Vec<u64>) {
-        (place::sign(self.at(key)), place::values(self.at(key)))
+        // Often an answer is v1's recorded one.
+        if self.0.is_empty() {
+            return (None, Vec::new());
+        }
+        let differences = self.at(key);
+        (place::sign(differences.clone()), place::values(differences))
     }
 
     fn have(&self, key: &Key<'_>) -> bool {
@@ -56,8 +62,14 @@ impl<'d> Places<'d> {
 
 /// All places that some answers have differences at, in their order.
 pub(super) fn keys<'p, 'd: 'p>(answers: impl IntoIterator<Item = &'p Places<'d>>) -> Vec<&'p Key<'d>> {
-    let mut keys: Vec<_> = answers.into_iter().flat_map(Places::keys).collect();
-    keys.sort_unstable();
+    let mut answers = answers.into_iter().filter(|places| !places.0.is_empty());
+    let mut keys: Vec<_> = answers.next().into_iter().flat_map(Places::keys).collect();
+    // Those of one answer are in their order.
+    let before = keys.len();
+    keys.extend(answers.flat_map(Places::keys));
+    if keys.len() > before {
+        keys.sort_unstable();
+    }
     keys.dedup();
     keys
 }
@@ -99,25 +111,26 @@ impl Fresh {
 
 /// The differences from v1's recorded answer that each answer to one request has, by place.
 pub(super) struct Answers<'d> {
-    first: Places<'d>,
+    first: &'d Places<'d>,
     /// The moment of v1's recorded answer.
     recorded: Timestamp,
     fresh: Vec<(&'d Fresh, Places<'d>)>,
 }
 
 impl<'d> Answers<'d> {
-    /// Those to the request of an exchange, with the fresh ones.
-    pub(super) fn of(seen: &Seen<'d>, fresh: &'d [Fresh], outline: Option<&Outline>) -> Self {
+    /// Those to the request of an exchange, whose own differences are `first`, with the fresh ones.
+    pub(super) fn of(
+        seen: &Seen<'d>,
+        first: &'d Places<'d>,
+        fresh: &'d [Fresh],
+        outline: Option<&Outline>,
+    ) -> Self {
         let fresh = fresh.iter().map(|fresh| (fresh, Places::of(&fresh.differences, outline)));
-        Self {
-            first: Places::of(seen.differences, outline),
-            recorded: seen.v1.first_byte,
-            fresh: fresh.collect(),
-        }
+        Self { first, recorded: seen.v1.first_byte, fresh: fresh.collect() }
     }
 
     pub(super) fn keys(&self) -> Vec<&Key<'d>> {
-        keys(std::iter::once(&self.first).chain(self.fresh.iter().map(|(_, places)| places)))
+        keys(std::iter::once(self.first).chain(self.fresh.iter().map(|(_, places)| places)))
     }
 
     pub(super) fn observed(&self, key: &Key<'_>) -> Observed {

@@ -26,8 +26,10 @@ mod values;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
+use hashbrown::Equivalent;
 
 use super::routes::{RouteLearner, RouteTemplates, Routes};
 use super::rules::Applicable;
@@ -38,7 +40,7 @@ use crate::time::Timestamp;
 use answers::{Answers, Fresh, Key, key, place_of};
 use members::{Members, Root};
 use place::{Event, Name, Named, Observed, Place};
-use repeats::{Repeated, Repeats};
+use repeats::{Disagreements, Repeats};
 use values::Room;
 
 /// What is known of places, by their names.
@@ -132,34 +134,24 @@ impl Learner {
         if seen.differences.is_empty() && seen.again.is_empty() && repeated.is_none() {
             return;
         }
-        let route = self.routes.before(method, host, head.target());
-        let root = (method, host, route.as_str());
+        let root = (method, host, self.routes.before());
         self.members.observe(root, seen);
-        if let Some(repeated) = repeated {
-            self.count_repeated(&repeated, root);
+        let outline = self.members.of(root);
+        let first = answers::Places::of(seen.differences, outline);
+        if let Some(repeated) = &repeated {
+            let disagreements = repeated.disagreements(&first, outline);
+            self.disagreed |= self.places.count_repeated(&disagreements, root);
         }
         if seen.differences.is_empty() && seen.again.is_empty() {
             return;
         }
         self.asked |= !seen.again.is_empty();
         let fresh = Fresh::of(seen);
-        let answers = Answers::of(seen, &fresh, self.members.of(root));
+        let answers = Answers::of(seen, &first, &fresh, outline);
         for key in answers.keys() {
             let Some((place, room)) = self.places.at(key, root) else { continue };
             place.count(&answers.observed(key), room);
             answers.v1_values(key).for_each(|(value, at)| place.note(value, at));
-        }
-    }
-
-    fn count_repeated(&mut self, repeated: &Repeated<'_>, root: Root<'_>) {
-        let disagreements = repeated.disagreements(self.members.of(root));
-        for key in disagreements.keys() {
-            let signs = [disagreements.v1.shown(key).0, disagreements.v2.shown(key).0];
-            let observed = disagreements.observed(key);
-            let Some((place, room)) = self.places.at(key, root) else { continue };
-            place.count_repeated(signs, &observed, room);
-            disagreements.v1_values(key).for_each(|(value, at)| place.note(value, at));
-            self.disagreed |= signs[0].is_some();
         }
     }
 
@@ -197,32 +189,81 @@ impl Learner {
 /// The counts of all places.
 #[derive(Clone, Debug, Default)]
 struct Places {
-    counts: ByName<Place>,
+    counts: Vec<Counted>,
+    /// Where in `counts` a name is.
+    names: hashbrown::HashTable<usize>,
+    hasher: RandomState,
+    /// The one that was asked for last.
+    last: usize,
     room: Room,
     /// Places for which there was no room.
     beyond: u64,
 }
 
+/// A place while it is counted.
+#[derive(Clone, Debug)]
+struct Counted {
+    name: Name,
+    place: Place,
+    /// The one that was asked for next: the answers of most exchanges differ at the places of those before.
+    next: usize,
+}
+
 impl Places {
+    /// Counts how the later of two identical requests was answered; says whether v1 disagrees with itself.
+    fn count_repeated(&mut self, disagreements: &Disagreements<'_, '_>, root: Root<'_>) -> bool {
+        let mut disagreed = false;
+        for key in disagreements.keys() {
+            let signs = [disagreements.v1.shown(key).0, disagreements.v2.shown(key).0];
+            let observed = disagreements.observed(key);
+            let Some((place, room)) = self.at(key, root) else { continue };
+            place.count_repeated(signs, &observed, room);
+            disagreements.v1_values(key).for_each(|(value, at)| place.note(value, at));
+            disagreed |= signs[0].is_some();
+        }
+        disagreed
+    }
+
     /// The counts of a place in answers to such requests, and the room for its values; `None` where there is no room for
     /// more places.
     fn at(&mut self, key: &Key<'_>, root: Root<'_>) -> Option<(&mut Place, &mut Room)> {
         let name = Named::new(root, key);
-        if !self.counts.contains_key(&name) {
-            if self.counts.len() >= MAX_PLACES {
-                self.beyond += 1;
-                return None;
+        let next = self.counts.get(self.last).map_or(0, |last| last.next);
+        if self.counts.get(next).is_some_and(|next| name.equivalent(&next.name)) {
+            self.last = next;
+        } else {
+            let at = self.find(&name)?;
+            if let Some(last) = self.counts.get_mut(self.last) {
+                last.next = at;
             }
-            self.counts.insert(Name::from(&name), Place::default());
+            self.last = at;
         }
-        self.counts.get_mut(&name).map(|place| (place, &mut self.room))
+        self.counts.get_mut(self.last).map(|counted| (&mut counted.place, &mut self.room))
+    }
+
+    /// Where a place is, which is made where there is none of that name.
+    fn find(&mut self, name: &Named<'_>) -> Option<usize> {
+        let (counts, hasher) = (&mut self.counts, &self.hasher);
+        let hash = hasher.hash_one(name);
+        if let Some(at) = self.names.find(hash, |&at| name.equivalent(&counts[at].name)) {
+            return Some(*at);
+        }
+        if counts.len() >= MAX_PLACES {
+            self.beyond += 1;
+            return None;
+        }
+        let at = counts.len();
+        counts.push(Counted { name: Name::from(name), place: Place::default(), next: 0 });
+        // A name has the hash that it has where it is looked for.
+        self.names.insert_unique(hash, at, |&at| hasher.hash_one(&counts[at].name));
+        Some(at)
     }
 
     /// The same by what was learned of routes and of names. Where several names turned out to be one place, what one exchange
     /// has at each of them is no choice of its own, so that it is tested no more.
     fn reopened(&self, routes: &Routes, members: &Members) -> ByName<Place> {
         let mut places: ByName<Place> = ByName::default();
-        for (name, place) in &self.counts {
+        for Counted { name, place, .. } in &self.counts {
             let route = routes.reopened(&name.method, &name.host, &name.route);
             let outline =
                 members.of((&name.method, &name.host, &route)).filter(|_| name.layer == Layer::Body);
@@ -285,8 +326,8 @@ impl Learned {
         let (method, host) = (head.method(), head.host().unwrap_or_default());
         let route = self.routes.route(method, host, head.target());
         let outline = self.members.of((method, host, &route));
-        let fresh = Fresh::of(seen);
-        let answers = Answers::of(seen, &fresh, outline);
+        let (first, fresh) = (answers::Places::of(seen.differences, outline), Fresh::of(seen));
+        let answers = Answers::of(seen, &first, &fresh, outline);
         for difference in differences.iter_mut().filter(|d| d.class == Class::Unverified) {
             let key = key(difference, outline);
             let name = Named::new((method, host, &route), &key);

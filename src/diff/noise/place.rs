@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hashbrown::Equivalent;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::super::{Difference, Kind, Layer};
 use super::Evidence;
@@ -75,17 +75,16 @@ pub(super) type Sign = Option<u64>;
 
 /// An answer's differences at one place as a digest, with the values where it is they that changed.
 pub(super) fn sign<'d>(differences: impl IntoIterator<Item = &'d Difference>) -> Sign {
-    let mut bytes = Vec::new();
+    let mut sign = None;
     for d in differences {
-        bytes.extend_from_slice(d.kind.name().as_bytes());
-        bytes.extend_from_slice(d.path.as_bytes());
-        bytes.push(0);
-        if matches!(d.kind, Kind::ValueChanged | Kind::StringNumber | Kind::NumberFormat) {
-            bytes.extend_from_slice(d.v2.as_deref().unwrap_or_default().as_bytes());
-        }
-        bytes.push(0);
+        let values_changed = matches!(d.kind, Kind::ValueChanged | Kind::StringNumber | Kind::NumberFormat);
+        let value = d.v2.as_deref().filter(|_| values_changed).unwrap_or_default();
+        // Each by itself, with what came before it as the seed.
+        let kind = xxh3_64_with_seed(d.kind.name().as_bytes(), sign.unwrap_or_default());
+        let place = xxh3_64_with_seed(d.path.as_bytes(), kind);
+        sign = Some(xxh3_64_with_seed(value.as_bytes(), place));
     }
-    (!bytes.is_empty()).then(|| xxh3_64(&bytes))
+    sign
 }
 
 /// The digests of the values that differ, wherever at the place they are.

@@ -3,7 +3,6 @@
 //! The first answers to a request are kept, and later ones are held against them. What one answer of v1 has otherwise than
 //! another is noise or state; where v2 changed in the same way, it was state.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -11,11 +10,11 @@ use foldhash::fast::RandomState;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::super::json::Outline;
-use super::super::{Context, Difference, compare_by_rules};
+use super::super::{Context, Difference, compare_by_rules, headers};
 use super::Seen;
 use super::answers::{Key, Places, keys};
 use super::place::Observed;
-use crate::http::{Body, Elsewhere, Request, Response, ResponseHead};
+use crate::http::{Body, Elsewhere, Request, RequestHead, Response, ResponseHead};
 use crate::time::Timestamp;
 
 /// Requests of which the first answers are kept; others say nothing.
@@ -33,6 +32,17 @@ pub(super) struct Repeats {
     memory: usize,
     /// Room for what a request is known by.
     parts: Vec<u8>,
+    selecting: Selecting,
+}
+
+/// The fields of the request before that select an answer: most requests have them in common with it.
+#[derive(Clone, Debug, Default)]
+struct Selecting {
+    /// All fields, as plain lines.
+    lines: Vec<u8>,
+    /// The names in Vary of the answer to it.
+    varies: Vec<u8>,
+    parts: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -43,30 +53,46 @@ struct First {
 }
 
 /// How the later answers of both sides differ from the first ones.
-pub(super) struct Repeated<'s> {
+pub(super) struct Repeated {
     v1: Vec<Difference>,
     v2: Vec<Difference>,
-    across: Cow<'s, [Difference]>,
+    /// v2's from v1's first; `None` where they are those from v1's later one.
+    across: Option<Vec<Difference>>,
     /// When v1 answered first, and when later.
     moments: [Timestamp; 2],
 }
 
 /// The same by place.
-pub(super) struct Disagreements<'r> {
+pub(super) struct Disagreements<'r, 'p> {
     /// v1's from v1's first.
     pub(super) v1: Places<'r>,
     /// v2's from v2's first.
     pub(super) v2: Places<'r>,
     /// v2's from v1's first.
-    across: Places<'r>,
+    across: Across<'r, 'p>,
     moments: [Timestamp; 2],
+}
+
+/// Places that are known already, or not.
+enum Across<'r, 'p> {
+    Known(&'p Places<'r>),
+    Own(Places<'r>),
+}
+
+impl<'r> Across<'r, '_> {
+    fn places(&self) -> &Places<'r> {
+        match self {
+            Self::Known(places) => places,
+            Self::Own(places) => places,
+        }
+    }
 }
 
 impl Repeats {
     /// What an exchange says against the first one of the same request; `None` where it is the first, where it says
     /// nothing, or where enough was said.
-    pub(super) fn against_first<'s>(&mut self, seen: &Seen<'s>) -> Option<Repeated<'s>> {
-        let request = identity(seen.request, seen.v1, &mut self.parts)?;
+    pub(super) fn against_first(&mut self, seen: &Seen<'_>) -> Option<Repeated> {
+        let request = identity(seen.request, seen.v1, (&mut self.parts, &mut self.selecting))?;
         let Some(first) = self.first.get_mut(&request) else {
             self.keep(request, seen);
             return None;
@@ -78,7 +104,7 @@ impl Repeats {
         let (here, there) = (seen.context.host.as_slice(), seen.context.shadow_host.as_slice());
         let differ = |a: &Response, b: &Response, host: &[u8]| {
             // Mostly nothing has to be looked for.
-            if is_same(a, b) {
+            if is_same(a, b) || are_alike(a, b) {
                 return Vec::new();
             }
             compare_by_rules(a, b, &unedited(seen.context, host), seen.rules).0
@@ -86,9 +112,9 @@ impl Repeats {
         let v1 = differ(&first.v1, seen.v1, here);
         let across = if seen.rules.is_empty() && is_same(&first.v1, seen.v1) {
             // v2 differs from the first answer as it does from this one.
-            seen.differences.into()
+            None
         } else {
-            compare_by_rules(&first.v1, seen.v2, seen.context, seen.rules).0.into()
+            Some(compare_by_rules(&first.v1, seen.v2, seen.context, seen.rules).0)
         };
         let repeated = Repeated {
             v1,
@@ -96,7 +122,7 @@ impl Repeats {
             across,
             moments: [first.v1.first_byte, seen.v1.first_byte],
         };
-        Some(repeated).filter(Repeated::is_any)
+        Some(repeated).filter(|repeated| repeated.is_any(seen.differences))
     }
 
     fn keep(&mut self, request: u128, seen: &Seen<'_>) {
@@ -111,25 +137,29 @@ impl Repeats {
     }
 }
 
-impl Repeated<'_> {
-    /// Whether there is a difference that counts.
-    fn is_any(&self) -> bool {
-        let all = [self.v1.as_slice(), &self.v2, &self.across];
+impl Repeated {
+    /// Whether there is a difference that counts; `own` are those of the later exchange.
+    fn is_any(&self, own: &[Difference]) -> bool {
+        let all = [self.v1.as_slice(), &self.v2, self.across.as_deref().unwrap_or(own)];
         all.into_iter().flatten().any(|difference| difference.class.counts())
     }
 
-    /// In answers of that outline.
-    pub(super) fn disagreements(&self, outline: Option<&Outline>) -> Disagreements<'_> {
-        Disagreements {
-            v1: Places::of(&self.v1, outline),
-            v2: Places::of(&self.v2, outline),
-            across: Places::of(&self.across, outline),
-            moments: self.moments,
-        }
+    /// In answers of that outline; `own` are those of the later exchange.
+    pub(super) fn disagreements<'r, 'p>(
+        &'r self,
+        own: &'p Places<'r>,
+        outline: Option<&Outline>,
+    ) -> Disagreements<'r, 'p> {
+        let across = match &self.across {
+            Some(across) => Across::Own(Places::of(across, outline)),
+            None => Across::Known(own),
+        };
+        let [v1, v2] = [&self.v1, &self.v2].map(|differences| Places::of(differences, outline));
+        Disagreements { v1, v2, across, moments: self.moments }
     }
 }
 
-impl<'r> Disagreements<'r> {
+impl<'r> Disagreements<'r, '_> {
     /// The values that v1 has at a place, and when.
     pub(super) fn v1_values<'a>(
         &'a self,
@@ -141,12 +171,13 @@ impl<'r> Disagreements<'r> {
     }
 
     pub(super) fn keys(&self) -> Vec<&Key<'r>> {
-        keys([&self.v1, &self.v2, &self.across])
+        keys([&self.v1, &self.v2, self.across.places()])
     }
 
     /// Both later answers as answers to the first request: were v2 no other than v1, they could be exchanged.
     pub(super) fn observed(&self, key: &Key<'_>) -> Observed {
-        Observed { fresh: [vec![self.v1.shown(key)], vec![self.across.shown(key)]], ..Observed::default() }
+        let fresh = [vec![self.v1.shown(key)], vec![self.across.places().shown(key)]];
+        Observed { fresh, ..Observed::default() }
     }
 }
 
@@ -156,8 +187,17 @@ fn is_same(a: &Response, b: &Response) -> bool {
     a.head == b.head && body(a) == body(b) && a.body.entity == b.body.entity
 }
 
-/// What two requests have in common that are to have one answer; `None` where that is not known. `parts` is room for it.
-fn identity(request: &Request, v1: &Response, parts: &mut Vec<u8>) -> Option<u128> {
+/// Whether nothing that is compared differs, as is known without looking for it.
+fn are_alike(a: &Response, b: &Response) -> bool {
+    let entity = |response: &Response| response.completeness.is_complete() && response.body.entity.is_some();
+    a.head.status == b.head.status
+        && (entity(a) && entity(b) && a.body.entity == b.body.entity)
+        && headers::are_alike(&a.head.headers, &b.head.headers)
+}
+
+/// What two requests have in common that are to have one answer; `None` where that is not known. `parts` is room for it, and
+/// `last` what it was made of before.
+fn identity(request: &Request, v1: &Response, (parts, last): (&mut Vec<u8>, &mut Selecting)) -> Option<u128> {
     if !request.completeness.is_complete() {
         return None;
     }
@@ -175,9 +215,28 @@ fn identity(request: &Request, v1: &Response, parts: &mut Vec<u8>) -> Option<u12
         (None, None) if request.body.len == 0 => part(&[]),
         (None, None) => return None,
     }
-    let varies: Vec<&[u8]> =
-        v1.head.headers.all("vary").flat_map(|value| value.split(|&b| b == b',')).collect();
-    let varies = || varies.iter().map(|name| name.trim_ascii());
+    let mut varies = Vec::new();
+    for value in v1.head.headers.all("vary") {
+        varies.extend_from_slice(value);
+        varies.push(b',');
+    }
+    let lines = head.headers.plain_lines();
+    if lines != Some(&last.lines) || varies != last.varies {
+        last.lines.clear();
+        last.parts.clear();
+        select(head, &varies, &mut last.parts)?;
+        // Without plain lines the next request is looked at again.
+        last.lines.extend_from_slice(lines.unwrap_or_default());
+        last.varies = varies;
+    }
+    parts.extend_from_slice(&last.parts);
+    Some(xxh3_128(parts))
+}
+
+/// The fields of a request that select an answer which varies with those of these names, as parts of what it is known by;
+/// `None` where it may vary with anything.
+fn select(head: &RequestHead, varies: &[u8], parts: &mut Vec<u8>) -> Option<()> {
+    let varies = || varies.split(|&b| b == b',').map(<[u8]>::trim_ascii);
     if varies().any(|name| name == b"*") {
         return None;
     }
@@ -194,7 +253,7 @@ fn identity(request: &Request, v1: &Response, parts: &mut Vec<u8>) -> Option<u12
         }
         parts.get_mut(start..start + name.len())?.make_ascii_lowercase();
     }
-    Some(xxh3_128(parts))
+    Some(())
 }
 
 /// Whether a field of a request selects an answer whatever Vary says (RFC 9110, sections 12.5, 13.1 and 14.2).

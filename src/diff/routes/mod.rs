@@ -15,6 +15,7 @@ pub use templates::{RouteTemplate, RouteTemplates};
 use tree::Forest;
 
 use super::template;
+use super::template::push_template;
 
 /// Learns route templates from the targets of a capture, in bounded memory.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +24,9 @@ pub struct RouteLearner {
     forest: Forest,
     /// How often each template was met that the forest has not been told of yet, by what its tree is called.
     met: HashMap<(Vec<u8>, String), u64, foldhash::fast::RandomState>,
-    /// Room for what the tree of a request is called.
+    /// Room for what the tree of a request is called, and for its route before anything is learned.
     root: Vec<u8>,
+    template: String,
 }
 
 /// What the tree of a request is called, and its template, as they are looked for.
@@ -49,28 +51,29 @@ impl RouteLearner {
 
     /// Counts one request.
     pub fn observe(&mut self, method: &[u8], host: &[u8], target: &[u8]) {
-        if self.written.find(method, host, target).is_some() {
-            return;
+        self.template.clear();
+        if let Some(written) = self.written.find(method, host, target) {
+            return self.template.push_str(written);
         }
+        push_template(&mut self.template, target);
         self.root.clear();
         for part in [method, b" ", host] {
             self.root.extend_from_slice(part);
         }
-        let template = template(target);
-        if let Some(times) = self.met.get_mut(&Met(&self.root, &template)) {
+        if let Some(times) = self.met.get_mut(&Met(&self.root, &self.template)) {
             *times += 1;
             return;
         }
-        self.met.insert((self.root.clone(), template), 1);
+        self.met.insert((self.root.clone(), self.template.clone()), 1);
         if self.met.len() >= MOST_MET {
             let met = std::mem::take(&mut self.met);
             tell(&mut self.forest, met.iter().collect());
         }
     }
 
-    /// The route of a target before anything is learned of others.
-    pub(super) fn before(&self, method: &[u8], host: &[u8], target: &[u8]) -> String {
-        self.written.route(method, host, target).into_owned()
+    /// The route of the request that was counted last, before anything is learned of others.
+    pub(super) fn before(&self) -> &str {
+        &self.template
     }
 
     /// The routes of what was seen.
