@@ -1,4 +1,4 @@
-//! The thread that reads: from the capture to who takes exchanges, and the account of what it read.
+//! Reading a capture for a run: from its packets to who takes the exchanges, and the account of what was read.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! Which thread does which stage of a replay.
 //!
 //! Requests that are due at a time are read ahead by a thread of its own, so that a disk that stalls makes none of them
-//! late. Where they leave as fast as they can, reading on another thread than the one that sends would only cost: see
+//! late; so are those from a pipe or an address, which may stall for long. Where they leave as fast as they can, reading on another thread than the one that sends would only cost: see
 //! [`Inline`]. The same holds of judging where nothing is kept or compared, which is to count.
 
 use std::pin::Pin;
