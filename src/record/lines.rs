@@ -155,7 +155,7 @@ impl Lines {
         last: &mut LastBody<'r>,
     ) {
         optional(out, response, |out, response| {
-            self.message(out, response, response.head.raw(), place, last)
+            self.message(out, response, response.head.raw(), place, last);
         });
     }
 

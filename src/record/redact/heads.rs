@@ -29,29 +29,35 @@ impl Place {
     pub(super) const COUNT: usize = 4;
 }
 
-/// How a head was found to be that of its place.
-#[derive(Clone)]
+/// That a head was compared with the one of its place.
+#[derive(Clone, Copy)]
 pub(super) struct Walk {
     place: Place,
-    /// Of the head that it was compared with.
-    version: u64,
-    runs: Vec<Run>,
+    /// Tells it from every other.
+    number: u64,
 }
 
 /// The head that others of its place are compared with.
 #[derive(Default)]
 pub(super) struct MetHead {
     model: Model,
-    /// Tells it from every other.
-    version: u64,
+    found: Found,
+    edited: EditedHead,
+    /// The last one that was compared with it: the number of that, and its runs.
+    walk: u64,
+    runs: Vec<Run>,
+}
+
+/// What a model holds.
+#[derive(Default)]
+struct Found {
     /// Where its secrets lie, in their order.
     spans: Spans,
     /// For each part its signs, and how many secrets there are before its end.
-    found: Vec<(Signs, usize)>,
-    edited: EditedHead,
+    parts: Vec<(Signs, usize)>,
 }
 
-/// What becomes of it, part by part.
+/// What becomes of a model, part by part.
 #[derive(Default)]
 struct EditedHead {
     /// The secrets of the row that was met last.
@@ -65,36 +71,38 @@ struct EditedHead {
     room: Vec<u8>,
 }
 
-impl MetHead {
-    /// Adds the secrets of some parts, where those begin at `at`, and says which signs they bear.
-    fn take_over(&self, places: Range<usize>, at: usize, spans: &mut Spans) -> Signs {
+impl Found {
+    /// Adds the secrets of some parts of the model, where those begin at `at`, and says which signs they bear.
+    fn take_over(&self, model: &Model, places: Range<usize>, at: usize, spans: &mut Spans) -> Signs {
         let count = |place: usize| {
-            let before = place.checked_sub(1).and_then(|before| self.found.get(before));
+            let before = place.checked_sub(1).and_then(|before| self.parts.get(before));
             before.map_or(0, |(_, count)| *count)
         };
         let within = self.spans.get(count(places.start)..count(places.end)).unwrap_or_default();
         if !within.is_empty() {
-            let from = self.model.span(places.clone()).start;
+            let from = model.span(places.clone()).start;
             spans.extend(within.iter().map(|(span, form)| (moved(span, from, at), *form)));
         }
-        let found = self.found.get(places).unwrap_or_default();
-        found.iter().fold(Signs::NONE, |signs, (more, _)| signs.and(*more))
+        let parts = self.parts.get(places).unwrap_or_default();
+        parts.iter().fold(Signs::NONE, |signs, (more, _)| signs.and(*more))
     }
+}
 
-    /// Its text is now that in which these secrets lie.
-    fn learn(&mut self, version: u64, spans: &Spans) {
-        (self.version, self.edited.secrets) = (version, 0);
-        self.spans.clone_from(spans);
+impl MetHead {
+    /// The model is another now, in which these secrets lie.
+    fn learn(&mut self, spans: &Spans) {
+        (self.walk, self.edited.secrets) = (0, 0);
+        self.found.spans.clone_from(spans);
         let text = self.model.text();
         let found = self.model.parts().map(|part| {
             let signs = Signs::of_head(text.get(part.clone()).unwrap_or_default());
             (signs, spans.partition_point(|(span, _)| span.end <= part.end))
         });
-        self.found = found.collect();
+        self.found.parts = found.collect();
     }
 
-    /// Makes sure that it is edited for these secrets. The first row of several with the same secrets does not have it
-    /// done: mostly there is no second one.
+    /// Makes sure that the model is edited for these secrets. The first row of several with the same secrets does not have
+    /// it done: mostly there is no second one.
     fn is_edited(&mut self, redactor: &Redactor, secrets: &mut Secrets) -> bool {
         let edited = &mut self.edited;
         if std::mem::replace(&mut edited.last, secrets.id()) != secrets.id() {
@@ -104,15 +112,42 @@ impl MetHead {
             edited.secrets = secrets.id();
             edited.text.clear();
             edited.ends.clear();
-            let mut changed = 0;
+            let (text, spans, mut changed) = (self.model.text(), &self.found.spans, 0);
             for part in self.model.parts() {
-                let text = self.model.text();
-                changed +=
-                    usize::from(redactor.edit_part(&mut edited.text, text, part, &self.spans, secrets));
+                changed += usize::from(redactor.edit_part(&mut edited.text, text, part, spans, secrets));
                 edited.ends.push((edited.text.len(), changed));
             }
         }
         true
+    }
+
+    /// A head that was compared with the model, which is edited, with its secrets and the echoes of others replaced.
+    fn put_together(
+        &mut self,
+        redactor: &Redactor,
+        head: &Searched<&[u8]>,
+        secrets: &mut Secrets,
+    ) -> Option<Bytes> {
+        let Self { runs, edited: EditedHead { text, ends, room, .. }, .. } = self;
+        let end = |place: usize| {
+            let before = place.checked_sub(1).and_then(|before| ends.get(before));
+            before.copied().unwrap_or_default()
+        };
+        room.clear();
+        let mut changed = false;
+        for run in &*runs {
+            match run {
+                Run::Known(places, _) => {
+                    let ((start, before), (end, behind)) = (end(places.start), end(places.end));
+                    room.extend_from_slice(text.get(start..end).unwrap_or_default());
+                    changed |= behind > before;
+                }
+                Run::New(part) => {
+                    changed |= redactor.edit_part(room, head.text, part.clone(), &head.spans, secrets);
+                }
+            }
+        }
+        changed.then(|| Bytes::copy_from_slice(room))
     }
 }
 
@@ -121,19 +156,6 @@ impl MetHead {
     /// Whether what becomes of it is remembered.
     pub(super) fn is_edited_for_some(&self) -> bool {
         self.edited.secrets != 0
-    }
-}
-
-impl EditedHead {
-    /// Appends some parts; says whether any of them was changed.
-    fn put(&mut self, places: Range<usize>) -> bool {
-        let end = |place: usize| {
-            let before = place.checked_sub(1).and_then(|before| self.ends.get(before));
-            before.copied().unwrap_or_default()
-        };
-        let ((start, before), (end, behind)) = (end(places.start), end(places.end));
-        self.room.extend_from_slice(self.text.get(start..end).unwrap_or_default());
-        behind > before
     }
 }
 
@@ -150,13 +172,16 @@ impl Redactor {
     /// What the parts of a head hold; `None` where they may be those of a private key.
     fn by_parts(&self, text: &[u8], place: Place) -> Option<(Signs, Spans, Met)> {
         let mut known = self.known();
-        let Known { heads, lines, versions, .. } = &mut *known;
-        let head = heads.get_mut(place as usize)?;
-        let (mut signs, mut spans, mut runs) = (Signs::NONE, Spans::new(), Vec::with_capacity(4));
+        let Known { heads, lines, walks, .. } = &mut *known;
+        let head = &mut **heads.get_mut(place as usize)?.get_or_insert_default();
+        let (mut signs, mut spans) = (Signs::NONE, Spans::new());
         let (mut all, mut new) = (0, 0);
+        head.runs.clear();
         for run in head.model.runs(text) {
             let (count, more) = match &run {
-                Run::Known(places, at) => (places.len(), head.take_over(places.clone(), *at, &mut spans)),
+                Run::Known(places, at) => {
+                    (places.len(), head.found.take_over(&head.model, places.clone(), *at, &mut spans))
+                }
                 Run::New(part) => {
                     new += 1;
                     (1, self.part(lines, text, part.clone(), &mut spans))
@@ -164,18 +189,18 @@ impl Redactor {
             };
             all += count;
             signs = signs.and(more);
-            runs.push(run);
+            head.runs.push(run);
         }
+        *walks += 1;
+        head.walk = *walks;
         if signs.has(Sign::Pem) {
             return None;
         }
         if head.model.meet(text, all, new) {
-            *versions += 1;
-            head.learn(*versions, &spans);
+            head.learn(&spans);
             return Some((signs, spans, Met::No));
         }
-        let walk = Walk { place, version: head.version, runs };
-        Some((signs, spans, Met::Head(walk)))
+        Some((signs, spans, Met::Head(Walk { place, number: head.walk })))
     }
 
     /// Adds what one part of a head holds, and says which signs it bears.
@@ -200,36 +225,15 @@ impl Redactor {
         if secrets.hold_line_ends() {
             return self.edited(head, secrets);
         }
-        // Without it nobody else can use it meanwhile, and without the lock nobody has to wait.
-        let mut met = self.known().heads.get_mut(walk.place as usize).map(std::mem::take).unwrap_or_default();
-        let is_that = met.version == walk.version && met.is_edited(self, secrets);
-        let changed = is_that && self.put_together(head, walk, &mut met.edited, secrets);
-        let edited = changed.then(|| Bytes::copy_from_slice(&met.edited.room));
+        // Taken out nobody else can use it meanwhile, and without the lock nobody has to wait.
+        let met = self.known().heads.get_mut(walk.place as usize).and_then(Option::take);
+        let Some(mut met) = met else { return self.edited(head, secrets) };
+        let is_that = met.walk == walk.number && met.is_edited(self, secrets);
+        let edited = is_that.then(|| met.put_together(self, head, secrets));
         if let Some(place) = self.known().heads.get_mut(walk.place as usize) {
-            *place = met;
+            *place = Some(met);
         }
-        if is_that { edited } else { self.edited(head, secrets) }
-    }
-
-    /// Puts a head together of parts that were edited before and of others; says whether any was changed.
-    fn put_together(
-        &self,
-        head: &Searched<&[u8]>,
-        walk: &Walk,
-        known: &mut EditedHead,
-        secrets: &mut Secrets,
-    ) -> bool {
-        known.room.clear();
-        let mut changed = false;
-        for run in &walk.runs {
-            changed |= match run {
-                Run::Known(places, _) => known.put(places.clone()),
-                Run::New(part) => {
-                    self.edit_part(&mut known.room, head.text, part.clone(), &head.spans, secrets)
-                }
-            };
-        }
-        changed
+        edited.unwrap_or_else(|| self.edited(head, secrets))
     }
 
     /// Appends a part of a head with the secrets and the echoes in it replaced; says whether there are any.

@@ -33,9 +33,9 @@ pub(super) struct Known {
     last_text: u64,
     pub(super) lines: LineMemory,
     /// By their places.
-    pub(super) heads: [MetHead; Place::COUNT],
-    /// How many heads were ever met.
-    pub(super) versions: u64,
+    pub(super) heads: [Option<Box<MetHead>>; Place::COUNT],
+    /// How many heads were ever compared with those.
+    pub(super) walks: u64,
     replacements: Table<Replacement>,
     pub(super) sets: Sets,
     /// The heads of requests and of responses that were parsed last.

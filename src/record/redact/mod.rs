@@ -130,10 +130,10 @@ impl Redactor {
     }
 
     fn outcome(&self, outcome: &mut Outcome, answer: Option<Becomes<ResponseHead>>, secrets: &mut Secrets) {
-        if let Outcome::Failed { detail, .. } = outcome {
-            if let Some(edited) = self.words(detail, secrets) {
-                *detail = edited;
-            }
+        if let Outcome::Failed { detail, .. } = outcome
+            && let Some(edited) = self.words(detail, secrets)
+        {
+            *detail = edited;
         }
         let response = match outcome {
             Outcome::Answered { response, .. } => Some(response),
