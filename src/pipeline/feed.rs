@@ -46,7 +46,7 @@ impl Pending {
         let Self { exchange, lap, copy, role, destination, route, matched, reason, place: _ } = self;
         let (again, not_asked) = (Vec::new(), None);
         Row {
-            exchange: exchange,
+            exchange,
             lap,
             copy,
             role,
@@ -211,8 +211,11 @@ impl<O: Onward> Taker for Feed<O> {
         !self.progress.course.gave_up()
     }
 
-    fn end(self) -> Handed {
+    fn all_is_read(&mut self) {
         self.progress.course.end_of_reading();
+    }
+
+    fn end(self) -> Handed {
         let shares = self.planning.shares.told(&self.planning.table);
         let unmet = Unmet { put_off: self.past.put_off, in_flight: self.past.in_flight.len() as u64 };
         Handed { rows: self.rows, halt: self.halt, shares, unmet }

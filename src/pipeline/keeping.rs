@@ -157,7 +157,7 @@ impl Judging {
             let (mut answered, has_room) = (Vec::new(), self.has_room());
             tokio::select! {
                 batch = done.recv(), if sending && has_room => match batch {
-                    Some(batch) => answered = batch,
+                    Some(batch) => answered = self.with_more(batch, done),
                     None => sending = false,
                 },
                 count = skipped.recv_many(&mut others, BATCH), if reading => reading = count > 0,
@@ -177,6 +177,22 @@ impl Judging {
             self.pass_on(&mut taken)?;
         }
         Ok(())
+    }
+
+    /// A batch with those that wait behind it, up to so many that they are handed to the system together. Where some are
+    /// asked again there may not be room for more.
+    fn with_more(
+        &self,
+        mut batch: Vec<engine::Done<Pending>>,
+        waiting: &mut mpsc::Receiver<Vec<engine::Done<Pending>>>,
+    ) -> Vec<engine::Done<Pending>> {
+        while batch.len() < BATCH
+            && self.verifying.is_none()
+            && let Ok(more) = waiting.try_recv()
+        {
+            batch.extend(more);
+        }
+        batch
     }
 
     /// An outcome as a row, with what it would be asked again with, and its place among those on their way.
@@ -268,7 +284,7 @@ impl Judging {
             let secrets = redactor.map(|redactor| redactor.row(row));
             self.choose(taken);
             // Further answers may repeat them.
-            taken.secrets = secrets.filter(|_| taken.is_asked).map(|secrets| secrets.copied());
+            taken.secrets = secrets.filter(|_| taken.is_asked);
             if let Some(writer) = &mut self.writer {
                 if taken.is_asked { writer.asked_row(&taken.row)? } else { writer.row(&taken.row)? }
             }

@@ -39,7 +39,7 @@ impl Ledger {
     /// These rows are recorded.
     pub(super) fn recorded<'r>(&self, rows: impl IntoIterator<Item = &'r Row>) {
         if let Some(intents) = &self.intents {
-            intents.end(rows.into_iter().map(Row::name));
+            intents.end(rows.into_iter().map(Row::name_at_hand));
         }
     }
 

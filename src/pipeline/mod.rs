@@ -1,8 +1,8 @@
 //! The one place that wires stages, channels and shutdown.
 //!
 //! [`Reading`] runs the stages from packets to exchanges, in the caller's thread and in one pass.
-//! `run` is a whole replay: reading in a thread of its own, sending on the runtime, judging as
-//! outcomes come. `compare` does without sending: it pairs the two sides of what a mesh has mirrored.
+//! `run` is a whole replay: reading, sending and judging side by side, on as many threads as it takes (`stages`).
+//! `compare` does without sending: it pairs the two sides of what a mesh has mirrored.
 //! `live` is a replay of what is captured at the moment.
 //! `Rendering` judges the rows of recordings again, through the same code. These need the
 //! feature `cli`; reading does not.

@@ -1,4 +1,4 @@
-//! The thread that reads: from the capture to who takes exchanges, and the account of what it read.
+//! Reading a capture for a run: from its packets to who takes the exchanges, and the account of what was read.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -38,7 +38,10 @@ pub(super) trait Taker: Tell + Send + 'static {
     /// The capture, which lasted so long, is about to be read again.
     fn read_again(&mut self, _lasted: Duration) {}
 
-    /// Nothing follows.
+    /// Nothing is read any more.
+    fn all_is_read(&mut self) {}
+
+    /// Says what came of it, when all is read.
     fn end(self) -> Handed;
 }
 
@@ -209,12 +212,19 @@ impl<T: Taker> Reader<T> {
         self.reading.listener_mut().finish();
         let (stats, account) = (self.reading.source().stats(), self.reading.account());
         self.found.get_or_insert((stats, account));
-        self.goes_again()
+        let goes_again = self.goes_again();
+        if !goes_again {
+            self.taker_mut().all_is_read();
+        }
+        goes_again
     }
 
-    /// Whether the reading that was begun goes on. The first ends with the capture, others with their time, too.
-    fn goes_on(&self) -> bool {
-        self.signal.state() == Stop::Run && (self.found.is_none() || self.repeat.goes_on(0, self.began))
+    /// Whether the reading that was begun goes on. The first ends with the capture, others with their time, too; and all as
+    /// soon as nobody takes what is read.
+    fn goes_on(&mut self) -> bool {
+        self.taker_mut().halt().is_none()
+            && self.signal.state() == Stop::Run
+            && (self.found.is_none() || self.repeat.goes_on(0, self.began))
     }
 
     /// Stands before the first packet once more, where the capture is to be read again.

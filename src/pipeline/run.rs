@@ -1,12 +1,11 @@
 //! A replay from the capture to the reports.
 //!
 //! ```text
-//! thread          runtime                       runtime
 //! reading ─work─▶ engine, at most N on the way ─done─▶ judging: redact, record, diff, count
 //!    └────────────────────── skipped ────────────────────▲
 //! ```
 //!
-//! All channels are bounded, so reading keeps just ahead of sending. Told to stop, the engine answers
+//! Each has a thread of its own, or shares one: see `stages`. All channels are bounded, so reading keeps just ahead of sending. Told to stop, the engine answers
 //! what waits with "interrupted", reading ends at the next packet, and the reports are of what there is.
 
 use std::fs;

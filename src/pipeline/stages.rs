@@ -1,9 +1,10 @@
 //! Which thread does which stage of a replay.
 //!
 //! Requests that are due at a time are read ahead by a thread of its own, so that a disk that stalls makes none of them
-//! late. Where they leave as fast as they can, reading on another thread than the one that sends would only cost: see
+//! late; so are those from a pipe or an address, which may stall for long. Where they leave as fast as they can, reading on another thread than the one that sends would only cost: see
 //! [`Inline`]. The same holds of judging where nothing is kept or compared, which is to count.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -29,6 +30,9 @@ pub(super) const WAITING: usize = 256;
 /// How many batches of outcomes may wait to be judged.
 pub(super) const BATCHES: usize = 2;
 
+/// The thread that sends broke down.
+const BROKEN: RunError = RunError::Defect { stage: "sending" };
+
 /// What is read, sent and judged, and by what.
 pub(super) struct Stages {
     pub(super) source: Source,
@@ -52,52 +56,59 @@ pub(super) struct Came {
     pub(super) read: Read,
 }
 
+/// Reads and sends, and says what came of both.
+type Sending = Pin<Box<dyn Future<Output = (Ended, Result<Read, RunError>)> + Send>>;
+
 impl Stages {
     /// Runs all of them until the last outcome is judged.
     ///
     /// # Errors
     /// When one of them could not begin, or broke down; what goes wrong with a row is in [`Came::judged`].
     pub(super) async fn run(self) -> Result<Came, RunError> {
-        let Self { source, planning, past, settings, ledger, progress, stop, signal, .. } = self;
+        let only_counted = !self.answers_are_read;
+        let (judge, sending) = self.begin()?;
+        let ((judging, judged), sent) = if only_counted {
+            let both = on_own_thread("sending", async move { tokio::join!(judge.all(), sending) });
+            tokio::spawn(both).await.map_err(|_| BROKEN)?
+        } else {
+            let sending = tokio::spawn(on_own_thread("sending", sending));
+            (judge.all().await, sending.await.map_err(|_| BROKEN)?)
+        };
+        let (ended, read) = sent;
+        Ok(Came { judging, judged, ended, read: read? })
+    }
+
+    fn begin(self) -> Result<(Judge, Sending), RunError> {
+        let Self { source, settings, ledger, stop, signal, .. } = self;
         let (done_in, done) = mpsc::channel(BATCHES);
         let (rows_in, rows) = mpsc::channel(WAITING);
         let judge =
             Judge { judging: self.judging, done, rows, ledger: Arc::clone(&ledger), stop: Arc::clone(&stop) };
-        let feed = Fed { planning, past, progress, answers_are_read: self.answers_are_read };
+        let feed = Fed {
+            planning: self.planning,
+            past: self.past,
+            progress: self.progress,
+            answers_are_read: self.answers_are_read,
+        };
         let is_urgent = settings.speed == Speed::Max && settings.rate.is_none();
         if is_urgent && source.captures.never_stalls() {
             let reader = Reader::new(source, feed.into(Queue::default()), signal.clone());
             let mut inline = Inline::new(reader, rows_in, stop);
             let sending = async move {
                 let ended = engine::run_here(settings, &mut inline, done_in, signal, ledger).await;
-                (ended, inline.end())
+                (ended, Ok(inline.end()))
             };
-            let judged = if self.answers_are_read {
-                let sending = tokio::spawn(on_own_thread("sending", sending));
-                let judged = judge.all().await;
-                (judged, sending.await)
-            } else {
-                let both = async move { tokio::join!(judge.all(), sending) };
-                match tokio::spawn(on_own_thread("sending", both)).await {
-                    Ok((judged, sent)) => (judged, Ok(sent)),
-                    Err(_) => return Err(RunError::Defect { stage: "sending" }),
-                }
-            };
-            let ((judging, judged), Ok((ended, read))) = judged else {
-                return Err(RunError::Defect { stage: "sending" });
-            };
-            return Ok(Came { judging, judged, ended, read });
+            return Ok((judge, Box::pin(sending)));
         }
         let (work_in, mut work) = mpsc::channel(WAITING);
         let onward = Channels { work: work_in, rows: rows_in };
         let reader = spawn_reader(Reader::new(source, feed.into(onward), signal.clone()), stop)?;
-        let sending = async move { engine::run_here(settings, &mut work, done_in, signal, ledger).await };
-        let sending = tokio::spawn(on_own_thread("sending", sending));
-        let (judging, judged) = judge.all().await;
-        let ended = sending.await.map_err(|_| RunError::Defect { stage: "sending" })?;
-        let reading = spawn_blocking(move || reader.join()).await;
-        let Ok(Ok(read)) = reading else { return Err(RunError::Defect { stage: "reading" }) };
-        Ok(Came { judging, judged, ended, read })
+        let sending = async move {
+            let ended = engine::run_here(settings, &mut work, done_in, signal, ledger).await;
+            let read = spawn_blocking(move || reader.join()).await;
+            (ended, read.ok().and_then(Result::ok).ok_or(RunError::Defect { stage: "reading" }))
+        };
+        Ok((judge, Box::pin(sending)))
     }
 }
 

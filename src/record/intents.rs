@@ -5,16 +5,20 @@
 //! some size is replaced by one with the names that are still open, so it stays small however long a run
 //! is.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
+use std::hash::Hash;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
+use hashbrown::{Equivalent, HashSet};
 
 use super::{RecordError, RowName};
+
+/// Names of rows on their way.
+pub(super) type Open = HashSet<RowName, RandomState>;
 
 /// The file's name.
 const NAME: &str = "intents";
@@ -30,7 +34,7 @@ struct Inner {
     path: PathBuf,
     file: File,
     written: usize,
-    open: HashSet<RowName, RandomState>,
+    open: Open,
     /// Room for lines.
     lines: Vec<u8>,
 }
@@ -41,7 +45,7 @@ impl Intents {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(super) fn create(folder: &Path, open: HashSet<RowName, RandomState>) -> Result<Self, RecordError> {
+    pub(super) fn create(folder: &Path, open: Open) -> Result<Self, RecordError> {
         let path = folder.join(NAME);
         let (file, written) = renewed(&path, &open)?;
         Ok(Self(Mutex::new(Inner { path, file, written, open, lines: Vec::new() })))
@@ -77,7 +81,7 @@ impl Intents {
     }
 
     /// The recording holds these rows: they are on their way no more.
-    pub fn end(&self, names: impl IntoIterator<Item = RowName>) {
+    pub fn end(&self, names: impl IntoIterator<Item = impl Equivalent<RowName> + Hash>) {
         let mut inner = self.lock();
         for name in names {
             inner.open.remove(&name);
@@ -105,7 +109,7 @@ impl Intents {
 }
 
 /// Takes the place of the file by one with these names alone.
-fn renewed(path: &Path, open: &HashSet<RowName, RandomState>) -> Result<(File, usize), RecordError> {
+fn renewed(path: &Path, open: &Open) -> Result<(File, usize), RecordError> {
     let mut text = String::new();
     for name in open {
         // Writing to a string does not fail.
@@ -127,7 +131,7 @@ fn renewed(path: &Path, open: &HashSet<RowName, RandomState>) -> Result<(File, u
 ///
 /// # Errors
 /// When the file is there and cannot be read.
-pub(super) fn left(folder: &Path) -> Result<HashSet<RowName, RandomState>, RecordError> {
+pub(super) fn left(folder: &Path) -> Result<Open, RecordError> {
     let path = folder.join(NAME);
     match fs::read_to_string(&path) {
         // A line without its end was never followed by a request: what it says was not yet noted.
@@ -135,7 +139,7 @@ pub(super) fn left(folder: &Path) -> Result<HashSet<RowName, RandomState>, Recor
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
             Ok(whole.lines().filter_map(|line| line.parse().ok()).collect())
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(HashSet::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Open::default()),
         Err(error) => Err(RecordError::io("read", path)(error)),
     }
 }
@@ -154,7 +158,7 @@ fn remove_file(path: &Path) {
 mod tests {
     use super::*;
     use crate::exchange::ExchangeId;
-    use crate::record::RequestName;
+    use crate::record::{RequestName, samples};
     use crate::route::Role;
 
     fn name(id: u64) -> RowName {
@@ -171,7 +175,7 @@ mod tests {
     #[test]
     fn what_was_begun_is_there_at_once_and_what_was_recorded_goes_with_the_next_file() {
         let folder = tempfile::tempdir().unwrap();
-        let intents = Intents::create(folder.path(), HashSet::default()).unwrap();
+        let intents = Intents::create(folder.path(), Open::default()).unwrap();
         intents.begin(name(1)).unwrap();
         intents.begin(name(2)).unwrap();
         assert_eq!(names(folder.path()), [1, 2]);
@@ -186,9 +190,28 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_row_at_hand_ends_what_began() {
+        let folder = tempfile::tempdir().unwrap();
+        let intents = Intents::create(folder.path(), Open::default()).unwrap();
+        let mut rows = Vec::new();
+        for (lap, copy, destination) in [(0, 0, "v2"), (1, 0, "v2"), (0, 1, "v2"), (0, 0, "v3")] {
+            let mut row =
+                samples::row("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n");
+            (row.lap, row.copy, row.destination) = (lap, copy, destination.into());
+            intents.begin(row.name()).unwrap();
+            rows.push(row);
+        }
+        for (left, row) in rows.iter().enumerate().rev() {
+            intents.end([row.name_at_hand()]);
+            assert_eq!(intents.lock().open.len(), left);
+            assert!(!intents.lock().open.contains(&row.name()));
+        }
+    }
+
+    #[test]
     fn at_an_orderly_end_the_file_goes_save_for_what_came_to_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let intents = Intents::create(folder.path(), HashSet::from_iter([name(1)])).unwrap();
+        let intents = Intents::create(folder.path(), Open::from_iter([name(1)])).unwrap();
         intents.begin(name(2)).unwrap();
         intents.end([name(2)]);
         intents.close().unwrap();
@@ -201,7 +224,7 @@ mod tests {
     #[test]
     fn the_file_stays_small() {
         let folder = tempfile::tempdir().unwrap();
-        let intents = Intents::create(folder.path(), HashSet::default()).unwrap();
+        let intents = Intents::create(folder.path(), Open::default()).unwrap();
         for id in 0..100_000 {
             intents.begin(name(id)).unwrap();
             intents.end([name(id)]);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::RecordError;
+use super::{RecordError, put};
 
 const NAME: &str = "journal.ndjson";
 /// Bytes of the first line, its end included: it is filled up with spaces.
@@ -30,7 +30,7 @@ pub(super) struct Place {
 }
 
 /// The first line.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct First {
     #[serde(flatten)]
     place: Place,
@@ -45,6 +45,8 @@ pub(super) struct Journal {
     file: File,
     /// Bytes of the coming frame that it holds.
     held: usize,
+    /// Room for the first line.
+    first: Vec<u8>,
 }
 
 impl Journal {
@@ -60,7 +62,7 @@ impl Journal {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(RecordError::io("create", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { path, file, held: 0 }),
+            Ok(()) => Ok(Self { path, file, held: 0, first: Vec::with_capacity(FIRST) }),
             Err(TryLockError::WouldBlock) => Err(RecordError::Busy(folder.to_owned())),
             Err(TryLockError::Error(error)) => Err(RecordError::io("lock", path)(error)),
         }
@@ -84,10 +86,23 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the first line.
-    fn count(&self, place: Place, bytes: usize) -> io::Result<()> {
-        let first = serde_json::json!(First { place, bytes: Some(bytes as u64) }).to_string();
-        self.file.write_all_at(format!("{first:<0$}\n", FIRST - 1).as_bytes(), 0)
+    /// Writes the first line, which there is for every few rows.
+    fn count(&mut self, place: Place, bytes: usize) -> io::Result<()> {
+        let line = &mut self.first;
+        line.clear();
+        for (name, value) in [
+            (&b"{\"bytes\":"[..], bytes as u64),
+            (b",\"offset\":", place.offset),
+            (b",\"segment\":", place.segment.into()),
+        ] {
+            line.extend_from_slice(name);
+            put::number(line, value);
+        }
+        line.push(b'}');
+        // Three numbers of at most twenty digits leave room.
+        line.resize(FIRST - 1, b' ');
+        line.push(b'\n');
+        self.file.write_all_at(line, 0)
     }
 
     /// The frame is written: what the file holds is stale.
@@ -185,6 +200,22 @@ mod tests {
         assert_eq!(text(folder.path(), BEHIND), "");
         journal.keep(b"3\n", BEHIND).unwrap();
         assert_eq!((text(folder.path(), AT), text(folder.path(), BEHIND)), (String::new(), "3\n".into()));
+    }
+
+    #[test]
+    fn the_first_line_is_read_whatever_it_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        for (place, bytes) in [
+            (Place { segment: 1, offset: 0 }, 0),
+            (Place { segment: 12_345, offset: 1 << 28 }, 1 << 20),
+            (Place { segment: u32::MAX, offset: u64::MAX }, usize::MAX),
+        ] {
+            journal.count(place, bytes).unwrap();
+            let text = fs::read(folder.path().join(NAME)).unwrap();
+            let read = first(&text).unwrap();
+            assert_eq!((read.place, read.bytes, text.len()), (place, Some(bytes as u64), FIRST));
+        }
     }
 
     #[test]

@@ -3,11 +3,9 @@
 
 use std::ops::Range;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-
+use super::heads::Heads;
 use super::put::{self, Times, number};
+use super::text;
 use super::{Again, NotAsked, Row, RowName};
 use crate::anomaly::AnomalySet;
 use crate::diff::Side;
@@ -20,6 +18,17 @@ use crate::time::Timestamp;
 #[derive(Default)]
 pub(super) struct Lines {
     times: Times,
+    /// By their [`Place`].
+    heads: [Heads; 4],
+}
+
+/// Where in a line a head stands.
+#[derive(Clone, Copy)]
+enum Place {
+    Request,
+    V1,
+    Sent,
+    V2,
 }
 
 /// Members whose names need no escapes.
@@ -54,10 +63,10 @@ impl Lines {
             "connection": connection(out, exchange.connection);
             "ordinal": number(out, exchange.ordinal.into());
             "anomalies": put::names(out, exchange.anomalies);
-            "request": self.message(out, &exchange.request, exchange.request.head.raw(), last);
-            "response": self.response(out, exchange.response.as_ref(), last);
+            "request": self.message(out, &exchange.request, exchange.request.head.raw(), Place::Request, last);
+            "response": self.response(out, exchange.response.as_ref(), Place::V1, last);
             "interim": statuses(out, &exchange.interim);
-            "sent_head": optional(out, row.sent_head.as_deref(), text);
+            "sent_head": optional(out, row.sent_head.as_deref(), |out, head| self.head(out, Place::Sent, head));
         );
         if let Some(client) = row.client {
             members!(out, "client": name(out, client.name()););
@@ -104,7 +113,7 @@ impl Lines {
                 members!(out,
                     "timing": self.timing(out, timing);
                     "interim": statuses(out, interim);
-                    "response": self.message(out, response, response.head.raw(), last);
+                    "response": self.message(out, response, response.head.raw(), Place::V2, last);
                 );
             }
             Outcome::Failed { failure, detail, partial, timing } => {
@@ -113,7 +122,7 @@ impl Lines {
                     "timing": self.timing(out, timing);
                     "failure": name(out, failure.name());
                     "detail": put::string(out, detail);
-                    "partial": self.response(out, partial.as_deref(), last);
+                    "partial": self.response(out, partial.as_deref(), Place::V2, last);
                 );
             }
             Outcome::Skipped(reason) => {
@@ -142,16 +151,20 @@ impl Lines {
         &mut self,
         out: &mut Vec<u8>,
         response: Option<&'r Message<ResponseHead>>,
+        place: Place,
         last: &mut LastBody<'r>,
     ) {
-        optional(out, response, |out, response| self.message(out, response, response.head.raw(), last));
+        optional(out, response, |out, response| {
+            self.message(out, response, response.head.raw(), place, last)
+        });
     }
 
     fn message<'r, H>(
         &mut self,
         out: &mut Vec<u8>,
         message: &'r Message<H>,
-        head: &Bytes,
+        head: &[u8],
+        place: Place,
         last: &mut LastBody<'r>,
     ) {
         out.extend_from_slice(b"{\"first_byte\":");
@@ -160,10 +173,21 @@ impl Lines {
             "last_byte": self.time(out, message.last_byte);
             "completeness": name(out, completeness(message.completeness));
             "anomalies": anomalies(out, message.anomalies);
-            "head": text(out, head);
+            "head": self.head(out, place, head);
             "body": body(out, &message.body, last);
         );
         out.push(b'}');
+    }
+
+    fn head(&mut self, out: &mut Vec<u8>, place: Place, head: &[u8]) {
+        let [request, v1, sent, v2] = &mut self.heads;
+        let heads = match place {
+            Place::Request => request,
+            Place::V1 => v1,
+            Place::Sent => sent,
+            Place::V2 => v2,
+        };
+        heads.put(out, head);
     }
 
     fn time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
@@ -197,7 +221,7 @@ impl<'r> LastBody<'r> {
             return out.extend_from_within(written.clone());
         }
         let start = out.len();
-        text(out, body);
+        text::put(out, body);
         self.0 = Some((body, start..out.len()));
     }
 }
@@ -243,18 +267,6 @@ fn not_asked(out: &mut Vec<u8>, why: Option<NotAsked>) {
 
 fn statuses(out: &mut Vec<u8>, statuses: &[u16]) {
     array(out, statuses, |out, status| number(out, (*status).into()));
-}
-
-/// Bytes in the form of [`Text`](super::Text).
-fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        out.extend_from_slice(b"{\"text\":");
-        put::string(out, text);
-    } else {
-        out.extend_from_slice(b"{\"base64\":");
-        put::string(out, &STANDARD.encode(bytes));
-    }
-    out.push(b'}');
 }
 
 /// A name of ours, which holds nothing to escape.

@@ -13,7 +13,9 @@
 //! have none. Both outlive the process, not the machine: they are handed to the system, not synced.
 
 mod again;
+mod alike;
 mod digests;
+mod heads;
 mod held;
 mod intents;
 mod journal;
@@ -21,6 +23,7 @@ mod line;
 mod lines;
 mod name;
 mod outstanding;
+mod parts;
 pub(crate) mod put;
 mod reader;
 mod recordings;
@@ -38,7 +41,7 @@ use std::sync::Arc;
 pub use again::{Again, NotAsked};
 pub use digests::{Digests, Gathering};
 pub use intents::Intents;
-pub use name::{RequestName, RowName, RowNameError};
+pub use name::{NameOfRow, RequestName, RowName, RowNameError};
 pub use outstanding::Outstanding;
 pub use reader::{Loss, Reader};
 pub use recordings::Recordings;
@@ -57,7 +60,7 @@ use crate::route::Role;
 /// report. Reports are made of rows alone, so that a report made again from the recording is the same.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What was captured.
+    /// What was captured. It stays where it is while the row is handed on.
     pub exchange: Box<Exchange>,
     /// How often the capture had been read before, in a run that reads it again and again.
     pub lap: u32,
@@ -97,6 +100,13 @@ impl Row {
     pub fn name(&self) -> RowName {
         let (request, copy) = (self.request_name(), self.copy);
         RowName { request, copy, role: self.role, destination: Arc::clone(&self.destination) }
+    }
+
+    /// The same without a copy of the destination's name.
+    #[must_use]
+    pub fn name_at_hand(&self) -> NameOfRow<'_> {
+        let (request, copy) = (self.request_name(), self.copy);
+        NameOfRow { request, copy, role: self.role, destination: &self.destination }
     }
 
     /// Bytes of memory that its bodies take.

@@ -37,6 +37,22 @@ pub struct RowName {
     pub destination: Arc<str>,
 }
 
+/// The same of a row that is at hand, for finding it among names.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct NameOfRow<'r> {
+    pub(super) request: RequestName,
+    pub(super) copy: u32,
+    pub(super) role: Role,
+    pub(super) destination: &'r str,
+}
+
+impl hashbrown::Equivalent<RowName> for NameOfRow<'_> {
+    fn equivalent(&self, name: &RowName) -> bool {
+        let RowName { request, copy, role, destination } = name;
+        (self.request, self.copy, self.role, self.destination) == (*request, *copy, *role, destination)
+    }
+}
+
 /// The text names no row.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` names no row: an exchange's id, a role and a destination")]

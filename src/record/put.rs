@@ -140,6 +140,12 @@ pub(crate) fn names(out: &mut Vec<u8>, anomalies: AnomalySet) {
 /// A JSON string (RFC 8259, section 7), with the escapes that `serde_json` has.
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    escaped(out, text);
+    out.push(b'"');
+}
+
+/// What stands between the quotes of a JSON string.
+pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {
         let (plain, behind) = rest.split_at_checked(plain(rest)).unwrap_or((rest, &[]));
@@ -151,45 +157,59 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
                 fixed(out, b"\\r\\n");
                 behind
             }
-            _ => escaped(out, behind),
+            _ => escape(out, behind),
         };
     }
-    out.push(b'"');
 }
+
+/// Bytes of a string that are looked at together.
+const BLOCK: usize = 16;
 
 /// How many bytes there are before the first that is escaped.
 #[inline]
 fn plain(text: &[u8]) -> usize {
-    let (blocks, last) = text.as_chunks();
+    let (blocks, last) = text.as_chunks::<BLOCK>();
     for (n, block) in blocks.iter().enumerate() {
         if let Some(plain) = first_escaped(block) {
             return n * block.len() + plain;
         }
     }
-    let before = text.len() - last.len();
-    before + last.iter().position(|byte| is_escaped(*byte)).unwrap_or(last.len())
-}
-
-#[expect(clippy::needless_bitwise_bool, reason = "without branches the compiler looks at many bytes at once")]
-#[inline]
-const fn is_escaped(byte: u8) -> bool {
-    (byte < b' ') | (byte == b'"') | (byte == b'\\')
-}
-
-/// The first byte of a block that is escaped. All are looked at together.
-#[inline]
-fn first_escaped(block: &[u8; 16]) -> Option<usize> {
-    let mut flags = [0; 16];
-    for (flag, byte) in flags.iter_mut().zip(block) {
-        *flag = u8::from(is_escaped(*byte));
+    // What is behind the blocks is looked at together with what is before it, or, where that is nothing, with blanks.
+    if let Some(block) = text.last_chunk().filter(|_| !last.is_empty()) {
+        return first_escaped(block).map_or(text.len(), |plain| text.len() - block.len() + plain);
     }
-    let flags = u128::from_le_bytes(flags);
-    (flags != 0).then(|| usize::try_from(flags.trailing_zeros() / 8).unwrap_or(0))
+    let mut block = [b' '; BLOCK];
+    block.iter_mut().zip(last).for_each(|(place, byte)| *place = *byte);
+    first_escaped(&block).unwrap_or(text.len())
+}
+
+/// The first byte of a block that is escaped. Those of a word are looked at together.
+#[inline]
+fn first_escaped(block: &[u8; BLOCK]) -> Option<usize> {
+    let (words, _) = block.as_chunks();
+    words.iter().enumerate().find_map(|(n, word)| {
+        let flags = escaped_bytes(u64::from_le_bytes(*word));
+        (flags != 0).then(|| n * word.len() + flags.trailing_zeros() as usize / 8)
+    })
+}
+
+/// The highest bit of each byte of a word that is escaped: a control character, `"` or `\`. Above the first of them others
+/// may have it as well, since what is subtracted carries.
+#[inline]
+const fn escaped_bytes(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = EACH * 0x80;
+    const fn below(word: u64, bound: u8) -> u64 {
+        word.wrapping_sub(EACH * bound as u64) & !word
+    }
+    let quotes = below(word ^ (EACH * b'"' as u64), 1);
+    let slashes = below(word ^ (EACH * b'\\' as u64), 1);
+    (below(word, b' ') | quotes | slashes) & HIGHEST
 }
 
 /// Puts the escape of the first byte, and returns what is behind it.
 #[inline]
-fn escaped<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
+fn escape<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
     let [byte, rest @ ..] = text else { return text };
     let short = match byte {
         b'"' | b'\\' => *byte,

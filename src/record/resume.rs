@@ -18,7 +18,7 @@ pub struct Resuming {
     folder: PathBuf,
     reader: Reader,
     journal: Journal,
-    in_flight: HashSet<RowName, RandomState>,
+    in_flight: intents::Open,
     put_off: Gathering,
 }
 

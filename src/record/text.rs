@@ -8,6 +8,8 @@ use bytes::Bytes;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::put;
+
 /// Bytes that are written as `{"text": "..."}` where they are UTF-8, else as `{"base64": "..."}`
 /// (RFC 4648, section 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,18 @@ impl<'de> Deserialize<'de> for Text {
             Form::Base64(code) => Bytes::from(STANDARD.decode(code.as_bytes()).map_err(D::Error::custom)?),
         }))
     }
+}
+
+/// Puts bytes in the form of [`Text`].
+pub(super) fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        out.extend_from_slice(b"{\"text\":");
+        put::string(out, text);
+    } else {
+        out.extend_from_slice(b"{\"base64\":");
+        put::string(out, &STANDARD.encode(bytes));
+    }
+    out.push(b'}');
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Writes a recording: lines gather in memory, and leave as one zstd frame at a time.
 
-use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -57,7 +56,7 @@ impl Writer {
         let mut writer = Self::at(folder, path, file, Place { segment: 1, offset: 0 }, journal)?;
         let first = Line::Run { format: FORMAT, run: run.clone().without_secrets() };
         let begun = writer.line(&first).and_then(|()| writer.flush());
-        match begun.and_then(|()| Intents::create(folder, HashSet::default())) {
+        match begun.and_then(|()| Intents::create(folder, intents::Open::default())) {
             Ok(intents) => Ok((writer, intents)),
             Err(error) => {
                 writer.discard();

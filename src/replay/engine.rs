@@ -8,7 +8,8 @@
 //!
 //! All of it runs on one thread of its own, with its own reactor: nobody has to be woken for a request to go from
 //! its lane to its connection, or for an answer to come back, and what goes to other threads goes in batches.
-//! One thread sends faster than another can read a capture.
+//! One thread sends faster than another can read a capture; where nothing is due at a time it may well do both
+//! ([`Supply`]).
 //!
 //! Reading keeps just ahead of sending: each request takes its share of one *budget* in bytes when it
 //! comes in, and gives it back when its outcome has been handed on. Nothing that waits in a lane waits

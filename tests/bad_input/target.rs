@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -106,6 +107,20 @@ fn the_captured_server_is_not_asked_again_unless_it_is_allowed() {
     let finished = with_file(program, "a.pcap", &bytes).run();
     ends(&finished, 0);
     assert_eq!((summary(&finished)["exchanges"]["replayed"].as_u64(), v1.requests().len()), (Some(8), 8));
+}
+
+/// As from a tcpdump that goes on.
+#[test]
+fn a_captured_server_that_is_met_in_a_stream_is_refused_while_the_stream_goes_on() {
+    let v1 = same_v2();
+    let bytes = made::exchanges_with(&v1.address().to_string(), 4, 2).bytes;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&bytes).unwrap();
+    let program = crate::support::Shadowcap::new(["replay", "-", "--to", &v1.url()]);
+    let finished = program.stdin_from(reader).run();
+    refuses(&finished, 2, &["is a server of this capture"]);
+    assert!(v1.connections().is_empty());
+    drop(writer);
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl<H: Head> LastHead<H> {
 
 /// How many of the first bytes are the same.
 #[inline]
-fn agreement(one: &[u8], other: &[u8]) -> usize {
+pub(crate) fn agreement(one: &[u8], other: &[u8]) -> usize {
     let wide = one.as_chunks::<32>().0.iter().zip(other.as_chunks::<32>().0);
     let same = wide.take_while(|(a, b)| is_same(a, b)).count() * 32;
     let (one, other) = (one.get(same..).unwrap_or_default(), other.get(same..).unwrap_or_default());

@@ -27,6 +27,15 @@ pub fn parse_head<H: Head>(raw: Bytes) -> Option<H> {
     H::parse(raw, &mut known_already)
 }
 
+/// The same of a head that may have lines in common with the last one, of which then is known what they say.
+#[must_use]
+pub(crate) fn parse_head_after<H: Head>(raw: Bytes, last: &mut LastHead<H>) -> Option<H> {
+    let outline = H::outline(&raw, last).filter(|outline| outline.end == raw.len());
+    let Some(outline) = outline else { return parse_head(raw) };
+    last.note(&raw, &outline.line, outline.is_strange);
+    Some(H::plain(raw, outline))
+}
+
 /// Whether bytes can be the beginning of a start line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plausible {

@@ -15,23 +15,29 @@ impl Edits {
     }
 
     /// The buffer with the replacements made; `None` when there is none to make.
-    pub(super) fn apply(mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn apply(self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        self.put(&mut out, bytes).then_some(out)
+    }
+
+    /// Appends the same; says whether there is any to make, without which nothing is appended.
+    pub(super) fn put(mut self, out: &mut Vec<u8>, bytes: &[u8]) -> bool {
         if self.0.is_empty() {
-            return None;
+            return false;
         }
         self.0.sort_by_key(|(span, _)| (span.start, std::cmp::Reverse(span.end)));
-        let mut out = Vec::with_capacity(bytes.len());
+        out.reserve(bytes.len());
         let mut at = 0;
         for (span, replacement) in self.0 {
             if span.start < at {
                 continue;
             }
-            out.extend_from_slice(bytes.get(at..span.start)?);
+            out.extend_from_slice(bytes.get(at..span.start).unwrap_or_default());
             out.extend_from_slice(&replacement);
             at = span.end;
         }
-        out.extend_from_slice(bytes.get(at..)?);
-        Some(out)
+        out.extend_from_slice(bytes.get(at..).unwrap_or_default());
+        true
     }
 }
 

@@ -6,8 +6,12 @@ use std::ops::Range;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::heads::{MetHead, Place};
+use super::secrets::Sets;
 use super::signs::Signs;
 use super::{Form, Part};
+use crate::http::h1::LastHead;
+use crate::http::{RequestHead, ResponseHead};
 
 /// Texts, and replacements, that are remembered: a later one takes the place of the one that has it by its digest.
 const PLACES: usize = 512;
@@ -25,9 +29,17 @@ pub(super) type Spans = Vec<(Range<usize>, Form)>;
 #[derive(Default)]
 pub(super) struct Known {
     texts: Table<Text>,
-    /// Lines of heads.
-    lines: Table<Text>,
+    /// The digest of the text that was known last.
+    last_text: u64,
+    pub(super) lines: LineMemory,
+    /// By their places.
+    pub(super) heads: [MetHead; Place::COUNT],
+    /// How many heads were ever met.
+    pub(super) versions: u64,
     replacements: Table<Replacement>,
+    pub(super) sets: Sets,
+    /// The heads of requests and of responses that were parsed last.
+    pub(super) parsed: (LastHead<RequestHead>, LastHead<ResponseHead>),
 }
 
 struct Text {
@@ -35,11 +47,72 @@ struct Text {
     bytes: Box<[u8]>,
     signs: Signs,
     spans: Spans,
+    /// What the secrets of the row that it was met in last made of it.
+    edited: Option<(u64, Option<Bytes>)>,
 }
 
 impl Text {
     fn is(&self, part: Part, bytes: &[u8]) -> bool {
         self.part == part && *self.bytes == *bytes
+    }
+}
+
+/// Parts of heads.
+#[derive(Default)]
+pub(super) struct LineMemory {
+    /// What the last start line holds: that of a request stands in its row a second time, and mostly in no other.
+    start: Start,
+    others: Table<Text>,
+}
+
+#[derive(Default)]
+struct Start {
+    line: Vec<u8>,
+    signs: Signs,
+    spans: Spans,
+}
+
+impl LineMemory {
+    /// What was found in an equal part; else it is looked at now.
+    pub(super) fn of(
+        &mut self,
+        part: Part,
+        line: &[u8],
+        look: impl FnOnce() -> (Signs, Spans),
+        found: impl FnMut(&(Range<usize>, Form)),
+    ) -> Signs {
+        if part != Part::Head {
+            return self.of_fields(part, line, look, found);
+        }
+        let start = &mut self.start;
+        if start.line != line {
+            (start.signs, start.spans) = look();
+            start.line.clear();
+            // An empty line is none.
+            start.line.extend_from_slice(if line.len() <= LONGEST_LINE { line } else { &[] });
+        }
+        start.spans.iter().for_each(found);
+        start.signs
+    }
+
+    fn of_fields(
+        &mut self,
+        part: Part,
+        line: &[u8],
+        look: impl FnOnce() -> (Signs, Spans),
+        mut found: impl FnMut(&(Range<usize>, Form)),
+    ) -> Signs {
+        let digest = digest(line);
+        if let Some(known) = self.others.get(digest).filter(|known| known.is(part, line)) {
+            known.spans.iter().for_each(found);
+            return known.signs;
+        }
+        let (signs, spans) = look();
+        spans.iter().for_each(&mut found);
+        if line.len() <= LONGEST_LINE {
+            self.others.meet(digest, || Text { part, bytes: line.into(), signs, spans, edited: None });
+        }
+        signs
     }
 }
 
@@ -50,38 +123,55 @@ struct Replacement {
 }
 
 impl Known {
-    /// What was found in an equal text.
-    pub(super) fn text(&self, part: Part, text: &[u8]) -> Option<(Signs, Spans)> {
-        let known = self.texts.get(digest(Some(text).filter(|text| text.len() <= LONGEST_TEXT)?))?;
-        known.is(part, text).then(|| (known.signs, known.spans.clone()))
-    }
-
-    /// What was found in equal lines of a head; else they are looked at now.
-    pub(super) fn lines(
-        &mut self,
-        part: Part,
-        lines: &[u8],
-        look: impl FnOnce() -> (Signs, Spans),
-        mut found: impl FnMut(&(Range<usize>, Form)),
-    ) -> Signs {
-        let digest = digest(lines);
-        if let Some(known) = self.lines.get(digest).filter(|known| known.is(part, lines)) {
-            known.spans.iter().for_each(found);
-            return known.signs;
+    /// The digest of a text, and what was found in an equal one.
+    pub(super) fn text(&mut self, part: Part, text: &[u8]) -> (u64, Option<(Signs, Spans)>) {
+        let found = |known: &Text| known.is(part, text).then(|| (known.signs, known.spans.clone()));
+        if let Some(found) = self.texts.get(self.last_text).and_then(found) {
+            return (self.last_text, Some(found));
         }
-        let (signs, spans) = look();
-        spans.iter().for_each(&mut found);
-        if lines.len() <= LONGEST_LINE {
-            self.lines.meet(digest, || Text { part, bytes: lines.into(), signs, spans });
+        let digest = text_digest(text);
+        let found = self.texts.get(digest).and_then(found);
+        if found.is_some() {
+            self.last_text = digest;
         }
-        signs
+        (digest, found)
     }
 
     /// Remembers what was found in a text that is met for the second time: of most there is one alone.
-    pub(super) fn learn_text(&mut self, part: Part, text: &[u8], signs: Signs, spans: &Spans) {
+    pub(super) fn learn_text(&mut self, part: Part, text: &[u8], digest: u64, signs: Signs, spans: &Spans) {
         if text.len() <= LONGEST_TEXT {
-            let known = || Text { part, bytes: text.into(), signs, spans: spans.clone() };
-            self.texts.meet(digest(text), known);
+            let known = || Text { part, bytes: text.into(), signs, spans: spans.clone(), edited: None };
+            self.texts.meet(digest, known);
+        }
+    }
+
+    /// What an equal text became in a row with the same secrets.
+    #[allow(
+        clippy::option_option,
+        reason = "another text, an unchanged one, and what it became are three things"
+    )]
+    pub(super) fn edited_text(
+        &self,
+        part: Part,
+        text: &[u8],
+        digest: u64,
+        secrets: u64,
+    ) -> Option<Option<Bytes>> {
+        let known = self.texts.get(digest).filter(|known| known.is(part, text))?;
+        known.edited.as_ref().filter(|(of, _)| *of == secrets).map(|(_, edited)| edited.clone())
+    }
+
+    /// Remembers what a text became, where the text is known.
+    pub(super) fn learn_edited(
+        &mut self,
+        part: Part,
+        text: &[u8],
+        digest: u64,
+        secrets: u64,
+        edited: Option<&Bytes>,
+    ) {
+        if let Some(known) = self.texts.get_mut(digest).filter(|known| known.is(part, text)) {
+            known.edited = Some((secrets, edited.cloned()));
         }
     }
 
@@ -100,13 +190,18 @@ impl Known {
     }
 }
 
-fn digest(bytes: &[u8]) -> u64 {
+/// The digest by which a text is known; no longer one is remembered.
+fn text_digest(text: &[u8]) -> u64 {
+    if text.len() <= LONGEST_TEXT { digest(text) } else { 0 }
+}
+
+pub(super) fn digest(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }
 
 /// A place for each of many digests: what was met once with it, or what was kept when it was met again. Whether bytes are
 /// equal is for the one who asks to see.
-struct Table<T>(Vec<(u64, Option<T>)>);
+pub(super) struct Table<T>(Vec<(u64, Option<T>)>);
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
@@ -115,12 +210,17 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    fn get(&self, digest: u64) -> Option<&T> {
+    pub(super) fn get(&self, digest: u64) -> Option<&T> {
         let (met, kept) = self.0.get(Self::place(digest))?;
         kept.as_ref().filter(|_| *met == digest)
     }
 
-    fn meet(&mut self, digest: u64, kept: impl FnOnce() -> T) {
+    fn get_mut(&mut self, digest: u64) -> Option<&mut T> {
+        let (met, kept) = self.0.get_mut(Self::place(digest))?;
+        kept.as_mut().filter(|_| *met == digest)
+    }
+
+    pub(super) fn meet(&mut self, digest: u64, kept: impl FnOnce() -> T) {
         if self.0.is_empty() {
             self.0.resize_with(PLACES, || (0, None));
         }
@@ -142,22 +242,25 @@ mod tests {
     fn what_is_met_twice_is_known_until_another_takes_its_place() {
         let mut known = Known::default();
         let spans = vec![(0..1, Form::Bare)];
+        let text = |known: &mut Known, part, text: &[u8]| known.text(part, text).1;
+        let learn = |known: &mut Known, text: &[u8]| {
+            known.learn_text(Part::Head, text, text_digest(text), Signs::ALL, &spans);
+        };
         for met in 0..3 {
-            let found = known.text(Part::Head, b"a text");
-            assert_eq!(found.is_some(), met == 2);
-            known.learn_text(Part::Head, b"a text", Signs::ALL, &spans);
+            assert_eq!(text(&mut known, Part::Head, b"a text").is_some(), met == 2);
+            learn(&mut known, b"a text");
         }
-        assert_eq!(known.text(Part::Head, b"a text"), Some((Signs::ALL, spans.clone())));
-        assert_eq!(known.text(Part::Body, b"a text"), None);
-        assert_eq!(known.text(Part::Head, b"another"), None);
+        assert_eq!(text(&mut known, Part::Head, b"a text"), Some((Signs::ALL, spans.clone())));
+        assert_eq!(text(&mut known, Part::Body, b"a text"), None);
+        assert_eq!(text(&mut known, Part::Head, b"another"), None);
         let long = vec![b'x'; LONGEST_TEXT + 1];
-        (0..3).for_each(|_| known.learn_text(Part::Head, &long, Signs::ALL, &spans));
-        assert_eq!(known.text(Part::Head, &long), None);
+        (0..3).for_each(|_| learn(&mut known, &long));
+        assert_eq!(text(&mut known, Part::Head, &long), None);
         let other = (0..=u32::MAX)
             .map(u32::to_le_bytes)
             .find(|other| digest(other) % PLACES as u64 == digest(b"a text") % PLACES as u64);
-        known.learn_text(Part::Head, &other.unwrap(), Signs::ALL, &spans);
-        assert_eq!(known.text(Part::Head, b"a text"), None);
+        learn(&mut known, &other.unwrap());
+        assert_eq!(text(&mut known, Part::Head, b"a text"), None);
     }
 
     #[test]

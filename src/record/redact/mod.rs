@@ -14,12 +14,11 @@
 //! A body in a content coding is decoded, redacted, and coded again with the same codings when something
 //! was found, so that the head still describes it. `Body::len` stays that of the capture.
 
-mod alike;
 mod also;
 mod edits;
 mod fields;
+mod heads;
 mod known;
-mod lines;
 mod names;
 mod nested;
 mod patterns;
@@ -31,28 +30,27 @@ mod signs;
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use alike::Change;
 pub use also::{Also, AlsoError};
 use bytes::Bytes;
 use edits::Edits;
+use heads::{Place, Walk};
 use known::{Known, Spans};
 pub(crate) use recode::decoded;
 pub use secrets::Secrets;
+use secrets::{FEW, Set};
 use signs::{Sign, Signs};
 
 use super::{Again, Row};
-use crate::http::h1::parse_head;
-use crate::http::{Body, Framing, Headers, Message, RequestHead, Response, ResponseHead, Version};
+use crate::http::h1::parse_head_after;
+use crate::http::{Framing, Headers, Message, RequestHead, Response, ResponseHead, Version};
 use crate::replay::Outcome;
 
 /// What a secret's replacement begins with.
 pub const MARK: &str = "redacted:";
 /// Hexadecimal digits behind the mark.
 const DIGITS: usize = 12;
-/// Bytes of the line that ends a head.
-const EMPTY_LINE: usize = 2;
 /// Replaces secrets by digests of them.
 pub struct Redactor {
     key: [u8; 32],
@@ -84,76 +82,88 @@ impl Redactor {
     /// Redacts a row in place, and says which secrets it held. Each of its texts is searched once for secrets of
     /// its own, and then, where the row has any, for what repeats those of another.
     pub fn row(&self, row: &mut Row) -> Secrets {
-        let head = &row.exchange.request.head;
-        let request = self.open(&row.exchange.request, head.raw(), &head.headers, None);
-        let open = |answer: &Response, like: Option<&Opened>| {
-            self.open(answer, answer.head.raw(), &answer.head.headers, like)
-        };
-        let v1 = row.exchange.response.as_ref().map(|response| open(response, None));
-        let v2 = answer(&row.outcome).map(|response| open(response, v1.as_ref()));
-        let sent = row.sent_head.clone().map(|head| self.searched_head(head, Some(&request.head)));
-        let mut secrets = Secrets::default();
-        [Some(&request), v1.as_ref(), v2.as_ref()].into_iter().flatten().for_each(|m| secrets.of_message(m));
-        if let Some(head) = &sent {
-            secrets.of_text(head);
-        }
-        secrets.complete();
+        let (asked, answered) = (&row.exchange.request, row.exchange.response.as_ref());
+        let request = self.open(asked, asked.head.raw(), &asked.head.headers, Place::Request, None);
+        let v1 = answered.map(|response| self.open_answer(response, Place::V1, None));
+        let v2 = answer(&row.outcome).map(|response| self.open_answer(response, Place::V2, v1.as_ref()));
+        let sent = row.sent_head.as_deref().map(|head| self.searched_head(head, Place::Sent));
+        let messages = [Some(&request), v1.as_ref(), v2.as_ref()];
+        let values = messages.into_iter().flatten().flat_map(Opened::secrets);
+        let values = values.chain(sent.iter().flat_map(Searched::secrets));
+        let secrets = &mut Secrets::of(self.set(values));
 
-        let exchange = &mut row.exchange;
-        self.body(&exchange.request.head.headers, &mut exchange.request.body, &request.body, &mut secrets);
-        if let Some(raw) = self.edited(&request.head, &mut secrets) {
-            exchange.request.head = parse_head(raw).unwrap_or_else(no_request);
+        let request = Becomes {
+            body: self.body(&asked.head.headers, &request, secrets),
+            head: self.edited_head(&request.head, secrets).map(|raw| self.parsed_request(raw)),
+        };
+        let v1 = answered.zip(v1.as_ref()).map(|(response, opened)| self.response(response, opened, secrets));
+        let v2 = answer(&row.outcome).zip(v2.as_ref());
+        let v2 = v2.map(|(response, opened)| self.response(response, opened, secrets));
+        let sent = sent.and_then(|head| self.edited_head(&head, secrets));
+
+        request.put_into(&mut row.exchange.request);
+        if let Some((v1, response)) = v1.zip(row.exchange.response.as_mut()) {
+            v1.put_into(response);
         }
-        if let Some((response, opened)) = exchange.response.as_mut().zip(v1) {
-            self.response(response, &opened, &mut secrets);
-        }
-        if let Some(edited) = sent.and_then(|head| self.edited(&head, &mut secrets)) {
-            row.sent_head = Some(edited);
+        if let Some(sent) = sent {
+            row.sent_head = Some(sent);
         }
         // A rule may name the value of a secret field.
-        if let Some(matched) = self.words(&row.matched, &mut secrets) {
+        if let Some(matched) = self.words(&row.matched, secrets) {
             row.matched = matched.into();
         }
-        self.outcome(&mut row.outcome, v2.as_ref(), &mut secrets);
+        self.outcome(&mut row.outcome, v2, secrets);
         for again in &mut row.again {
-            self.again(again, &secrets);
+            self.again(again, secrets);
         }
-        secrets
+        secrets.without_texts()
     }
 
     /// Redacts a further answer to the request of a row that held these secrets.
     pub fn again(&self, again: &mut Again, secrets: &Secrets) {
-        let open = |answer: &Response| self.open(answer, answer.head.raw(), &answer.head.headers, None);
-        let opened = answer(&again.outcome).map(open);
-        let mut all = secrets.clone();
-        if let Some(opened) = &opened {
-            all.of_message(opened);
-            all.complete();
-        }
-        self.outcome(&mut again.outcome, opened.as_ref(), &mut all);
+        let opened = answer(&again.outcome).map(|response| self.open_answer(response, Place::V2, None));
+        let values = secrets.found().chain(opened.iter().flat_map(Opened::secrets));
+        let all = &mut Secrets::of(self.set(values));
+        let answer = answer(&again.outcome).zip(opened.as_ref());
+        let becomes = answer.map(|(response, opened)| self.response(response, opened, all));
+        self.outcome(&mut again.outcome, becomes, all);
     }
 
-    fn outcome(&self, outcome: &mut Outcome, opened: Option<&Opened>, secrets: &mut Secrets) {
+    fn outcome(&self, outcome: &mut Outcome, answer: Option<Becomes<ResponseHead>>, secrets: &mut Secrets) {
         if let Outcome::Failed { detail, .. } = outcome {
             if let Some(edited) = self.words(detail, secrets) {
                 *detail = edited;
             }
         }
-        let answer = match outcome {
+        let response = match outcome {
             Outcome::Answered { response, .. } => Some(response),
             Outcome::Failed { partial, .. } => partial.as_mut(),
             Outcome::Skipped(_) => None,
         };
-        if let Some((response, opened)) = answer.zip(opened) {
-            self.response(response, opened, secrets);
+        if let Some((answer, response)) = answer.zip(response) {
+            answer.put_into(response);
         }
     }
 
-    fn response(&self, response: &mut Response, opened: &Opened, secrets: &mut Secrets) {
-        self.body(&response.head.headers, &mut response.body, &opened.body, secrets);
-        if let Some(raw) = self.edited(&opened.head, secrets) {
-            response.head = parse_head(raw).unwrap_or_else(no_response);
+    fn response(
+        &self,
+        response: &Response,
+        opened: &Opened<'_>,
+        secrets: &mut Secrets,
+    ) -> Becomes<ResponseHead> {
+        let head = self.edited_head(&opened.head, secrets);
+        Becomes {
+            body: self.body(&response.head.headers, opened, secrets),
+            head: head.map(|raw| self.parsed_response(raw)),
         }
+    }
+
+    fn parsed_request(&self, raw: Bytes) -> RequestHead {
+        parse_head_after(raw, &mut self.known().parsed.0).unwrap_or_else(no_request)
+    }
+
+    fn parsed_response(&self, raw: Bytes) -> ResponseHead {
+        parse_head_after(raw, &mut self.known().parsed.1).unwrap_or_else(no_response)
     }
 
     /// A text without its secrets, where it has some.
@@ -165,30 +175,39 @@ impl Redactor {
         Some(String::from_utf8_lossy(&edited).into_owned())
     }
 
-    fn body(&self, headers: &Headers, body: &mut Body, opened: &OpenedBody, secrets: &mut Secrets) {
-        let redacted = match opened {
-            OpenedBody::None => return,
-            _ if secrets.are_too_many() => None,
-            OpenedBody::Decoded(text) => {
-                let Some(redacted) = self.edited_once(text, secrets) else { return };
-                recode::encoded(headers, redacted)
-            }
-            OpenedBody::AsItIs(text) => {
-                let Some(redacted) = self.edited(text, secrets) else { return };
-                Some(redacted)
-            }
-            OpenedBody::Closed => None,
-        };
-        body.entity = redacted;
-        body.wire = body.entity.clone().filter(|_| body.framing != Framing::Chunked);
-        // The digest of what was there would let a short secret be guessed.
-        body.sha256 = None;
+    fn body(&self, headers: &Headers, opened: &Opened<'_>, secrets: &mut Secrets) -> BodyBecomes {
+        let is_coded = opened.head.signs.has(Sign::Coding);
+        match &opened.body {
+            OpenedBody::None => BodyBecomes::TheSame,
+            _ if secrets.are_too_many() => BodyBecomes::Another(None),
+            OpenedBody::Decoded(text) => match self.edited_once(text, secrets) {
+                Some(redacted) if is_coded => BodyBecomes::Another(recode::encoded(headers, redacted)),
+                Some(redacted) => BodyBecomes::Another(Some(redacted)),
+                None => BodyBecomes::TheSame,
+            },
+            OpenedBody::AsItIs(text) => match self.edited(text, secrets) {
+                Some(redacted) => BodyBecomes::Another(Some(redacted)),
+                None => BodyBecomes::TheSame,
+            },
+            OpenedBody::Closed => BodyBecomes::Another(None),
+        }
+    }
+
+    fn open_answer<'r>(&self, answer: &'r Response, place: Place, like: Option<&Opened<'_>>) -> Opened<'r> {
+        self.open(answer, answer.head.raw(), &answer.head.headers, place, like)
     }
 
     /// A message with its body decoded and searched; a body that is the same as that of `like` is not searched
     /// again.
-    fn open<H>(&self, message: &Message<H>, raw: &Bytes, headers: &Headers, like: Option<&Opened>) -> Opened {
-        let head = self.searched_head(raw.clone(), like.map(|like| &like.head));
+    fn open<'r, H>(
+        &self,
+        message: &Message<H>,
+        raw: &'r [u8],
+        headers: &Headers,
+        place: Place,
+        like: Option<&Opened<'_>>,
+    ) -> Opened<'r> {
+        let head = self.searched_head(raw, place);
         let is_coded = head.signs.has(Sign::Coding);
         let text = if is_coded { decoded(headers, &message.body) } else { message.body.entity.clone() };
         let body = match (text, &message.body.entity) {
@@ -205,59 +224,28 @@ impl Redactor {
         Opened { head, body }
     }
 
-    fn searched(&self, text: Bytes, part: Part) -> Searched {
-        if let Some((signs, spans)) = self.known().text(part, &text) {
-            return Searched { text, part, signs, spans };
+    fn searched<T: AsRef<[u8]>>(&self, text: T, part: Part) -> Searched<T> {
+        let bytes = text.as_ref();
+        let (digest, found) = self.known().text(part, bytes);
+        if let Some((signs, spans)) = found {
+            return Searched { text, part, signs, spans, met: Met::Text(digest) };
         }
-        let signs = if part == Part::Body { Signs::of(&text) } else { Signs::of_head(&text) };
-        let spans = self.spans(&text, part, signs);
-        self.known().learn_text(part, &text, signs, &spans);
-        Searched { text, part, signs, spans }
+        let signs = if part == Part::Body { Signs::of(bytes) } else { Signs::of_head(bytes) };
+        let spans = self.spans(bytes, part, signs);
+        self.known().learn_text(part, bytes, digest, signs, &spans);
+        Searched { text, part, signs, spans, met: Met::Text(digest) }
     }
 
-    /// The same of a head, of which lines may be those of others, and most may be those of one that is like it. What a
-    /// line holds does not depend on others, save for private keys, and for what the user's patterns may match.
-    fn searched_head(&self, text: Bytes, like: Option<&Searched>) -> Searched {
-        let like = like.and_then(|like| Some((like, alike::change(&like.text, &text)?)));
-        let by_lines = match &like {
-            _ if self.also.has_patterns() => None,
-            Some((like, change)) => self.changed(&text, like, change),
-            None => self.lines(&text, 0..text.len()),
-        };
-        match by_lines {
-            Some((signs, spans)) => Searched { text, part: Part::Head, signs, spans },
-            None => self.searched(text, Part::Head),
-        }
-    }
-
-    /// What a head holds of which only these lines are others than those of one that is known.
-    fn changed(&self, text: &[u8], like: &Searched, change: &Change) -> Option<(Signs, Spans)> {
-        let (signs, within) = self.lines(text, change.text.clone())?;
-        let before = like.spans.iter().filter(|(span, _)| span.end <= change.known.start).cloned();
-        let behind = like.spans.iter().filter(|(span, _)| span.start >= change.known.end);
-        let behind = behind.map(|(span, form)| (moved(span, change.known.end, change.text.end), *form));
-        let spans = before.chain(within).chain(behind).collect();
-        (!like.signs.has(Sign::Pem)).then_some((signs.and(like.signs), spans))
-    }
-
-    /// What some lines of a head hold; `None` where they may be those of a private key.
-    fn lines(&self, text: &[u8], within: Range<usize>) -> Option<(Signs, Spans)> {
-        let mut known = self.known();
-        let (mut signs, mut spans) = (Signs::NONE, Spans::new());
-        for part in lines::parts(text.get(..within.end)?, within.start) {
-            let kind = if part.start == 0 { Part::Head } else { Part::Fields };
-            let lines = text.get(part.clone())?;
-            if lines.len() <= EMPTY_LINE {
-                continue;
+    /// The secrets of a row, of which these values were found, each where it stands.
+    fn set<'v>(&self, values: impl Iterator<Item = &'v [u8]>) -> Arc<Set> {
+        let mut distinct: Vec<&[u8]> = Vec::new();
+        for value in values {
+            // What was sent repeats what was captured.
+            if distinct.len() > FEW || !distinct.contains(&value) {
+                distinct.push(value);
             }
-            let look = || {
-                let signs = Signs::of_head(lines);
-                (signs, self.spans(lines, kind, signs))
-            };
-            let found = |(span, form): &(Range<usize>, Form)| spans.push((moved(span, 0, part.start), *form));
-            signs = signs.and(known.lines(kind, lines, look, found));
         }
-        (!signs.has(Sign::Pem)).then_some((signs, spans))
+        self.known().sets.of(&distinct)
     }
 
     fn spans(&self, text: &[u8], part: Part, signs: Signs) -> Spans {
@@ -277,38 +265,62 @@ impl Redactor {
 
     /// The bytes with their secrets and the echoes of others replaced; `None` when they hold none.
     fn redacted(&self, bytes: &[u8], part: Part, secrets: &mut Secrets) -> Option<Bytes> {
-        self.edited(&self.searched(Bytes::copy_from_slice(bytes), part), secrets)
+        self.edited(&self.searched(bytes, part), secrets)
     }
 
-    /// The same of a body, which is mostly that of v1 and of v2.
-    fn edited_once(&self, searched: &Searched, secrets: &mut Secrets) -> Option<Bytes> {
+    /// The same of a body, which is mostly that of v1 and of v2, and may be that of another row with the same secrets.
+    fn edited_once(&self, searched: &Searched<Bytes>, secrets: &mut Secrets) -> Option<Bytes> {
+        let Met::Text(digest) = searched.met else { return self.edited(searched, secrets) };
         if let Some(known) = secrets.edited(&searched.text) {
             return known;
         }
-        let edited = self.edited(searched, secrets);
+        let known = self.known().edited_text(searched.part, &searched.text, digest, secrets.id());
+        let edited = known.unwrap_or_else(|| {
+            let edited = self.edited(searched, secrets);
+            self.known().learn_edited(searched.part, &searched.text, digest, secrets.id(), edited.as_ref());
+            edited
+        });
         secrets.learn_edited(&searched.text, edited.as_ref());
         edited
     }
 
-    fn edited(&self, searched: &Searched, secrets: &mut Secrets) -> Option<Bytes> {
+    fn edited<T: AsRef<[u8]>>(&self, searched: &Searched<T>, secrets: &mut Secrets) -> Option<Bytes> {
         let Searched { text, part, spans, .. } = searched;
+        let mut out = Vec::new();
+        self.edits(text.as_ref(), *part, spans, 0, secrets)
+            .put(&mut out, text.as_ref())
+            .then(|| Bytes::from(out))
+    }
+
+    /// What is to be replaced in a text that holds these secrets of its own, in places of which the text begins at `from`.
+    fn edits(
+        &self,
+        text: &[u8],
+        part: Part,
+        spans: &[(Range<usize>, Form)],
+        from: usize,
+        secrets: &mut Secrets,
+    ) -> Edits {
         let mut edits = Edits::default();
         for (span, form) in spans {
-            edits.push(span.clone(), secrets.replacement(self, text, span, *form));
+            let span = moved(span, from, 0);
+            let replacement = secrets.replacement(self, text.get(span.clone()).unwrap_or_default(), *form);
+            edits.push(span, replacement);
         }
         let mut echoes = Vec::new();
-        secrets.find(text, *part, |span| {
+        secrets.find(text, part, |span| {
             // Most are where they were found by their name.
-            let place = |span: &Range<usize>| (span.start, span.end);
-            if spans.binary_search_by_key(&place(&span), |(known, _)| place(known)).is_err() {
+            let place = (span.start + from, span.end + from);
+            if spans.binary_search_by_key(&place, |(known, _)| (known.start, known.end)).is_err() {
                 echoes.push(span);
             }
         });
         for span in echoes {
-            let replacement = secrets.replacement(self, text, &span, Form::Bare);
+            let replacement =
+                secrets.replacement(self, text.get(span.clone()).unwrap_or_default(), Form::Bare);
             edits.push(span, replacement);
         }
-        edits.apply(text).map(Bytes::from)
+        edits
     }
 
     /// What replaces a secret, worked out once for those that come again.
@@ -484,29 +496,87 @@ fn is_redacted(value: &[u8]) -> bool {
 
 /// A text of a row, and where secrets of its own lie.
 #[derive(Clone)]
-struct Searched {
-    text: Bytes,
+struct Searched<T> {
+    text: T,
     part: Part,
     signs: Signs,
     /// In their order.
     spans: Spans,
+    met: Met,
+}
+
+/// How a text was met before.
+#[derive(Clone)]
+enum Met {
+    /// It is searched as a whole, and has this digest.
+    Text(u64),
+    /// By its parts.
+    Head(Walk),
+    /// Not at all.
+    No,
+}
+
+impl<T: AsRef<[u8]>> Searched<T> {
+    /// The values of its secrets.
+    fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        let text = self.text.as_ref();
+        self.spans.iter().map(|(span, _)| text.get(span.clone()).unwrap_or_default())
+    }
 }
 
 /// A message, searched.
-struct Opened {
-    head: Searched,
+struct Opened<'r> {
+    head: Searched<&'r [u8]>,
     body: OpenedBody,
+}
+
+impl Opened<'_> {
+    fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        let body = match &self.body {
+            OpenedBody::Decoded(text) => Some(text),
+            OpenedBody::None | OpenedBody::AsItIs(_) | OpenedBody::Closed => None,
+        };
+        self.head.secrets().chain(body.into_iter().flat_map(Searched::secrets))
+    }
 }
 
 enum OpenedBody {
     /// It was not kept.
     None,
     /// Without its content codings.
-    Decoded(Searched),
+    Decoded(Searched<Bytes>),
     /// Not in the coding that it claims, so that its bytes are what they are.
-    AsItIs(Searched),
+    AsItIs(Searched<Bytes>),
     /// A part of a coded body: what it holds cannot be searched, and could be recovered.
     Closed,
+}
+
+/// What a message becomes.
+struct Becomes<H> {
+    /// Another head, where it held secrets.
+    head: Option<H>,
+    body: BodyBecomes,
+}
+
+enum BodyBecomes {
+    TheSame,
+    /// `None` where what is left of it cannot be kept.
+    Another(Option<Bytes>),
+}
+
+impl<H> Becomes<H> {
+    fn put_into(self, message: &mut Message<H>) {
+        if let BodyBecomes::Another(entity) = self.body {
+            let body = &mut message.body;
+            body.wire = entity.clone().filter(|_| body.framing != Framing::Chunked);
+            body.entity = entity;
+            // The digest of what was there would let a short secret be guessed.
+            body.sha256 = None;
+        }
+        if let Some(head) = self.head {
+            message.head = head;
+        }
+    }
 }
 
 fn answer(outcome: &Outcome) -> Option<&Response> {

@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::{Form, Opened, OpenedBody, Part, Redactor, Searched, is_free, is_redacted, scan};
+use super::known::{Table, digest};
+use super::{Form, Part, Redactor, is_free, is_redacted, scan};
 
 /// Shorter values are replaced where they are named, and not wherever else their bytes occur.
 const SHORTEST_ECHO: usize = 6;
@@ -16,75 +18,71 @@ const SHORTEST_ECHO: usize = 6;
 const MOST_ECHOED: usize = 1 << 18;
 /// Secrets of a row that are searched for one after the other; more are in one pass, whose making costs more than that of
 /// so few searches.
-const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 /// Replacements of a row that are remembered.
 const MOST_REMEMBERED: usize = 64;
+
+/// Bytes of the secrets of a set that is remembered.
+const MOST_OF_A_SET: usize = 2048;
 
 /// The secrets of one row, for finding their echoes, and what replaces each of them.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// The first ones.
+    set: Arc<Set>,
+    replacements: Vec<(Bytes, Form, Bytes)>,
+    /// The last body, and what it became where they were replaced in it.
+    edited: Option<(Bytes, Option<Bytes>)>,
+}
+
+/// The secrets that rows have which hold the same ones: those of one client, mostly.
+#[derive(Default)]
+pub(super) struct Set {
+    /// Tells it from sets of others; zero is that of none.
+    id: u64,
+    /// What was found, in its order.
+    found: Vec<Bytes>,
+    /// The first ones, with what is another form of them.
     few: Vec<Bytes>,
     /// The others.
     many: HashSet<Bytes, foldhash::fast::RandomState>,
     bytes: usize,
     /// There are more than are looked for.
     too_many: bool,
+    /// A line's end is in one of them.
+    line_ends: bool,
     /// Made of all of them, once they are known.
     search: Search,
-    replacements: Vec<(Bytes, Form, Bytes)>,
-    /// The last body, and what it became where they were replaced in it.
-    edited: Option<(Bytes, Option<Bytes>)>,
 }
 
-impl Secrets {
-    /// The same in memory of their own, where they outlive the row whose texts they lie in.
-    #[must_use]
-    pub fn copied(&self) -> Self {
-        let copied = |secret: &Bytes| Bytes::copy_from_slice(secret);
-        let mut copy = Self {
-            few: self.few.iter().map(copied).collect(),
-            many: self.many.iter().map(copied).collect(),
-            replacements: self
-                .replacements
-                .iter()
-                .map(|(v, form, text)| (copied(v), *form, text.clone()))
-                .collect(),
-            search: Search::None,
-            edited: None,
-            ..*self
-        };
-        copy.complete();
-        copy
-    }
-
-    /// Adds those of a message.
-    pub(super) fn of_message(&mut self, message: &Opened) {
-        self.of_text(&message.head);
-        if let OpenedBody::Decoded(text) = &message.body {
-            self.of_text(text);
+impl Set {
+    /// The set of these values. One that will be used again and again has searches that are prepared.
+    fn new(id: u64, values: &[&[u8]], is_known: bool) -> Self {
+        let mut rest = Bytes::from(values.concat());
+        let found: Vec<_> = values.iter().map(|value| rest.split_to(value.len())).collect();
+        let mut set = Self { id, ..Self::default() };
+        for value in &found {
+            set.add_forms(value);
         }
+        let mut all = set.few.iter().chain(&set.many);
+        set.line_ends = all.any(|value| memchr::memchr(b'\n', value).is_some());
+        set.search = Search::new(&set.few, &set.many, is_known);
+        Self { found, ..set }
     }
 
-    /// Adds those of a text.
-    pub(super) fn of_text(&mut self, searched: &Searched) {
-        for (span, _) in &searched.spans {
-            // What was sent repeats what was captured.
-            if self.has(searched.text.get(span.clone()).unwrap_or_default()) {
-                continue;
-            }
-            let value = searched.text.slice(span.clone());
-            self.add(value.clone());
-            // Basic credentials (RFC 7617) are echoed decoded: `user:password`. Whole groups of four are base64 alone.
-            if value.len().is_multiple_of(4)
-                && let Ok(plain) = STANDARD.decode(&value)
-                && let Some(colon) = memchr::memchr(b':', &plain)
-            {
-                self.add(Bytes::from(plain).slice(colon + 1..));
-            }
-            if memchr::memchr(b'%', &value).is_some() {
-                self.add(scan::percent_decoded(&value).into());
-            }
+    fn add_forms(&mut self, value: &Bytes) {
+        if self.has(value) {
+            return;
+        }
+        self.add(value.clone());
+        // Basic credentials (RFC 7617) are echoed decoded: `user:password`. Whole groups of four are base64 alone.
+        if value.len().is_multiple_of(4)
+            && let Ok(plain) = STANDARD.decode(value)
+            && let Some(colon) = memchr::memchr(b':', &plain)
+        {
+            self.add(Bytes::from(plain).slice(colon + 1..));
+        }
+        if memchr::memchr(b'%', value).is_some() {
+            self.add(scan::percent_decoded(value).into());
         }
     }
 
@@ -108,36 +106,89 @@ impl Secrets {
         }
     }
 
-    /// All have been added: prepares the search for their echoes.
-    pub(super) fn complete(&mut self) {
-        self.search = Search::new(&self.few, &self.many);
+    fn is_of(&self, values: &[&[u8]]) -> bool {
+        self.found.len() == values.len() && self.found.iter().zip(values).all(|(one, other)| one == other)
+    }
+}
+
+/// Sets that were met before.
+#[derive(Default)]
+pub(super) struct Sets {
+    /// How many there ever were.
+    count: u64,
+    none: Arc<Set>,
+    last: Arc<Set>,
+    others: Table<Arc<Set>>,
+}
+
+impl Sets {
+    /// The set of these values, each where it was found for the first time.
+    pub(super) fn of(&mut self, values: &[&[u8]]) -> Arc<Set> {
+        if values.is_empty() {
+            return Arc::clone(&self.none);
+        }
+        if self.last.is_of(values) {
+            return Arc::clone(&self.last);
+        }
+        self.count += 1;
+        if values.len() > FEW || values.iter().map(|value| value.len()).sum::<usize>() > MOST_OF_A_SET {
+            return Arc::new(Set::new(self.count, values, false));
+        }
+        let digest = values.iter().fold(0_u64, |all, value| all.rotate_left(7) ^ digest(value));
+        if let Some(known) = self.others.get(digest).filter(|known| known.is_of(values)) {
+            self.last = Arc::clone(known);
+            return Arc::clone(known);
+        }
+        let id = self.count;
+        self.others.meet(digest, || Arc::new(Set::new(id, values, true)));
+        let known = self.others.get(digest).map(Arc::clone);
+        known.unwrap_or_else(|| Arc::new(Set::new(id, values, false)))
+    }
+}
+
+impl Secrets {
+    pub(super) fn of(set: Arc<Set>) -> Self {
+        Self { set, replacements: Vec::new(), edited: None }
+    }
+
+    /// The same without what keeps the texts of the row in memory.
+    pub(super) fn without_texts(&self) -> Self {
+        Self::of(Arc::clone(&self.set))
+    }
+
+    /// What they were found as.
+    pub(super) fn found(&self) -> impl Iterator<Item = &[u8]> {
+        self.set.found.iter().map(|value| &**value)
+    }
+
+    /// What tells them from those of other rows.
+    pub(super) fn id(&self) -> u64 {
+        self.set.id
     }
 
     /// Whether there are more than are looked for, so that what may echo them is not kept.
-    pub(super) const fn are_too_many(&self) -> bool {
-        self.too_many
+    pub(super) fn are_too_many(&self) -> bool {
+        self.set.too_many
+    }
+
+    /// Whether one of them may lie in two lines.
+    pub(super) fn hold_line_ends(&self) -> bool {
+        self.set.line_ends
     }
 
     /// Calls `found` with the span of each of them in a text, where it touches nothing that has to stay.
     pub(super) fn find(&self, text: &[u8], part: Part, found: impl FnMut(Range<usize>)) {
-        self.search.find(text, part, found);
+        self.set.search.find(text, part, found);
     }
 
     /// What replaces a secret: worked out once for each row, in which most stand several times.
-    pub(super) fn replacement(
-        &mut self,
-        redactor: &Redactor,
-        text: &Bytes,
-        span: &Range<usize>,
-        form: Form,
-    ) -> Bytes {
-        let value = text.get(span.clone()).unwrap_or_default();
+    pub(super) fn replacement(&mut self, redactor: &Redactor, value: &[u8], form: Form) -> Bytes {
         if let Some((.., known)) = self.replacements.iter().find(|(v, f, _)| *f == form && v == value) {
             return known.clone();
         }
         let replacement = redactor.replacement(value, form);
         if self.replacements.len() < MOST_REMEMBERED {
-            self.replacements.push((text.slice_ref(value), form, replacement.clone()));
+            self.replacements.push((Bytes::copy_from_slice(value), form, replacement.clone()));
         }
         replacement
     }
@@ -159,7 +210,7 @@ impl Secrets {
 }
 
 /// The search for what repeats the secrets of a row.
-#[derive(Clone, Default)]
+#[derive(Default)]
 enum Search {
     #[default]
     None,
@@ -170,12 +221,12 @@ enum Search {
 }
 
 impl Search {
-    fn new(few: &[Bytes], many: &HashSet<Bytes, foldhash::fast::RandomState>) -> Self {
+    fn new(few: &[Bytes], many: &HashSet<Bytes, foldhash::fast::RandomState>, is_known: bool) -> Self {
         if few.is_empty() {
             return Self::None;
         }
         if many.is_empty() {
-            return Self::Few(few.iter().cloned().map(Echo::new).collect());
+            return Self::Few(few.iter().cloned().map(|secret| Echo::new(secret, is_known)).collect());
         }
         let mut builder = AhoCorasick::builder();
         builder.match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::ContiguousNFA));
@@ -211,7 +262,6 @@ impl Search {
 }
 
 /// A secret, and the search for it.
-#[derive(Clone)]
 enum Echo {
     /// By one of its bytes: such a search is made at once. One that prepares itself for the worst costs more than most
     /// rows are long.
@@ -220,8 +270,8 @@ enum Echo {
         /// Where in it the byte is.
         at: usize,
     },
-    /// A longer secret as a whole: comparing it at each place where it might begin would let a hostile row cost its
-    /// length squared.
+    /// As a whole, where it is searched for in many rows; and a longer one always: comparing it at each place where it
+    /// might begin would let a hostile row cost its length squared.
     Whole(Box<memchr::memmem::Finder<'static>>),
 }
 
@@ -230,8 +280,8 @@ impl Echo {
     const START: usize = 32;
     const LONGEST_COMPARED: usize = 1024;
 
-    fn new(secret: Bytes) -> Self {
-        if secret.len() > Self::LONGEST_COMPARED {
+    fn new(secret: Bytes, is_known: bool) -> Self {
+        if is_known || secret.len() > Self::LONGEST_COMPARED {
             return Self::Whole(Box::new(memchr::memmem::Finder::new(&secret).into_owned()));
         }
         let start = secret.iter().take(Self::START).enumerate();
