@@ -52,6 +52,7 @@ pub use fingerprint::{Fingerprint, FingerprintError, general_path};
 pub use noise::{Evidence, Learned, Learner, Seen, Settings, Side};
 pub use routes::{RouteLearner, RouteTemplate, RouteTemplates, Routes};
 pub use rules::{Allowing, Applicable, RuleInfo, Ruled, Rules, RulesError, Subject};
+#[cfg(feature = "cli")]
 pub(crate) use template::push_template;
 pub use template::template;
 

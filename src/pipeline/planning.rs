@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::exchange::Exchange;
 use crate::replay::choice::Choice;
 use crate::replay::guard::{CapturedServer, Guard};
+use crate::replay::plan::nothing_to_send;
 use crate::replay::{Plan, Planner, ShadowRequest, SkipReason};
 use crate::route::{Decision, Destination, Draws, Role, RouteTable, Sampling, Shares, Why};
 use crate::stream::ConnectionId;
@@ -72,7 +73,7 @@ impl Planning {
         if obstacle.or(left_out).is_none() {
             self.shares.count(&decision);
         }
-        let nothing = obstacle.or(left_out).or_else(|| self.planner.nothing(exchange, &decision));
+        let nothing = obstacle.or(left_out).or_else(|| nothing_to_send(exchange, &decision));
         let reason = match nothing {
             None => {
                 let (planner, why) = (&self.planner, &mut self.why);

@@ -139,7 +139,7 @@ pub async fn run(
         stop,
         signal: signal.clone(),
     };
-    let came = stages.run().await;
+    let came = Box::pin(stages.run()).await;
     giving_up.abort();
     let Came { mut judging, judged, ended, mut read } = came?;
     let unnoted = ledger.take_error().map_or(Ok(()), |error| Err(RunError::from(error)));

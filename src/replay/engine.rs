@@ -168,7 +168,7 @@ pub struct Ended {
 
 /// Runs a replay until `work` closes and the last outcome is handed on. Outcomes that come about together are handed
 /// on together, in their order. Once told to stop, it answers
-/// what still waits, and what still comes in, with [`SkipReason::Interrupted`].
+/// what still waits, and what still comes in, with [`SkipReason::Interrupted`](super::SkipReason::Interrupted).
 pub async fn run<T: Send + 'static>(
     settings: Settings,
     work: mpsc::Receiver<Work<T>>,

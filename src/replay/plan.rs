@@ -123,19 +123,11 @@ impl Planner {
     /// What is sent for an exchange, given what the rules decided about it.
     #[must_use]
     pub fn plan(&self, exchange: &Exchange, decision: &Decision) -> Plan {
-        match self.obstacle(exchange).or_else(|| self.nothing(exchange, decision)) {
-            Some(reason) => Plan::Skip(reason),
-            None => {
-                let request = |to: &Destination| (to.clone(), self.request(exchange, decision, to));
-                Plan::Send(decision.destinations.iter().map(request).collect())
-            }
+        if let Some(reason) = self.obstacle(exchange).or_else(|| nothing_to_send(exchange, decision)) {
+            return Plan::Skip(reason);
         }
-    }
-
-    /// Why nothing is sent for an exchange, given what the rules decided about it, where nothing else keeps it from being
-    /// sent.
-    pub(crate) fn nothing(&self, exchange: &Exchange, decision: &Decision) -> Option<SkipReason> {
-        decision.why_nothing.map(SkipReason::from).or_else(|| without_body(exchange))
+        let request = |to: &Destination| (to.clone(), self.request(exchange, decision, to));
+        Plan::Send(decision.destinations.iter().map(request).collect())
     }
 
     /// The request for one of the destinations of an exchange that can be sent.
@@ -188,6 +180,11 @@ impl Planner {
         let canonical = |at: SocketAddr| (at.ip().to_canonical(), at.port());
         self.targets.iter().any(|target| canonical(*target) == canonical(server))
     }
+}
+
+/// Why nothing is sent for an exchange, given what the rules decided about it, where nothing else keeps it from being sent.
+pub(crate) fn nothing_to_send(exchange: &Exchange, decision: &Decision) -> Option<SkipReason> {
+    decision.why_nothing.map(SkipReason::from).or_else(|| without_body(exchange))
 }
 
 fn request(exchange: &Exchange, edits: &HeadEdits, rule: RuleEdits<'_>) -> ShadowRequest {

@@ -360,19 +360,14 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn a_plain_cell_is_written_as_any_other(cell in proptest::collection::vec(0_u8..=255, 0..4), text in ".{0,4}") {
-            for cell in [cell.as_slice(), text.as_bytes()] {
-                let mut csv = ExchangesCsv::new(Vec::new()).unwrap();
+            // One behind the other in one column, so that each is that of the row before or another one.
+            let mut csv = ExchangesCsv::new(Vec::new()).unwrap();
+            for cell in [cell.as_slice(), text.as_bytes(), text.as_bytes(), cell.as_slice()] {
                 let mut expected = b",".to_vec();
                 quoted(&mut expected, &inert(&String::from_utf8_lossy(cell)));
-                for column in [3, 3, 4] {
-                    csv.line.clear();
-                    csv.again(column, cell);
-                    proptest::prop_assert_eq!(&csv.line, &expected);
-                    csv.again(3, b"another");
-                    csv.line.clear();
-                    csv.again(column, cell);
-                    proptest::prop_assert_eq!(&csv.line, &expected);
-                }
+                csv.line.clear();
+                csv.again(3, cell);
+                proptest::prop_assert_eq!(&csv.line, &expected);
             }
         }
 

@@ -303,3 +303,33 @@ fn copied(response: &Response) -> Response {
         ..response.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::request;
+    use super::*;
+    use crate::diff::tests::response;
+    use crate::http::h1::parse_head;
+
+    proptest::proptest! {
+        /// What a request is known by does not depend on the requests before it.
+        #[test]
+        fn a_request_is_known_by_itself(
+            requests in proptest::collection::vec((0_usize..4, 0_usize..4, proptest::bool::ANY), 1..8),
+        ) {
+            let fields = ["Accept: a\r\n", "Accept: b\r\nX-Lang: c\r\n", "X-Lang: d\r\naccept: a\r\n", "X-Other: e\r\n"];
+            let varies = [None, Some("X-Lang"), Some("x-other, X-Lang"), Some("*")];
+            let (mut parts, mut last) = (Vec::new(), Selecting::default());
+            for (one, varies_with, folded) in requests {
+                let folded = if folded { "X-Folded: a\r\n b\r\n" } else { "" };
+                let head = format!("GET /x HTTP/1.1\r\nHost: api\r\n{}{folded}\r\n", fields[one]);
+                let request = Request { head: parse_head(head.into()).unwrap(), ..request() };
+                let vary = varies[varies_with].map(|names| format!("Vary: {names}"));
+                let v1 = response(200, &vary.iter().map(String::as_str).collect::<Vec<_>>(), "");
+                let known = identity(&request, &v1, (&mut parts, &mut last));
+                let afresh = identity(&request, &v1, (&mut Vec::new(), &mut Selecting::default()));
+                proptest::prop_assert_eq!(known, afresh);
+            }
+        }
+    }
+}

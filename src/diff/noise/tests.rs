@@ -71,7 +71,7 @@ struct Row {
     secondary: Response,
 }
 
-fn request() -> Request {
+pub(super) fn request() -> Request {
     Request {
         head: parse_head(Bytes::from_static(b"GET /x HTTP/1.1\r\nHost: api\r\n\r\n")).unwrap(),
         body: Body {
