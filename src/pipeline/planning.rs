@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exchange::Exchange;
+#[cfg(feature = "live")]
+use crate::replay::Plan;
 use crate::replay::choice::Choice;
 use crate::replay::guard::{CapturedServer, Guard};
 use crate::replay::plan::nothing_to_send;
-use crate::replay::{Plan, Planner, ShadowRequest, SkipReason};
+use crate::replay::{Planner, ShadowRequest, SkipReason};
 use crate::route::{Decision, Destination, Draws, Role, RouteTable, Sampling, Shares, Why};
 use crate::stream::ConnectionId;
 

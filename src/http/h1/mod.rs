@@ -33,11 +33,13 @@ use std::sync::Arc;
 pub use self::body::Dechunker;
 use self::body::Decoder;
 pub use self::last_head::LastHead;
+#[cfg(feature = "cli")]
 pub(crate) use self::last_head::agreement;
 use self::lost::CutLine;
 use self::message::{Doubt, Reading, finish};
 use self::partial::Partial;
 pub use self::sink::{Asked, Close, Sink};
+#[cfg(feature = "cli")]
 pub(crate) use self::start::parse_head_after;
 pub use self::start::{
     Head, Plausible, begins_surely, begins_with_method, parse_head, plausible_request, plausible_response,

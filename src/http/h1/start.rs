@@ -28,6 +28,7 @@ pub fn parse_head<H: Head>(raw: Bytes) -> Option<H> {
 }
 
 /// The same of a head that may have lines in common with the last one, of which then is known what they say.
+#[cfg(feature = "cli")]
 #[must_use]
 pub(crate) fn parse_head_after<H: Head>(raw: Bytes, last: &mut LastHead<H>) -> Option<H> {
     let outline = H::outline(&raw, last).filter(|outline| outline.end == raw.len());
