@@ -1,17 +1,13 @@
-//! Outcomes on their way to whoever takes them: those that come about together, or soon after each other, are handed on
-//! together, so that the thread that takes them is not woken for each.
+//! Outcomes on their way to whoever takes them: those that come about together are handed on together, so that the
+//! thread that takes them is not woken for each.
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
-use tokio::task::yield_now;
 
 /// Of so many outcomes some should be handed on before others come.
 const BATCH: usize = 128;
-
-/// So many outcomes wait for no others.
-const MANY: usize = 48;
 
 /// Where outcomes are put. What `S` is lives until they have been handed on.
 pub(super) struct Outbox<D, S> {
@@ -70,25 +66,11 @@ impl<D, S> Outbox<D, S> {
                     return;
                 }
                 self.changed.notified().await;
-                self.gathered().await;
                 continue;
             }
             // Nobody to tell is no reason to stop: the caller has gone, and the work will close, too.
             to.send(waiting).await.ok();
             held.clear();
-        }
-    }
-
-    /// Waits while more come with each turn of the runtime, until there are many.
-    async fn gathered(&self) {
-        let mut before = 0;
-        loop {
-            let waiting = self.state().waiting.len();
-            if waiting == before || waiting >= MANY {
-                return;
-            }
-            before = waiting;
-            yield_now().await;
         }
     }
 
