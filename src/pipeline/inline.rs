@@ -16,7 +16,11 @@ use super::spill::{Place, Room};
 use crate::record::Row;
 use crate::replay::engine::Work;
 use crate::replay::stop::StopHandle;
-use crate::replay::supply::{BATCH, Supply};
+use crate::replay::supply::Supply;
+
+/// So many requests are read at once. Those that have ended meanwhile have given back as many pieces of memory of each
+/// size, for which the allocator need not search: glibc keeps seven of a size.
+const AT_ONCE: usize = 8;
 
 /// So many packets are read before requests on their way have their turn again.
 const PACKETS: u32 = 1024;
@@ -50,7 +54,7 @@ impl Queue {
     }
 
     fn is_long(&self) -> bool {
-        self.work.len() + self.rows.len() >= BATCH
+        self.work.len() + self.rows.len() >= AT_ONCE
     }
 }
 
@@ -75,6 +79,9 @@ impl Inline {
 }
 
 impl Supply<Pending> for Inline {
+    /// Some ten small requests.
+    const PARTS: u32 = 1024;
+
     async fn next(&mut self, batch: &mut Vec<Work<Pending>>) -> bool {
         while !self.ended {
             yield_now().await;

@@ -1,7 +1,7 @@
 //! How many bytes of requests may wait at once.
 //!
-//! One task takes shares and many give them back. Where the budget is spent, it waits until a good part of it is
-//! back, and then goes on with many requests at once: to be woken for each would cost more than to hand it on.
+//! One task takes shares and many give them back. Where the budget is spent, it waits until a part of it is back, and
+//! then goes on with several requests at once: to be woken for each would cost more than to hand it on.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,8 @@ use std::task::{Context, Poll, Waker};
 /// The budget. Only one task may wait for it at a time.
 pub(super) struct Budget {
     whole: u32,
+    /// How much of it has to be free for one who waits, at least.
+    part: u32,
     state: Mutex<State>,
 }
 
@@ -27,8 +29,10 @@ pub(super) struct Share {
 }
 
 impl Budget {
-    pub(super) fn new(bytes: u32) -> Arc<Self> {
-        Arc::new(Self { whole: bytes.max(1), state: Mutex::default() })
+    /// So much. Whoever waits goes on when one of so many parts of it is free.
+    pub(super) fn new(bytes: u32, parts: u32) -> Arc<Self> {
+        let whole = bytes.max(1);
+        Arc::new(Self { whole, part: whole / parts, state: Mutex::default() })
     }
 
     /// So much of it, as soon as it is free. Who wants more than all of it gets all of it.
@@ -44,7 +48,7 @@ impl Budget {
             state.taken += bytes;
             return Poll::Ready(());
         }
-        state.waiting = Some((bytes.max(self.whole / 16), cx.waker().clone()));
+        state.waiting = Some((bytes.max(self.part), cx.waker().clone()));
         Poll::Pending
     }
 
@@ -72,7 +76,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_taken_is_never_more_than_all_and_whoever_waits_gets_its_share() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, 16);
         let mut shares = vec![budget.take(60).await, budget.take(40).await];
         let waiting = Arc::clone(&budget);
         let waiting = tokio::spawn(async move { waiting.take(50).await });

@@ -31,13 +31,13 @@ pub(super) struct Dispatcher<T> {
 }
 
 impl<T: Send + 'static> Dispatcher<T> {
-    pub(super) fn new(settings: &Settings, serving: Arc<Serving<T>>) -> Self {
+    pub(super) fn new(settings: &Settings, parts: u32, serving: Arc<Serving<T>>) -> Self {
         Self {
             serving,
             schedule: Schedule::new(settings.speed, settings.rate),
             number: 0,
             lanewise: Lanewise::new(settings.order),
-            budget: Budget::new(settings.budget),
+            budget: Budget::new(settings.budget, parts),
             workers: JoinSet::new(),
             closings: JoinSet::new(),
             all_sent: watch::Sender::new(false),

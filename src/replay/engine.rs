@@ -190,9 +190,9 @@ pub async fn run_watched<T: Send + 'static>(
 }
 
 /// The same on the caller's runtime, which should have one thread and nothing to do that takes long.
-pub async fn run_here<T: Send + 'static>(
+pub async fn run_here<T: Send + 'static, S: Supply<T>>(
     settings: Settings,
-    work: &mut impl Supply<T>,
+    work: &mut S,
     done: mpsc::Sender<Vec<Done<T>>>,
     stop: StopSignal,
     watch: Arc<dyn Watch<T>>,
@@ -201,7 +201,7 @@ pub async fn run_here<T: Send + 'static>(
     let usher = tokio::spawn(Arc::clone(&serving).usher());
     let outbox = Arc::clone(&serving.outbox);
     let delivery = tokio::spawn(async move { outbox.deliver(done).await });
-    let mut dispatcher = Dispatcher::new(&settings, Arc::clone(&serving));
+    let mut dispatcher = Dispatcher::new(&settings, S::PARTS, Arc::clone(&serving));
     let mut batch = Vec::with_capacity(BATCH);
     while work.next(&mut batch).await {
         for work in batch.drain(..) {
