@@ -136,7 +136,7 @@ pub(super) trait Onward: Send + 'static {
     /// Hands a row to judging that needs nothing sent.
     fn row(&mut self, row: Row) -> Result<(), Halt>;
     /// Takes room for what is to be handed on.
-    fn place(&self, room: &Room, bytes: u64) -> Place;
+    fn place(&mut self, room: Room, bytes: u64) -> Place;
 }
 
 /// To other threads, as long as they have room for it.
@@ -154,7 +154,7 @@ impl Onward for Channels {
         hand(&self.rows, row)
     }
 
-    fn place(&self, room: &Room, bytes: u64) -> Place {
+    fn place(&mut self, room: Room, bytes: u64) -> Place {
         room.take(bytes)
     }
 }
@@ -268,9 +268,11 @@ impl<O: Onward> Feed<O> {
             forget_answer(&mut pending.exchange);
         }
         pending.place = match &request.body {
-            ShadowBody::Stored { body, .. } => Some(self.onward.place(&self.disk, body.len().max(LEAST))),
+            ShadowBody::Stored { body, .. } => {
+                Some(self.onward.place(self.disk.clone(), body.len().max(LEAST)))
+            }
             ShadowBody::Kept(_) if weight as u64 >= LARGE => {
-                Some(self.onward.place(&self.memory, weight as u64))
+                Some(self.onward.place(self.memory.clone(), weight as u64))
             }
             ShadowBody::Kept(_) => None,
         };

@@ -30,6 +30,8 @@ const PACKETS: u32 = 1024;
 pub(super) struct Queue {
     work: Vec<Work<Pending>>,
     rows: Vec<Row>,
+    /// Whether room was taken for some of it.
+    has_large: bool,
 }
 
 impl Onward for Queue {
@@ -43,18 +45,16 @@ impl Onward for Queue {
         Ok(())
     }
 
-    fn place(&self, room: &Room, bytes: u64) -> Place {
+    fn place(&mut self, room: Room, bytes: u64) -> Place {
+        self.has_large = true;
         room.overfill(bytes)
     }
 }
 
 impl Queue {
-    fn is_some(&self) -> bool {
-        !self.work.is_empty() || !self.rows.is_empty()
-    }
-
-    fn is_long(&self) -> bool {
-        self.work.len() + self.rows.len() >= AT_ONCE
+    /// Whether enough was read for now: a large message goes on before another is read.
+    fn is_enough(&self) -> bool {
+        self.has_large || self.work.len() + self.rows.len() >= AT_ONCE
     }
 }
 
@@ -91,14 +91,13 @@ impl Supply<Pending> for Inline {
             let mut packets = 0;
             self.ended = !self.reader.read_until(|feed| {
                 packets += 1;
-                packets == PACKETS
-                    || feed.onward.is_long()
-                    || (feed.onward.is_some() && feed.full().is_some())
+                packets == PACKETS || feed.onward.is_enough()
             });
             if self.ended {
                 stop_if_refused(&mut self.reader, &self.stop);
             }
             let queue = &mut self.reader.taker_mut().onward;
+            queue.has_large = false;
             let rows = std::mem::take(&mut queue.rows);
             batch.append(&mut queue.work);
             for row in rows {

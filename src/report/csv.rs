@@ -31,8 +31,9 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::time::Duration;
 
+use super::facts::{lateness, timing, v1_latency, v2_latency, v2_response};
 use super::summary::{Standing, Summary};
-use super::tally::{Judged, lateness, timing, v1_latency, v2_latency, v2_response};
+use super::tally::Judged;
 use crate::diff::{Difference, Evidence, Verdict};
 use crate::record::Row;
 use crate::record::put::{self, Times};

@@ -7,8 +7,9 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::beside::{Pair, beside};
+use super::facts::{timing, v1_latency, v2_latency, v2_response};
 use super::route::Routes;
-use super::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
+use super::tally::Judged;
 use super::visible::{excerpt, visible};
 use super::{curl, pretty, raw_body};
 use crate::diff::{Class, Difference, Layer, Verdict, general_path};

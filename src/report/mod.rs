@@ -15,6 +15,7 @@ mod curl;
 mod earlier;
 mod exchange_view;
 mod export;
+mod facts;
 mod fail_on;
 mod files;
 mod gate;

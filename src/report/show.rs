@@ -8,7 +8,8 @@ use anstyle::{AnsiColor, Style};
 use similar::{Algorithm, ChangeTag, TextDiff};
 
 use super::exchange_view::{body_lines, head_lines, request_lines, why};
-use super::tally::{Judged, v1_latency, v2_latency, v2_response};
+use super::facts::{v1_latency, v2_latency, v2_response};
+use super::tally::Judged;
 use super::terminal::Screen;
 use super::visible::{excerpt, without_commands};
 use super::{curl, ms, one_line};

@@ -7,10 +7,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
+use super::facts::v2_response;
 use super::ignore_rule::rule;
 use super::route::Routes;
 use super::summary::{DistinctDifference, Summary};
-use super::tally::{Judged, v2_response};
+use super::tally::Judged;
 use crate::diff::{Allowing, Class, Fingerprint};
 use crate::record::Row;
 

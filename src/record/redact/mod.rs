@@ -21,6 +21,8 @@ mod heads;
 mod known;
 mod names;
 mod nested;
+mod opened;
+mod part;
 mod patterns;
 mod recode;
 mod scan;
@@ -35,8 +37,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use also::{Also, AlsoError};
 use bytes::Bytes;
 use edits::Edits;
-use heads::{Place, Walk};
+use heads::Place;
 use known::{Known, Spans};
+use opened::{Met, Opened, OpenedBody, Searched};
+use part::{Form, Part, is_free};
 pub(crate) use recode::decoded;
 pub use secrets::Secrets;
 use secrets::{FEW, Set};
@@ -354,113 +358,6 @@ fn no_response() -> ResponseHead {
     ResponseHead { version: Version::Http11, status: 0, headers: Headers::default(), reason: 0..0 }
 }
 
-/// How a secret is written where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// Its bytes are the value.
-    Bare,
-    /// A JSON number: the replacement needs quotes.
-    JsonNumber,
-}
-
-/// What kind of bytes are searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// A start line and header fields.
-    Head,
-    /// Header fields alone.
-    Fields,
-    /// A decoded body or another text.
-    Body,
-}
-
-impl Part {
-    /// What stays as it is, whatever it looks like.
-    fn fixed(self, bytes: &[u8]) -> [Range<usize>; 2] {
-        match self {
-            Self::Head => fields::fixed_parts(bytes),
-            Self::Fields | Self::Body => [0..0, 0..0],
-        }
-    }
-
-    /// Calls `found` with the span of each secret. A text that lacks the sign of a kind of secrets is not searched for it.
-    fn spans(self, bytes: &[u8], also: &Also, signs: Signs, mut found: impl FnMut(Range<usize>, Form)) {
-        let names = &also.names;
-        let json = matches!(self, Self::Body) && scan::looks_like_json(bytes);
-        let fixed = self.fixed(bytes);
-        let mut found = |span: Range<usize>, form| {
-            if is_free(&span, &fixed) {
-                found(span, form);
-            }
-        };
-        if json {
-            scan::json(bytes, names, |secret| {
-                if secret.string {
-                    let span = inside_quotes(bytes, secret.span);
-                    let scheme = scan::scheme_len(bytes.get(span.clone()).unwrap_or_default());
-                    found(span.start + scheme..span.end, Form::Bare);
-                } else {
-                    found(secret.span, Form::JsonNumber);
-                }
-            });
-        }
-        let mut bare = |span| found(span, Form::Bare);
-        match self {
-            Self::Head => fields::secrets(bytes, names, &mut bare),
-            Self::Fields => fields::of_fields(bytes, 0, names, &mut bare),
-            Self::Body if json => {}
-            Self::Body => {
-                if signs.has(Sign::Field) {
-                    scan::multipart(bytes, names, &mut bare);
-                }
-                nested::elements(bytes, names, &mut bare);
-                nested::lines(bytes, names, &mut bare);
-            }
-        }
-        if matches!(self, Self::Body) {
-            nested::members(bytes, names, json, &mut bare);
-        }
-        scan::pairs(bytes, names, &mut bare);
-        if signs.has(Sign::Encoded) {
-            nested::encoded_pairs(bytes, names, &mut bare);
-        }
-        if signs.has(Sign::Authority) {
-            scan::userinfo(bytes, &mut bare);
-        }
-        if signs.has(Sign::Token) {
-            scan::tokens(bytes, &mut bare);
-        }
-        if signs.has(Sign::Scheme) {
-            scan::schemes(bytes, &mut bare);
-        }
-        if signs.has(Sign::Pem) {
-            scan::private_keys(bytes, json, &mut bare);
-        }
-        if signs.has(Sign::Key) {
-            patterns::keys(bytes, &mut bare);
-        }
-        let mut by_form = |span: Range<usize>| {
-            let form = if json && is_json_number(bytes, &span) { Form::JsonNumber } else { Form::Bare };
-            found(span, form);
-        };
-        patterns::cards(bytes, &mut by_form);
-        also.matches(bytes, &mut by_form);
-    }
-}
-
-/// Whether a span touches nothing that is fixed.
-fn is_free(span: &Range<usize>, fixed: &[Range<usize>]) -> bool {
-    fixed.iter().all(|part| span.end <= part.start || span.start >= part.end)
-}
-
-/// Whether a span of a JSON text is a number of it, rather than a part of a string.
-fn is_json_number(text: &[u8], span: &Range<usize>) -> bool {
-    let before = text.get(..span.start).unwrap_or_default().trim_ascii_end().last();
-    let after = text.get(span.end..).unwrap_or_default().trim_ascii_start().first();
-    let number = text.get(span.clone()).is_some_and(|span| span.iter().all(u8::is_ascii_digit));
-    number && before.is_some_and(|b| b":[,".contains(b)) && after.is_none_or(|b| b",]}".contains(b))
-}
-
 /// Text of our own or of the user's that may hold a secret, as the address of a capture does, with `redacted`
 /// in its place. It has no key: nothing is compared with it.
 pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
@@ -480,11 +377,6 @@ fn moved(span: &Range<usize>, from: usize, to: usize) -> Range<usize> {
     span.start - from + to..span.end - from + to
 }
 
-fn inside_quotes(text: &[u8], span: Range<usize>) -> Range<usize> {
-    let closed = span.len() > 1 && text.get(span.end - 1) == Some(&b'"');
-    span.start + 1..span.end - usize::from(closed)
-}
-
 /// Whether a value is a replacement already, so that redacting again changes nothing.
 fn is_redacted(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
@@ -492,63 +384,6 @@ fn is_redacted(value: &[u8]) -> bool {
     value.strip_prefix(MARK.as_bytes()).and_then(|rest| rest.split_at_checked(DIGITS)).is_some_and(
         |(digits, shape)| digits.iter().all(digest) && shape.strip_prefix(b":").is_some_and(shape::is_shape),
     )
-}
-
-/// A text of a row, and where secrets of its own lie.
-#[derive(Clone)]
-struct Searched<T> {
-    text: T,
-    part: Part,
-    signs: Signs,
-    /// In their order.
-    spans: Spans,
-    met: Met,
-}
-
-/// How a text was met before.
-#[derive(Clone)]
-enum Met {
-    /// It is searched as a whole, and has this digest.
-    Text(u64),
-    /// By its parts.
-    Head(Walk),
-    /// Not at all.
-    No,
-}
-
-impl<T: AsRef<[u8]>> Searched<T> {
-    /// The values of its secrets.
-    fn secrets(&self) -> impl Iterator<Item = &[u8]> {
-        let text = self.text.as_ref();
-        self.spans.iter().map(|(span, _)| text.get(span.clone()).unwrap_or_default())
-    }
-}
-
-/// A message, searched.
-struct Opened<'r> {
-    head: Searched<&'r [u8]>,
-    body: OpenedBody,
-}
-
-impl Opened<'_> {
-    fn secrets(&self) -> impl Iterator<Item = &[u8]> {
-        let body = match &self.body {
-            OpenedBody::Decoded(text) => Some(text),
-            OpenedBody::None | OpenedBody::AsItIs(_) | OpenedBody::Closed => None,
-        };
-        self.head.secrets().chain(body.into_iter().flat_map(Searched::secrets))
-    }
-}
-
-enum OpenedBody {
-    /// It was not kept.
-    None,
-    /// Without its content codings.
-    Decoded(Searched<Bytes>),
-    /// Not in the coding that it claims, so that its bytes are what they are.
-    AsItIs(Searched<Bytes>),
-    /// A part of a coded body: what it holds cannot be searched, and could be recovered.
-    Closed,
 }
 
 /// What a message becomes.

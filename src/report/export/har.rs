@@ -12,8 +12,9 @@ use crate::record::Row;
 use crate::record::Run;
 use crate::record::redact::decoded;
 use crate::replay::Outcome;
+use crate::report::facts::{timing, v1_latency, v2_latency, v2_response};
 use crate::report::one_line;
-use crate::report::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
+use crate::report::tally::Judged;
 use crate::time::Timestamp;
 
 pub(super) struct Har<W: Write> {

@@ -8,8 +8,9 @@ use crate::diff::{Class, Difference, Fingerprint, Kind, Layer, Verdict};
 use crate::http::Response;
 use crate::record::Row;
 use crate::replay::{Outcome, Timing};
+use crate::report::facts::{timing, v1_latency, v2_latency, v2_response};
 use crate::report::route::Routes;
-use crate::report::tally::{Judged, timing, v1_latency, v2_latency, v2_response};
+use crate::report::tally::Judged;
 use crate::time::Timestamp;
 
 #[derive(Serialize)]
