@@ -145,7 +145,7 @@ impl<T: Send + 'static> Serving<T> {
                     (job, Outcome::Skipped(reason), Slot::default())
                 }
             };
-            if self.keeps {
+            if self.keeps || slot.is_empty() {
                 self.outbox.put(Done { job, client, outcome, slot }, (share, Slot::default()));
                 continue;
             }

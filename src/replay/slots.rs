@@ -45,6 +45,13 @@ struct Returned {
 #[derive(Debug, Default)]
 pub struct Slot(Option<Arc<Returned>>);
 
+impl Slot {
+    /// Whether it is the place of nothing that was sent.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
         let state = State { free: count.max(1), waiting: BinaryHeap::new() };
