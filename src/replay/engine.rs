@@ -141,7 +141,7 @@ pub trait Watch<T>: Send + Sync + 'static {
     /// Nothing more is sent: the target cannot be reached.
     fn gave_up(&self) {}
     /// Whether outcomes are kept somewhere. Where not, none can be lost, and the place of a request among those on their
-    /// way is free as soon as its outcome is handed on.
+    /// way is free as soon as its outcome is handed on, or goes to the next of its lane.
     fn keeps(&self) -> bool {
         true
     }
