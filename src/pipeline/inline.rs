@@ -2,8 +2,7 @@
 //!
 //! What one thread has read another finds in no cache of its own, and gives memory back that is not its own: that costs
 //! more than to read and plan a request. So where all that counts is to be done soon, reading has no thread of its own. It
-//! gives way to requests on their way after each batch, some tenth of a millisecond of reading; while it waits for a
-//! disk, so do they.
+//! gives way to requests on their way after each few that it has read; while it waits for a disk, so do they.
 
 use std::sync::Arc;
 

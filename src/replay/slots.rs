@@ -7,8 +7,7 @@
 //! Places are taken where requests are sent and given back where outcomes are kept, on another thread. Those that
 //! are given back while the sender does something else are counted, and it is woken once for all of them.
 
-use std::cmp::{Ordering as Compared, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,14 +22,8 @@ pub(super) struct Slots {
 /// Invariant: nobody waits while there is a free place.
 struct State {
     free: usize,
-    waiting: BinaryHeap<Reverse<Waiting>>,
-}
-
-/// Who waits for a place.
-struct Waiting {
-    /// Its turn is before those with a higher number.
-    number: u64,
-    give: oneshot::Sender<Slot>,
+    /// Who waits, by its number in the order of the capture.
+    waiting: BTreeMap<u64, oneshot::Sender<Slot>>,
 }
 
 /// Places that were given back and cannot be taken yet.
@@ -54,7 +47,7 @@ impl Slot {
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
-        let state = State { free: count.max(1), waiting: BinaryHeap::new() };
+        let state = State { free: count.max(1), waiting: BTreeMap::new() };
         Self { state: Mutex::new(state), returned: Arc::default() }
     }
 
@@ -72,7 +65,7 @@ impl Slots {
             return slot;
         }
         let (give, given) = oneshot::channel();
-        self.state().waiting.push(Reverse(Waiting { number, give }));
+        self.state().waiting.insert(number, give);
         // It is given one before the places themselves are gone.
         given.await.unwrap_or_default()
     }
@@ -82,7 +75,7 @@ impl Slots {
     pub(super) fn pass_on(&self, slot: Slot, number: u64) -> Option<Slot> {
         let mut state = self.state();
         self.collect(&mut state);
-        if state.waiting.peek().is_none_or(|Reverse(first)| number < first.number) {
+        if state.waiting.first_key_value().is_none_or(|(first, _)| number < *first) {
             return Some(slot);
         }
         state.give(slot);
@@ -119,8 +112,8 @@ impl Slots {
 impl State {
     /// Gives a place to the first who waits and has not given up; it is free if there is none.
     fn give(&mut self, mut slot: Slot) {
-        while let Some(Reverse(first)) = self.waiting.pop() {
-            match first.give.send(slot) {
+        while let Some((_, give)) = self.waiting.pop_first() {
+            match give.send(slot) {
                 Ok(()) => return,
                 Err(back) => slot = back,
             }
@@ -137,26 +130,6 @@ impl Drop for Slot {
         {
             returned.some.notify_one();
         }
-    }
-}
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Waiting {}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<Compared> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> Compared {
-        self.number.cmp(&other.number)
     }
 }
 
