@@ -91,7 +91,7 @@ pub struct Body {
     pub lost: u64,
     /// The entity bytes; `None` when they were not kept (not asked for, or larger than the limit).
     pub entity: Option<Bytes>,
-    /// The wire bytes; `None` when they were not kept. The same buffer as `entity` unless chunked.
+    /// The wire bytes of a chunked body, where they were kept; those of any other are its entity's. See [`Self::wire`].
     pub wire: Option<Bytes>,
     /// The digest of the entity bytes, where asked for, or where they were too many to keep.
     pub sha256: Option<[u8; 32]>,
@@ -106,11 +106,16 @@ impl Body {
         Self { framing, len, lost: 0, entity: None, wire: None, sha256: None, elsewhere: Elsewhere::Nowhere }
     }
 
+    /// The wire bytes; `None` where they were not kept.
+    #[must_use]
+    pub fn wire(&self) -> Option<&Bytes> {
+        if self.framing == Framing::Chunked { self.wire.as_ref() } else { self.entity.as_ref() }
+    }
+
     /// Bytes of memory beside the body itself.
     pub(crate) fn memory(&self) -> usize {
         let kept = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
-        // Unless chunked, both are one buffer.
-        kept(&self.entity) + if self.framing == Framing::Chunked { kept(&self.wire) } else { 0 }
+        kept(&self.entity) + kept(&self.wire)
     }
 }
 

@@ -325,7 +325,7 @@ impl MessageLine {
                 framing: self.body.framing,
                 len: self.body.len,
                 lost: self.body.lost,
-                wire: entity.clone().filter(|_| self.body.framing != Framing::Chunked),
+                wire: None,
                 entity,
                 sha256: self.body.sha256,
                 elsewhere: Elsewhere::Nowhere,

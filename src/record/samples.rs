@@ -35,8 +35,8 @@ pub(crate) fn body_of(bytes: &[u8]) -> Body {
         framing: if bytes.is_empty() { Framing::None } else { Framing::Length(bytes.len() as u64) },
         len: bytes.len() as u64,
         lost: 0,
-        entity: Some(entity.clone()),
-        wire: Some(entity),
+        entity: Some(entity),
+        wire: None,
         sha256: None,
         elsewhere: crate::http::Elsewhere::Nowhere,
     }

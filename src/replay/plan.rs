@@ -231,7 +231,7 @@ fn was_upgraded(exchange: &Exchange) -> bool {
 /// Whether the body's bytes are there, which may be none.
 fn has_body(exchange: &Exchange) -> bool {
     let body = &exchange.request.body;
-    let is_kept = body.wire.is_some() || matches!(body.elsewhere, Elsewhere::Stored(_));
+    let is_kept = body.wire().is_some() || matches!(body.elsewhere, Elsewhere::Stored(_));
     is_kept || matches!(body.framing, Framing::None | Framing::Length(0))
 }
 
@@ -244,7 +244,7 @@ fn body(exchange: &Exchange) -> Option<ShadowBody> {
             let chunked = framing == Framing::Chunked;
             Some(ShadowBody::Stored { body: stored.clone(), entity: body.len, chunked })
         }
-        _ => body.wire.clone().map(ShadowBody::Kept),
+        _ => body.wire().cloned().map(ShadowBody::Kept),
     }
 }
 

@@ -107,11 +107,11 @@ fn written_of<'w>(read: &Exchange, written: &'w [Vec<Written>]) -> Result<&'w Wr
 
 /// Whether head and body are those written, byte for byte.
 fn is_exact<H>(message: &Message<H>, raw: &[u8], written: &traffic::Text) -> bool {
-    let (entity, wire) = (message.body.entity.as_deref(), message.body.wire.as_deref());
+    let (entity, wire) = (message.body.entity.as_deref(), message.body.wire());
     message.completeness.is_complete()
         && raw == written.head
         && entity == Some(&written.entity)
-        && wire == Some(&written.wire)
+        && wire.is_some_and(|wire| *wire == written.wire)
 }
 
 fn assert_exact(read: &Exchange, written: &Written) -> Result<(), TestCaseError> {

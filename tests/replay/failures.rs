@@ -233,7 +233,7 @@ async fn the_wire_form_of_a_chunked_answer_is_kept() {
     let outcome = Sender::to(server.address).send(GET).await;
     let Outcome::Answered { response, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(response.body.framing, Framing::Chunked);
-    assert_eq!(response.body.wire.unwrap(), &b"1;e\r\na\r\n0\r\nX-T: 1\r\n\r\n"[..]);
+    assert_eq!(response.body.wire().unwrap(), &b"1;e\r\na\r\n0\r\nX-T: 1\r\n\r\n"[..]);
 }
 
 #[tokio::test]

@@ -137,8 +137,7 @@ impl Collector {
                 kept.wire.shrink_to_fit();
                 let entity = Bytes::from(kept.entity);
                 let chunked = self.framing == Framing::Chunked;
-                let wire = if chunked { Bytes::from(kept.wire) } else { entity.clone() };
-                (Some(entity), Some(wire))
+                (Some(entity), chunked.then(|| Bytes::from(kept.wire)))
             }
         };
         let sha256 = self.digest.map(|digest| digest.finalize().into());

@@ -1,11 +1,13 @@
 //! Bodies: from the end of a head to the last byte of the message.
 
+use bytes::Bytes;
+
 use super::body::{Decoder, Hole, Piece, Place};
 use super::collect::{self, Collector};
 use super::heads::Begun;
 use super::{Asked, Head, Parser, Sink, State, begins_surely};
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::http::{Body, BodyStore, Completeness, Framing, Message, Options};
+use crate::http::{Body, BodyKeep, BodyStore, Completeness, Framing, Message};
 use crate::time::Timestamp;
 
 /// A message whose body is being read.
@@ -94,11 +96,10 @@ impl<H: Head> Parser<H> {
         if framing == Framing::Tunnel {
             self.state = State::Tunnel;
         }
-        if let Some(len) = self.merely_counted(framing, asked, rest) {
+        if let Some((len, body)) = self.at_hand(framing, asked, rest) {
             self.account.body += len as u64;
             let completeness = if begun.cut { Completeness::Cut } else { Completeness::Complete };
             let Begun { first_byte, last_byte, .. } = begun;
-            let body = Body::counted(framing, len as u64);
             sink.message(Message { head, body, first_byte, last_byte, completeness, anomalies });
             return len;
         }
@@ -136,17 +137,22 @@ impl<H: Head> Parser<H> {
         used
     }
 
-    /// How long a body is that is among the bytes at hand, all of it, and of which nothing else is asked for; `None`
-    /// where a body has to be read for that.
+    /// A body that is among the bytes at hand, all of it, with its length, where it is counted or kept as it is; `None`
+    /// where it has to be read to know.
     #[inline]
-    fn merely_counted(&self, framing: Framing, asked: Asked, rest: &[u8]) -> Option<usize> {
+    fn at_hand(&self, framing: Framing, asked: Asked, rest: &[u8]) -> Option<(usize, Body)> {
         let len = match framing {
             Framing::None | Framing::Tunnel => 0,
             Framing::Length(len) => usize::try_from(len).ok()?,
             Framing::Chunked | Framing::UntilClose => return None,
         };
-        let counted = self.options == Options::default() && asked != Asked::Unknown && len <= rest.len();
-        counted.then_some(len)
+        let bytes = rest.get(..len).filter(|_| asked != Asked::Unknown && !self.options.hash)?;
+        let entity = match self.options.keep {
+            BodyKeep::Nothing => None,
+            BodyKeep::UpTo(limit) if len <= limit => Some(Bytes::copy_from_slice(bytes)),
+            BodyKeep::UpTo(_) => return None,
+        };
+        Some((len, Body { entity, ..Body::counted(framing, len as u64) }))
     }
 
     pub(super) fn read_body<S: Sink<H>>(&mut self, at: Timestamp, bytes: &[u8], sink: &mut S) -> usize {

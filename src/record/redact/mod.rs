@@ -48,7 +48,7 @@ use signs::{Sign, Signs};
 
 use super::{Again, Row};
 use crate::http::h1::parse_head_after;
-use crate::http::{Framing, Headers, Message, RequestHead, Response, ResponseHead, Version};
+use crate::http::{Headers, Message, RequestHead, Response, ResponseHead, Version};
 use crate::replay::Outcome;
 
 /// What a secret's replacement begins with.
@@ -403,8 +403,7 @@ impl<H> Becomes<H> {
     fn put_into(self, message: &mut Message<H>) {
         if let BodyBecomes::Another(entity) = self.body {
             let body = &mut message.body;
-            body.wire = entity.clone().filter(|_| body.framing != Framing::Chunked);
-            body.entity = entity;
+            (body.entity, body.wire) = (entity, None);
             // The digest of what was there would let a short secret be guessed.
             body.sha256 = None;
         }
