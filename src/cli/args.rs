@@ -169,6 +169,7 @@ impl Reading {
             filter: self.bpf.as_deref().map(config::packet_filter).transpose()?,
             ports: self.port.clone(),
             bodies,
+            answers: None,
             store: None,
             limits: Limits { memory: self.memory },
             except: Except::default(),

@@ -171,6 +171,7 @@ fn job(args: &Live, clock: Clock, opened: Opened, towards: Towards) -> anyhow::R
             filter: None,
             ports: args.port.clone(),
             bodies: Options { keep: BodyKeep::UpTo(max_body(args)), hash: false },
+            answers: None,
             store: None,
             limits: Limits { memory: args.memory },
             except: Except::those(move |source, destination| own.contains(source, destination)),

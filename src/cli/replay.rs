@@ -11,7 +11,7 @@ use super::{Exit, exit, preview, report, route, terminal};
 use crate::capture::{CaptureSet, Input};
 use crate::config::{self, ConfigError, Connecting, Target};
 use crate::http::{BodyKeep, Options};
-use crate::pipeline::{InWords, Job, Planning, RECORDING, Repeat, Resumption, RunError};
+use crate::pipeline::{InWords, Job, Planning, RECORDING, ReadingOptions, Repeat, Resumption, RunError};
 use crate::record::{CAPTURE, Mode, OPTIONS, ROUTES, Resuming, Run};
 use crate::replay::choice::{Choice, Sample, Window};
 use crate::replay::client::Client;
@@ -88,7 +88,10 @@ fn job(args: &Replay, clock: Clock, inputs: &[Input], global: &Global) -> anyhow
         digests: digests(args, &source)?,
     };
     let job = Job {
-        reading: args.reading.options(bodies)?,
+        reading: ReadingOptions {
+            answers: Some(Options { keep: answers, ..bodies }),
+            ..args.reading.options(bodies)?
+        },
         repeat,
         planning,
         settings,

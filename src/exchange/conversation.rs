@@ -29,7 +29,10 @@ const ALLOCATOR: usize = 2 * 16;
 
 /// What an [`ExchangeReader`](super::ExchangeReader) keeps for one connection.
 pub struct Conversation {
+    /// What is done with the bodies of requests.
     options: Options,
+    /// The same of responses.
+    answers: Options,
     /// Where request bodies go that are too large to be kept.
     store: Option<Arc<dyn BodyStore>>,
     stage: Stage,
@@ -68,9 +71,15 @@ enum Stage {
 }
 
 impl Conversation {
-    pub(super) fn new(options: Options, store: Option<Arc<dyn BodyStore>>, in_middle: bool) -> Self {
+    pub(super) fn new(
+        options: Options,
+        answers: Options,
+        store: Option<Arc<dyn BodyStore>>,
+        in_middle: bool,
+    ) -> Self {
         Self {
             options,
+            answers,
             store,
             stage: Stage::Opening(Held::default()),
             to_server: Side::default(),

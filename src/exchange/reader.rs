@@ -57,6 +57,7 @@ impl<F: FnMut(Exchange)> Listener for F {
 /// Reads the exchanges of all connections of a capture.
 pub struct ExchangeReader<L> {
     options: Options,
+    answers: Options,
     store: Option<Arc<dyn BodyStore>>,
     listener: L,
     account: ExchangeAccount,
@@ -67,7 +68,13 @@ impl<L: Listener> ExchangeReader<L> {
     /// A reader that treats bodies as `options` say and tells `listener`.
     pub fn new(options: Options, listener: L) -> Self {
         let (account, last_heads) = (ExchangeAccount::default(), Box::default());
-        Self { options, store: None, listener, account, last_heads }
+        Self { options, answers: options, store: None, listener, account, last_heads }
+    }
+
+    /// The same, which treats the bodies of responses otherwise.
+    #[must_use]
+    pub fn with_answers(self, answers: Options) -> Self {
+        Self { answers, ..self }
     }
 
     /// The same, with a place for the bodies of requests that are too large to be kept.
@@ -118,7 +125,7 @@ impl<L: Listener> Application for ExchangeReader<L> {
     type State = Conversation;
 
     fn open(&mut self, connection: &ConnectionInfo) -> Conversation {
-        Conversation::new(self.options, self.store.clone(), !connection.from_start)
+        Conversation::new(self.options, self.answers, self.store.clone(), !connection.from_start)
     }
 
     fn chunk(

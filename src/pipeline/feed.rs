@@ -69,15 +69,11 @@ impl Pending {
 
     /// The memory that the captured bytes take.
     pub(super) fn weight(&self) -> usize {
-        let kept = |body: &Body| {
-            body.entity.as_ref().map_or(0, bytes::Bytes::len)
-                + body.wire.as_ref().map_or(0, bytes::Bytes::len)
-        };
         let request = &self.exchange.request;
         let response = self.exchange.response.as_ref();
         request.head.raw().len()
-            + kept(&request.body)
-            + response.map_or(0, |r| r.head.raw().len() + kept(&r.body))
+            + request.body.memory()
+            + response.map_or(0, |r| r.head.raw().len() + r.body.memory())
     }
 }
 
@@ -264,8 +260,11 @@ impl<O: Onward> Feed<O> {
         mut request: ShadowRequest,
     ) -> Result<(), Halt> {
         let weight = pending.weight();
-        if !self.answers_are_read {
-            forget_answer(&mut pending.exchange);
+        if !self.answers_are_read
+            && let Some(response) = &mut pending.exchange.response
+        {
+            // Not one of its bytes waits with the request; that is not why it is not compared.
+            response.body.entity = Some(bytes::Bytes::new());
         }
         pending.place = match &request.body {
             ShadowBody::Stored { body, .. } => {
@@ -319,15 +318,6 @@ fn killed() -> Outcome {
             .to_owned(),
         partial: None,
         timing: Timing::default(),
-    }
-}
-
-/// Lets go of the bytes of v1's answer, where there are some, but not of the fact that they were kept: they would only
-/// wait with the request.
-fn forget_answer(exchange: &mut Exchange) {
-    let Some(response) = &mut exchange.response else { return };
-    for kept in [&mut response.body.entity, &mut response.body.wire].into_iter().flatten() {
-        *kept = bytes::Bytes::new();
     }
 }
 

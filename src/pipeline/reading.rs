@@ -21,6 +21,8 @@ pub struct ReadingOptions {
     pub ports: Vec<u16>,
     /// What is kept of bodies.
     pub bodies: Options,
+    /// What is kept of those of responses, where that is something else.
+    pub answers: Option<Options>,
     /// Where the bodies of requests go that are too large to be kept; nowhere without one.
     pub store: Option<Arc<dyn BodyStore>>,
     /// What connections may cost, together with what waits for its turn behind them ([`Self::in_order`]).
@@ -45,9 +47,10 @@ impl ReadingOptions {
 
 impl fmt::Debug for ReadingOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { filter, ports, bodies, store, limits, except } = self;
+        let Self { filter, ports, bodies, answers, store, limits, except } = self;
         let mut shown = f.debug_struct("ReadingOptions");
         shown.field("filter", filter).field("ports", ports).field("bodies", bodies);
+        shown.field("answers", answers);
         shown.field("store", &store.is_some()).field("limits", limits).field("except", except).finish()
     }
 }
@@ -137,7 +140,9 @@ impl<S: PacketSource, L: Listener> Reading<S, L> {
             source,
             decoder: Decoder::new(),
             table: ConnectionTable::new(options.connections()),
-            exchanges: ExchangeReader::new(options.bodies, listener).storing(options.store.clone()),
+            exchanges: ExchangeReader::new(options.bodies, listener)
+                .with_answers(options.answers.unwrap_or(options.bodies))
+                .storing(options.store.clone()),
             packets: PacketAccount::default(),
             read: 0,
             options,

@@ -8,7 +8,7 @@ use crate::exchange::pairing::{Context, Moment, Pairing};
 use crate::exchange::protocol::{Opening, opening};
 use crate::exchange::reader::Listener;
 use crate::exchange::socks::{Handshake, Progress};
-use crate::http::{Parser, RequestHead, ResponseHead, h1};
+use crate::http::{Options, Parser, RequestHead, ResponseHead, h1};
 use crate::stream::Direction;
 
 /// More prefaces of the PROXY protocol than these, one behind the other, no chain of load balancers writes.
@@ -72,8 +72,8 @@ impl Conversation {
             Direction::ToServer => *context.connection,
             Direction::ToClient => context.connection.reversed(),
         };
-        let requests = self.parser(requesting).storing(self.store.clone());
-        let responses = self.parser(requesting.reverse());
+        let requests = self.parser(requesting, self.options).storing(self.store.clone());
+        let responses = self.parser(requesting.reverse(), self.answers);
         let [requests_torn, responses_torn] =
             [requesting, requesting.reverse()].map(|side| self.is_torn(side));
         let pairing = Pairing::new(requests_torn, responses_torn, self.in_middle);
@@ -82,8 +82,8 @@ impl Conversation {
 
     /// A parser for a direction of which nothing was read so far: one that looks for a start line,
     /// where the first bytes need not be the beginning of a message.
-    fn parser<H: h1::Head>(&self, direction: Direction) -> Parser<H> {
-        if self.is_torn(direction) { Parser::midstream(self.options) } else { Parser::new(self.options) }
+    fn parser<H: h1::Head>(&self, direction: Direction, options: Options) -> Parser<H> {
+        if self.is_torn(direction) { Parser::midstream(options) } else { Parser::new(options) }
     }
 
     /// Whether bytes of a direction went by that belong to no message.
