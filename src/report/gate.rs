@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::accepted::Accepted;
 use super::fail_on::{Counts, FailOn};
 use super::summary::{Exchanges, Judgement, Verdicts};
-use super::words::{INTERRUPTED, KILLED, Reasons};
+use super::words::{INTERRUPTED, KILLED, NOT_JUDGED, Reasons};
 use crate::record::{CaptureTotals, Mode};
 use crate::replay::{Failure, SkipReason};
 
@@ -301,8 +301,9 @@ fn share(part: u64, whole: u64) -> f64 {
 fn lacking(evidence: &Evidence<'_>) -> u64 {
     let skipped = |reason: SkipReason| evidence.exchanges.skipped.get(reason.name()).copied().unwrap_or(0);
     let of = |name: &str| evidence.not_comparable.get(name).copied().unwrap_or(0);
-    let cut_off = of(INTERRUPTED) + of(KILLED);
-    let not_comparable = evidence.verdicts.not_comparable.saturating_sub(cut_off);
+    // What was cut off, or is not compared in this run at all, was captured well enough.
+    let captured = of(INTERRUPTED) + of(KILLED) + of(NOT_JUDGED);
+    let not_comparable = evidence.verdicts.not_comparable.saturating_sub(captured);
     let lacking =
         [SkipReason::IncompleteRequest, SkipReason::NoShadowAnswer, SkipReason::IncompleteShadowAnswer];
     not_comparable + lacking.into_iter().map(skipped).sum::<u64>()

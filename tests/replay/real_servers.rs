@@ -136,6 +136,7 @@ fn sending_alone_counts_statuses_and_times_and_proves_nothing() {
     assert_eq!((&summary["verdict"], replayed(&finished)), (&"inconclusive".into(), REQUESTS));
     assert_eq!(count(&summary["verdicts"]["not_comparable"]), REQUESTS, "{finished}");
     assert_eq!(summary["not_comparable"], serde_json::json!({ "not-judged": REQUESTS }), "{finished}");
+    assert!(!finished.stdout.contains("the capture lacks"), "nothing is wrong with it: {finished}");
     assert_eq!(count(&summary["latency"]["count"]), REQUESTS, "{finished}");
     let statuses =
         summary["routes"].as_array().unwrap().iter().flat_map(|route| route["statuses"].as_array().unwrap());
