@@ -80,6 +80,7 @@ impl Inline {
 impl Supply<Pending> for Inline {
     /// Some ten small requests.
     const PARTS: u32 = 1024;
+    const IS_READ_HERE: bool = true;
 
     async fn next(&mut self, batch: &mut Vec<Work<Pending>>) -> bool {
         while !self.ended {

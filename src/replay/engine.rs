@@ -211,6 +211,9 @@ pub async fn run_here<T: Send + 'static, S: Supply<T>>(
             }
         }
         dispatcher.reap();
+        if S::IS_READ_HERE {
+            serving.all_leave().await;
+        }
     }
     dispatcher.finish().await;
     serving.outbox.close();

@@ -78,6 +78,11 @@ impl<T: Send + 'static> Serving<T> {
         self.slots.usher().await;
     }
 
+    /// Waits until no request waits for a place.
+    pub(super) async fn all_leave(&self) {
+        self.slots.all_are_served().await;
+    }
+
     pub(super) fn begin(&self) -> Instant {
         *self.start.get_or_init(Instant::now)
     }

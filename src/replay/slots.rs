@@ -17,6 +17,8 @@ use tokio::sync::{Notify, oneshot};
 pub(super) struct Slots {
     state: Mutex<State>,
     returned: Arc<Returned>,
+    /// Nobody waits any more.
+    served: Notify,
 }
 
 /// Invariant: nobody waits while there is a free place.
@@ -48,7 +50,7 @@ impl Slot {
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
         let state = State { free: count.max(1), waiting: BTreeMap::new() };
-        Self { state: Mutex::new(state), returned: Arc::default() }
+        Self { state: Mutex::new(state), returned: Arc::default(), served: Notify::new() }
     }
 
     /// A place, where one is free: nobody waits then.
@@ -78,8 +80,15 @@ impl Slots {
         if state.waiting.first_key_value().is_none_or(|(first, _)| number < *first) {
             return Some(slot);
         }
-        state.give(slot);
+        self.give(&mut state, slot);
         None
+    }
+
+    /// Waits until nobody waits. One task may do so.
+    pub(super) async fn all_are_served(&self) {
+        while !self.state().waiting.is_empty() {
+            self.served.notified().await;
+        }
     }
 
     /// Makes places that are given back free, for as long as it is polled.
@@ -96,8 +105,23 @@ impl Slots {
             return;
         }
         for _ in 0..self.returned.count.swap(0, Ordering::AcqRel) {
-            state.give(self.slot());
+            self.give(state, self.slot());
         }
+    }
+
+    /// Gives a place to the first who waits and has not given up; it is free if there is none.
+    fn give(&self, state: &mut State, mut slot: Slot) {
+        while let Some((_, give)) = state.waiting.pop_first() {
+            if state.waiting.is_empty() {
+                self.served.notify_one();
+            }
+            match give.send(slot) {
+                Ok(()) => return,
+                Err(back) => slot = back,
+            }
+        }
+        slot.0 = None;
+        state.free += 1;
     }
 
     fn slot(&self) -> Slot {
@@ -106,20 +130,6 @@ impl Slots {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Gives a place to the first who waits and has not given up; it is free if there is none.
-    fn give(&mut self, mut slot: Slot) {
-        while let Some((_, give)) = self.waiting.pop_first() {
-            match give.send(slot) {
-                Ok(()) => return,
-                Err(back) => slot = back,
-            }
-        }
-        slot.0 = None;
-        self.free += 1;
     }
 }
 
@@ -166,6 +176,30 @@ mod tests {
         let free = slots.try_take();
         assert!(last.0 == 9 && free.is_some() && slots.try_take().is_none());
         usher.abort();
+    }
+
+    #[tokio::test]
+    async fn all_are_served_when_the_last_who_waits_has_a_place_or_has_given_up() {
+        let slots = Arc::new(Slots::new(1));
+        slots.all_are_served().await;
+        let first = slots.take(0).await;
+        let waits = |number| {
+            let slots = Arc::clone(&slots);
+            tokio::spawn(async move { slots.take(number).await })
+        };
+        let (second, third) = (waits(1), waits(2));
+        let all = Arc::clone(&slots);
+        let all = tokio::spawn(async move { all.all_are_served().await });
+        tokio::task::yield_now().await;
+        drop(first);
+        slots.collect(&mut slots.state());
+        let second = second.await.unwrap();
+        assert!(!all.is_finished(), "the third waits");
+        third.abort();
+        assert!(third.await.is_err());
+        drop(second);
+        slots.collect(&mut slots.state());
+        all.await.unwrap();
     }
 
     #[test]

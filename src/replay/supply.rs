@@ -14,6 +14,10 @@ pub trait Supply<T>: Send {
     /// near cache.
     const PARTS: u32;
 
+    /// Whether to ask for work has this very thread read it. Then nothing more is asked for while a request that could leave
+    /// waits for a place: it would be in no near cache any more when its turn comes.
+    const IS_READ_HERE: bool;
+
     /// Appends what comes next, not too much of it at once; `false` where nothing follows.
     fn next(&mut self, batch: &mut Vec<Work<T>>) -> impl Future<Output = bool> + Send;
 }
@@ -25,6 +29,7 @@ pub(super) const BATCH: usize = 64;
 /// Work that another thread hands in, until it closes its end.
 impl<T: Send> Supply<T> for mpsc::Receiver<Work<T>> {
     const PARTS: u32 = 16;
+    const IS_READ_HERE: bool = false;
 
     async fn next(&mut self, batch: &mut Vec<Work<T>>) -> bool {
         self.recv_many(batch, BATCH).await > 0

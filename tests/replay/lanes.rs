@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use shadowcap::replay::client::Client;
 use shadowcap::replay::clock::Clock;
-use shadowcap::replay::engine::{Done, Job, Settings, Slot, Work, run};
+use shadowcap::replay::engine::{Done, Job, Settings, Slot, Unwatched, Work, run, run_here};
 use shadowcap::replay::stop::{StopHandle, stop_channel};
+use shadowcap::replay::supply::Supply;
 use shadowcap::replay::{Outcome, SkipReason, Speed};
 use shadowcap::stream::Closing;
 use shadowcap::time::Timestamp;
@@ -259,6 +260,76 @@ async fn no_more_waits_than_the_budget_allows() {
     assert!(tokio::time::timeout(Duration::from_millis(300), hand_in).await.is_err());
     // Sixteen or so wait, one is held by the dispatcher and one by the channel.
     assert!((14..=20).contains(&taken), "{taken}");
+}
+
+/// Requests, each of a captured connection of its own, that the thread which sends has to read itself.
+struct ReadHere {
+    left: std::ops::Range<u16>,
+    read: Arc<AtomicUsize>,
+}
+
+impl Supply<String> for ReadHere {
+    const PARTS: u32 = 1024;
+    const IS_READ_HERE: bool = true;
+
+    async fn next(&mut self, batch: &mut Vec<Work<String>>) -> bool {
+        tokio::task::yield_now().await;
+        let next = self.left.next().map(|port| job(port, "a", Duration::ZERO));
+        self.read.fetch_add(usize::from(next.is_some()), Ordering::SeqCst);
+        batch.extend(next);
+        !batch.is_empty()
+    }
+}
+
+#[tokio::test]
+async fn nothing_more_is_read_here_while_a_request_waits_for_a_place() {
+    let (read, places) = (Arc::new(AtomicUsize::new(0)), 2);
+    let (seen, mut answered) = (Arc::clone(&read), 0);
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let gate = Arc::new(Notify::new());
+    let opened = Arc::clone(&gate);
+    let server = Server::start(move |_, mut peer: Peer| {
+        let (arrived, gate) = (arrived.clone(), Arc::clone(&opened));
+        async move {
+            while peer.head().await.is_some() {
+                arrived.send(()).unwrap();
+                gate.notified().await;
+                ok(&mut peer).await;
+            }
+        }
+    })
+    .await;
+    let mut settings = Settings::new(vec![Client::new(server.address, LIMITS, Clock::start())]);
+    settings.concurrency = places;
+    let (sender, mut done) = mpsc::channel(1);
+    let (_stop, signal) = stop_channel();
+    let mut supply = ReadHere { left: 1..9, read };
+    let run = run_here(settings, &mut supply, sender, signal, Arc::new(Unwatched));
+    let watched = async {
+        for sent in 1.. {
+            if arrivals.recv().await.is_none() || sent == 8 {
+                break;
+            }
+            // The one that waits, and none behind it.
+            assert!(seen.load(Ordering::SeqCst) <= sent + places, "{sent} sent");
+            if sent >= places {
+                gate.notify_one();
+            }
+        }
+        gate.notify_one();
+        gate.notify_one();
+        std::future::pending::<()>().await;
+    };
+    let taken = async {
+        while let Some(batch) = done.recv().await {
+            answered += batch.iter().filter(|done| matches!(done.outcome, Outcome::Answered { .. })).count();
+        }
+    };
+    tokio::select! {
+        ((), _) = async { tokio::join!(taken, run) } => {}
+        () = watched => {}
+    }
+    assert_eq!((answered, seen.load(Ordering::SeqCst)), (8, 8));
 }
 
 #[tokio::test]
