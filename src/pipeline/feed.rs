@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::reader::{Handed, Taker, Unmet};
 use super::spill::{LARGE, LEAST, Place, Room};
 use crate::exchange::{Exchange, Tell, Told};
-use crate::http::{Body, Elsewhere, Request};
+use crate::http::{Body, Elsewhere, Request, Response};
 use crate::record::{Digests, Names, Outstanding, RecordError, RequestName, Row, RowName};
 use crate::replay::client::ClientKind;
 use crate::replay::engine::{Job, Work};
@@ -67,13 +67,9 @@ impl Pending {
         RowName { request, copy: self.copy, role: self.role, destination: Arc::clone(&self.destination) }
     }
 
-    /// The memory that the captured bytes take.
+    /// The memory that the captured messages take.
     pub(super) fn weight(&self) -> usize {
-        let request = &self.exchange.request;
-        let response = self.exchange.response.as_ref();
-        request.head.raw().len()
-            + request.body.memory()
-            + response.map_or(0, |r| r.head.raw().len() + r.body.memory())
+        self.exchange.request.memory() + self.exchange.response.as_ref().map_or(0, Response::memory)
     }
 }
 

@@ -18,7 +18,7 @@
 //! starts a run has to take the outcomes while handing in work.
 //!
 //! The budget is of all lanes together, and the capture is read in its order. So a slow v2 delays only its own
-//! connection as long as what waits behind its answers is within the budget (some twenty thousand small
+//! connection as long as what waits behind its answers is within the budget (some ten thousand small
 //! requests); beyond that reading stops, and with it all others, until one of the answers has come. No bound
 //! for each lane could prevent it: what stands behind a request that finds no place in its lane would have to
 //! be kept somewhere. What is late for it is told as lateness, like all else.
