@@ -119,11 +119,28 @@ pub(crate) fn address(out: &mut Vec<u8>, address: SocketAddr) {
 }
 
 fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
-    let [a, b, c, d] = address.octets();
-    number(out, a.into());
-    for octet in [b, c, d] {
-        out.push(b'.');
-        number(out, octet.into());
+    // Each octet is written over what is behind the one before it.
+    let mut text = [b'.'; 16];
+    let mut end = 0;
+    for octet in address.octets() {
+        let (digits, used) = octet_text(octet);
+        if let Some(place) = text.get_mut(end..).and_then(<[u8]>::first_chunk_mut) {
+            *place = digits;
+        }
+        end += used;
+    }
+    // There is no dot behind the last one.
+    first(out, &text, end - 1);
+}
+
+/// A number of an address with a dot behind it, and how many bytes that takes.
+#[inline]
+fn octet_text(octet: u8) -> ([u8; 4], usize) {
+    let [hundreds, tens, ones] = three(octet.into());
+    match octet {
+        0..10 => ([ones, b'.', 0, 0], 2),
+        10..100 => ([tens, ones, b'.', 0], 3),
+        _ => ([hundreds, tens, ones, b'.'], 4),
     }
 }
 
@@ -160,6 +177,11 @@ pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
             _ => escape(out, behind),
         };
     }
+}
+
+/// Whether a character of a string is escaped.
+pub(super) const fn is_escaped(one: char) -> bool {
+    one < ' ' || matches!(one, '"' | '\\')
 }
 
 /// Bytes of a string that are looked at together.
@@ -238,19 +260,41 @@ pub(crate) struct Times {
 
 /// The length of `2019-02-15T05:47:50.`.
 const SECOND: usize = 20;
+/// The same with nanoseconds and `Z`.
+const TIME: usize = SECOND + 10;
 
 impl Times {
     /// A time as [`Timestamp`] is displayed.
     #[inline]
     pub(crate) fn put(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        fixed(out, &self.text(time));
+    }
+
+    /// The same as a JSON string.
+    #[inline]
+    pub(super) fn put_quoted(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        let mut quoted = [b'"'; TIME + 2];
+        if let Some(place) = quoted.get_mut(1..=TIME) {
+            place.copy_from_slice(&self.text(time));
+        }
+        fixed(out, &quoted);
+    }
+
+    #[inline]
+    fn text(&mut self, time: Timestamp) -> [u8; TIME] {
         let second = time.as_nanos().div_euclid(1_000_000_000);
         let known = self.known.iter().flatten().find(|(known, _)| *known == second).map(|(_, text)| *text);
-        let text = known.unwrap_or_else(|| self.of_another(second, time));
-        out.extend_from_slice(&text);
+        let second = known.unwrap_or_else(|| self.of_another(second, time));
         // Below 10^9.
         let nanos = u32::try_from(time.as_nanos().rem_euclid(1_000_000_000)).unwrap_or(0);
-        out.extend_from_slice([nanos / 1_000_000, nanos / 1000, nanos].map(three).as_flattened());
-        out.push(b'Z');
+        let digits = [nanos / 1_000_000, nanos / 1000, nanos].map(three);
+        let mut text = [b'Z'; TIME];
+        let parts =
+            text.split_first_chunk_mut().and_then(|(first, rest)| Some((first, rest.first_chunk_mut()?)));
+        if let Some((first, rest)) = parts {
+            (*first, *rest) = (second, digits.as_flattened().try_into().unwrap_or([0; 9]));
+        }
+        text
     }
 
     #[cold]

@@ -7,11 +7,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::known::{Known, LineMemory, Spans};
+use super::alike::{Model, Run};
+use super::ids::differ_in_an_id;
+use super::known::{LineMemory, Spans};
 use super::secrets::Secrets;
 use super::signs::{Sign, Signs};
 use super::{Form, Met, Part, Redactor, Searched, moved};
-use crate::record::alike::{Model, Run};
 
 /// Bytes of the line that ends a head.
 const EMPTY_LINE: usize = 2;
@@ -37,15 +38,51 @@ pub(super) struct Walk {
     number: u64,
 }
 
+/// What is known of heads.
+#[derive(Default)]
+pub(super) struct HeadMemory {
+    /// By their places.
+    met: [MetHead; Place::COUNT],
+    lines: LineMemory,
+    /// How many heads were ever compared with those.
+    walks: u64,
+}
+
 /// The head that others of its place are compared with.
 #[derive(Default)]
-pub(super) struct MetHead {
+struct MetHead {
     model: Model,
     found: Found,
     edited: EditedHead,
     /// The last one that was compared with it: the number of that, and its runs.
     walk: u64,
     runs: Vec<Run>,
+    last: LastHead,
+}
+
+/// The head that was compared last: the next one may be the same. Nothing where that is not remembered.
+#[derive(Default)]
+struct LastHead {
+    text: Vec<u8>,
+    signs: Signs,
+    spans: Spans,
+    /// The secrets, not zero, that change nothing in it.
+    unchanged_by: Option<u64>,
+}
+
+impl LastHead {
+    /// Longer heads are not remembered.
+    const LONGEST: usize = 8 << 10;
+
+    fn learn(&mut self, text: &[u8], signs: Signs, spans: &Spans) {
+        self.text.clear();
+        if text.len() <= Self::LONGEST {
+            self.text.extend_from_slice(text);
+        }
+        self.signs = signs;
+        self.spans.clone_from(spans);
+        self.unchanged_by = None;
+    }
 }
 
 /// What a model holds.
@@ -55,6 +92,8 @@ struct Found {
     spans: Spans,
     /// For each part its signs, and how many secrets there are before its end.
     parts: Vec<(Signs, usize)>,
+    /// The signs of all.
+    signs: Signs,
 }
 
 /// What becomes of a model, part by part.
@@ -74,17 +113,30 @@ struct EditedHead {
 impl Found {
     /// Adds the secrets of some parts of the model, where those begin at `at`, and says which signs they bear.
     fn take_over(&self, model: &Model, places: Range<usize>, at: usize, spans: &mut Spans) -> Signs {
-        let count = |place: usize| {
-            let before = place.checked_sub(1).and_then(|before| self.parts.get(before));
-            before.map_or(0, |(_, count)| *count)
-        };
-        let within = self.spans.get(count(places.start)..count(places.end)).unwrap_or_default();
+        let within = self.spans.get(self.count(places.start)..self.count(places.end)).unwrap_or_default();
         if !within.is_empty() {
             let from = model.span(places.clone()).start;
             spans.extend(within.iter().map(|(span, form)| (moved(span, from, at), *form)));
         }
+        if self.signs == Signs::NONE {
+            return Signs::NONE;
+        }
         let parts = self.parts.get(places).unwrap_or_default();
         parts.iter().fold(Signs::NONE, |signs, (more, _)| signs.and(*more))
+    }
+
+    /// How many secrets there are before the part at a place.
+    fn count(&self, place: usize) -> usize {
+        let before = place.checked_sub(1).and_then(|before| self.parts.get(before));
+        before.map_or(0, |(_, count)| *count)
+    }
+
+    /// Whether the model has at this place a part without a sign and without a secret, from which this one differs in an id
+    /// alone.
+    fn has_but_for_an_id(&self, model: &Model, place: usize, part: &[u8]) -> bool {
+        self.parts.get(place).is_some_and(|(signs, _)| *signs == Signs::NONE)
+            && self.count(place) == self.count(place + 1)
+            && differ_in_an_id(model.text().get(model.span(place..place + 1)).unwrap_or_default(), part)
     }
 }
 
@@ -92,6 +144,7 @@ impl MetHead {
     /// The model is another now, in which these secrets lie.
     fn learn(&mut self, spans: &Spans) {
         (self.walk, self.edited.secrets) = (0, 0);
+        self.last.text.clear();
         self.found.spans.clone_from(spans);
         let text = self.model.text();
         let found = self.model.parts().map(|part| {
@@ -99,6 +152,7 @@ impl MetHead {
             (signs, spans.partition_point(|(span, _)| span.end <= part.end))
         });
         self.found.parts = found.collect();
+        self.found.signs = self.found.parts.iter().fold(Signs::NONE, |signs, (more, _)| signs.and(*more));
     }
 
     /// Makes sure that the model is edited for these secrets. The first row of several with the same secrets does not have
@@ -133,6 +187,14 @@ impl MetHead {
             let before = place.checked_sub(1).and_then(|before| ends.get(before));
             before.copied().unwrap_or_default()
         };
+        // Most heads of answers have nothing to replace: no other is put together for them.
+        let is_changed = |run: &Run| match run {
+            Run::Known(places, _) => end(places.start).1 != end(places.end).1,
+            Run::New(_) => false,
+        };
+        if !runs.iter().any(is_changed) && !runs.iter().any(|run| redactor.changes(run, head, secrets)) {
+            return None;
+        }
         room.clear();
         let mut changed = false;
         for run in &*runs {
@@ -152,17 +214,22 @@ impl MetHead {
 }
 
 #[cfg(test)]
-impl MetHead {
-    /// Whether what becomes of it is remembered.
-    pub(super) fn is_edited_for_some(&self) -> bool {
-        self.edited.secrets != 0
+impl HeadMemory {
+    /// Of how many heads what becomes of them is remembered.
+    pub(super) fn edited_for_some(&self) -> usize {
+        self.met.iter().filter(|head| head.edited.secrets != 0).count()
     }
 }
 
 impl Redactor {
     /// A head of this place, searched.
-    pub(super) fn searched_head<'r>(&self, text: &'r [u8], place: Place) -> Searched<&'r [u8]> {
-        let by_parts = if self.also.has_patterns() { None } else { self.by_parts(text, place) };
+    pub(super) fn searched_head<'r>(
+        &self,
+        heads: &mut HeadMemory,
+        text: &'r [u8],
+        place: Place,
+    ) -> Searched<&'r [u8]> {
+        let by_parts = if self.also.has_patterns() { None } else { self.by_parts(heads, text, place) };
         match by_parts {
             Some((signs, spans, met)) => Searched { text, part: Part::Head, signs, spans, met },
             None => self.searched(text, Part::Head),
@@ -170,10 +237,14 @@ impl Redactor {
     }
 
     /// What the parts of a head hold; `None` where they may be those of a private key.
-    fn by_parts(&self, text: &[u8], place: Place) -> Option<(Signs, Spans, Met)> {
-        let mut known = self.known();
-        let Known { heads, lines, walks, .. } = &mut *known;
-        let head = &mut **heads.get_mut(place as usize)?.get_or_insert_default();
+    fn by_parts(&self, heads: &mut HeadMemory, text: &[u8], place: Place) -> Option<(Signs, Spans, Met)> {
+        let HeadMemory { met, lines, walks } = heads;
+        let head = met.get_mut(place as usize)?;
+        let last = &head.last;
+        if !text.is_empty() && last.text == text {
+            let walk = Walk { place, number: head.walk };
+            return Some((last.signs, last.spans.clone(), Met::Head(walk)));
+        }
         let (mut signs, mut spans) = (Signs::NONE, Spans::new());
         let (mut all, mut new) = (0, 0);
         head.runs.clear();
@@ -184,7 +255,9 @@ impl Redactor {
                 }
                 Run::New(part) => {
                     new += 1;
-                    (1, self.part(lines, text, part.clone(), &mut spans))
+                    let line = text.get(part.clone()).unwrap_or_default();
+                    let is_like = head.found.has_but_for_an_id(&head.model, all, line);
+                    (1, if is_like { Signs::NONE } else { self.part(lines, line, part, &mut spans) })
                 }
             };
             all += count;
@@ -194,22 +267,23 @@ impl Redactor {
         *walks += 1;
         head.walk = *walks;
         if signs.has(Sign::Pem) {
+            head.last.text.clear();
             return None;
         }
         if head.model.meet(text, all, new) {
             head.learn(&spans);
             return Some((signs, spans, Met::No));
         }
+        head.last.learn(text, signs, &spans);
         Some((signs, spans, Met::Head(Walk { place, number: head.walk })))
     }
 
     /// Adds what one part of a head holds, and says which signs it bears.
-    fn part(&self, lines: &mut LineMemory, text: &[u8], part: Range<usize>, spans: &mut Spans) -> Signs {
-        let line = text.get(part.clone()).unwrap_or_default();
+    fn part(&self, lines: &mut LineMemory, line: &[u8], part: &Range<usize>, spans: &mut Spans) -> Signs {
         if line.len() <= EMPTY_LINE {
             return Signs::NONE;
         }
-        let kind = kind(&part);
+        let kind = kind(part);
         let look = || {
             let signs = Signs::of_head(line);
             (signs, self.spans(line, kind, signs))
@@ -220,20 +294,33 @@ impl Redactor {
     }
 
     /// A head with its secrets and the echoes of others replaced; `None` when it holds none.
-    pub(super) fn edited_head(&self, head: &Searched<&[u8]>, secrets: &mut Secrets) -> Option<Bytes> {
+    pub(super) fn edited_head(
+        &self,
+        heads: &mut HeadMemory,
+        head: &Searched<&[u8]>,
+        secrets: &mut Secrets,
+    ) -> Option<Bytes> {
         let Met::Head(walk) = &head.met else { return self.edited(head, secrets) };
         if secrets.hold_line_ends() {
             return self.edited(head, secrets);
         }
-        // Taken out nobody else can use it meanwhile, and without the lock nobody has to wait.
-        let met = self.known().heads.get_mut(walk.place as usize).and_then(Option::take);
-        let Some(mut met) = met else { return self.edited(head, secrets) };
-        let is_that = met.walk == walk.number && met.is_edited(self, secrets);
-        let edited = is_that.then(|| met.put_together(self, head, secrets));
-        if let Some(place) = self.known().heads.get_mut(walk.place as usize) {
-            *place = Some(met);
+        let met = heads.met.get_mut(walk.place as usize).filter(|met| met.walk == walk.number);
+        let Some(met) = met else { return self.edited(head, secrets) };
+        if met.last.unchanged_by == Some(secrets.id()) {
+            return None;
         }
-        edited.unwrap_or_else(|| self.edited(head, secrets))
+        let is_edited = met.is_edited(self, secrets);
+        let edited =
+            if is_edited { met.put_together(self, head, secrets) } else { self.edited(head, secrets) };
+        met.last.unchanged_by = edited.is_none().then(|| secrets.id());
+        edited
+    }
+
+    /// Whether a part that is new has anything that is replaced.
+    fn changes(&self, run: &Run, head: &Searched<&[u8]>, secrets: &mut Secrets) -> bool {
+        let Run::New(part) = run else { return false };
+        let (line, spans) = (head.text.get(part.clone()).unwrap_or_default(), within(&head.spans, part));
+        !self.edits(line, kind(part), spans, part.start, secrets).is_empty()
     }
 
     /// Appends a part of a head with the secrets and the echoes in it replaced; says whether there are any.
@@ -246,15 +333,20 @@ impl Redactor {
         secrets: &mut Secrets,
     ) -> bool {
         let line = head.get(part.clone()).unwrap_or_default();
-        let from = spans.partition_point(|(span, _)| span.start < part.start);
-        let behind = spans.partition_point(|(span, _)| span.start < part.end);
-        let spans = spans.get(from..behind).unwrap_or_default();
+        let spans = within(spans, &part);
         let changed = self.edits(line, kind(&part), spans, part.start, secrets).put(out, line);
         if !changed {
             out.extend_from_slice(line);
         }
         changed
     }
+}
+
+/// The secrets that begin in a part.
+fn within<'s>(spans: &'s Spans, part: &Range<usize>) -> &'s [(Range<usize>, Form)] {
+    let from = spans.partition_point(|(span, _)| span.start < part.start);
+    let behind = spans.partition_point(|(span, _)| span.start < part.end);
+    spans.get(from..behind).unwrap_or_default()
 }
 
 /// The first part of a head is its start line.

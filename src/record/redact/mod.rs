@@ -14,15 +14,18 @@
 //! A body in a content coding is decoded, redacted, and coded again with the same codings when something
 //! was found, so that the head still describes it. `Body::len` stays that of the capture.
 
+mod alike;
 mod also;
 mod edits;
 mod fields;
 mod heads;
+mod ids;
 mod known;
 mod names;
 mod nested;
 mod opened;
 mod part;
+mod parts;
 mod patterns;
 mod recode;
 mod scan;
@@ -37,7 +40,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use also::{Also, AlsoError};
 use bytes::Bytes;
 use edits::Edits;
-use heads::Place;
+use heads::{HeadMemory, Place};
 use known::{Known, Spans};
 use opened::{Met, Opened, OpenedBody, Searched};
 use part::{Form, Part, is_free};
@@ -86,11 +89,24 @@ impl Redactor {
     /// Redacts a row in place, and says which secrets it held. Each of its texts is searched once for secrets of
     /// its own, and then, where the row has any, for what repeats those of another.
     pub fn row(&self, row: &mut Row) -> Secrets {
+        let mut heads = self.heads();
+        let secrets = self.row_with(&mut heads, row);
+        self.known().heads = Some(heads);
+        secrets
+    }
+
+    /// What is known of heads. Taken out nobody has to wait for it; who comes meanwhile begins anew.
+    fn heads(&self) -> Box<HeadMemory> {
+        self.known().heads.take().unwrap_or_default()
+    }
+
+    fn row_with(&self, heads: &mut HeadMemory, row: &mut Row) -> Secrets {
         let (asked, answered) = (&row.exchange.request, row.exchange.response.as_ref());
-        let request = self.open(asked, asked.head.raw(), &asked.head.headers, Place::Request, None);
-        let v1 = answered.map(|response| self.open_answer(response, Place::V1, None));
-        let v2 = answer(&row.outcome).map(|response| self.open_answer(response, Place::V2, v1.as_ref()));
-        let sent = row.sent_head.as_deref().map(|head| self.searched_head(head, Place::Sent));
+        let request = self.open(heads, asked, asked.head.raw(), &asked.head.headers, Place::Request, None);
+        let v1 = answered.map(|response| self.open_answer(heads, response, Place::V1, None));
+        let v2 = answer(&row.outcome);
+        let v2 = v2.map(|response| self.open_answer(heads, response, Place::V2, v1.as_ref()));
+        let sent = row.sent_head.as_deref().map(|head| self.searched_head(heads, head, Place::Sent));
         let messages = [Some(&request), v1.as_ref(), v2.as_ref()];
         let values = messages.into_iter().flatten().flat_map(Opened::secrets);
         let values = values.chain(sent.iter().flat_map(Searched::secrets));
@@ -98,12 +114,13 @@ impl Redactor {
 
         let request = Becomes {
             body: self.body(&asked.head.headers, &request, secrets),
-            head: self.edited_head(&request.head, secrets).map(|raw| self.parsed_request(raw)),
+            head: self.edited_head(heads, &request.head, secrets).map(|raw| self.parsed_request(raw)),
         };
-        let v1 = answered.zip(v1.as_ref()).map(|(response, opened)| self.response(response, opened, secrets));
+        let v1 = answered.zip(v1.as_ref());
+        let v1 = v1.map(|(response, opened)| self.response(heads, response, opened, secrets));
         let v2 = answer(&row.outcome).zip(v2.as_ref());
-        let v2 = v2.map(|(response, opened)| self.response(response, opened, secrets));
-        let sent = sent.and_then(|head| self.edited_head(&head, secrets));
+        let v2 = v2.map(|(response, opened)| self.response(heads, response, opened, secrets));
+        let sent = sent.and_then(|head| self.edited_head(heads, &head, secrets));
 
         request.put_into(&mut row.exchange.request);
         if let Some((v1, response)) = v1.zip(row.exchange.response.as_mut()) {
@@ -118,18 +135,25 @@ impl Redactor {
         }
         self.outcome(&mut row.outcome, v2, secrets);
         for again in &mut row.again {
-            self.again(again, secrets);
+            self.again_with(heads, again, secrets);
         }
         secrets.without_texts()
     }
 
     /// Redacts a further answer to the request of a row that held these secrets.
     pub fn again(&self, again: &mut Again, secrets: &Secrets) {
-        let opened = answer(&again.outcome).map(|response| self.open_answer(response, Place::V2, None));
+        let mut heads = self.heads();
+        self.again_with(&mut heads, again, secrets);
+        self.known().heads = Some(heads);
+    }
+
+    fn again_with(&self, heads: &mut HeadMemory, again: &mut Again, secrets: &Secrets) {
+        let opened = answer(&again.outcome);
+        let opened = opened.map(|response| self.open_answer(heads, response, Place::V2, None));
         let values = secrets.found().chain(opened.iter().flat_map(Opened::secrets));
         let all = &mut Secrets::of(self.set(values));
         let answer = answer(&again.outcome).zip(opened.as_ref());
-        let becomes = answer.map(|(response, opened)| self.response(response, opened, all));
+        let becomes = answer.map(|(response, opened)| self.response(heads, response, opened, all));
         self.outcome(&mut again.outcome, becomes, all);
     }
 
@@ -151,11 +175,12 @@ impl Redactor {
 
     fn response(
         &self,
+        heads: &mut HeadMemory,
         response: &Response,
         opened: &Opened<'_>,
         secrets: &mut Secrets,
     ) -> Becomes<ResponseHead> {
-        let head = self.edited_head(&opened.head, secrets);
+        let head = self.edited_head(heads, &opened.head, secrets);
         Becomes {
             body: self.body(&response.head.headers, opened, secrets),
             head: head.map(|raw| self.parsed_response(raw)),
@@ -197,21 +222,28 @@ impl Redactor {
         }
     }
 
-    fn open_answer<'r>(&self, answer: &'r Response, place: Place, like: Option<&Opened<'_>>) -> Opened<'r> {
-        self.open(answer, answer.head.raw(), &answer.head.headers, place, like)
+    fn open_answer<'r>(
+        &self,
+        heads: &mut HeadMemory,
+        answer: &'r Response,
+        place: Place,
+        like: Option<&Opened<'_>>,
+    ) -> Opened<'r> {
+        self.open(heads, answer, answer.head.raw(), &answer.head.headers, place, like)
     }
 
     /// A message with its body decoded and searched; a body that is the same as that of `like` is not searched
     /// again.
     fn open<'r, H>(
         &self,
+        heads: &mut HeadMemory,
         message: &Message<H>,
         raw: &'r [u8],
         headers: &Headers,
         place: Place,
         like: Option<&Opened<'_>>,
     ) -> Opened<'r> {
-        let head = self.searched_head(raw, place);
+        let head = self.searched_head(heads, raw, place);
         let is_coded = head.signs.has(Sign::Coding);
         let text = if is_coded { decoded(headers, &message.body) } else { message.body.entity.clone() };
         let body = match (text, &message.body.entity) {
@@ -230,6 +262,9 @@ impl Redactor {
 
     fn searched<T: AsRef<[u8]>>(&self, text: T, part: Part) -> Searched<T> {
         let bytes = text.as_ref();
+        if bytes.is_empty() {
+            return Searched { text, part, signs: Signs::NONE, spans: Spans::new(), met: Met::No };
+        }
         let (digest, found) = self.known().text(part, bytes);
         if let Some((signs, spans)) = found {
             return Searched { text, part, signs, spans, met: Met::Text(digest) };
@@ -241,15 +276,17 @@ impl Redactor {
     }
 
     /// The secrets of a row, of which these values were found, each where it stands.
-    fn set<'v>(&self, values: impl Iterator<Item = &'v [u8]>) -> Arc<Set> {
-        let mut distinct: Vec<&[u8]> = Vec::new();
-        for value in values {
+    fn set<'v>(&self, values: impl Iterator<Item = &'v [u8]> + Clone) -> Arc<Set> {
+        let (mut few, mut count) = ([&b""[..]; FEW], 0);
+        for value in values.clone() {
             // What was sent repeats what was captured.
-            if distinct.len() > FEW || !distinct.contains(&value) {
-                distinct.push(value);
+            if few.iter().take(count).any(|known| *known == value) {
+                continue;
             }
+            let Some(place) = few.get_mut(count) else { return self.known().sets.of(&distinct(values)) };
+            (*place, count) = (value, count + 1);
         }
-        self.known().sets.of(&distinct)
+        self.known().sets.of(few.get(..count).unwrap_or_default())
     }
 
     fn spans(&self, text: &[u8], part: Part, signs: Signs) -> Spans {
@@ -290,6 +327,9 @@ impl Redactor {
 
     fn edited<T: AsRef<[u8]>>(&self, searched: &Searched<T>, secrets: &mut Secrets) -> Option<Bytes> {
         let Searched { text, part, spans, .. } = searched;
+        if text.as_ref().is_empty() {
+            return None;
+        }
         let mut out = Vec::new();
         self.edits(text.as_ref(), *part, spans, 0, secrets)
             .put(&mut out, text.as_ref())
@@ -370,6 +410,17 @@ pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
     });
     let redacted = edits.apply(text.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
     redacted.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Each value where it comes for the first time, as far as that is cheaply told.
+fn distinct<'v>(values: impl Iterator<Item = &'v [u8]>) -> Vec<&'v [u8]> {
+    let mut distinct: Vec<&[u8]> = Vec::new();
+    for value in values {
+        if distinct.len() > FEW || !distinct.contains(&value) {
+            distinct.push(value);
+        }
+    }
+    distinct
 }
 
 /// A span that begins at `to` what it began at `from`.

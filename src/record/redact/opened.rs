@@ -31,7 +31,7 @@ pub(super) enum Met {
 
 impl<T: AsRef<[u8]>> Searched<T> {
     /// The values of its secrets.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let text = self.text.as_ref();
         self.spans.iter().map(|(span, _)| text.get(span.clone()).unwrap_or_default())
     }
@@ -44,7 +44,7 @@ pub(super) struct Opened<'r> {
 }
 
 impl Opened<'_> {
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let body = match &self.body {
             OpenedBody::Decoded(text) => Some(text),
             OpenedBody::None | OpenedBody::AsItIs(_) | OpenedBody::Closed => None,

@@ -157,7 +157,7 @@ impl Secrets {
     }
 
     /// What they were found as.
-    pub(super) fn found(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn found(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.set.found.iter().map(|value| &**value)
     }
 

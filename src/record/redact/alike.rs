@@ -51,10 +51,11 @@ impl Model {
     fn behind(&self, rest: &[u8], place: usize) -> usize {
         let from = self.start(place);
         let known = self.text.get(from..).unwrap_or_default();
-        let same = agreement(rest, known);
-        if same == rest.len() && same == known.len() {
+        // Mostly nothing differs behind what differs first.
+        if rest == known {
             return self.ends.len();
         }
+        let same = agreement(rest, known);
         // What ends the one head may go on in the other.
         let inner = self.ends.get(place..self.ends.len().saturating_sub(1)).unwrap_or_default();
         let behind = place + inner.iter().take_while(|end| **end - from <= same).count();
