@@ -178,7 +178,7 @@ impl Lines {
             "completeness": name(out, completeness(message.completeness));
             "anomalies": anomalies(out, message.anomalies);
             "head": self.texts(place).head.put(out, head);
-            "body": body(out, &message.body, last, &mut self.texts(place).body);
+            "body": last.put(out, &message.body, &mut self.texts(place).body);
         );
         out.push(b'}');
     }
@@ -214,20 +214,27 @@ fn connection(out: &mut Vec<u8>, ConnectionId { client, server, instance }: Conn
 
 /// The last body of a line, and where in the line it was written: v2's is mostly that of v1.
 #[derive(Default)]
-struct LastBody<'r>(Option<(&'r [u8], Range<usize>)>);
+struct LastBody<'r>(Option<(&'r Body, Range<usize>)>);
 
 impl<'r> LastBody<'r> {
-    fn put(&mut self, out: &mut Vec<u8>, body: &'r [u8], others: &mut Written) {
-        if let Some((_, written)) = self.0.as_ref().filter(|(last, _)| *last == body) {
+    fn put(&mut self, out: &mut Vec<u8>, body: &'r Body, others: &mut Written) {
+        if let Some((_, written)) = self.0.as_ref().filter(|(last, _)| is_written_alike(last, body)) {
             return out.extend_from_within(written.clone());
         }
         let start = out.len();
-        others.put(out, body);
+        put_body(out, body, others);
         self.0 = Some((body, start..out.len()));
     }
 }
 
-fn body<'r>(out: &mut Vec<u8>, body: &'r Body, last: &mut LastBody<'r>, others: &mut Written) {
+/// Whether all of two bodies is the same that is written of them.
+fn is_written_alike(one: &Body, other: &Body) -> bool {
+    (one.framing, one.len, one.lost) == (other.framing, other.len, other.lost)
+        && one.sha256 == other.sha256
+        && one.entity == other.entity
+}
+
+fn put_body(out: &mut Vec<u8>, body: &Body, others: &mut Written) {
     out.extend_from_slice(b"{\"framing\":");
     match body.framing {
         Framing::None => name(out, "none"),
@@ -247,7 +254,7 @@ fn body<'r>(out: &mut Vec<u8>, body: &'r Body, last: &mut LastBody<'r>, others: 
     if let Some(digest) = &body.sha256 {
         members!(out, "sha256": array(out, digest, |out, byte| number(out, (*byte).into())););
     }
-    members!(out, "entity": optional(out, body.entity.as_deref(), |out, entity| last.put(out, entity, others)););
+    members!(out, "entity": optional(out, body.entity.as_deref(), |out, entity| others.put(out, entity)););
     out.push(b'}');
 }
 

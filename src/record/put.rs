@@ -256,6 +256,8 @@ pub(crate) struct Times {
     known: [Option<(i64, [u8; SECOND])>; 2],
     /// The one to forget.
     next: usize,
+    /// The last one as a JSON string: an event has several times at once.
+    last: Option<(Timestamp, [u8; TIME + 2])>,
 }
 
 /// The length of `2019-02-15T05:47:50.`.
@@ -273,11 +275,17 @@ impl Times {
     /// The same as a JSON string.
     #[inline]
     pub(super) fn put_quoted(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        if let Some((last, text)) = &self.last
+            && *last == time
+        {
+            return fixed(out, text);
+        }
         let mut quoted = [b'"'; TIME + 2];
         if let Some(place) = quoted.get_mut(1..=TIME) {
             place.copy_from_slice(&self.text(time));
         }
         fixed(out, &quoted);
+        self.last = Some((time, quoted));
     }
 
     #[inline]
@@ -347,6 +355,9 @@ mod tests {
             let mut all = Times::default();
             for time in times.into_iter().chain([i64::MIN, i64::MAX]).map(Timestamp::from_nanos) {
                 proptest::prop_assert_eq!(put(|out| all.put(out, time)), time.to_string());
+                for _ in 0..2 {
+                    proptest::prop_assert_eq!(put(|out| all.put_quoted(out, time)), format!("\"{time}\""));
+                }
             }
         }
     }

@@ -27,6 +27,11 @@ pub(super) struct Written {
 impl Written {
     /// Puts a text in the form of [`Text`](super::Text).
     pub(super) fn put(&mut self, out: &mut Vec<u8>, text: &[u8]) {
+        if text == self.text.as_bytes() {
+            out.extend_from_slice(b"{\"text\":\"");
+            out.extend_from_slice(&self.written);
+            return out.extend_from_slice(b"\"}");
+        }
         let (before, behind) = self.shared(text);
         // What is shared ends and begins between characters, so that the whole is text where this is.
         let middle = text.get(before..text.len() - behind).unwrap_or_default();
@@ -47,9 +52,6 @@ impl Written {
     /// remembered.
     fn shared(&self, text: &[u8]) -> (usize, usize) {
         let known = self.text.as_bytes();
-        if known == text {
-            return (known.len(), 0);
-        }
         let mut before = agreement(text, known);
         while !self.text.is_char_boundary(before) {
             before -= 1;

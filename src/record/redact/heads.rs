@@ -8,7 +8,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::alike::{Model, Run};
-use super::ids::differ_in_an_id;
+use super::ids::differ_in_ids;
 use super::known::{LineMemory, Spans};
 use super::secrets::Secrets;
 use super::signs::{Sign, Signs};
@@ -131,12 +131,12 @@ impl Found {
         before.map_or(0, |(_, count)| *count)
     }
 
-    /// Whether the model has at this place a part without a sign and without a secret, from which this one differs in an id
+    /// Whether the model has at this place a part without a sign and without a secret, from which this one differs in ids
     /// alone.
-    fn has_but_for_an_id(&self, model: &Model, place: usize, part: &[u8]) -> bool {
+    fn has_but_for_ids(&self, model: &Model, place: usize, part: &[u8]) -> bool {
         self.parts.get(place).is_some_and(|(signs, _)| *signs == Signs::NONE)
             && self.count(place) == self.count(place + 1)
-            && differ_in_an_id(model.text().get(model.span(place..place + 1)).unwrap_or_default(), part)
+            && differ_in_ids(model.text().get(model.span(place..place + 1)).unwrap_or_default(), part)
     }
 }
 
@@ -247,22 +247,22 @@ impl Redactor {
         }
         let (mut signs, mut spans) = (Signs::NONE, Spans::new());
         let (mut all, mut new) = (0, 0);
-        head.runs.clear();
-        for run in head.model.runs(text) {
-            let (count, more) = match &run {
+        head.model.runs(text, &mut head.runs);
+        for run in &head.runs {
+            let (count, more) = match run {
                 Run::Known(places, at) => {
                     (places.len(), head.found.take_over(&head.model, places.clone(), *at, &mut spans))
                 }
                 Run::New(part) => {
                     new += 1;
                     let line = text.get(part.clone()).unwrap_or_default();
-                    let is_like = head.found.has_but_for_an_id(&head.model, all, line);
+                    // The start line is compared with the last one, of the request, which is nearer.
+                    let is_like = all > 0 && head.found.has_but_for_ids(&head.model, all, line);
                     (1, if is_like { Signs::NONE } else { self.part(lines, line, part, &mut spans) })
                 }
             };
             all += count;
             signs = signs.and(more);
-            head.runs.push(run);
         }
         *walks += 1;
         head.walk = *walks;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::heads::HeadMemory;
-use super::ids::differ_in_an_id;
+use super::ids::differ_in_ids;
 use super::secrets::Sets;
 use super::signs::Signs;
 use super::{Form, Part};
@@ -85,7 +85,7 @@ impl LineMemory {
         let start = &mut self.start;
         if start.line != line {
             let is_bare = start.signs == Signs::NONE && start.spans.is_empty();
-            if !(is_bare && differ_in_an_id(&start.line, line)) {
+            if !(is_bare && differ_in_ids(&start.line, line)) {
                 (start.signs, start.spans) = look();
             }
             start.line.clear();

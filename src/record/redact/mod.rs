@@ -46,7 +46,7 @@ use opened::{Met, Opened, OpenedBody, Searched};
 use part::{Form, Part, is_free};
 pub(crate) use recode::decoded;
 pub use secrets::Secrets;
-use secrets::{FEW, Set};
+use secrets::{Distinct, Set};
 use signs::{Sign, Signs};
 
 use super::{Again, Row};
@@ -107,10 +107,14 @@ impl Redactor {
         let v2 = answer(&row.outcome);
         let v2 = v2.map(|response| self.open_answer(heads, response, Place::V2, v1.as_ref()));
         let sent = row.sent_head.as_deref().map(|head| self.searched_head(heads, head, Place::Sent));
-        let messages = [Some(&request), v1.as_ref(), v2.as_ref()];
-        let values = messages.into_iter().flatten().flat_map(Opened::secrets);
-        let values = values.chain(sent.iter().flat_map(Searched::secrets));
-        let secrets = &mut Secrets::of(self.set(values));
+        let mut values = Distinct::default();
+        for opened in [Some(&request), v1.as_ref(), v2.as_ref()].into_iter().flatten() {
+            opened.secrets(|value| values.add(value));
+        }
+        if let Some(sent) = &sent {
+            sent.secrets(|value| values.add(value));
+        }
+        let secrets = &mut Secrets::of(self.set(&values));
 
         let request = Becomes {
             body: self.body(&asked.head.headers, &request, secrets),
@@ -150,8 +154,12 @@ impl Redactor {
     fn again_with(&self, heads: &mut HeadMemory, again: &mut Again, secrets: &Secrets) {
         let opened = answer(&again.outcome);
         let opened = opened.map(|response| self.open_answer(heads, response, Place::V2, None));
-        let values = secrets.found().chain(opened.iter().flat_map(Opened::secrets));
-        let all = &mut Secrets::of(self.set(values));
+        let mut values = Distinct::default();
+        secrets.found().for_each(|value| values.add(value));
+        if let Some(opened) = &opened {
+            opened.secrets(|value| values.add(value));
+        }
+        let all = &mut Secrets::of(self.set(&values));
         let answer = answer(&again.outcome).zip(opened.as_ref());
         let becomes = answer.map(|(response, opened)| self.response(heads, response, opened, all));
         self.outcome(&mut again.outcome, becomes, all);
@@ -275,18 +283,9 @@ impl Redactor {
         Searched { text, part, signs, spans, met: Met::Text(digest) }
     }
 
-    /// The secrets of a row, of which these values were found, each where it stands.
-    fn set<'v>(&self, values: impl Iterator<Item = &'v [u8]> + Clone) -> Arc<Set> {
-        let (mut few, mut count) = ([&b""[..]; FEW], 0);
-        for value in values.clone() {
-            // What was sent repeats what was captured.
-            if few.iter().take(count).any(|known| *known == value) {
-                continue;
-            }
-            let Some(place) = few.get_mut(count) else { return self.known().sets.of(&distinct(values)) };
-            (*place, count) = (value, count + 1);
-        }
-        self.known().sets.of(few.get(..count).unwrap_or_default())
+    /// The secrets of a row, of which these values were found.
+    fn set(&self, values: &Distinct<'_>) -> Arc<Set> {
+        self.known().sets.of(values.all())
     }
 
     fn spans(&self, text: &[u8], part: Part, signs: Signs) -> Spans {
@@ -410,17 +409,6 @@ pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
     });
     let redacted = edits.apply(text.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
     redacted.map_or(Cow::Borrowed(text), Cow::Owned)
-}
-
-/// Each value where it comes for the first time, as far as that is cheaply told.
-fn distinct<'v>(values: impl Iterator<Item = &'v [u8]>) -> Vec<&'v [u8]> {
-    let mut distinct: Vec<&[u8]> = Vec::new();
-    for value in values {
-        if distinct.len() > FEW || !distinct.contains(&value) {
-            distinct.push(value);
-        }
-    }
-    distinct
 }
 
 /// A span that begins at `to` what it began at `from`.
