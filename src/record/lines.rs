@@ -337,7 +337,9 @@ mod tests {
         unanswered.exchange.response = None;
         unanswered.client = Some(ClientKind::Reqwest);
         unanswered.outcome = Outcome::Skipped(SkipReason::Method);
-        let mut all = vec![plain(), other, unanswered];
+        let mut of_one_length = plain();
+        samples::set_bodies(&mut of_one_length, b"ab", b"cd", b"ef");
+        let mut all = vec![plain(), other, unanswered, of_one_length];
         for (failure, framing) in Failure::ALL.iter().zip(
             [
                 Framing::None,

@@ -353,7 +353,9 @@ mod tests {
         #[test]
         fn times_are_as_they_are_displayed(times in proptest::collection::vec(-3_000_000_000_i64..3_000_000_000, 0..9)) {
             let mut all = Times::default();
-            for time in times.into_iter().chain([i64::MIN, i64::MAX]).map(Timestamp::from_nanos) {
+            // Each with one that is hardly later.
+            let times = times.into_iter().chain([i64::MIN, i64::MAX]).flat_map(|time| [time, time.saturating_add(1)]);
+            for time in times.map(Timestamp::from_nanos) {
                 proptest::prop_assert_eq!(put(|out| all.put(out, time)), time.to_string());
                 for _ in 0..2 {
                     proptest::prop_assert_eq!(put(|out| all.put_quoted(out, time)), format!("\"{time}\""));

@@ -413,6 +413,21 @@ proptest::proptest! {
 }
 
 #[test]
+fn a_head_that_one_row_leaves_as_it_is_may_repeat_the_secret_of_the_next() {
+    let redactor = Redactor::with_key(KEY);
+    for (n, secret) in
+        ["first", "first", "first", "second", "second", "first", "second"].into_iter().enumerate()
+    {
+        let request = format!("GET /{n} HTTP/1.1\r\nHost: h\r\nCookie: a={secret}-secret\r\n\r\n");
+        let answer = "HTTP/1.1 200 OK\r\nA: second-secret\r\n\r\n";
+        let mut row = samples::row(&request, answer, answer);
+        redactor.row(&mut row);
+        let all = text(&row);
+        assert_eq!(all.contains("second-secret"), secret == "first", "{n} {all}");
+    }
+}
+
+#[test]
 fn what_became_of_a_head_is_remembered_for_rows_with_the_same_secrets() {
     let redactor = Redactor::with_key(KEY);
     let remembered = || redactor.known().heads.as_ref().map_or(0, |heads| heads.edited_for_some());
