@@ -17,7 +17,7 @@ const BLOCK: usize = 32;
 pub(super) struct Written {
     text: String,
     /// As it stands between the quotes of a JSON string.
-    written: Vec<u8>,
+    json: Vec<u8>,
     /// Each byte that is escaped, and where its escape ends in what is written.
     escapes: Vec<(usize, usize)>,
     /// Bytes of others that were written anew since then.
@@ -29,7 +29,7 @@ impl Written {
     pub(super) fn put(&mut self, out: &mut Vec<u8>, text: &[u8]) {
         if text == self.text.as_bytes() {
             out.extend_from_slice(b"{\"text\":\"");
-            out.extend_from_slice(&self.written);
+            out.extend_from_slice(&self.json);
             return out.extend_from_slice(b"\"}");
         }
         let (before, behind) = self.shared(text);
@@ -38,9 +38,9 @@ impl Written {
         let Ok(middle) = std::str::from_utf8(middle) else { return text::put(out, text) };
         let end = self.place(self.text.len() - behind);
         out.extend_from_slice(b"{\"text\":\"");
-        out.extend_from_slice(self.written.get(..self.place(before)).unwrap_or_default());
+        out.extend_from_slice(self.json.get(..self.place(before)).unwrap_or_default());
         put::escaped(out, middle);
-        out.extend_from_slice(self.written.get(end..).unwrap_or_default());
+        out.extend_from_slice(self.json.get(end..).unwrap_or_default());
         out.extend_from_slice(b"\"}");
         self.anew += middle.len();
         if self.text.is_empty() || self.anew > text.len() * PATIENCE {
@@ -76,15 +76,15 @@ impl Written {
         self.anew = 0;
         self.text.clear();
         self.text.push_str(text);
-        self.written.clear();
+        self.json.clear();
         self.escapes.clear();
         let mut at = 0;
         // What is escaped is ASCII, so that between it there are whole characters.
         for piece in text.split_inclusive(put::is_escaped) {
             at += piece.len();
-            put::escaped(&mut self.written, piece);
+            put::escaped(&mut self.json, piece);
             if piece.ends_with(put::is_escaped) {
-                self.escapes.push((at - 1, self.written.len()));
+                self.escapes.push((at - 1, self.json.len()));
             }
         }
     }

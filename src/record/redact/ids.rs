@@ -27,7 +27,9 @@ pub(super) fn differ_in_ids(known: &[u8], part: &[u8]) -> bool {
             return true;
         }
         let before = rest.get(..same).unwrap_or_default();
-        let back = before.iter().rev().take(LONGEST).take_while(|b| is_of_id(**b)).count();
+        let bounds = |b: &u8| !is_of_id(*b);
+        let near = before.get(before.len().saturating_sub(LONGEST)..).unwrap_or_default();
+        let back = near.iter().rposition(bounds).map_or(near.len(), |bound| near.len() - bound - 1);
         (known_at, at) = (known_at + same - back, at + same - back);
         let (one, other) = (id_len(known, known_at), id_len(part, at));
         let (id, behind) = part.get(at..).and_then(|rest| rest.split_at_checked(other)).unwrap_or_default();
@@ -45,12 +47,24 @@ pub(super) fn differ_in_ids(known: &[u8], part: &[u8]) -> bool {
 /// How many bytes there are of an id that begins at a place.
 fn id_len(part: &[u8], at: usize) -> usize {
     let rest = part.get(at..).unwrap_or_default();
-    rest.iter().take(LONGEST).take_while(|b| is_of_id(**b)).count()
+    let rest = rest.get(..rest.len().min(LONGEST)).unwrap_or_default();
+    rest.iter().position(|b| !is_of_id(*b)).unwrap_or(rest.len())
 }
 
-const fn is_of_id(b: u8) -> bool {
-    matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'-')
+fn is_of_id(b: u8) -> bool {
+    OF_IDS[usize::from(b)]
 }
+
+/// The bytes that ids are made of.
+static OF_IDS: [bool; 256] = {
+    let mut all = [false; 256];
+    let mut b = 0;
+    while b < all.len() {
+        all[b] = matches!(b.to_le_bytes()[0], b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'-');
+        b += 1;
+    }
+    all
+};
 
 fn is_bounded(before: &[u8], behind: &[u8]) -> bool {
     match before {

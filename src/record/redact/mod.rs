@@ -21,6 +21,7 @@ mod fields;
 mod heads;
 mod ids;
 mod known;
+mod met;
 mod names;
 mod nested;
 mod opened;
