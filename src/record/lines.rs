@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::heads::Heads;
 use super::put::{self, Times, number};
-use super::text;
+use super::way::Way;
+use super::written::Written;
 use super::{Again, NotAsked, Row, RowName};
 use crate::anomaly::AnomalySet;
 use crate::diff::Side;
@@ -18,11 +18,19 @@ use crate::time::Timestamp;
 #[derive(Default)]
 pub(super) struct Lines {
     times: Times,
+    way: Way,
     /// By their [`Place`].
-    heads: [Heads; 4],
+    texts: [Texts; 4],
 }
 
-/// Where in a line a head stands.
+/// What the texts that stand in one place of lines have in common.
+#[derive(Default)]
+struct Texts {
+    head: Written,
+    body: Written,
+}
+
+/// Where in a line a message stands.
 #[derive(Clone, Copy)]
 enum Place {
     Request,
@@ -54,19 +62,15 @@ impl Lines {
         if row.copy != 0 {
             members!(out, "copy": number(out, row.copy.into()););
         }
+        self.way.put(out, row);
         members!(out,
-            "role": name(out, row.role.name());
-            "destination": put::string(out, &row.destination);
-            "route": put::string(out, &row.route);
-            "matched": put::string(out, &row.matched);
-            "reason": put::string(out, &row.reason);
             "connection": connection(out, exchange.connection);
             "ordinal": number(out, exchange.ordinal.into());
             "anomalies": put::names(out, exchange.anomalies);
             "request": self.message(out, &exchange.request, exchange.request.head.raw(), Place::Request, last);
             "response": self.response(out, exchange.response.as_ref(), Place::V1, last);
             "interim": statuses(out, &exchange.interim);
-            "sent_head": optional(out, row.sent_head.as_deref(), |out, head| self.head(out, Place::Sent, head));
+            "sent_head": optional(out, row.sent_head.as_deref(), |out, head| self.texts(Place::Sent).head.put(out, head));
         );
         if let Some(client) = row.client {
             members!(out, "client": name(out, client.name()););
@@ -173,27 +177,24 @@ impl Lines {
             "last_byte": self.time(out, message.last_byte);
             "completeness": name(out, completeness(message.completeness));
             "anomalies": anomalies(out, message.anomalies);
-            "head": self.head(out, place, head);
-            "body": body(out, &message.body, last);
+            "head": self.texts(place).head.put(out, head);
+            "body": last.put(out, &message.body, &mut self.texts(place).body);
         );
         out.push(b'}');
     }
 
-    fn head(&mut self, out: &mut Vec<u8>, place: Place, head: &[u8]) {
-        let [request, v1, sent, v2] = &mut self.heads;
-        let heads = match place {
+    fn texts(&mut self, place: Place) -> &mut Texts {
+        let [request, v1, sent, v2] = &mut self.texts;
+        match place {
             Place::Request => request,
             Place::V1 => v1,
             Place::Sent => sent,
             Place::V2 => v2,
-        };
-        heads.put(out, head);
+        }
     }
 
     fn time(&mut self, out: &mut Vec<u8>, time: Timestamp) {
-        out.push(b'"');
-        self.times.put(out, time);
-        out.push(b'"');
+        self.times.put_quoted(out, time);
     }
 }
 
@@ -213,20 +214,27 @@ fn connection(out: &mut Vec<u8>, ConnectionId { client, server, instance }: Conn
 
 /// The last body of a line, and where in the line it was written: v2's is mostly that of v1.
 #[derive(Default)]
-struct LastBody<'r>(Option<(&'r [u8], Range<usize>)>);
+struct LastBody<'r>(Option<(&'r Body, Range<usize>)>);
 
 impl<'r> LastBody<'r> {
-    fn put(&mut self, out: &mut Vec<u8>, body: &'r [u8]) {
-        if let Some((_, written)) = self.0.as_ref().filter(|(last, _)| *last == body) {
+    fn put(&mut self, out: &mut Vec<u8>, body: &'r Body, others: &mut Written) {
+        if let Some((_, written)) = self.0.as_ref().filter(|(last, _)| is_written_alike(last, body)) {
             return out.extend_from_within(written.clone());
         }
         let start = out.len();
-        text::put(out, body);
+        put_body(out, body, others);
         self.0 = Some((body, start..out.len()));
     }
 }
 
-fn body<'r>(out: &mut Vec<u8>, body: &'r Body, last: &mut LastBody<'r>) {
+/// Whether all of two bodies is the same that is written of them.
+fn is_written_alike(one: &Body, other: &Body) -> bool {
+    (one.framing, one.len, one.lost) == (other.framing, other.len, other.lost)
+        && one.sha256 == other.sha256
+        && one.entity == other.entity
+}
+
+fn put_body(out: &mut Vec<u8>, body: &Body, others: &mut Written) {
     out.extend_from_slice(b"{\"framing\":");
     match body.framing {
         Framing::None => name(out, "none"),
@@ -246,7 +254,7 @@ fn body<'r>(out: &mut Vec<u8>, body: &'r Body, last: &mut LastBody<'r>) {
     if let Some(digest) = &body.sha256 {
         members!(out, "sha256": array(out, digest, |out, byte| number(out, (*byte).into())););
     }
-    members!(out, "entity": optional(out, body.entity.as_deref(), |out, entity| last.put(out, entity)););
+    members!(out, "entity": optional(out, body.entity.as_deref(), |out, entity| others.put(out, entity)););
     out.push(b'}');
 }
 
@@ -329,7 +337,9 @@ mod tests {
         unanswered.exchange.response = None;
         unanswered.client = Some(ClientKind::Reqwest);
         unanswered.outcome = Outcome::Skipped(SkipReason::Method);
-        let mut all = vec![plain(), other, unanswered];
+        let mut of_one_length = plain();
+        samples::set_bodies(&mut of_one_length, b"ab", b"cd", b"ef");
+        let mut all = vec![plain(), other, unanswered, of_one_length];
         for (failure, framing) in Failure::ALL.iter().zip(
             [
                 Framing::None,
@@ -368,6 +378,28 @@ mod tests {
             let mut out = Vec::new();
             lines.row(&mut out, row, n % 2 == 1);
             assert_eq!(String::from_utf8(again(&out)).unwrap(), String::from_utf8(out).unwrap());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_written_before_changes_no_line(order in proptest::collection::vec((0_usize..99, 0_usize..6), 1..20)) {
+            let (rows, mut lines) = (rows(), Lines::default());
+            for (n, change) in order {
+                let mut row = rows[n % rows.len()].clone();
+                match change {
+                    0 => row.role = Role::Canary,
+                    1 => row.destination = "v\"1\"".into(),
+                    2 => row.route = "a".into(),
+                    3 => row.matched = "a".into(),
+                    4 => row.reason = "a".into(),
+                    _ => {}
+                }
+                let (mut out, mut afresh) = (Vec::new(), Vec::new());
+                lines.row(&mut out, &row, false);
+                Lines::default().row(&mut afresh, &row, false);
+                proptest::prop_assert_eq!(String::from_utf8(out), String::from_utf8(afresh));
+            }
         }
     }
 

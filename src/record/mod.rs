@@ -13,9 +13,7 @@
 //! have none. Both outlive the process, not the machine: they are handed to the system, not synced.
 
 mod again;
-mod alike;
 mod digests;
-mod heads;
 mod held;
 mod intents;
 mod journal;
@@ -23,7 +21,6 @@ mod line;
 mod lines;
 mod name;
 mod outstanding;
-mod parts;
 pub(crate) mod put;
 mod reader;
 mod recordings;
@@ -33,7 +30,9 @@ mod run;
 #[cfg(test)]
 pub(crate) mod samples;
 mod text;
+mod way;
 mod writer;
+mod written;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -119,11 +119,28 @@ pub(crate) fn address(out: &mut Vec<u8>, address: SocketAddr) {
 }
 
 fn ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
-    let [a, b, c, d] = address.octets();
-    number(out, a.into());
-    for octet in [b, c, d] {
-        out.push(b'.');
-        number(out, octet.into());
+    // Each octet is written over what is behind the one before it.
+    let mut text = [b'.'; 16];
+    let mut end = 0;
+    for octet in address.octets() {
+        let (digits, used) = octet_text(octet);
+        if let Some(place) = text.get_mut(end..).and_then(<[u8]>::first_chunk_mut) {
+            *place = digits;
+        }
+        end += used;
+    }
+    // There is no dot behind the last one.
+    first(out, &text, end - 1);
+}
+
+/// A number of an address with a dot behind it, and how many bytes that takes.
+#[inline]
+fn octet_text(octet: u8) -> ([u8; 4], usize) {
+    let [hundreds, tens, ones] = three(octet.into());
+    match octet {
+        0..10 => ([ones, b'.', 0, 0], 2),
+        10..100 => ([tens, ones, b'.', 0], 3),
+        _ => ([hundreds, tens, ones, b'.'], 4),
     }
 }
 
@@ -160,6 +177,11 @@ pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
             _ => escape(out, behind),
         };
     }
+}
+
+/// Whether a character of a string is escaped.
+pub(super) const fn is_escaped(one: char) -> bool {
+    one < ' ' || matches!(one, '"' | '\\')
 }
 
 /// Bytes of a string that are looked at together.
@@ -234,23 +256,53 @@ pub(crate) struct Times {
     known: [Option<(i64, [u8; SECOND])>; 2],
     /// The one to forget.
     next: usize,
+    /// The last one as a JSON string: an event has several times at once.
+    last: Option<(Timestamp, [u8; TIME + 2])>,
 }
 
 /// The length of `2019-02-15T05:47:50.`.
 const SECOND: usize = 20;
+/// The same with nanoseconds and `Z`.
+const TIME: usize = SECOND + 10;
 
 impl Times {
     /// A time as [`Timestamp`] is displayed.
     #[inline]
     pub(crate) fn put(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        fixed(out, &self.text(time));
+    }
+
+    /// The same as a JSON string.
+    #[inline]
+    pub(super) fn put_quoted(&mut self, out: &mut Vec<u8>, time: Timestamp) {
+        if let Some((last, text)) = &self.last
+            && *last == time
+        {
+            return fixed(out, text);
+        }
+        let mut quoted = [b'"'; TIME + 2];
+        if let Some(place) = quoted.get_mut(1..=TIME) {
+            place.copy_from_slice(&self.text(time));
+        }
+        fixed(out, &quoted);
+        self.last = Some((time, quoted));
+    }
+
+    #[inline]
+    fn text(&mut self, time: Timestamp) -> [u8; TIME] {
         let second = time.as_nanos().div_euclid(1_000_000_000);
         let known = self.known.iter().flatten().find(|(known, _)| *known == second).map(|(_, text)| *text);
-        let text = known.unwrap_or_else(|| self.of_another(second, time));
-        out.extend_from_slice(&text);
+        let second = known.unwrap_or_else(|| self.of_another(second, time));
         // Below 10^9.
         let nanos = u32::try_from(time.as_nanos().rem_euclid(1_000_000_000)).unwrap_or(0);
-        out.extend_from_slice([nanos / 1_000_000, nanos / 1000, nanos].map(three).as_flattened());
-        out.push(b'Z');
+        let digits = [nanos / 1_000_000, nanos / 1000, nanos].map(three);
+        let mut text = [b'Z'; TIME];
+        let parts =
+            text.split_first_chunk_mut().and_then(|(first, rest)| Some((first, rest.first_chunk_mut()?)));
+        if let Some((first, rest)) = parts {
+            (*first, *rest) = (second, digits.as_flattened().try_into().unwrap_or([0; 9]));
+        }
+        text
     }
 
     #[cold]
@@ -301,8 +353,13 @@ mod tests {
         #[test]
         fn times_are_as_they_are_displayed(times in proptest::collection::vec(-3_000_000_000_i64..3_000_000_000, 0..9)) {
             let mut all = Times::default();
-            for time in times.into_iter().chain([i64::MIN, i64::MAX]).map(Timestamp::from_nanos) {
+            // Each with one that is hardly later.
+            let times = times.into_iter().chain([i64::MIN, i64::MAX]).flat_map(|time| [time, time.saturating_add(1)]);
+            for time in times.map(Timestamp::from_nanos) {
                 proptest::prop_assert_eq!(put(|out| all.put(out, time)), time.to_string());
+                for _ in 0..2 {
+                    proptest::prop_assert_eq!(put(|out| all.put_quoted(out, time)), format!("\"{time}\""));
+                }
             }
         }
     }

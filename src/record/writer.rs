@@ -21,6 +21,11 @@ const FRAME_ROWS: usize = 4096;
 const SEGMENT_BYTES: u64 = 256 << 20;
 /// zstd's fastest regular level; the recording must not slow the replay.
 const LEVEL: i32 = 1;
+/// The logarithm of the entries of the table in which zstd finds what came before. Its own choice is 14: what a row repeats is
+/// mostly in the row before it, and where a match lies there its distance takes fewest bits.
+const HASH_LOG: u32 = 11;
+/// The logarithm of the bytes that zstd looks back for it.
+const WINDOW_LOG: u32 = 18;
 
 /// Appends to a recording. Whatever was kept or flushed survives the death of the process.
 pub struct Writer {
@@ -91,9 +96,7 @@ impl Writer {
         place: Place,
         journal: Journal,
     ) -> Result<Self, RecordError> {
-        let compressor = Compressor::new(LEVEL)
-            .and_then(|mut c| c.set_parameter(CParameter::ChecksumFlag(true)).map(|()| c))
-            .map_err(RecordError::io("compress", &path))?;
+        let compressor = compressor().map_err(RecordError::io("compress", &path))?;
         let folder = folder.to_owned();
         let (pending, pending_rows, lines) = (Vec::new(), 0, Lines::default());
         Ok(Self { folder, path, file, place, pending, pending_rows, lines, compressor, journal })
@@ -231,6 +234,14 @@ impl Writer {
         self.pending.push(b'\n');
         Ok(())
     }
+}
+
+fn compressor() -> io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(LEVEL)?;
+    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+    compressor.set_parameter(CParameter::HashLog(HASH_LOG))?;
+    compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
+    Ok(compressor)
 }
 
 /// The most that a first line can take, compressed.

@@ -14,6 +14,11 @@ impl Edits {
         self.0.push((span, replacement));
     }
 
+    /// Whether there is none to make.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The buffer with the replacements made; `None` when there is none to make.
     pub(super) fn apply(self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::new();

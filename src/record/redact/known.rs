@@ -6,7 +6,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::heads::{MetHead, Place};
+use super::heads::HeadMemory;
+use super::ids::differ_in_ids;
 use super::secrets::Sets;
 use super::signs::Signs;
 use super::{Form, Part};
@@ -31,11 +32,8 @@ pub(super) struct Known {
     texts: Table<Text>,
     /// The digest of the text that was known last.
     last_text: u64,
-    pub(super) lines: LineMemory,
-    /// By their places.
-    pub(super) heads: [Option<Box<MetHead>>; Place::COUNT],
-    /// How many heads were ever compared with those.
-    pub(super) walks: u64,
+    /// Taken out by whoever redacts a row.
+    pub(super) heads: Option<Box<HeadMemory>>,
     replacements: Table<Replacement>,
     pub(super) sets: Sets,
     /// The heads of requests and of responses that were parsed last.
@@ -86,7 +84,10 @@ impl LineMemory {
         }
         let start = &mut self.start;
         if start.line != line {
-            (start.signs, start.spans) = look();
+            let is_bare = start.signs == Signs::NONE && start.spans.is_empty();
+            if !(is_bare && differ_in_ids(&start.line, line)) {
+                (start.signs, start.spans) = look();
+            }
             start.line.clear();
             // An empty line is none.
             start.line.extend_from_slice(if line.len() <= LONGEST_LINE { line } else { &[] });

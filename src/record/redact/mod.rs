@@ -14,15 +14,19 @@
 //! A body in a content coding is decoded, redacted, and coded again with the same codings when something
 //! was found, so that the head still describes it. `Body::len` stays that of the capture.
 
+mod alike;
 mod also;
 mod edits;
 mod fields;
 mod heads;
+mod ids;
 mod known;
+mod met;
 mod names;
 mod nested;
 mod opened;
 mod part;
+mod parts;
 mod patterns;
 mod recode;
 mod scan;
@@ -37,13 +41,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use also::{Also, AlsoError};
 use bytes::Bytes;
 use edits::Edits;
-use heads::Place;
+use heads::{HeadMemory, Place};
 use known::{Known, Spans};
 use opened::{Met, Opened, OpenedBody, Searched};
 use part::{Form, Part, is_free};
 pub(crate) use recode::decoded;
 pub use secrets::Secrets;
-use secrets::{FEW, Set};
+use secrets::{Distinct, Set};
 use signs::{Sign, Signs};
 
 use super::{Again, Row};
@@ -86,24 +90,42 @@ impl Redactor {
     /// Redacts a row in place, and says which secrets it held. Each of its texts is searched once for secrets of
     /// its own, and then, where the row has any, for what repeats those of another.
     pub fn row(&self, row: &mut Row) -> Secrets {
+        let mut heads = self.heads();
+        let secrets = self.row_with(&mut heads, row);
+        self.known().heads = Some(heads);
+        secrets
+    }
+
+    /// What is known of heads. Taken out nobody has to wait for it; who comes meanwhile begins anew.
+    fn heads(&self) -> Box<HeadMemory> {
+        self.known().heads.take().unwrap_or_default()
+    }
+
+    fn row_with(&self, heads: &mut HeadMemory, row: &mut Row) -> Secrets {
         let (asked, answered) = (&row.exchange.request, row.exchange.response.as_ref());
-        let request = self.open(asked, asked.head.raw(), &asked.head.headers, Place::Request, None);
-        let v1 = answered.map(|response| self.open_answer(response, Place::V1, None));
-        let v2 = answer(&row.outcome).map(|response| self.open_answer(response, Place::V2, v1.as_ref()));
-        let sent = row.sent_head.as_deref().map(|head| self.searched_head(head, Place::Sent));
-        let messages = [Some(&request), v1.as_ref(), v2.as_ref()];
-        let values = messages.into_iter().flatten().flat_map(Opened::secrets);
-        let values = values.chain(sent.iter().flat_map(Searched::secrets));
-        let secrets = &mut Secrets::of(self.set(values));
+        let request = self.open(heads, asked, asked.head.raw(), &asked.head.headers, Place::Request, None);
+        let v1 = answered.map(|response| self.open_answer(heads, response, Place::V1, None));
+        let v2 = answer(&row.outcome);
+        let v2 = v2.map(|response| self.open_answer(heads, response, Place::V2, v1.as_ref()));
+        let sent = row.sent_head.as_deref().map(|head| self.searched_head(heads, head, Place::Sent));
+        let mut values = Distinct::default();
+        for opened in [Some(&request), v1.as_ref(), v2.as_ref()].into_iter().flatten() {
+            opened.secrets(|value| values.add(value));
+        }
+        if let Some(sent) = &sent {
+            sent.secrets(|value| values.add(value));
+        }
+        let secrets = &mut Secrets::of(self.set(&values));
 
         let request = Becomes {
             body: self.body(&asked.head.headers, &request, secrets),
-            head: self.edited_head(&request.head, secrets).map(|raw| self.parsed_request(raw)),
+            head: self.edited_head(heads, &request.head, secrets).map(|raw| self.parsed_request(raw)),
         };
-        let v1 = answered.zip(v1.as_ref()).map(|(response, opened)| self.response(response, opened, secrets));
+        let v1 = answered.zip(v1.as_ref());
+        let v1 = v1.map(|(response, opened)| self.response(heads, response, opened, secrets));
         let v2 = answer(&row.outcome).zip(v2.as_ref());
-        let v2 = v2.map(|(response, opened)| self.response(response, opened, secrets));
-        let sent = sent.and_then(|head| self.edited_head(&head, secrets));
+        let v2 = v2.map(|(response, opened)| self.response(heads, response, opened, secrets));
+        let sent = sent.and_then(|head| self.edited_head(heads, &head, secrets));
 
         request.put_into(&mut row.exchange.request);
         if let Some((v1, response)) = v1.zip(row.exchange.response.as_mut()) {
@@ -118,18 +140,29 @@ impl Redactor {
         }
         self.outcome(&mut row.outcome, v2, secrets);
         for again in &mut row.again {
-            self.again(again, secrets);
+            self.again_with(heads, again, secrets);
         }
         secrets.without_texts()
     }
 
     /// Redacts a further answer to the request of a row that held these secrets.
     pub fn again(&self, again: &mut Again, secrets: &Secrets) {
-        let opened = answer(&again.outcome).map(|response| self.open_answer(response, Place::V2, None));
-        let values = secrets.found().chain(opened.iter().flat_map(Opened::secrets));
-        let all = &mut Secrets::of(self.set(values));
+        let mut heads = self.heads();
+        self.again_with(&mut heads, again, secrets);
+        self.known().heads = Some(heads);
+    }
+
+    fn again_with(&self, heads: &mut HeadMemory, again: &mut Again, secrets: &Secrets) {
+        let opened = answer(&again.outcome);
+        let opened = opened.map(|response| self.open_answer(heads, response, Place::V2, None));
+        let mut values = Distinct::default();
+        secrets.found().for_each(|value| values.add(value));
+        if let Some(opened) = &opened {
+            opened.secrets(|value| values.add(value));
+        }
+        let all = &mut Secrets::of(self.set(&values));
         let answer = answer(&again.outcome).zip(opened.as_ref());
-        let becomes = answer.map(|(response, opened)| self.response(response, opened, all));
+        let becomes = answer.map(|(response, opened)| self.response(heads, response, opened, all));
         self.outcome(&mut again.outcome, becomes, all);
     }
 
@@ -151,11 +184,12 @@ impl Redactor {
 
     fn response(
         &self,
+        heads: &mut HeadMemory,
         response: &Response,
         opened: &Opened<'_>,
         secrets: &mut Secrets,
     ) -> Becomes<ResponseHead> {
-        let head = self.edited_head(&opened.head, secrets);
+        let head = self.edited_head(heads, &opened.head, secrets);
         Becomes {
             body: self.body(&response.head.headers, opened, secrets),
             head: head.map(|raw| self.parsed_response(raw)),
@@ -197,21 +231,28 @@ impl Redactor {
         }
     }
 
-    fn open_answer<'r>(&self, answer: &'r Response, place: Place, like: Option<&Opened<'_>>) -> Opened<'r> {
-        self.open(answer, answer.head.raw(), &answer.head.headers, place, like)
+    fn open_answer<'r>(
+        &self,
+        heads: &mut HeadMemory,
+        answer: &'r Response,
+        place: Place,
+        like: Option<&Opened<'_>>,
+    ) -> Opened<'r> {
+        self.open(heads, answer, answer.head.raw(), &answer.head.headers, place, like)
     }
 
     /// A message with its body decoded and searched; a body that is the same as that of `like` is not searched
     /// again.
     fn open<'r, H>(
         &self,
+        heads: &mut HeadMemory,
         message: &Message<H>,
         raw: &'r [u8],
         headers: &Headers,
         place: Place,
         like: Option<&Opened<'_>>,
     ) -> Opened<'r> {
-        let head = self.searched_head(raw, place);
+        let head = self.searched_head(heads, raw, place);
         let is_coded = head.signs.has(Sign::Coding);
         let text = if is_coded { decoded(headers, &message.body) } else { message.body.entity.clone() };
         let body = match (text, &message.body.entity) {
@@ -230,6 +271,9 @@ impl Redactor {
 
     fn searched<T: AsRef<[u8]>>(&self, text: T, part: Part) -> Searched<T> {
         let bytes = text.as_ref();
+        if bytes.is_empty() {
+            return Searched { text, part, signs: Signs::NONE, spans: Spans::new(), met: Met::No };
+        }
         let (digest, found) = self.known().text(part, bytes);
         if let Some((signs, spans)) = found {
             return Searched { text, part, signs, spans, met: Met::Text(digest) };
@@ -240,16 +284,9 @@ impl Redactor {
         Searched { text, part, signs, spans, met: Met::Text(digest) }
     }
 
-    /// The secrets of a row, of which these values were found, each where it stands.
-    fn set<'v>(&self, values: impl Iterator<Item = &'v [u8]>) -> Arc<Set> {
-        let mut distinct: Vec<&[u8]> = Vec::new();
-        for value in values {
-            // What was sent repeats what was captured.
-            if distinct.len() > FEW || !distinct.contains(&value) {
-                distinct.push(value);
-            }
-        }
-        self.known().sets.of(&distinct)
+    /// The secrets of a row, of which these values were found.
+    fn set(&self, values: &Distinct<'_>) -> Arc<Set> {
+        self.known().sets.of(values.all())
     }
 
     fn spans(&self, text: &[u8], part: Part, signs: Signs) -> Spans {
@@ -290,6 +327,9 @@ impl Redactor {
 
     fn edited<T: AsRef<[u8]>>(&self, searched: &Searched<T>, secrets: &mut Secrets) -> Option<Bytes> {
         let Searched { text, part, spans, .. } = searched;
+        if text.as_ref().is_empty() {
+            return None;
+        }
         let mut out = Vec::new();
         self.edits(text.as_ref(), *part, spans, 0, secrets)
             .put(&mut out, text.as_ref())

@@ -30,10 +30,12 @@ pub(super) enum Met {
 }
 
 impl<T: AsRef<[u8]>> Searched<T> {
-    /// The values of its secrets.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+    /// Calls `found` with the value of each of its secrets.
+    pub(super) fn secrets<'s>(&'s self, mut found: impl FnMut(&'s [u8])) {
         let text = self.text.as_ref();
-        self.spans.iter().map(|(span, _)| text.get(span.clone()).unwrap_or_default())
+        for (span, _) in &self.spans {
+            found(text.get(span.clone()).unwrap_or_default());
+        }
     }
 }
 
@@ -44,12 +46,12 @@ pub(super) struct Opened<'r> {
 }
 
 impl Opened<'_> {
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &[u8]> {
-        let body = match &self.body {
-            OpenedBody::Decoded(text) => Some(text),
-            OpenedBody::None | OpenedBody::AsItIs(_) | OpenedBody::Closed => None,
-        };
-        self.head.secrets().chain(body.into_iter().flat_map(Searched::secrets))
+    /// Calls `found` with the value of each of its secrets.
+    pub(super) fn secrets<'s>(&'s self, mut found: impl FnMut(&'s [u8])) {
+        self.head.secrets(&mut found);
+        if let OpenedBody::Decoded(text) = &self.body {
+            text.secrets(found);
+        }
     }
 }
 

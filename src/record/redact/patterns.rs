@@ -39,12 +39,18 @@ pub(super) fn keys(text: &[u8], mut found: impl FnMut(Range<usize>)) {
 /// Calls `found` with the span of each number of a payment card: digits, in groups or not, of a length and
 /// beginning that issuers use, whose check digit is right (ISO/IEC 7812-1, annex B).
 pub(super) fn cards(text: &[u8], mut found: impl FnMut(Range<usize>)) {
+    // A line has mostly fewer digits than a number.
+    if text.len() <= LINE && usize::from(digits(text)) < SHORTEST {
+        return;
+    }
     let mut at = 0;
     while let Some(crowd) = crowd(text, at) {
         at = cards_in(text, crowd, &mut found);
     }
 }
 
+/// Texts up to this length are counted first.
+const LINE: usize = 255;
 /// Bytes that are looked at together.
 const BLOCK: usize = 16;
 /// So many digits of a card's number, of which no two are more than four bytes apart, are in some block: of its
@@ -55,12 +61,16 @@ const CROWD: u8 = 4;
 /// thin for a number or begins where no number goes on.
 fn crowd(text: &[u8], at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..).filter(|rest| rest.len() >= SHORTEST)?;
-    let digits = |block: &[u8]| block.iter().fold(0_u8, |sum, b| sum.wrapping_add(b.is_ascii_digit().into()));
     let (blocks, last) = rest.as_chunks::<BLOCK>();
     let crowded = blocks.iter().position(|block| digits(block) >= CROWD);
     let crowded = crowded.or_else(|| (digits(last) >= CROWD).then_some(blocks.len()))?;
     let start = at + crowded * BLOCK;
     Some(start.saturating_sub(BLOCK).max(at)..text.len().min(start + BLOCK))
+}
+
+/// How many digits a text has, of which no longer one than a [`LINE`] is asked for.
+fn digits(text: &[u8]) -> u8 {
+    text.iter().fold(0, |sum: u8, b| sum.wrapping_add(b.is_ascii_digit().into()))
 }
 
 /// Looks for numbers that begin within a part of a text, before which none goes on; says where it ended looking.
@@ -100,7 +110,7 @@ fn card_at(text: &[u8], start: usize, found: &mut impl FnMut(Range<usize>)) -> u
 }
 
 /// The fewest digits that a card's number has.
-const SHORTEST: usize = 14;
+pub(super) const SHORTEST: usize = 14;
 /// The most digits that a card's number has.
 const LONGEST: usize = 19;
 

@@ -18,7 +18,7 @@ const SHORTEST_ECHO: usize = 6;
 const MOST_ECHOED: usize = 1 << 18;
 /// Secrets of a row that are searched for one after the other; more are in one pass, whose making costs more than that of
 /// so few searches.
-pub(super) const FEW: usize = 8;
+const FEW: usize = 8;
 /// Replacements of a row that are remembered.
 const MOST_REMEMBERED: usize = 64;
 
@@ -108,6 +108,38 @@ impl Set {
 
     fn is_of(&self, values: &[&[u8]]) -> bool {
         self.found.len() == values.len() && self.found.iter().zip(values).all(|(one, other)| one == other)
+    }
+}
+
+/// Values of secrets, each where it was found for the first time: what was sent repeats what was captured. Of many some may
+/// come again.
+#[derive(Default)]
+pub(super) struct Distinct<'v> {
+    few: [&'v [u8]; FEW],
+    count: usize,
+    /// All of them, where they are more than a few.
+    many: Vec<&'v [u8]>,
+}
+
+impl<'v> Distinct<'v> {
+    /// Adds a value.
+    pub(super) fn add(&mut self, value: &'v [u8]) {
+        if self.few.iter().take(self.count).any(|known| *known == value) && self.many.len() <= FEW {
+            return;
+        }
+        if let Some(place) = self.few.get_mut(self.count) {
+            (*place, self.count) = (value, self.count + 1);
+            return;
+        }
+        if self.many.is_empty() {
+            self.many.extend(self.few);
+        }
+        self.many.push(value);
+    }
+
+    /// What was added.
+    pub(super) fn all(&self) -> &[&'v [u8]] {
+        if self.many.is_empty() { self.few.get(..self.count).unwrap_or_default() } else { &self.many }
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) enum Sign {
 use Sign::{Authority, Encoded, Field, Key, Pem, Scheme, Token};
 
 /// What each sign looks like. No text of one sign begins one of another.
-const TEXTS: [(&str, Sign); 40] = [
+pub(super) const TEXTS: [(&str, Sign); 40] = [
     ("://", Authority),
     ("eyJ", Token),
     ("Bearer ", Scheme),

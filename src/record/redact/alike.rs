@@ -31,30 +31,46 @@ pub(super) enum Run {
 
 impl Model {
     /// The head as runs of parts, which are those that it has by itself.
-    pub(super) fn runs<'m>(&'m self, head: &'m [u8]) -> impl Iterator<Item = Run> + 'm {
+    pub(super) fn runs(&self, head: &[u8], runs: &mut Vec<Run>) {
+        runs.clear();
         let (mut at, mut place) = (0, 0);
-        std::iter::from_fn(move || {
-            let rest = head.get(at..).filter(|rest| !rest.is_empty())?;
+        while let Some(rest) = head.get(at..).filter(|rest| !rest.is_empty()) {
             let (begin, behind) = (place, self.behind(rest, place));
-            if behind == begin {
-                let part = parts(head, at).next()?;
-                (at, place) = (part.end, place + 1);
-                return Some(Run::New(part));
+            if behind > begin {
+                runs.push(Run::Known(begin..behind, at));
+                (at, place) = (at + self.span(begin..behind).len(), behind);
+                continue;
             }
-            let run = Run::Known(begin..behind, at);
-            (at, place) = (at + self.span(begin..behind).len(), behind);
-            Some(run)
-        })
+            if let Some(new) = self.last_new(head, at, place) {
+                let known = new.end;
+                runs.extend([Run::New(new), Run::Known(place + 1..self.ends.len(), known)]);
+                return;
+            }
+            let Some(part) = parts(head, at).next() else { return };
+            (at, place) = (part.end, place + 1);
+            runs.push(Run::New(part));
+        }
+    }
+
+    /// The part of a head that begins here, where what is behind it is what is behind this place: mostly one differs.
+    fn last_new(&self, head: &[u8], at: usize, place: usize) -> Option<Range<usize>> {
+        let known =
+            self.ends.get(place).and_then(|end| self.text.get(*end..)).filter(|known| !known.is_empty())?;
+        let end = head.len().checked_sub(known.len()).filter(|_| head.ends_with(known))?;
+        let new = head.get(at..end)?;
+        // A line that begins a part in the one head does so in the other, in which it has the same behind it.
+        (memchr::memchr(b'\n', new)? + 1 == new.len()).then_some(at..end)
     }
 
     /// The place behind those, from this one on, with whose parts the rest of a head begins.
     fn behind(&self, rest: &[u8], place: usize) -> usize {
         let from = self.start(place);
         let known = self.text.get(from..).unwrap_or_default();
-        let same = agreement(rest, known);
-        if same == rest.len() && same == known.len() {
+        // Mostly nothing differs behind what differs first.
+        if rest == known {
             return self.ends.len();
         }
+        let same = agreement(rest, known);
         // What ends the one head may go on in the other.
         let inner = self.ends.get(place..self.ends.len().saturating_sub(1)).unwrap_or_default();
         let behind = place + inner.iter().take_while(|end| **end - from <= same).count();
@@ -127,7 +143,9 @@ mod tests {
             }
             Run::New(part) => vec![(text(&head.as_bytes()[part]), false)],
         };
-        model.runs(head.as_bytes()).flat_map(|run| -> Vec<_> { of_run(run) }).collect()
+        let mut runs = Vec::new();
+        model.runs(head.as_bytes(), &mut runs);
+        runs.into_iter().flat_map(|run| -> Vec<_> { of_run(run) }).collect()
     }
 
     #[test]
