@@ -21,11 +21,6 @@ const FRAME_ROWS: usize = 4096;
 const SEGMENT_BYTES: u64 = 256 << 20;
 /// zstd's fastest regular level; the recording must not slow the replay.
 const LEVEL: i32 = 1;
-/// The logarithm of the entries of the table in which zstd finds what came before. Its own choice is 14: what a row repeats is
-/// mostly in the row before it, and where a match lies there its distance takes fewest bits.
-const HASH_LOG: u32 = 11;
-/// The logarithm of the bytes that zstd looks back for it.
-const WINDOW_LOG: u32 = 18;
 
 /// Appends to a recording. Whatever was kept or flushed survives the death of the process.
 pub struct Writer {
@@ -37,6 +32,8 @@ pub struct Writer {
     pending_rows: usize,
     lines: Lines,
     compressor: Compressor<'static>,
+    /// Room for a frame.
+    frame: Vec<u8>,
     journal: Journal,
 }
 
@@ -99,7 +96,8 @@ impl Writer {
         let compressor = compressor().map_err(RecordError::io("compress", &path))?;
         let folder = folder.to_owned();
         let (pending, pending_rows, lines) = (Vec::new(), 0, Lines::default());
-        Ok(Self { folder, path, file, place, pending, pending_rows, lines, compressor, journal })
+        let frame = Vec::new();
+        Ok(Self { folder, path, file, place, pending, pending_rows, lines, compressor, frame, journal })
     }
 
     /// Where the next frame will stand.
@@ -169,14 +167,17 @@ impl Writer {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let frame =
-            self.compressor.compress(&self.pending).map_err(RecordError::io("compress for", &self.path))?;
-        if let Err(source) = self.file.write_all(&frame) {
+        self.frame.clear();
+        self.frame.reserve(zstd::zstd_safe::compress_bound(self.pending.len()));
+        self.compressor
+            .compress_to_buffer(&self.pending, &mut self.frame)
+            .map_err(RecordError::io("compress for", &self.path))?;
+        if let Err(source) = self.file.write_all(&self.frame) {
             // Half a frame would hide all that follows it. If even this fails, the reader reports the tear.
             let _ = self.file.set_len(self.place.offset);
             return Err(RecordError::io("write", &self.path)(source));
         }
-        self.place.offset += frame.len() as u64;
+        self.place.offset += self.frame.len() as u64;
         self.pending.clear();
         self.pending_rows = 0;
         self.journal.empty()?;
@@ -239,8 +240,6 @@ impl Writer {
 fn compressor() -> io::Result<Compressor<'static>> {
     let mut compressor = Compressor::new(LEVEL)?;
     compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-    compressor.set_parameter(CParameter::HashLog(HASH_LOG))?;
-    compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
     Ok(compressor)
 }
 
