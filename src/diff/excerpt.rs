@@ -14,6 +14,12 @@ pub(super) fn excerpt(value: &[u8]) -> String {
     window(value, 0)
 }
 
+/// The same in the place of another text.
+pub(super) fn put_excerpt(out: &mut String, value: &[u8]) {
+    out.clear();
+    put_window(out, value, 0);
+}
+
 /// Two values, each from shortly before the place where they part, so that long ones do not look
 /// the same.
 pub(super) fn excerpts(v1: &[u8], v2: &[u8]) -> (String, String) {
@@ -39,13 +45,19 @@ fn same_blocks<const N: usize>(v1: &[u8], v2: &[u8]) -> usize {
 }
 
 fn window(value: &[u8], from: usize) -> String {
+    let mut out = String::new();
+    put_window(&mut out, value, from);
+    out
+}
+
+fn put_window(out: &mut String, value: &[u8], from: usize) {
     let from = char_start(value, from.min(value.len()));
     // A character has at most four bytes.
     let end = value.len().min(from + 4 * MAX_CHARS);
     let window = &value[from..end];
-    let mut out = String::with_capacity(window.len().min(MAX_CHARS) + MARKS);
+    out.reserve(window.len().min(MAX_CHARS) + MARKS);
     out.push_str(if from > 0 { "…" } else { "" });
-    let is_more = push_shown(&mut out, window);
+    let is_more = push_shown(out, window);
     let cut = end < value.len() || is_more;
     if cut {
         out.push('…');
@@ -54,7 +66,6 @@ fn window(value: &[u8], from: usize) -> String {
         // Writing to a String cannot fail.
         let _ = write!(out, " ({} bytes)", value.len());
     }
-    out
 }
 
 /// As many characters of a text as are shown; whether some are left.

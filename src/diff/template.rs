@@ -54,14 +54,16 @@ thread_local! {
 fn push_path(out: &mut String, path: &[u8]) {
     let start = out.len();
     // What is not UTF-8 is replaced segment by segment as in the whole.
-    for (n, part) in String::from_utf8_lossy(path).split('/').enumerate() {
-        if n > 0 {
-            out.push('/');
-        }
-        push_segment(out, part);
-        if out.len() - start > MAX_BYTES {
+    let path = String::from_utf8_lossy(path);
+    let mut rest = &*path;
+    loop {
+        let end = memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
+        push_segment(out, &rest[..end]);
+        if out.len() - start > MAX_BYTES || end == rest.len() {
             break;
         }
+        out.push('/');
+        rest = &rest[end + 1..];
     }
     if out.len() - start > MAX_BYTES {
         truncate(out, start + MAX_BYTES);
@@ -96,9 +98,13 @@ pub(super) fn segment(segment: &str) -> String {
 }
 
 fn push_segment(out: &mut String, segment: &str) {
+    let digits = segment.bytes().fold(0, |digits, b| digits + usize::from(b.is_ascii_digit()));
     // A word: only what has a digit can be a name of one thing.
-    if !segment.bytes().fold(false, |any, b| any | b.is_ascii_digit()) {
+    if digits == 0 {
         return out.push_str(segment);
+    }
+    if digits == segment.len() {
+        return out.push_str("{number}");
     }
     let bytes = segment.as_bytes();
     let dot = bytes.iter().rposition(|b| *b == b'.').filter(|&at| at > 0 && is_extension(&bytes[at + 1..]));
