@@ -12,6 +12,7 @@ mod annotations;
 mod beside;
 mod csv;
 mod curl;
+mod differences;
 mod earlier;
 mod exchange_view;
 mod export;

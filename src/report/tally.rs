@@ -1,34 +1,30 @@
 //! Counts rows as they come, in memory that does not grow with their number.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
 use hashbrown::{Equivalent, HashMap};
 
+use super::differences::{Differences, Place, shown_host};
 use super::earlier::Earlier;
 use super::facts::{both_latencies, lateness, since_due, timing, v2_response, why_not_comparable};
 use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
 use super::recurring::Recurring;
-use super::route::{Asked, RouteName, Routes};
+use super::route::{RouteName, Routes};
 use super::slower::Sample;
 use super::summary::{
-    AskedSummary, DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary,
-    Verdicts,
+    AskedSummary, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
 };
 use super::timeline::Counting;
-use super::values::Values;
 use crate::anomaly::Anomaly;
-use crate::diff::{Class, Difference, Fingerprint, Verdict};
+use crate::diff::{Difference, Fingerprint, Verdict};
 use crate::http::Response;
 use crate::record::{Finished, Loss, Mode, Row, Run};
 use crate::replay::methods::is_safe;
 use crate::replay::{Outcome, Timing};
 
-/// Distinct differences that are told apart; more are counted together.
-const MOST_DIFFERENCES: usize = 10_000;
 /// Routes that are told apart; the rest are counted as one.
 const MOST_ROUTES: usize = 500;
 /// Pairs of statuses told apart for each route.
@@ -64,8 +60,7 @@ pub struct Tally {
     asked: AskedSummary,
     failures: BTreeMap<String, u64>,
     not_comparable: BTreeMap<String, u64>,
-    differences: HashMap<(Fingerprint, Class), Counted, RandomState>,
-    differences_beyond: u64,
+    differences: Differences,
     routes: RouteCounts,
     latency: Pair,
     lateness: Gathered,
@@ -74,19 +69,6 @@ pub struct Tally {
     connect: Gathered,
     /// What the first attempt said that came to no connection.
     unreached: Option<String>,
-}
-
-/// A distinct difference while it is counted.
-#[derive(Clone)]
-struct Counted {
-    host: String,
-    route: String,
-    asked: Asked,
-    first: Difference,
-    values: Values,
-    count: u64,
-    /// The last row that showed it, by its number: a row is counted once, however often it shows it.
-    last_row: u64,
 }
 
 /// The statuses of v1 and v2.
@@ -121,8 +103,7 @@ impl Tally {
             asked: AskedSummary::default(),
             failures: BTreeMap::new(),
             not_comparable: BTreeMap::new(),
-            differences: HashMap::default(),
-            differences_beyond: 0,
+            differences: Differences::default(),
             routes: RouteCounts::default(),
             latency: Pair::new(3),
             lateness: Gathered::new(2),
@@ -197,22 +178,10 @@ impl Tally {
         if differences.is_empty() {
             return 0;
         }
-        let mut recurring = self.routes.recurring(row, route_name).map(std::mem::take);
-        let mut least = u32::MAX;
-        for (nth, difference) in differences.iter().enumerate() {
-            let head = &row.exchange.request.head;
-            let make = || self.names.fingerprint_at(route_name.place(), head, difference);
-            let (fingerprint, times) = match &mut recurring {
-                Some(recurring) => recurring.fingerprint(nth, difference, make),
-                None => (make(), 0),
-            };
-            least = least.min(times);
-            self.count_difference(row, (fingerprint, difference), route_name);
-        }
-        if let (Some(recurring), Some(known)) = (recurring, self.routes.recurring(row, route_name)) {
-            *known = recurring;
-        }
-        least
+        let recurring = self.routes.recurring(row, route_name);
+        // The row is the `captured`th, from 1.
+        let on = Place { row, nth: self.exchanges.captured, route: route_name, names: &self.names };
+        self.differences.count(differences, &on, recurring)
     }
 
     fn count_causes(&mut self, row: &Row, verdict: Verdict) {
@@ -230,36 +199,6 @@ impl Tally {
         }
     }
 
-    fn count_difference(
-        &mut self,
-        row: &Row,
-        (fingerprint, difference): (Fingerprint, &Difference),
-        route: &RouteName,
-    ) {
-        let head = &row.exchange.request.head;
-        let key = (fingerprint, difference.class);
-        if self.differences.len() >= MOST_DIFFERENCES && !self.differences.contains_key(&key) {
-            self.differences_beyond += 1;
-            return;
-        }
-        let counted = self.differences.entry(key).or_insert_with(|| Counted {
-            host: shown_host(head.host().unwrap_or_default()).into_owned(),
-            route: route.text().to_owned(),
-            asked: self.names.asked(head),
-            first: difference.clone(),
-            count: 0,
-            last_row: 0,
-            values: Values::default(),
-        });
-        // The row is the `captured`th, from 1.
-        if counted.last_row == self.exchanges.captured {
-            return;
-        }
-        counted.last_row = self.exchanges.captured;
-        counted.count += 1;
-        counted.values.count(row.request_name(), difference);
-    }
-
     /// How many rows got which verdict so far.
     #[must_use]
     pub const fn verdicts(&self) -> Verdicts {
@@ -270,18 +209,7 @@ impl Tally {
     /// show it.
     #[must_use]
     pub fn top_differences(&self, most: usize) -> Vec<(String, u64)> {
-        let counting = self.differences.iter().filter(|((_, class), _)| class.counts());
-        let mut top: Vec<_> = counting.map(|(_, counted)| counted).collect();
-        top.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.route.cmp(&b.route)));
-        let line = |counted: &Counted| {
-            format!(
-                "{} {}: {}",
-                counted.route,
-                self.names.path(&counted.asked, &counted.first),
-                counted.first.kind.words()
-            )
-        };
-        top.into_iter().take(most).map(|counted| (line(counted), counted.count)).collect()
+        self.differences.top(most, &self.names)
     }
 
     /// Requests that were not sent and of which nothing else is known.
@@ -304,7 +232,8 @@ impl Tally {
         earlier: Option<Earlier>,
     ) -> Summary {
         self.count_without_row(finished);
-        let mut differences = ranked(self.differences, self.verdicts.compared(), &self.names);
+        let differences_beyond = self.differences.beyond();
+        let mut differences = self.differences.ranked(self.verdicts.compared(), &self.names);
         let against = earlier.map(|earlier| earlier.compare(&mut differences));
         let accepted = gate.accepted.as_ref().map(|accepted| accepted.compare(&mut differences));
         let routes = by_size(self.routes.routes);
@@ -325,7 +254,7 @@ impl Tally {
             broken_off: finished.and_then(|f| f.broken_off.as_deref()),
             gave_up: finished.and_then(|f| f.gave_up.as_deref()),
             unreadable: !losses.is_empty(),
-            differences_beyond: self.differences_beyond,
+            differences_beyond,
             counts: Counts::new(&self.exchanges, self.verdicts, &differences, &routes),
         });
         debug_assert_eq!(self.exchanges.captured, self.exchanges.replayed + self.exchanges.skipped_in_all());
@@ -353,7 +282,7 @@ impl Tally {
             asked: self.asked,
             failures: self.failures,
             not_comparable: self.not_comparable,
-            differences_beyond: self.differences_beyond,
+            differences_beyond,
             routes,
             latency: self.latency.latency_with_distribution(),
             lateness: self.lateness.lateness(),
@@ -395,19 +324,11 @@ fn shares(finished: &Finished) -> Vec<ShareSummary> {
     finished.shares.iter().take(MOST_SHARES).cloned().filter_map(ShareSummary::new).collect()
 }
 
-/// A host as the reports name it; no name in use is longer than the limit (RFC 1035, section 2.3.4).
-fn shown_host(host: &[u8]) -> Cow<'_, str> {
-    let host = String::from_utf8_lossy(host);
-    if host.len() <= LONGEST_HOST { host } else { host.chars().take(LONGEST_HOST).collect() }
-}
-
-const LONGEST_HOST: usize = 264;
-
 /// A host and a route, as they are looked for.
 #[derive(Hash)]
-struct Place<'p>(&'p str, &'p str);
+struct Named<'p>(&'p str, &'p str);
 
-impl Equivalent<(String, String)> for Place<'_> {
+impl Equivalent<(String, String)> for Named<'_> {
     fn equivalent(&self, (host, route): &(String, String)) -> bool {
         (self.0, self.1) == (host, route)
     }
@@ -447,11 +368,11 @@ impl RouteCounts {
 
     fn place(&mut self, row: &Row, host: &[u8], name: &str) -> usize {
         let host = shown_host(host);
-        let own = self.places.get(&Place(&host, name)).copied();
+        let own = self.places.get(&Named(&host, name)).copied();
         let place = if own.is_some() || self.routes.len() < MOST_ROUTES {
-            Place(&host, name)
+            Named(&host, name)
         } else {
-            Place("", OTHER_ROUTES)
+            Named("", OTHER_ROUTES)
         };
         own.or_else(|| self.places.get(&place).copied()).unwrap_or_else(|| {
             let (name, at) = ((place.0.to_owned(), place.1.to_owned()), self.routes.len());
@@ -487,44 +408,6 @@ impl Route {
             self.statuses_beyond += 1;
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
-fn ranked(
-    differences: HashMap<(Fingerprint, Class), Counted, RandomState>,
-    compared: u64,
-    names: &Routes,
-) -> Vec<DistinctDifference> {
-    let mut ranked: Vec<_> = differences
-        .into_iter()
-        .map(|((fingerprint, class), counted)| DistinctDifference {
-            evidence: names.evidence(&counted.asked, &counted.first),
-            path: names.path(&counted.asked, &counted.first),
-            fingerprint,
-            class,
-            host: counted.host,
-            route: counted.route,
-            layer: counted.first.layer,
-            kind: counted.first.kind,
-            count: counted.count,
-            share: counted.count as f64 / compared.max(1) as f64,
-            v1_example: counted.first.v1,
-            v2_example: counted.first.v2,
-            exchanges: counted.values.exchanges(),
-            examples: counted.values.examples(),
-            values: counted.values.common(),
-            standing: None,
-        })
-        .collect();
-    ranked.sort_by(|a, b| {
-        a.class
-            .cmp(&b.class)
-            .then_with(|| b.confidence().total_cmp(&a.confidence()))
-            .then_with(|| b.count.cmp(&a.count))
-            .then_with(|| (&a.host, &a.route, a.layer, &a.path).cmp(&(&b.host, &b.route, b.layer, &b.path)))
-            .then_with(|| a.fingerprint.cmp(&b.fingerprint))
-    });
-    ranked
 }
 
 fn by_size(mut routes: Vec<((String, String), Route)>) -> Vec<RouteSummary> {
