@@ -27,10 +27,13 @@
 //!
 //! A cell that a spreadsheet would take for a formula gets an apostrophe in front.
 
-use std::borrow::Cow;
+mod cells;
+
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+use cells::{Cells, inert};
 
 use super::facts::{lateness, timing, v1_latency, v2_latency, v2_response};
 use super::summary::{Standing, Summary};
@@ -107,38 +110,6 @@ const TARGET: usize = 0;
 const ASKED: usize = 1;
 const ROUTE: usize = 2;
 const RULED: usize = 3;
-
-/// Cells one behind the other: as texts, and as they are written.
-#[derive(Default)]
-struct Cells {
-    texts: Vec<u8>,
-    /// Where in `texts` each ends.
-    ends: Vec<usize>,
-    written: Vec<u8>,
-}
-
-impl Cells {
-    /// Whether these are the cells.
-    fn are(&self, texts: &[&[u8]]) -> bool {
-        let mut start = 0;
-        self.ends.len() == texts.len()
-            && self.ends.iter().zip(texts).all(|(end, text)| {
-                let same = self.texts.get(start..*end) == Some(text);
-                start = *end;
-                same
-            })
-    }
-
-    fn keep(&mut self, texts: &[&[u8]], written: &[u8]) {
-        self.texts.clear();
-        self.ends.clear();
-        for text in texts {
-            self.texts.extend_from_slice(text);
-            self.ends.push(self.texts.len());
-        }
-        written.clone_into(&mut self.written);
-    }
-}
 
 /// What is said of a row's answers, from their statuses to the first difference, and how that is written.
 #[derive(Default)]
@@ -296,18 +267,7 @@ impl<W: Write> ExchangesCsv<W> {
     /// A cell of anybody's bytes.
     fn bytes(&mut self, cell: &[u8]) {
         self.line.push(b',');
-        match Sort::of(cell) {
-            Sort::Plain => self.line.extend_from_slice(cell),
-            Sort::Quoted => {
-                self.line.push(b'"');
-                self.line.extend_from_slice(cell);
-                self.line.push(b'"');
-            }
-            Sort::Other => {
-                let cell = String::from_utf8_lossy(cell);
-                quoted(&mut self.line, &inert(&cell));
-            }
-        }
+        cells::put(&mut self.line, cell);
     }
 
     /// A cell of our own, which is no formula and needs no quotes.
@@ -328,54 +288,6 @@ impl<W: Write> ExchangesCsv<W> {
         self.out.flush()?;
         Ok(self.out)
     }
-}
-
-/// How a cell is written.
-enum Sort {
-    /// As it is, as most.
-    Plain,
-    /// As it is, in quotes.
-    Quoted,
-    /// As is found out.
-    Other,
-}
-
-impl Sort {
-    /// What is known at a glance.
-    fn of(cell: &[u8]) -> Self {
-        // Looking at all of a short cell costs less than stopping where one is.
-        let (mut odd, mut separates) = (false, false);
-        for b in cell {
-            odd |= !b.is_ascii() || matches!(b, 0 | b'"');
-            separates |= matches!(b, b',' | b'\r' | b'\n');
-        }
-        // What most cells begin with begins no formula.
-        let begins = cell.first().is_none_or(|b| b.is_ascii_alphanumeric() || *b == b'/');
-        match (begins && !odd, separates) {
-            (true, false) => Self::Plain,
-            (true, true) => Self::Quoted,
-            (false, _) => Self::Other,
-        }
-    }
-}
-
-/// A cell, in quotes where it needs them (RFC 4180, section 2).
-fn quoted(out: &mut Vec<u8>, cell: &str) {
-    // Looking at all of a short cell costs less than stopping where one is.
-    let needs = |b: u8| matches!(b, b',' | b'"' | b'\r' | b'\n');
-    if !cell.bytes().fold(false, |any, b| any | needs(b)) {
-        return out.extend_from_slice(cell.as_bytes());
-    }
-    out.push(b'"');
-    let mut rest = cell.as_bytes();
-    while let Some(at) = memchr::memchr(b'"', rest) {
-        let (before, behind) = rest.split_at(at + 1);
-        out.extend_from_slice(before);
-        out.push(b'"');
-        rest = behind;
-    }
-    out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 /// Writes the distinct differences.
@@ -409,25 +321,6 @@ pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()>
     }
     csv.flush()?;
     Ok(())
-}
-
-/// A cell that no spreadsheet runs: an apostrophe goes before what could begin a formula. NUL, which some
-/// readers take for the end, is dropped.
-fn inert(cell: &str) -> Cow<'_, str> {
-    // What most cells begin with begins no formula.
-    let plain = cell.as_bytes().first().is_none_or(|b| b.is_ascii_alphanumeric() || *b == b'/');
-    if plain && memchr::memchr(0, cell.as_bytes()).is_none() {
-        return Cow::Borrowed(cell);
-    }
-    let begins = |c: char| {
-        matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|' | '%' | '＝' | '＋' | '－' | '＠')
-    };
-    let formula = cell.trim_start_matches([' ', '\u{feff}']).starts_with(begins);
-    if !formula && !cell.contains('\0') {
-        return Cow::Borrowed(cell);
-    }
-    let mark = if formula { "'" } else { "" };
-    Cow::Owned(format!("{mark}{}", cell.replace('\0', "")))
 }
 
 /// Milliseconds with three decimals, rounded as a floating-point number is.
@@ -476,7 +369,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_plain_cell_is_written_as_any_other(cell in proptest::collection::vec(0_u8..=255, 0..4), text in ".{0,4}") {
+        fn cells_that_are_as_before_are_written_as_any_others(cell in proptest::collection::vec(0_u8..=255, 0..4), text in ".{0,4}") {
             // One behind the other in one column, so that each is that of the row before or another one.
             let mut csv = ExchangesCsv::new(Vec::new()).unwrap();
             let (cell, text) = (cell.as_slice(), text.as_bytes());
@@ -484,25 +377,12 @@ mod tests {
                 let mut expected = Vec::new();
                 for cell in &cells {
                     expected.push(b',');
-                    quoted(&mut expected, &inert(&String::from_utf8_lossy(cell)));
+                    cells::put(&mut expected, cell);
                 }
                 csv.line.clear();
                 csv.again(RULED, &cells);
                 proptest::prop_assert_eq!(&csv.line, &expected);
             }
-        }
-
-        #[test]
-        fn cells_are_quoted_as_by_the_crate(cells in proptest::collection::vec("[a,\"\r\n é'=]{0,5}", 2..4)) {
-            let mut expected = csv::Writer::from_writer(Vec::new());
-            expected.write_record(&cells).unwrap();
-            let mut out = Vec::new();
-            for (n, cell) in cells.iter().enumerate() {
-                out.extend_from_slice(if n > 0 { b"," } else { b"" });
-                quoted(&mut out, cell);
-            }
-            out.push(b'\n');
-            proptest::prop_assert_eq!(out, expected.into_inner().unwrap());
         }
     }
 
@@ -533,25 +413,6 @@ mod tests {
                 afresh.say(statuses, verdict.name().as_bytes(), (n, top.as_ref()));
                 proptest::prop_assert_eq!(&csv.line, &afresh.line);
             }
-        }
-    }
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        for (cell, shown) in [
-            ("=1+1", "'=1+1"),
-            ("+a", "'+a"),
-            ("-1", "'-1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("  =1", "'  =1"),
-            ("\u{feff}=1", "'\u{feff}=1"),
-            ("/a=b", "/a=b"),
-            ("/a\0", "/a"),
-            ("é=1", "é=1"),
-            ("a\0b", "ab"),
-        ] {
-            assert_eq!(inert(cell), shown);
         }
     }
 }
