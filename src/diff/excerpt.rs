@@ -35,7 +35,14 @@ pub(super) fn first_difference(v1: &[u8], v2: &[u8]) -> usize {
     // Whole blocks compare at the speed of memory; of the last one only the last few bytes are walked.
     let at = same_blocks::<4096>(v1, v2);
     let at = at + same_blocks::<16>(&v1[at..], &v2[at..]);
-    at + v1[at..].iter().zip(&v2[at..]).take_while(|(a, b)| a == b).count()
+    let at = at + same_blocks::<8>(&v1[at..], &v2[at..]);
+    match (v1[at..].first_chunk(), v2[at..].first_chunk()) {
+        // Of eight bytes that are not the same the lowest bit that differs tells where.
+        (Some(a), Some(b)) => {
+            at + ((u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b)).trailing_zeros() / 8) as usize
+        }
+        _ => at + v1[at..].iter().zip(&v2[at..]).take_while(|(a, b)| a == b).count(),
+    }
 }
 
 /// How long the blocks of `N` bytes are that both begin with.
@@ -73,7 +80,7 @@ fn push_shown(out: &mut String, text: &[u8]) -> bool {
     // Most text is plain: then a byte is a character, and shown as it is.
     let start = &text[..text.len().min(MAX_CHARS)];
     if start.iter().all(|b| matches!(b, b' '..=b'~')) {
-        out.push_str(&String::from_utf8_lossy(start));
+        out.push_str(std::str::from_utf8(start).unwrap_or_default());
         return start.len() < text.len();
     }
     let text = String::from_utf8_lossy(text);
@@ -131,6 +138,19 @@ mod tests {
         let (a, b) = excerpts(v1.as_bytes(), v2.as_bytes());
         assert_eq!(a, format!("…{}one (6003 bytes)", "é".repeat(20)));
         assert_eq!(b, format!("…{}two (6003 bytes)", "é".repeat(20)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_first_difference_is_found_wherever_it_is(
+            same in proptest::collection::vec(0_u8..=255, 0..70),
+            rest in proptest::collection::vec(0_u8..=1, 0..20),
+            other in proptest::collection::vec(0_u8..=1, 0..20),
+        ) {
+            let (v1, v2) = ([&same[..], &rest].concat(), [&same[..], &other].concat());
+            let expected = v1.iter().zip(&v2).take_while(|(a, b)| a == b).count();
+            proptest::prop_assert_eq!(first_difference(&v1, &v2), expected);
+        }
     }
 
     #[test]

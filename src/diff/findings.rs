@@ -124,6 +124,8 @@ impl<'c> Findings<'c> {
     pub(super) fn list<'d>(&mut self, known: impl IntoIterator<Item = &'d Difference>) {
         for known in known {
             match self.place() {
+                // Mostly it is there already, from the row before.
+                Some(place) if *place == *known => {}
                 Some(place) => place.clone_from(known),
                 None => self.room.push(known.clone()),
             }

@@ -98,12 +98,16 @@ pub(super) fn segment(segment: &str) -> String {
 }
 
 fn push_segment(out: &mut String, segment: &str) {
-    let digits = segment.bytes().fold(0, |digits, b| digits + usize::from(b.is_ascii_digit()));
+    let (mut any, mut all) = (false, true);
+    for b in segment.bytes() {
+        let is_digit = b.is_ascii_digit();
+        (any, all) = (any | is_digit, all & is_digit);
+    }
     // A word: only what has a digit can be a name of one thing.
-    if digits == 0 {
+    if !any {
         return out.push_str(segment);
     }
-    if digits == segment.len() {
+    if all {
         return out.push_str("{number}");
     }
     let bytes = segment.as_bytes();

@@ -325,10 +325,11 @@ pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()>
 
 /// Milliseconds with three decimals, rounded as a floating-point number is.
 fn millis(out: &mut Vec<u8>, time: Duration) {
-    let nanos = time.as_nanos();
-    match u64::try_from(nanos) {
-        // Far from a half no error of a floating-point number decides.
-        Ok(nanos) if nanos < LONGEST_EXACT && nanos % 1000 != 500 => {
+    // Far from a half no error of a floating-point number decides.
+    let exact =
+        |secs| Some(secs * 1_000_000_000 + u64::from(time.subsec_nanos())).filter(|n| n % 1000 != 500);
+    match Some(time.as_secs()).filter(|secs| *secs < LONGEST_EXACT).and_then(exact) {
+        Some(nanos) => {
             let micros = (nanos + 500) / 1000;
             put::number(out, micros / 1000);
             out.push(b'.');
@@ -339,8 +340,8 @@ fn millis(out: &mut Vec<u8>, time: Duration) {
     }
 }
 
-/// Nanoseconds below which the milliseconds are told by whole numbers: a day.
-const LONGEST_EXACT: u64 = 86_400_000_000_000;
+/// Seconds below which the milliseconds are told by whole numbers: a day.
+const LONGEST_EXACT: u64 = 86_400;
 
 /// What the file system said, where it said something; what to do about it depends on that.
 pub(super) fn io_error(error: csv::Error) -> std::io::Error {

@@ -81,26 +81,28 @@ impl Head {
             return true;
         }
         self.find_lines();
-        let mut start = 0;
-        for n in 0..self.lines.len() {
-            let Line { value, end, told } = self.lines[n];
-            if let Some(rest) = other.strip_prefix(&self.text[start..end]) {
-                other = rest;
-            } else {
-                // What stands before the colon has to be the same.
-                let Some(rest) = other.strip_prefix(&self.text[start..value]) else { return false };
-                let Some(lf) = memchr::memchr(b'\n', rest) else { return false };
-                let name = &other[..value - start - 1];
-                let told = told.unwrap_or_else(|| self.told(name, side, differences));
-                self.lines[n].told = Some(told);
-                if !goes_on(told, (name, rest[..lf].trim_ascii())) {
-                    return false;
-                }
-                other = &rest[lf + 1..];
+        let (mut start, mut next) = (0, 0);
+        loop {
+            // Lines that are the same are passed over.
+            let same = start + first_difference(other, &self.text[start..]);
+            let lines = &self.lines[next..];
+            let passed = lines.iter().take_while(|line| line.end <= same).count();
+            let from = if passed == 0 { start } else { lines[passed - 1].end };
+            (other, start, next) = (&other[from - start..], from, next + passed);
+            let Some(&Line { value, end, told }) = self.lines.get(next) else {
+                return other == &self.text[start..];
+            };
+            // What stands before the colon has to be the same.
+            let Some(rest) = other.get(value - start..).filter(|_| same >= value) else { return false };
+            let Some(lf) = memchr::memchr(b'\n', rest) else { return false };
+            let name = &other[..value - start - 1];
+            let told = told.unwrap_or_else(|| self.told(name, side, differences));
+            self.lines[next].told = Some(told);
+            if !goes_on(told, (name, rest[..lf].trim_ascii())) {
+                return false;
             }
-            start = end;
+            (other, start, next) = (&rest[lf + 1..], end, next + 1);
         }
-        other == &self.text[start..]
     }
 
     fn find_lines(&mut self) {

@@ -32,6 +32,8 @@ struct Known {
     layer: Layer,
     kind: Kind,
     counts: bool,
+    /// Whether the values may be a part of the place.
+    by_values: bool,
     path: String,
     v1: Value,
     v2: Value,
@@ -124,16 +126,17 @@ fn steps<'b>(places: &'b [(usize, usize)], order: &'b [usize]) -> impl Iterator<
 impl Known {
     fn new(difference: &Difference) -> Self {
         let Difference { layer, kind, class, ref path, ref v1, ref v2 } = *difference;
-        let value =
-            |value: &Option<String>| Value::new(value.as_deref().filter(|_| is_by_values(difference)));
-        Self { layer, kind, counts: class.counts(), path: path.clone(), v1: value(v1), v2: value(v2) }
+        let by_values = is_by_values(difference);
+        let value = |value: &Option<String>| Value::new(value.as_deref().filter(|_| by_values));
+        let (counts, path, v1, v2) = (class.counts(), path.clone(), value(v1), value(v2));
+        Self { layer, kind, counts, by_values, path, v1, v2 }
     }
 
     fn is_at(&self, difference: &Difference) -> bool {
         let Difference { layer, kind, class, path, v1, v2 } = difference;
         (self.layer, self.kind, self.counts) == (*layer, *kind, class.counts())
             && self.path == *path
-            && (!is_by_values(difference) || (self.v1.text == *v1 && self.v2.text == *v2))
+            && (!self.by_values || (self.v1.text == *v1 && self.v2.text == *v2))
     }
 }
 

@@ -111,8 +111,9 @@ impl Repeats {
             }
             compare_by_rules(a, b, &seen.context.unedited(host), seen.rules).0
         };
-        let v1 = differ(&first.v1, seen.v1, here);
-        let across = if seen.rules.is_empty() && is_same(&first.v1, seen.v1) {
+        let is_same_v1 = is_same(&first.v1, seen.v1);
+        let v1 = if is_same_v1 { Vec::new() } else { differ(&first.v1, seen.v1, here) };
+        let across = if seen.rules.is_empty() && is_same_v1 {
             // v2 differs from the first answer as it does from this one.
             None
         } else {
