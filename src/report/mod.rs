@@ -30,6 +30,7 @@ mod raw_body;
 mod recurring;
 mod reporter;
 mod route;
+mod route_counts;
 mod show;
 mod slower;
 mod suggest;

@@ -2,39 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::fast::RandomState;
-use hashbrown::{Equivalent, HashMap};
-
-use super::differences::{Differences, Place, shown_host};
+use super::differences::{Differences, Place};
 use super::earlier::Earlier;
-use super::facts::{both_latencies, lateness, since_due, timing, v2_response, why_not_comparable};
+use super::facts::{both_latencies, lateness, since_due, timing, why_not_comparable};
 use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
-use super::recurring::Recurring;
 use super::route::{RouteName, Routes};
-use super::slower::Sample;
-use super::summary::{
-    AskedSummary, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary, Verdicts,
-};
+use super::route_counts::RouteCounts;
+use super::summary::{AskedSummary, Exchanges, SCHEMA, ShareSummary, Summary, Verdicts};
 use super::timeline::Counting;
 use crate::anomaly::Anomaly;
 use crate::diff::{Difference, Fingerprint, Verdict};
-use crate::http::Response;
 use crate::record::{Finished, Loss, Mode, Row, Run};
 use crate::replay::methods::is_safe;
 use crate::replay::{Outcome, Timing};
 
-/// Routes that are told apart; the rest are counted as one.
-const MOST_ROUTES: usize = 500;
-/// Pairs of statuses told apart for each route.
-const MOST_STATUS_PAIRS: usize = 64;
 /// Destinations of rules whose shares are told.
 const MOST_SHARES: usize = 2000;
-/// Routes, the busiest first, whose distribution of latencies is kept.
-const MOST_DISTRIBUTIONS: usize = 48;
-/// The name of the routes that are not told apart.
-const OTHER_ROUTES: &str = "(other routes)";
 
 /// What was found in one replayed row.
 #[derive(Clone, Debug)]
@@ -69,23 +54,6 @@ pub struct Tally {
     connect: Gathered,
     /// What the first attempt said that came to no connection.
     unreached: Option<String>,
-}
-
-/// The statuses of v1 and v2.
-type Statuses = (Option<u16>, Option<u16>);
-
-/// A route while it is counted.
-#[derive(Clone)]
-struct Route {
-    rule: String,
-    captured: u64,
-    verdicts: Verdicts,
-    /// At most [`MOST_STATUS_PAIRS`]; on most routes there is one.
-    statuses: Vec<(Statuses, u64)>,
-    statuses_beyond: u64,
-    latency: Pair,
-    times: Sample,
-    recurring: Recurring,
 }
 
 impl Tally {
@@ -143,23 +111,21 @@ impl Tally {
         }
         self.exchanges.captured += 1;
         let route = self.routes.of(row, route_name.text());
-        route.captured += 1;
         let at = row.exchange.request.first_byte;
         if let Outcome::Skipped(reason) = &row.outcome {
+            route.count_skipped();
             self.timeline.add(at, None);
             count_one(&mut self.exchanges.skipped, reason.name());
             return 0;
         }
         let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
+        let latencies = both_latencies(row);
+        route.count_sent(row, verdict, latencies);
         self.exchanges.replayed += 1;
         self.exchanges.replayed_unsafe += u64::from(!is_safe(row.exchange.request.head.method()));
         self.verdicts.count(verdict);
         self.timeline.add(at, Some(verdict));
-        route.verdicts.count(verdict);
-        route.count_statuses(row);
-        if let Some((v1, v2)) = both_latencies(row) {
-            route.latency.add(v1, v2);
-            route.times.offer(spread(row), v1, v2);
+        if let Some((v1, v2)) = latencies {
             self.latency.add(v1, v2);
         }
         // What a mesh sent was due when it was sent.
@@ -236,7 +202,7 @@ impl Tally {
         let mut differences = self.differences.ranked(self.verdicts.compared(), &self.names);
         let against = earlier.map(|earlier| earlier.compare(&mut differences));
         let accepted = gate.accepted.as_ref().map(|accepted| accepted.compare(&mut differences));
-        let routes = by_size(self.routes.routes);
+        let routes = self.routes.by_size();
         let (verdict, reasons) = gate.judge(&Evidence {
             mode: self.run.mode,
             exchanges: &self.exchanges,
@@ -310,134 +276,11 @@ fn count_one(counts: &mut BTreeMap<String, u64>, name: &str) {
     }
 }
 
-/// A number of the row's own, spread evenly, whatever the order of the rows.
-fn spread(row: &Row) -> u64 {
-    let mut name = [0; 16];
-    name[..8].copy_from_slice(&row.exchange.id.0.to_le_bytes());
-    name[8..12].copy_from_slice(&row.lap.to_le_bytes());
-    name[12..].copy_from_slice(&row.copy.to_le_bytes());
-    xxhash_rust::xxh3::xxh3_64(&name)
-}
-
 /// The shares of the rules that are told; more rules than that had requests in no run that a person reads.
 fn shares(finished: &Finished) -> Vec<ShareSummary> {
     finished.shares.iter().take(MOST_SHARES).cloned().filter_map(ShareSummary::new).collect()
 }
 
-/// A host and a route, as they are looked for.
-#[derive(Hash)]
-struct Named<'p>(&'p str, &'p str);
-
-impl Equivalent<(String, String)> for Named<'_> {
-    fn equivalent(&self, (host, route): &(String, String)) -> bool {
-        (self.0, self.1) == (host, route)
-    }
-}
-
-/// Routes while they are counted, by host and name.
-#[derive(Clone, Default)]
-struct RouteCounts {
-    places: HashMap<(String, String), usize, RandomState>,
-    routes: Vec<((String, String), Route)>,
-    /// The place of the one asked for last.
-    last: usize,
-}
-
-impl RouteCounts {
-    /// Those of a row's request on a route of that name.
-    fn of(&mut self, row: &Row, name: &str) -> &mut Route {
-        let host = row.exchange.request.head.host().unwrap_or_default();
-        let is_last =
-            |((known, route), _): &((String, String), Route)| known.as_bytes() == host && route == name;
-        if !self.routes.get(self.last).is_some_and(is_last) {
-            self.last = self.place(row, host, name);
-        }
-        &mut self.routes[self.last].1
-    }
-
-    /// The differences of the row before on the route that was asked for last, where that is of this very host and method,
-    /// not of all whose names look like theirs.
-    fn recurring(&mut self, row: &Row, name: &RouteName) -> Option<&mut Recurring> {
-        let head = &row.exchange.request.head;
-        let ((host, text), route) = self.routes.get_mut(self.last)?;
-        let is_exact = host.as_bytes() == head.host().unwrap_or_default()
-            && text == name.text()
-            && name.has_method(head.method());
-        is_exact.then_some(&mut route.recurring)
-    }
-
-    fn place(&mut self, row: &Row, host: &[u8], name: &str) -> usize {
-        let host = shown_host(host);
-        let own = self.places.get(&Named(&host, name)).copied();
-        let place = if own.is_some() || self.routes.len() < MOST_ROUTES {
-            Named(&host, name)
-        } else {
-            Named("", OTHER_ROUTES)
-        };
-        own.or_else(|| self.places.get(&place).copied()).unwrap_or_else(|| {
-            let (name, at) = ((place.0.to_owned(), place.1.to_owned()), self.routes.len());
-            self.places.insert(name.clone(), at);
-            self.routes.push((name, Route::new(row.route.to_string())));
-            at
-        })
-    }
-}
-
-impl Route {
-    fn new(rule: String) -> Self {
-        Self {
-            rule,
-            captured: 0,
-            verdicts: Verdicts::default(),
-            statuses: Vec::new(),
-            statuses_beyond: 0,
-            latency: Pair::new(2),
-            times: Sample::default(),
-            recurring: Recurring::default(),
-        }
-    }
-
-    fn count_statuses(&mut self, row: &Row) {
-        let status = |response: &Response| response.head.status;
-        let pair = (row.exchange.response.as_ref().map(status), v2_response(row).map(status));
-        if let Some((_, count)) = self.statuses.iter_mut().find(|(known, _)| *known == pair) {
-            *count += 1;
-        } else if self.statuses.len() < MOST_STATUS_PAIRS {
-            self.statuses.push((pair, 1));
-        } else {
-            self.statuses_beyond += 1;
-        }
-    }
-}
-
-fn by_size(mut routes: Vec<((String, String), Route)>) -> Vec<RouteSummary> {
-    routes.sort_by(|(a_name, a), (b_name, b)| b.captured.cmp(&a.captured).then_with(|| a_name.cmp(b_name)));
-    let latency = |n: usize, pair: &Pair| {
-        if n < MOST_DISTRIBUTIONS { pair.latency_with_distribution() } else { pair.latency() }
-    };
-    routes
-        .into_iter()
-        .enumerate()
-        .map(|(n, ((host, name), route))| RouteSummary {
-            host,
-            route: name,
-            rule: route.rule,
-            captured: route.captured,
-            replayed: route.verdicts.in_all(),
-            verdicts: route.verdicts,
-            statuses: statuses(&route.statuses),
-            statuses_beyond: route.statuses_beyond,
-            latency: latency(n, &route.latency),
-            slower: route.times.slower(),
-        })
-        .collect()
-}
-
-fn statuses(counts: &[(Statuses, u64)]) -> Vec<StatusPair> {
-    let mut pairs: Vec<_> = counts.iter().map(|&((v1, v2), count)| StatusPair { v1, v2, count }).collect();
-    pairs.sort_by_key(|pair| (std::cmp::Reverse(pair.count), pair.v1, pair.v2));
-    pairs
-}
 /// Packets that were dropped before the capture had them.
 fn dropped(finished: &Finished) -> u64 {
     let of = |anomaly: Anomaly| finished.anomalies.get(anomaly.name()).copied().unwrap_or(0);
