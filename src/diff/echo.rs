@@ -45,7 +45,7 @@ impl<'a> Context<'a> {
             method: request.method().into(),
             host: request.host().unwrap_or_default().into(),
             shadow_host: shadow_host.into(),
-            conditional: request.headers.have_any(&["if-none-match", "if-modified-since"]),
+            conditional: request.headers.have_validator(),
             edits,
         }
     }

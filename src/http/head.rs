@@ -129,21 +129,14 @@ impl Headers {
         self.all(name).next()
     }
 
-    /// Whether there is a field of one of these names, which are compared without regard to case.
-    pub(crate) fn have_any(&self, names: &[&str]) -> bool {
-        if names.iter().all(|name| self.lack(name)) {
-            return false;
-        }
-        let Some(mut lines) = self.plain_lines() else {
-            return names.iter().any(|name| self.get(name).is_some());
-        };
-        while let Some(lf) = memchr::memchr(b'\n', lines) {
-            if names.iter().any(|name| is_named(lines, name.as_bytes())) {
-                return true;
+    /// Whether there is a validator that a cache asks with, so that 304 may be the answer (RFC 9110, sections 13.1.2 and 13.1.3).
+    pub(crate) fn have_validator(&self) -> bool {
+        match self.as_plain() {
+            Some(plain) => {
+                plain.names.contains(Known::IF_NONE_MATCH) || plain.names.contains(Known::IF_MODIFIED_SINCE)
             }
-            lines = lines.get(lf + 1..).unwrap_or_default();
+            None => ["if-none-match", "if-modified-since"].iter().any(|name| self.get(name).is_some()),
         }
-        false
     }
 
     /// The value of the first Host field.

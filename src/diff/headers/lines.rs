@@ -37,6 +37,8 @@ pub(in crate::diff) struct Head {
     text: Vec<u8>,
     /// Where they are; found when another head is held against this one.
     lines: Vec<Line>,
+    /// The numbers of those that had another value as long as this one's, before which nothing is looked at but that value.
+    free: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +69,7 @@ impl Head {
         self.names = names;
         lines.clone_into(&mut self.text);
         self.lines.clear();
+        self.free.clear();
     }
 
     /// Whether other lines have the same names in the same order, and `goes_on` says so of each field that has another value.
@@ -77,8 +80,13 @@ impl Head {
         (side, differences): (usize, &[Difference]),
         mut goes_on: impl FnMut(Told, (&'l [u8], &'l [u8])) -> bool,
     ) -> bool {
-        if other == self.text {
-            return true;
+        if self.is_like_but_free(other) {
+            return self.free.iter().all(|&n| {
+                let Line { value, end, told } = self.lines[n];
+                let start = if n == 0 { 0 } else { self.lines[n - 1].end };
+                let field = (&other[start..value - 1], other[value..end].trim_ascii());
+                goes_on(told.unwrap_or(Told::Apart), field)
+            });
         }
         self.find_lines();
         let (mut start, mut next) = (0, 0);
@@ -98,10 +106,33 @@ impl Head {
             let name = &other[..value - start - 1];
             let told = told.unwrap_or_else(|| self.told(name, side, differences));
             self.lines[next].told = Some(told);
+            if matches!(told, Told::Never | Told::Alone(_)) && value + lf + 1 == end {
+                self.set_free(next);
+            }
             if !goes_on(told, (name, rest[..lf].trim_ascii())) {
                 return false;
             }
             (other, start, next) = (&rest[lf + 1..], end, next + 1);
+        }
+    }
+
+    /// Whether other lines are the same but for the values that are free. As there are as many fields, of as many bytes, and
+    /// each line has one end, none of these values has any, and the names are the same.
+    fn is_like_but_free(&self, other: &[u8]) -> bool {
+        let mut start = 0;
+        other.len() == self.text.len()
+            && self.free.iter().all(|&n| {
+                let Line { value, end, .. } = self.lines[n];
+                let same = other[start..value] == self.text[start..value];
+                start = end - 1;
+                same
+            })
+            && other[start..] == self.text[start..]
+    }
+
+    fn set_free(&mut self, line: usize) {
+        if let Err(at) = self.free.binary_search(&line) {
+            self.free.insert(at, line);
         }
     }
 
