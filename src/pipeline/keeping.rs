@@ -457,7 +457,9 @@ impl Judging {
         }
         self.reporter.add(row, judged.as_ref())?;
         // The next row mostly differs in the same places.
-        judged.into_iter().for_each(|judged| reuse(judged.differences));
+        if let Some(judged) = judged {
+            reuse(judged.differences);
+        }
         Ok(())
     }
 }

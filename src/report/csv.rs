@@ -200,7 +200,9 @@ impl<W: Write> ExchangesCsv<W> {
             return self.line.extend_from_slice(&before.written);
         }
         let start = self.line.len();
-        texts.iter().for_each(|text| self.bytes(text));
+        for text in texts {
+            self.bytes(text);
+        }
         let written = &self.line[start..];
         if written.len() <= LONGEST_KEPT {
             self.before[columns].keep(texts, written);
@@ -218,7 +220,8 @@ impl<W: Write> ExchangesCsv<W> {
         match &row.outcome {
             Outcome::Skipped(reason) => self.say(statuses, format!("skipped:{reason}").as_bytes(), listed),
             _ => {
-                self.judged(statuses, judged.map_or(Verdict::NotComparable, |judged| judged.verdict), listed)
+                let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
+                self.judged(statuses, verdict, listed);
             }
         }
     }
@@ -237,7 +240,9 @@ impl<W: Write> ExchangesCsv<W> {
     }
 
     fn say(&mut self, statuses: [Option<u16>; 2], verdict: &[u8], (differences, top): Listed<'_>) {
-        statuses.into_iter().for_each(|status| self.number(status.map(u64::from)));
+        for status in statuses {
+            self.number(status.map(u64::from));
+        }
         self.bytes(verdict);
         self.number(Some(differences as u64));
         let mut cell = String::new();
