@@ -217,13 +217,11 @@ impl<W: Write> ExchangesCsv<W> {
         // The first that counts, else the first.
         let top = differences.iter().find(|d| d.class.counts()).or(differences.first());
         let listed = (differences.len(), top);
-        match &row.outcome {
-            Outcome::Skipped(reason) => self.say(statuses, format!("skipped:{reason}").as_bytes(), listed),
-            _ => {
-                let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
-                self.judged(statuses, verdict, listed);
-            }
+        if let Outcome::Skipped(reason) = &row.outcome {
+            return self.say(statuses, format!("skipped:{reason}").as_bytes(), listed);
         }
+        let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
+        self.judged(statuses, verdict, listed);
     }
 
     /// The same of a row that was sent: mostly that of the row before.
