@@ -37,7 +37,7 @@ pub(in crate::diff) struct Head {
     text: Vec<u8>,
     /// Where they are; found when another head is held against this one.
     lines: Vec<Line>,
-    /// The numbers of those that had another value as long as this one's, before which nothing is looked at but that value.
+    /// The numbers of those that had another value of the same length, of which nothing is told but that value.
     free: Vec<usize>,
 }
 
@@ -72,8 +72,8 @@ impl Head {
         self.free.clear();
     }
 
-    /// Whether other lines have the same names in the same order, and `goes_on` says so of each field that has another value.
-    /// This is the head of that side of a pair that has these differences.
+    /// Whether other lines, which are as many, have the same names in the same order, and `goes_on` says so of each field that may
+    /// have another value. This is the head of that side of a pair that has these differences.
     pub(in crate::diff) fn is_like<'l>(
         &mut self,
         mut other: &'l [u8],
