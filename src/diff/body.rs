@@ -24,7 +24,7 @@ pub(super) fn compare(v1: &Response, v2: &Response, alike: bool, findings: &mut 
     }
     let (Some(a), Some(b)) = (entity(v1), entity(v2)) else { return not_kept(v1, v2, findings) };
     let (headers1, headers2) = (&v1.head.headers, &v2.head.headers);
-    if a == b && (alike || codings(headers1).eq(codings(headers2))) {
+    if a == b && (alike || are_coded_alike(headers1, headers2)) {
         return;
     }
     match (decode(headers1, a), decode(headers2, b)) {
@@ -58,6 +58,11 @@ fn entity(response: &Response) -> Option<&[u8]> {
         None if response.body.len == 0 => Some(&[]),
         None => None,
     }
+}
+
+/// Whether the bodies behind two heads are coded alike.
+pub(super) fn are_coded_alike(v1: &Headers, v2: &Headers) -> bool {
+    codings(v1).eq(codings(v2))
 }
 
 fn codings(headers: &Headers) -> impl Iterator<Item = &[u8]> {

@@ -13,7 +13,7 @@ use crate::http::Response;
 ///
 /// Differences come out as [`Class::Unverified`] unless the answers themselves explain them.
 #[must_use]
-pub fn compare(v1: &Response, v2: &Response, context: &Context) -> Vec<Difference> {
+pub fn compare(v1: &Response, v2: &Response, context: &Context<'_>) -> Vec<Difference> {
     compare_by_rules(v1, v2, context, &Applicable::default()).0
 }
 
@@ -22,19 +22,16 @@ pub fn compare(v1: &Response, v2: &Response, context: &Context) -> Vec<Differenc
 pub fn compare_by_rules(
     v1: &Response,
     v2: &Response,
-    context: &Context,
+    context: &Context<'_>,
     rules: &Applicable<'_>,
 ) -> (Vec<Difference>, Vec<Ruled>) {
     let mut findings = Findings::new(Echo::new(context), rules, [v1.first_byte, v2.first_byte]);
     let (headers1, headers2) = (&v1.head.headers, &v2.head.headers);
     if v1.head.status == v2.head.status {
-        if headers::are_alike(headers1, headers2) {
-            body::compare(v1, v2, true, &mut findings);
-        } else if rules.is_empty() {
+        if rules.is_empty() {
             known::compare(v1, v2, context, &mut findings);
         } else {
-            headers::compare(headers1, headers2, Scope::All, &mut findings);
-            body::compare(v1, v2, false, &mut findings);
+            afresh(v1, v2, &mut findings);
         }
     } else {
         // Another status is another content: what it holds, and the fields that describe it, follow
@@ -45,7 +42,19 @@ pub fn compare_by_rules(
     findings.finish()
 }
 
-fn status(v1: u16, v2: u16, context: &Context, findings: &mut Findings<'_>) {
+/// Compares two answers of one status; says how many differences are those of their heads.
+pub(super) fn afresh(v1: &Response, v2: &Response, findings: &mut Findings<'_>) -> usize {
+    let (headers1, headers2) = (&v1.head.headers, &v2.head.headers);
+    let alike = headers::are_alike(headers1, headers2);
+    if !alike {
+        headers::compare(headers1, headers2, Scope::All, findings);
+    }
+    let in_heads = findings.listed().len();
+    body::compare(v1, v2, alike, findings);
+    in_heads
+}
+
+fn status(v1: u16, v2: u16, context: &Context<'_>, findings: &mut Findings<'_>) {
     let validated = context.conditional && matches!((v1, v2), (304, 200) | (200, 304));
     let kind = if validated { Kind::NotModified } else { Kind::ValueChanged };
     let (v1, v2) = (v1.to_string(), v2.to_string());

@@ -14,13 +14,13 @@ use crate::http::RequestHead;
 
 /// What is known about the request that both answers are for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Context {
+pub struct Context<'a> {
     /// The request's method.
-    pub method: Vec<u8>,
+    pub method: Cow<'a, [u8]>,
     /// The authority that the captured request was for.
-    pub host: Vec<u8>,
+    pub host: Cow<'a, [u8]>,
     /// The authority that was sent in its place.
-    pub shadow_host: Vec<u8>,
+    pub shadow_host: Cow<'a, [u8]>,
     /// Whether the request carried a validator (RFC 9110, section 13.1), so that 304 and 200 may
     /// both be right.
     pub conditional: bool,
@@ -37,23 +37,51 @@ pub struct HeaderEdit {
     pub value: Option<Vec<u8>>,
 }
 
-impl Context {
+impl<'a> Context<'a> {
     /// The context of a captured request that was sent with another Host.
     #[must_use]
-    pub fn new(request: &RequestHead, shadow_host: &[u8], edits: Vec<HeaderEdit>) -> Self {
+    pub fn new(request: &'a RequestHead, shadow_host: &'a [u8], edits: Vec<HeaderEdit>) -> Self {
         Self {
-            method: request.method().to_vec(),
-            host: request.host().unwrap_or_default().to_vec(),
-            shadow_host: shadow_host.to_vec(),
-            conditional: request.headers.have_any(&["if-none-match", "if-modified-since"]),
+            method: request.method().into(),
+            host: request.host().unwrap_or_default().into(),
+            shadow_host: shadow_host.into(),
+            conditional: request.headers.have_validator(),
             edits,
+        }
+    }
+
+    /// Whether the same is an echo under another.
+    pub(super) fn has_echoes_of(&self, other: &Context<'_>) -> bool {
+        self.host == other.host && self.shadow_host == other.shadow_host && self.edits == other.edits
+    }
+
+    /// The same in memory of its own.
+    pub(super) fn kept(&self) -> Context<'static> {
+        let kept = |part: &[u8]| Cow::Owned(part.to_vec());
+        Context {
+            method: kept(&self.method),
+            host: kept(&self.host),
+            shadow_host: kept(&self.shadow_host),
+            conditional: self.conditional,
+            edits: self.edits.clone(),
+        }
+    }
+
+    /// The context of two answers of one side, which was asked as that host.
+    pub(super) fn unedited<'h>(&'h self, host: &'h [u8]) -> Context<'h> {
+        Context {
+            method: Cow::Borrowed(&self.method),
+            host: host.into(),
+            shadow_host: host.into(),
+            conditional: self.conditional,
+            edits: Vec::new(),
         }
     }
 }
 
 /// Recognises the echo of what was edited in the request.
 pub(super) struct Echo<'c> {
-    context: &'c Context,
+    context: &'c Context<'c>,
     /// What is searched for, and what it stood for: with its port, then without. Made for the first value that differs.
     substitutions: OnceCell<Vec<Substitution<'c>>>,
 }
@@ -61,7 +89,7 @@ pub(super) struct Echo<'c> {
 type Substitution<'c> = (Cow<'c, [u8]>, Cow<'c, [u8]>);
 
 impl<'c> Echo<'c> {
-    pub(super) const fn new(context: &'c Context) -> Self {
+    pub(super) const fn new(context: &'c Context<'c>) -> Self {
         Self { context, substitutions: OnceCell::new() }
     }
 
@@ -69,8 +97,8 @@ impl<'c> Echo<'c> {
         self.substitutions.get_or_init(|| Self::of(self.context))
     }
 
-    fn of(context: &'c Context) -> Vec<Substitution<'c>> {
-        let (shadow, host) = (context.shadow_host.as_slice(), context.host.as_slice());
+    fn of(context: &'c Context<'c>) -> Vec<Substitution<'c>> {
+        let (shadow, host) = (&*context.shadow_host, &*context.host);
         let mut substitutions: Vec<Substitution<'c>> = Vec::new();
         for (from, to) in [(shadow, host), (name_of(shadow), name_of(host))] {
             let lower = (from.to_ascii_lowercase().into(), to.to_ascii_lowercase().into());
@@ -156,8 +184,9 @@ fn replace(value: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn context(host: &str, shadow_host: &str) -> Context {
-        Context { host: host.into(), shadow_host: shadow_host.into(), ..Context::default() }
+    fn context<'a>(host: &'a str, shadow_host: &'a str) -> Context<'a> {
+        let (host, shadow_host) = (host.as_bytes().into(), shadow_host.as_bytes().into());
+        Context { host, shadow_host, ..Context::default() }
     }
 
     #[test]

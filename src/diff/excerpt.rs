@@ -14,6 +14,12 @@ pub(super) fn excerpt(value: &[u8]) -> String {
     window(value, 0)
 }
 
+/// The same in the place of another text.
+pub(super) fn put_excerpt(out: &mut String, value: &[u8]) {
+    out.clear();
+    put_window(out, value, 0);
+}
+
 /// Two values, each from shortly before the place where they part, so that long ones do not look
 /// the same.
 pub(super) fn excerpts(v1: &[u8], v2: &[u8]) -> (String, String) {
@@ -29,7 +35,14 @@ pub(super) fn first_difference(v1: &[u8], v2: &[u8]) -> usize {
     // Whole blocks compare at the speed of memory; of the last one only the last few bytes are walked.
     let at = same_blocks::<4096>(v1, v2);
     let at = at + same_blocks::<16>(&v1[at..], &v2[at..]);
-    at + v1[at..].iter().zip(&v2[at..]).take_while(|(a, b)| a == b).count()
+    let at = at + same_blocks::<8>(&v1[at..], &v2[at..]);
+    match (v1[at..].first_chunk(), v2[at..].first_chunk()) {
+        // Of eight bytes that are not the same the lowest bit that differs tells where.
+        (Some(a), Some(b)) => {
+            at + ((u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b)).trailing_zeros() / 8) as usize
+        }
+        _ => at + v1[at..].iter().zip(&v2[at..]).take_while(|(a, b)| a == b).count(),
+    }
 }
 
 /// How long the blocks of `N` bytes are that both begin with.
@@ -39,13 +52,19 @@ fn same_blocks<const N: usize>(v1: &[u8], v2: &[u8]) -> usize {
 }
 
 fn window(value: &[u8], from: usize) -> String {
+    let mut out = String::new();
+    put_window(&mut out, value, from);
+    out
+}
+
+fn put_window(out: &mut String, value: &[u8], from: usize) {
     let from = char_start(value, from.min(value.len()));
     // A character has at most four bytes.
     let end = value.len().min(from + 4 * MAX_CHARS);
     let window = &value[from..end];
-    let mut out = String::with_capacity(window.len().min(MAX_CHARS) + MARKS);
+    out.reserve(window.len().min(MAX_CHARS) + MARKS);
     out.push_str(if from > 0 { "…" } else { "" });
-    let is_more = push_shown(&mut out, window);
+    let is_more = push_shown(out, window);
     let cut = end < value.len() || is_more;
     if cut {
         out.push('…');
@@ -54,7 +73,6 @@ fn window(value: &[u8], from: usize) -> String {
         // Writing to a String cannot fail.
         let _ = write!(out, " ({} bytes)", value.len());
     }
-    out
 }
 
 /// As many characters of a text as are shown; whether some are left.
@@ -62,7 +80,7 @@ fn push_shown(out: &mut String, text: &[u8]) -> bool {
     // Most text is plain: then a byte is a character, and shown as it is.
     let start = &text[..text.len().min(MAX_CHARS)];
     if start.iter().all(|b| matches!(b, b' '..=b'~')) {
-        out.push_str(&String::from_utf8_lossy(start));
+        out.push_str(std::str::from_utf8(start).unwrap_or_default());
         return start.len() < text.len();
     }
     let text = String::from_utf8_lossy(text);
@@ -120,6 +138,19 @@ mod tests {
         let (a, b) = excerpts(v1.as_bytes(), v2.as_bytes());
         assert_eq!(a, format!("…{}one (6003 bytes)", "é".repeat(20)));
         assert_eq!(b, format!("…{}two (6003 bytes)", "é".repeat(20)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_first_difference_is_found_wherever_it_is(
+            same in proptest::collection::vec(0_u8..=255, 0..70),
+            rest in proptest::collection::vec(0_u8..=1, 0..20),
+            other in proptest::collection::vec(0_u8..=1, 0..20),
+        ) {
+            let (v1, v2) = ([&same[..], &rest].concat(), [&same[..], &other].concat());
+            let expected = v1.iter().zip(&v2).take_while(|(a, b)| a == b).count();
+            proptest::prop_assert_eq!(first_difference(&v1, &v2), expected);
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The differences found so far, bounded.
 
+use std::cell::RefCell;
+
 use super::echo::Echo;
-use super::excerpt::{excerpt, excerpts};
+use super::excerpt::{excerpt, excerpts, put_excerpt};
 use super::rules::{Applicable, Ruled, Value};
 use super::{Class, Difference, Kind, Layer};
 use crate::time::Timestamp;
@@ -9,6 +11,22 @@ use crate::time::Timestamp;
 /// How many differences of one exchange are listed. Beyond it they are counted, and one entry of
 /// [`Kind::Unlisted`] says how many.
 pub(super) const MAX_LISTED: usize = 1000;
+
+/// Differences whose room is kept.
+const MOST_REUSED: usize = 64;
+
+thread_local! {
+    /// Differences that nobody needs any more: those of the next exchange, which mostly are like them, are put in their place.
+    static ROOM: RefCell<Vec<Difference>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes differences that nobody needs any more, so that the next ones find their room.
+pub fn reuse(mut differences: Vec<Difference>) {
+    if !differences.is_empty() {
+        differences.truncate(MOST_REUSED);
+        ROOM.set(differences);
+    }
+}
 
 /// Collects what the comparison of one exchange finds.
 pub(super) struct Findings<'c> {
@@ -21,7 +39,9 @@ pub(super) struct Findings<'c> {
     inside: String,
     /// How often that is within other content.
     depth: usize,
-    listed: Vec<Difference>,
+    /// What is listed, and behind it room that is not used yet.
+    room: Vec<Difference>,
+    listed: usize,
     unlisted: u64,
     /// The class that weighs most among the unlisted.
     unlisted_class: Option<Class>,
@@ -36,7 +56,8 @@ impl<'c> Findings<'c> {
             ruled: Vec::new(),
             inside: String::new(),
             depth: 0,
-            listed: Vec::new(),
+            room: Vec::new(),
+            listed: 0,
             unlisted: 0,
             unlisted_class: None,
         }
@@ -50,7 +71,7 @@ impl<'c> Findings<'c> {
         (v1, v2): (Option<&[u8]>, Option<&[u8]>),
     ) {
         let open = class.counts() || class == Class::NotCompared;
-        let has_room = self.listed.len() < MAX_LISTED;
+        let has_room = self.listed < MAX_LISTED;
         if !has_room && (!open || self.rules.is_empty()) {
             return self.leave_out(class);
         }
@@ -78,18 +99,46 @@ impl<'c> Findings<'c> {
         if !has_room {
             return self.leave_out(difference.class);
         }
-        self.ruled.extend(rule.map(|rule| Ruled { difference: self.listed.len(), rule }));
-        self.listed.push(difference);
+        self.ruled.extend(rule.map(|rule| Ruled { difference: self.listed, rule }));
+        match self.place() {
+            Some(place) => *place = difference,
+            None => self.room.push(difference),
+        }
+        self.listed += 1;
+    }
+
+    /// The place of the next difference, where there is room already.
+    fn place(&mut self) -> Option<&mut Difference> {
+        if self.room.is_empty() {
+            self.room = ROOM.take();
+        }
+        self.room.get_mut(self.listed)
     }
 
     /// What is listed so far.
     pub(super) fn listed(&self) -> &[Difference] {
-        &self.listed
+        self.room.get(..self.listed).unwrap_or_default()
     }
 
     /// Lists differences that were found before, of which there are few.
     pub(super) fn list<'d>(&mut self, known: impl IntoIterator<Item = &'d Difference>) {
-        self.listed.extend(known.into_iter().cloned());
+        for known in known {
+            match self.place() {
+                // Mostly it is there already, from the row before.
+                Some(place) if *place == *known => {}
+                Some(place) => place.clone_from(known),
+                None => self.room.push(known.clone()),
+            }
+            self.listed += 1;
+        }
+    }
+
+    /// Shows another value of one side in the difference that was listed last.
+    pub(super) fn show(&mut self, side: usize, value: &[u8]) {
+        if let Some(last) = self.listed.checked_sub(1).and_then(|last| self.room.get_mut(last)) {
+            let shown = if side == 0 { &mut last.v1 } else { &mut last.v2 };
+            put_excerpt(shown.get_or_insert_default(), value);
+        }
     }
 
     /// Puts what is listed into an order, as it would have been found in.
@@ -97,7 +146,7 @@ impl<'c> Findings<'c> {
         &mut self,
         order: impl FnMut(&Difference, &Difference) -> std::cmp::Ordering,
     ) {
-        self.listed.sort_by(order);
+        self.room[..self.listed].sort_by(order);
     }
 
     /// Counts a difference for which there is no room.
@@ -124,8 +173,9 @@ impl<'c> Findings<'c> {
 
     /// All that was listed, and one entry for the rest where there is a rest; and which of them rules allow.
     pub(super) fn finish(mut self) -> (Vec<Difference>, Vec<Ruled>) {
+        self.room.truncate(self.listed);
         if let Some(class) = self.unlisted_class {
-            self.listed.push(Difference {
+            self.room.push(Difference {
                 layer: Layer::Body,
                 path: String::new(),
                 kind: Kind::Unlisted,
@@ -134,7 +184,7 @@ impl<'c> Findings<'c> {
                 class,
             });
         }
-        (self.listed, self.ruled)
+        (self.room, self.ruled)
     }
 }
 

@@ -48,6 +48,7 @@ use std::fmt;
 
 pub use compare::{compare, compare_by_rules, judge};
 pub use echo::{Context, HeaderEdit};
+pub use findings::reuse;
 pub use fingerprint::{Fingerprint, FingerprintError, general_path};
 pub use noise::{Evidence, Learned, Learner, Seen, Settings, Side};
 pub use routes::{RouteLearner, RouteTemplate, RouteTemplates, Routes};
@@ -207,7 +208,7 @@ impl Kind {
 }
 
 /// One fact about how two answers differ.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Difference {
     /// Where: the part of the message.
     pub layer: Layer,
@@ -225,6 +226,22 @@ pub struct Difference {
     pub v2: Option<String>,
     /// Whether it counts, and if not, why.
     pub class: Class,
+}
+
+impl Clone for Difference {
+    fn clone(&self) -> Self {
+        let Self { layer, ref path, kind, ref v1, ref v2, class } = *self;
+        Self { layer, path: path.clone(), kind, v1: v1.clone(), v2: v2.clone(), class }
+    }
+
+    /// Most rows differ where the row before did: the texts find the room of those.
+    fn clone_from(&mut self, other: &Self) {
+        let Self { layer, path, kind, v1, v2, class } = self;
+        (*layer, *kind, *class) = (other.layer, other.kind, other.class);
+        path.clone_from(&other.path);
+        v1.clone_from(&other.v1);
+        v2.clone_from(&other.v2);
+    }
 }
 
 /// What is said of one replayed request in the end.

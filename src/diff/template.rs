@@ -24,6 +24,9 @@ pub(crate) fn push_template(out: &mut String, target: &[u8]) {
     if path.len() > LONGEST_KNOWN {
         return push_path(out, path);
     }
+    if LAST.with_borrow(|last| last.push_if_like(out, path)) {
+        return;
+    }
     let place = usize::try_from(xxh3_64(path) % PLACES as u64).unwrap_or(0);
     KNOWN.with_borrow_mut(|known| {
         if known.is_empty() {
@@ -35,9 +38,59 @@ pub(crate) fn push_template(out: &mut String, target: &[u8]) {
             last.extend_from_slice(path);
             template.clear();
             push_path(template, path);
+            LAST.with_borrow_mut(|last| last.keep(path, template));
         }
         out.push_str(template);
     });
+}
+
+/// The path of which the template was made last: the next one mostly has other digits in it, in what is left open.
+struct Last {
+    path: Vec<u8>,
+    /// Where what is left open begins at the earliest: digits before it are a part of the template.
+    open: usize,
+    template: String,
+}
+
+impl Last {
+    /// Puts the template behind a text, if the path has the same.
+    fn push_if_like(&self, out: &mut String, path: &[u8]) -> bool {
+        let (Some((fixed, open)), Some((known, others))) =
+            (path.split_at_checked(self.open), self.path.split_at_checked(self.open))
+        else {
+            return false;
+        };
+        // What a segment can be depends on which of its bytes are digits, and not on what digits they are.
+        let same = |(a, b): (&u8, &u8)| (a == b) | (a.is_ascii_digit() & b.is_ascii_digit());
+        let is_like = open.len() == others.len()
+            && !path.is_empty()
+            && fixed == known
+            && open.iter().zip(others).fold(true, |all, pair| all & same(pair));
+        if is_like {
+            out.push_str(&self.template);
+        }
+        is_like
+    }
+
+    /// Takes the place of another.
+    fn keep(&mut self, path: &[u8], template: &str) {
+        path.clone_into(&mut self.path);
+        template.clone_into(&mut self.template);
+        self.open = 0;
+        // A template that was cut may end in a part of a segment.
+        if template.len() >= MAX_BYTES || !path.is_ascii() {
+            self.open = path.len();
+            return;
+        }
+        let mut end = 0;
+        for (segment, part) in path.split(|&b| b == b'/').zip(template.split('/')) {
+            end += segment.len();
+            if part.bytes().any(|b| b.is_ascii_digit()) {
+                self.open = end;
+            }
+            end += 1;
+        }
+    }
 }
 
 /// Paths that are remembered: of one row the template is asked for again and again, to learn, to count and to show, and
@@ -49,19 +102,22 @@ const LONGEST_KNOWN: usize = 256;
 thread_local! {
     /// Paths and their templates, each in its place by its digest.
     static KNOWN: RefCell<Vec<(Vec<u8>, String)>> = const { RefCell::new(Vec::new()) };
+    static LAST: RefCell<Last> = const { RefCell::new(Last { path: Vec::new(), open: 0, template: String::new() }) };
 }
 
 fn push_path(out: &mut String, path: &[u8]) {
     let start = out.len();
     // What is not UTF-8 is replaced segment by segment as in the whole.
-    for (n, part) in String::from_utf8_lossy(path).split('/').enumerate() {
-        if n > 0 {
-            out.push('/');
-        }
-        push_segment(out, part);
-        if out.len() - start > MAX_BYTES {
+    let path = String::from_utf8_lossy(path);
+    let mut rest = &*path;
+    loop {
+        let end = memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
+        push_segment(out, &rest[..end]);
+        if out.len() - start > MAX_BYTES || end == rest.len() {
             break;
         }
+        out.push('/');
+        rest = &rest[end + 1..];
     }
     if out.len() - start > MAX_BYTES {
         truncate(out, start + MAX_BYTES);
@@ -96,9 +152,17 @@ pub(super) fn segment(segment: &str) -> String {
 }
 
 fn push_segment(out: &mut String, segment: &str) {
+    let (mut any, mut all) = (false, true);
+    for b in segment.bytes() {
+        let is_digit = b.is_ascii_digit();
+        (any, all) = (any | is_digit, all & is_digit);
+    }
     // A word: only what has a digit can be a name of one thing.
-    if !segment.bytes().fold(false, |any, b| any | b.is_ascii_digit()) {
+    if !any {
         return out.push_str(segment);
+    }
+    if all {
+        return out.push_str("{number}");
     }
     let bytes = segment.as_bytes();
     let dot = bytes.iter().rposition(|b| *b == b'.').filter(|&at| at > 0 && is_extension(&bytes[at + 1..]));
@@ -184,6 +248,28 @@ mod tests {
             ("//a//1/", "//a//{number}/"),
         ] {
             assert_eq!(template(target.as_bytes()), expected, "{target}");
+        }
+    }
+
+    proptest::proptest! {
+        /// One behind the other, with other digits in the same places.
+        #[test]
+        fn a_template_does_not_depend_on_the_path_before(
+            path in "(/(api|v1|[0-9]{1,4}|a[0-9]\\.jpg|[0-9]{3}\\.mp[0-9]|\\{[0-9a-z]{1,3}\\}|[0-9a-f]{16}|-[0-9]|[0-9]{4}-[0-9]{2}-[0-9]{2}|[A-Z][0-9a-z]{20}|é[0-9])){0,5}",
+            digits in proptest::collection::vec(("[0-9]{1,40}", 0_usize..8), 1..6),
+        ) {
+            for (digits, letters) in digits {
+                let mut others = digits.bytes().cycle();
+                let mut left = letters * 4;
+                let other = |b: u8| {
+                    left = left.saturating_sub(1);
+                    if b.is_ascii_digit() && left == 0 { others.next().unwrap_or(b) } else { b }
+                };
+                let path: Vec<u8> = path.bytes().map(other).collect();
+                let (mut expected, path) = (String::new(), if path.is_empty() { b"/".to_vec() } else { path });
+                push_path(&mut expected, &path);
+                proptest::prop_assert_eq!(template(&path), expected);
+            }
         }
     }
 

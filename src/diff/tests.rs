@@ -56,11 +56,11 @@ fn text(body: &str) -> Response {
 }
 
 /// The context of a request for `httpbin:8000` that was mirrored.
-pub(super) fn mirrored() -> Context {
+pub(super) fn mirrored() -> Context<'static> {
     Context {
-        method: b"GET".to_vec(),
-        host: b"httpbin:8000".to_vec(),
-        shadow_host: b"httpbin-shadow:8000".to_vec(),
+        method: b"GET".into(),
+        host: b"httpbin:8000".into(),
+        shadow_host: b"httpbin-shadow:8000".into(),
         ..Context::default()
     }
 }

@@ -51,6 +51,9 @@ pub(crate) struct Plain {
     pub(crate) other_options: bool,
 }
 
+/// How many fields a plain head has, and of which known names.
+pub(crate) type PlainNames = (u8, Known);
+
 /// What the fields of a plain head say of the body's length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Length {
@@ -126,18 +129,14 @@ impl Headers {
         self.all(name).next()
     }
 
-    /// Whether there is a field of one of these names, which are compared without regard to case.
-    pub(crate) fn have_any(&self, names: &[&str]) -> bool {
-        let Some(mut lines) = self.plain_lines() else {
-            return names.iter().any(|name| self.get(name).is_some());
-        };
-        while let Some(lf) = memchr::memchr(b'\n', lines) {
-            if names.iter().any(|name| is_named(lines, name.as_bytes())) {
-                return true;
+    /// Whether there is a validator that a cache asks with, so that 304 may be the answer (RFC 9110, sections 13.1.2 and 13.1.3).
+    pub(crate) fn have_validator(&self) -> bool {
+        match self.as_plain() {
+            Some(plain) => {
+                plain.names.contains(Known::IF_NONE_MATCH) || plain.names.contains(Known::IF_MODIFIED_SINCE)
             }
-            lines = lines.get(lf + 1..).unwrap_or_default();
+            None => ["if-none-match", "if-modified-since"].iter().any(|name| self.get(name).is_some()),
         }
-        false
     }
 
     /// The value of the first Host field.
@@ -160,6 +159,12 @@ impl Headers {
     /// The lines of fields that are all without any oddity, and the empty one behind them; `None` where some have one.
     pub(crate) fn plain_lines(&self) -> Option<&[u8]> {
         self.as_plain().and_then(|plain| self.raw.get(plain.start as usize..))
+    }
+
+    /// How many fields there are, and of which known names, where each is a line without any oddity: what two sections of the
+    /// same names have in common.
+    pub(crate) fn plain_names(&self) -> Option<PlainNames> {
+        self.as_plain().map(|plain| (plain.count, plain.names))
     }
 
     /// The same fields in a buffer of their own.

@@ -1,4 +1,4 @@
-//! Names of fields that decide about messages and connections, or that are asked for in each request: each is recognised
+//! Names of fields that decide about messages and connections, or that are asked for in each: each is recognised
 //! once, when its line is read.
 
 /// A set of them.
@@ -38,6 +38,10 @@ known! {
     UPGRADE = 5, "upgrade";
     TRAILER = 6, "trailer";
     X_REQUEST_ID = 7, "x-request-id";
+    VARY = 8, "vary";
+    IF_NONE_MATCH = 9, "if-none-match";
+    IF_MODIFIED_SINCE = 10, "if-modified-since";
+    CONTENT_ENCODING = 11, "content-encoding";
 }
 
 impl Known {

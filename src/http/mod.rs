@@ -14,6 +14,7 @@ mod stored;
 use bytes::Bytes;
 
 pub use h1::{Asked, Close, Parser, Sink};
+pub(crate) use head::PlainNames;
 pub use head::{Headers, RequestHead, ResponseHead};
 pub use reader::ResponseReader;
 pub use stored::{BodyStore, BodyWriter, Elsewhere, NoRoom, ReadAt, StoredBody};

@@ -210,7 +210,7 @@ fn verdict(row: &Row, differences: &[Difference]) -> Verdict {
 }
 
 /// What was sent otherwise than captured, read off the two heads.
-pub(super) fn context(row: &Row) -> Context {
+pub(super) fn context(row: &Row) -> Context<'_> {
     let captured = &row.exchange.request.head;
     if let Some(host) = row.sent_head.as_ref().and_then(|sent| only_host(captured, sent)) {
         return Context::new(captured, host, Vec::new());
@@ -219,7 +219,10 @@ pub(super) fn context(row: &Row) -> Context {
         return Context::new(captured, captured.host().unwrap_or_default(), Vec::new());
     };
     let shadow_host = sent.headers.get("host").or_else(|| sent.host()).unwrap_or_default();
-    Context::new(captured, shadow_host, edits(captured, &sent))
+    Context {
+        shadow_host: shadow_host.to_vec().into(),
+        ..Context::new(captured, &[], edits(captured, &sent))
+    }
 }
 
 /// The Host of a head that was sent, where nothing else of it is other than captured.

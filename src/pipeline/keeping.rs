@@ -16,7 +16,7 @@ use super::reader::Read;
 use super::report::{Knowledge, RECORDING, Rendering};
 use super::verifying::{Ask, Asked, Question, Verification, Verifying};
 use crate::anomaly::AnomalyCounts;
-use crate::diff::{Learner, Verdict};
+use crate::diff::{Learner, Verdict, reuse};
 use crate::record::{
     Finished, Intents, NotAsked, Outstanding, PutOff, RecordError, Redactor, Row, Run, Secrets, Writer,
 };
@@ -254,7 +254,7 @@ impl Judging {
                 writer.row(&row)?;
             }
             let judged = self.learned(&row);
-            self.judge(&row, judged.as_ref())?;
+            self.judge(&row, judged)?;
         }
         Ok(())
     }
@@ -303,7 +303,7 @@ impl Judging {
     fn pass_on(&mut self, rows: &mut Vec<Taken>) -> Result<(), RunError> {
         for Taken { row, .. } in rows.iter().filter(|taken| !taken.is_asked) {
             let judged = self.learned(row);
-            self.judge(row, judged.as_ref())?;
+            self.judge(row, judged)?;
         }
         if rows.iter().any(|taken| taken.is_asked) {
             for asked in rows.drain(..).filter(|taken| taken.is_asked) {
@@ -340,7 +340,7 @@ impl Judging {
             writer.keep()?;
         }
         let judged = self.learned(&row);
-        self.judge(&row, judged.as_ref())
+        self.judge(&row, judged)
     }
 
     /// Whether rows wait for what becomes of them when they are asked again.
@@ -446,16 +446,21 @@ impl Judging {
     }
 
     /// Counts a row that is recorded, and what is said of it.
-    fn judge(&mut self, row: &Row, judged: Option<&Judged>) -> Result<(), RunError> {
+    fn judge(&mut self, row: &Row, judged: Option<Judged>) -> Result<(), RunError> {
         count_anomalies(&mut self.anomalies, row);
-        let verdict = judged.map(|judged| judged.verdict);
+        let verdict = judged.as_ref().map(|judged| judged.verdict);
         log(row, verdict);
         match verdict {
             Some(Verdict::Failed) => Progress::count(&self.progress.failed),
             Some(Verdict::Different) => Progress::count(&self.progress.different),
             _ => {}
         }
-        Ok(self.reporter.add(row, judged)?)
+        self.reporter.add(row, judged.as_ref())?;
+        // The next row mostly differs in the same places.
+        if let Some(judged) = judged {
+            reuse(judged.differences);
+        }
+        Ok(())
     }
 }
 

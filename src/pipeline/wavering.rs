@@ -55,7 +55,7 @@ fn answers(row: &Row) -> Option<(&Response, &Response)> {
     }
 }
 
-fn counting(one: &Response, other: &Response, context: &Context) -> Vec<Difference> {
+fn counting(one: &Response, other: &Response, context: &Context<'_>) -> Vec<Difference> {
     let mut differences = compare(one, other, context);
     differences.retain(|difference| difference.class.counts());
     differences

@@ -27,14 +27,19 @@
 //!
 //! A cell that a spreadsheet would take for a formula gets an apostrophe in front.
 
-use std::borrow::Cow;
+mod cells;
+
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+use cells::{Cells, inert};
 
 use super::facts::{lateness, timing, v1_latency, v2_latency, v2_response};
 use super::summary::{Standing, Summary};
 use super::tally::Judged;
-use crate::diff::{Difference, Evidence, Verdict};
+use crate::diff::{Class, Difference, Evidence, Kind, Layer, Verdict};
+use crate::http::Response;
 use crate::record::Row;
 use crate::record::put::{self, Times};
 use crate::replay::{Outcome, Timing};
@@ -93,22 +98,58 @@ pub(super) struct ExchangesCsv<W: Write> {
     out: W,
     times: Times,
     line: Vec<u8>,
-    /// Room for a cell that is put together.
-    cell: String,
-    /// Cells of the row before, by their columns, as most rows have them in common with it.
-    last: [Cell; COLUMNS],
+    /// Cells of the row before, which most rows have in common with it.
+    before: [Cells; 4],
+    said: Said,
+    /// The address that a client had last, as it is written before the port.
+    client: Option<(Ipv4Addr, Vec<u8>)>,
 }
 
-/// A cell as text, and as it is written.
+/// Columns side by side, whose cells are kept together: the service, what was asked for, its route, and the rule.
+const TARGET: usize = 0;
+const ASKED: usize = 1;
+const ROUTE: usize = 2;
+const RULED: usize = 3;
+
+/// What is said of a row's answers, from their statuses to the first difference, and how that is written.
 #[derive(Default)]
-struct Cell {
-    text: Vec<u8>,
+struct Said {
+    statuses: [Option<u16>; 2],
+    verdict: Option<Verdict>,
+    differences: usize,
+    top: Option<(Class, Layer, Kind)>,
+    path: String,
     written: Vec<u8>,
 }
 
-/// Bytes of a cell that is kept for the next row.
+impl Said {
+    /// Whether the same is said of another row.
+    fn is(&self, statuses: [Option<u16>; 2], verdict: Verdict, (differences, top): Listed<'_>) -> bool {
+        let top_is = |d: &Difference| self.top == Some((d.class, d.layer, d.kind)) && self.path == d.path;
+        (self.statuses, self.verdict, self.differences) == (statuses, Some(verdict), differences)
+            && top.map_or(self.top.is_none(), top_is)
+    }
+
+    fn keep(
+        &mut self,
+        statuses: [Option<u16>; 2],
+        verdict: Verdict,
+        (differences, top): Listed<'_>,
+        written: &[u8],
+    ) {
+        (self.statuses, self.verdict, self.differences) = (statuses, Some(verdict), differences);
+        self.top = top.map(|d| (d.class, d.layer, d.kind));
+        self.path.clear();
+        self.path.push_str(top.map_or("", |d| &d.path));
+        written.clone_into(&mut self.written);
+    }
+}
+
+/// How many differences a row has, and the one that is told.
+type Listed<'d> = (usize, Option<&'d Difference>);
+
+/// Bytes of cells that are kept for the next row.
 const LONGEST_KEPT: usize = 512;
-const COLUMNS: usize = EXCHANGE_COLUMNS.len();
 
 impl<W: Write> ExchangesCsv<W> {
     pub(super) fn new(mut out: W) -> std::io::Result<Self> {
@@ -118,8 +159,9 @@ impl<W: Write> ExchangesCsv<W> {
             out,
             times: Times::default(),
             line: Vec::new(),
-            cell: String::new(),
-            last: Default::default(),
+            before: Default::default(),
+            said: Said::default(),
+            client: None,
         })
     }
 
@@ -128,82 +170,107 @@ impl<W: Write> ExchangesCsv<W> {
         let request = &row.exchange.request;
         let v1 = row.exchange.response.as_ref();
         let v2 = v2_response(row);
-        let differences = judged.map(|judged| judged.differences.as_slice()).unwrap_or_default();
         let first_byte = timing(row).and_then(|timing| Some(timing.first_byte?.since(timing.sent?)));
         self.line.clear();
         row.request_name().put(&mut self.line);
-        self.text(1, row.role.name());
-        self.text(2, &row.destination);
+        self.again(TARGET, &[row.role.name().as_bytes(), row.destination.as_bytes()]);
         self.ours(|out, times| times.put(out, request.first_byte));
-        self.ours(|out, _| put::address(out, row.exchange.connection.client));
-        self.again(5, request.head.method());
-        self.again(6, request.head.host().unwrap_or_default());
+        self.client(row.exchange.connection.client);
+        self.again(ASKED, &[request.head.method(), request.head.host().unwrap_or_default()]);
         self.bytes(request.head.target());
-        self.text(8, route);
-        self.number(v1.map(|response| response.head.status.into()));
-        self.number(v2.map(|response| response.head.status.into()));
-        match (&row.outcome, judged) {
-            (Outcome::Skipped(reason), _) => self.text(11, &format!("skipped:{reason}")),
-            (_, Some(judged)) => self.text(11, judged.verdict.name()),
-            (_, None) => self.text(11, Verdict::NotComparable.name()),
-        }
-        self.number(Some(differences.len() as u64));
-        self.top(differences);
+        self.again(ROUTE, &[route.as_bytes()]);
+        self.said(row, judged);
         self.millis(v1_latency(row));
         self.millis(v2_latency(row));
         self.number(v1.map(|response| response.body.len));
         self.number(v2.map(|response| response.body.len));
         self.millis(lateness(row));
         self.millis(first_byte);
-        self.text(20, &row.route);
-        self.text(21, &row.matched);
-        self.text(22, &row.reason);
+        self.again(RULED, &[row.route.as_bytes(), row.matched.as_bytes(), row.reason.as_bytes()]);
         self.millis(timing(row).and_then(Timing::connect_time));
         self.line.push(b'\n');
         self.out.write_all(&self.line)
     }
 
-    /// A cell of text that may be anybody's, in a column whose cells mostly are that of the row before.
-    fn text(&mut self, column: usize, text: &str) {
-        self.again(column, text.as_bytes());
-    }
-
-    /// The same of bytes, lossy where they are not UTF-8.
-    fn again(&mut self, column: usize, cell: &[u8]) {
-        let last = &self.last[column];
-        if last.text == cell && !last.written.is_empty() {
-            return self.line.extend_from_slice(&last.written);
+    /// Cells of text that may be anybody's, lossy where it is not UTF-8, in columns whose cells mostly are those of the row
+    /// before.
+    fn again(&mut self, columns: usize, texts: &[&[u8]]) {
+        let before = &self.before[columns];
+        if before.are(texts) {
+            return self.line.extend_from_slice(&before.written);
         }
         let start = self.line.len();
-        self.bytes(cell);
-        if cell.len() <= LONGEST_KEPT {
-            let last = &mut self.last[column];
-            cell.clone_into(&mut last.text);
-            self.line[start..].clone_into(&mut last.written);
+        for text in texts {
+            self.bytes(text);
+        }
+        let written = &self.line[start..];
+        if written.len() <= LONGEST_KEPT {
+            self.before[columns].keep(texts, written);
+        }
+    }
+
+    /// The statuses of both answers, the verdict, how many differences there are, and one of them.
+    fn said(&mut self, row: &Row, judged: Option<&Judged>) {
+        let status = |response: &Response| response.head.status;
+        let statuses = [row.exchange.response.as_ref().map(status), v2_response(row).map(status)];
+        let differences = judged.map(|judged| judged.differences.as_slice()).unwrap_or_default();
+        // The first that counts, else the first.
+        let top = differences.iter().find(|d| d.class.counts()).or(differences.first());
+        let listed = (differences.len(), top);
+        if let Outcome::Skipped(reason) = &row.outcome {
+            return self.say(statuses, format!("skipped:{reason}").as_bytes(), listed);
+        }
+        let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
+        self.judged(statuses, verdict, listed);
+    }
+
+    /// The same of a row that was sent: mostly that of the row before.
+    fn judged(&mut self, statuses: [Option<u16>; 2], verdict: Verdict, listed: Listed<'_>) {
+        if self.said.is(statuses, verdict, listed) {
+            return self.line.extend_from_slice(&self.said.written);
+        }
+        let start = self.line.len();
+        self.say(statuses, verdict.name().as_bytes(), listed);
+        let written = &self.line[start..];
+        if written.len() <= LONGEST_KEPT {
+            self.said.keep(statuses, verdict, listed, written);
+        }
+    }
+
+    fn say(&mut self, statuses: [Option<u16>; 2], verdict: &[u8], (differences, top): Listed<'_>) {
+        for status in statuses {
+            self.number(status.map(u64::from));
+        }
+        self.bytes(verdict);
+        self.number(Some(differences as u64));
+        let mut cell = String::new();
+        if let Some(d) = top {
+            super::put_line(&mut cell, (d.class, d.layer, &d.path, d.kind));
+        }
+        self.bytes(cell.as_bytes());
+    }
+
+    /// An address, of which that before the port mostly is that of another row.
+    fn client(&mut self, client: SocketAddr) {
+        let SocketAddr::V4(v4) = client else { return self.ours(|out, _| put::address(out, client)) };
+        match &self.client {
+            Some((known, written)) if known == v4.ip() => {
+                self.line.extend_from_slice(written);
+                put::number(&mut self.line, v4.port().into());
+            }
+            _ => {
+                let start = self.line.len();
+                self.ours(|out, _| put::address(out, client));
+                let colon = memchr::memrchr(b':', &self.line[start..]).map_or(0, |colon| colon + 1);
+                self.client = Some((*v4.ip(), self.line[start..start + colon].to_vec()));
+            }
         }
     }
 
     /// A cell of anybody's bytes.
     fn bytes(&mut self, cell: &[u8]) {
         self.line.push(b',');
-        if is_plain(cell) {
-            self.line.extend_from_slice(cell);
-        } else {
-            let lossy = |_| String::from_utf8_lossy(cell);
-            let cell = std::str::from_utf8(cell).map_or_else(lossy, Cow::Borrowed);
-            quoted(&mut self.line, &inert(&cell));
-        }
-    }
-
-    /// The first difference that counts, else the first.
-    fn top(&mut self, differences: &[Difference]) {
-        let mut cell = std::mem::take(&mut self.cell);
-        cell.clear();
-        if let Some(d) = differences.iter().find(|d| d.class.counts()).or(differences.first()) {
-            super::put_line(&mut cell, (d.class, d.layer, &d.path, d.kind));
-        }
-        self.text(13, &cell);
-        self.cell = cell;
+        cells::put(&mut self.line, cell);
     }
 
     /// A cell of our own, which is no formula and needs no quotes.
@@ -224,42 +291,6 @@ impl<W: Write> ExchangesCsv<W> {
         self.out.flush()?;
         Ok(self.out)
     }
-}
-
-/// Whether a cell is written as it is: it is ASCII, begins no formula and needs no quotes, as most.
-fn is_plain(cell: &[u8]) -> bool {
-    // Looking at all of a short cell costs less than stopping where one is.
-    let begins = cell.first().is_none_or(|b| b.is_ascii_alphanumeric() || *b == b'/');
-    begins && cell.iter().fold(true, |all, b| all & PLAIN[usize::from(*b)])
-}
-
-/// Bytes that a cell may have, anywhere but at its beginning, to be written as it is.
-static PLAIN: [bool; 256] = {
-    let (mut plain, mut byte) = ([false; 256], 1_u8);
-    while byte < 128 {
-        plain[byte as usize] = !matches!(byte, b',' | b'"' | b'\r' | b'\n');
-        byte += 1;
-    }
-    plain
-};
-
-/// A cell, in quotes where it needs them (RFC 4180, section 2).
-fn quoted(out: &mut Vec<u8>, cell: &str) {
-    // Looking at all of a short cell costs less than stopping where one is.
-    let needs = |b: u8| matches!(b, b',' | b'"' | b'\r' | b'\n');
-    if !cell.bytes().fold(false, |any, b| any | needs(b)) {
-        return out.extend_from_slice(cell.as_bytes());
-    }
-    out.push(b'"');
-    let mut rest = cell.as_bytes();
-    while let Some(at) = memchr::memchr(b'"', rest) {
-        let (before, behind) = rest.split_at(at + 1);
-        out.extend_from_slice(before);
-        out.push(b'"');
-        rest = behind;
-    }
-    out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 /// Writes the distinct differences.
@@ -295,31 +326,13 @@ pub(super) fn differences(summary: &Summary, out: impl Write) -> csv::Result<()>
     Ok(())
 }
 
-/// A cell that no spreadsheet runs: an apostrophe goes before what could begin a formula. NUL, which some
-/// readers take for the end, is dropped.
-fn inert(cell: &str) -> Cow<'_, str> {
-    // What most cells begin with begins no formula.
-    let plain = cell.as_bytes().first().is_none_or(|b| b.is_ascii_alphanumeric() || *b == b'/');
-    if plain && memchr::memchr(0, cell.as_bytes()).is_none() {
-        return Cow::Borrowed(cell);
-    }
-    let begins = |c: char| {
-        matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '|' | '%' | '＝' | '＋' | '－' | '＠')
-    };
-    let formula = cell.trim_start_matches([' ', '\u{feff}']).starts_with(begins);
-    if !formula && !cell.contains('\0') {
-        return Cow::Borrowed(cell);
-    }
-    let mark = if formula { "'" } else { "" };
-    Cow::Owned(format!("{mark}{}", cell.replace('\0', "")))
-}
-
 /// Milliseconds with three decimals, rounded as a floating-point number is.
 fn millis(out: &mut Vec<u8>, time: Duration) {
-    let nanos = time.as_nanos();
-    match u64::try_from(nanos) {
-        // Far from a half no error of a floating-point number decides.
-        Ok(nanos) if nanos < LONGEST_EXACT && nanos % 1000 != 500 => {
+    // Far from a half no error of a floating-point number decides.
+    let exact =
+        |secs| Some(secs * 1_000_000_000 + u64::from(time.subsec_nanos())).filter(|n| n % 1000 != 500);
+    match Some(time.as_secs()).filter(|secs| *secs < LONGEST_EXACT).and_then(exact) {
+        Some(nanos) => {
             let micros = (nanos + 500) / 1000;
             put::number(out, micros / 1000);
             out.push(b'.');
@@ -330,8 +343,8 @@ fn millis(out: &mut Vec<u8>, time: Duration) {
     }
 }
 
-/// Nanoseconds below which the milliseconds are told by whole numbers: a day.
-const LONGEST_EXACT: u64 = 86_400_000_000_000;
+/// Seconds below which the milliseconds are told by whole numbers: a day.
+const LONGEST_EXACT: u64 = 86_400;
 
 /// What the file system said, where it said something; what to do about it depends on that.
 pub(super) fn io_error(error: csv::Error) -> std::io::Error {
@@ -360,48 +373,50 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_plain_cell_is_written_as_any_other(cell in proptest::collection::vec(0_u8..=255, 0..4), text in ".{0,4}") {
+        fn cells_that_are_as_before_are_written_as_any_others(cell in proptest::collection::vec(0_u8..=255, 0..4), text in ".{0,4}") {
             // One behind the other in one column, so that each is that of the row before or another one.
             let mut csv = ExchangesCsv::new(Vec::new()).unwrap();
-            for cell in [cell.as_slice(), text.as_bytes(), text.as_bytes(), cell.as_slice()] {
-                let mut expected = b",".to_vec();
-                quoted(&mut expected, &inert(&String::from_utf8_lossy(cell)));
+            let (cell, text) = (cell.as_slice(), text.as_bytes());
+            for cells in [vec![cell], vec![text], vec![text], vec![cell], vec![cell, text], vec![text, cell], vec![text, cell]] {
+                let mut expected = Vec::new();
+                for cell in &cells {
+                    expected.push(b',');
+                    cells::put(&mut expected, cell);
+                }
                 csv.line.clear();
-                csv.again(3, cell);
+                csv.again(RULED, &cells);
                 proptest::prop_assert_eq!(&csv.line, &expected);
             }
         }
-
-        #[test]
-        fn cells_are_quoted_as_by_the_crate(cells in proptest::collection::vec("[a,\"\r\n é'=]{0,5}", 2..4)) {
-            let mut expected = csv::Writer::from_writer(Vec::new());
-            expected.write_record(&cells).unwrap();
-            let mut out = Vec::new();
-            for (n, cell) in cells.iter().enumerate() {
-                out.extend_from_slice(if n > 0 { b"," } else { b"" });
-                quoted(&mut out, cell);
-            }
-            out.push(b'\n');
-            proptest::prop_assert_eq!(out, expected.into_inner().unwrap());
-        }
     }
 
-    #[test]
-    fn no_cell_is_a_formula() {
-        for (cell, shown) in [
-            ("=1+1", "'=1+1"),
-            ("+a", "'+a"),
-            ("-1", "'-1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("  =1", "'  =1"),
-            ("\u{feff}=1", "'\u{feff}=1"),
-            ("/a=b", "/a=b"),
-            ("/a\0", "/a"),
-            ("é=1", "é=1"),
-            ("a\0b", "ab"),
-        ] {
-            assert_eq!(inert(cell), shown);
+    proptest::proptest! {
+        /// Of rows that resemble each other, what is said is what is said of each by itself.
+        #[test]
+        fn what_is_said_of_a_row_does_not_depend_on_the_row_before(
+            rows in proptest::collection::vec((0_u8..3, 0_u8..2, 0_u8..4, 0_usize..3, 0_u8..2), 1..16),
+        ) {
+            let mut csv = ExchangesCsv::new(Vec::new()).unwrap();
+            for (status, verdict, top, n, port) in rows {
+                let statuses = [Some(200), [Some(200), Some(404), None][usize::from(status)]];
+                let verdict = [Verdict::Noise, Verdict::Different][usize::from(verdict)];
+                let top = (top > 0).then(|| Difference {
+                    layer: Layer::Header,
+                    path: ["x-a", "x,b", "x-a"][usize::from(top) - 1].to_owned(),
+                    kind: if top == 3 { Kind::Missing } else { Kind::Added },
+                    v1: None,
+                    v2: None,
+                    class: Class::Unverified,
+                });
+                let client = SocketAddr::from(([10, 0, 0, port], 8000 + u16::from(status)));
+                let mut afresh = ExchangesCsv::new(Vec::new()).unwrap();
+                csv.line.clear();
+                csv.client(client);
+                csv.judged(statuses, verdict, (n, top.as_ref()));
+                afresh.ours(|out, _| put::address(out, client));
+                afresh.say(statuses, verdict.name().as_bytes(), (n, top.as_ref()));
+                proptest::prop_assert_eq!(&csv.line, &afresh.line);
+            }
         }
     }
 }

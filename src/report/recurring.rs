@@ -1,6 +1,6 @@
 //! The differences of the row before on a route: mostly those of the next row are the same ones, with other values.
 
-use crate::diff::{Class, Difference, Fingerprint, Kind, Layer};
+use crate::diff::{Class, Difference, Kind, Layer};
 
 /// Differences of a row that are remembered.
 const MOST: usize = 8;
@@ -19,37 +19,45 @@ struct Known {
     path: String,
     /// The values, where the fingerprint follows from them as well.
     values: Option<[Option<String>; 2]>,
-    fingerprint: Fingerprint,
+    at: Option<usize>,
     times: u32,
 }
 
+/// A difference as it was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Met {
+    /// Where it is counted, which its fingerprint and its class decide.
+    pub(super) at: Option<usize>,
+    /// In how many rows before, one behind the other, it was in its place.
+    pub(super) times: u32,
+}
+
 impl Recurring {
-    /// The fingerprint of a row's `nth` difference, which is made where the row before had another one in that place; and how
-    /// many rows in a row had it there before.
-    pub(super) fn fingerprint(
+    /// Where a row's `nth` difference is counted, which is looked for where the row before had another one in that place.
+    pub(super) fn at(
         &mut self,
         nth: usize,
         difference: &Difference,
-        make: impl FnOnce() -> Fingerprint,
-    ) -> (Fingerprint, u32) {
+        find: impl FnOnce() -> Option<usize>,
+    ) -> Met {
         if let Some(known) = self.0.get_mut(nth).filter(|known| known.is(difference)) {
             known.times = known.times.saturating_add(1);
-            return (known.fingerprint, known.times - 1);
+            return Met { at: known.at, times: known.times - 1 };
         }
-        let fingerprint = make();
+        let at = find();
         if nth <= self.0.len() && nth < MOST && is_short(difference) {
-            let known = Known::new(difference, fingerprint);
+            let known = Known::new(difference, at);
             if nth < self.0.len() { self.0[nth] = known } else { self.0.push(known) }
         }
-        (fingerprint, 0)
+        Met { at, times: 0 }
     }
 }
 
 impl Known {
-    fn new(difference: &Difference, fingerprint: Fingerprint) -> Self {
+    fn new(difference: &Difference, at: Option<usize>) -> Self {
         let Difference { layer, kind, class, ref path, ref v1, ref v2 } = *difference;
         let values = is_told_by_values(difference).then(|| [v1.clone(), v2.clone()]);
-        Self { layer, kind, class, path: path.clone(), values, fingerprint, times: 1 }
+        Self { layer, kind, class, path: path.clone(), values, at, times: 1 }
     }
 
     fn is(&self, difference: &Difference) -> bool {
@@ -80,6 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::diff::Fingerprint;
 
     fn difference() -> impl Strategy<Value = Difference> {
         let path = prop_oneof![
@@ -102,19 +111,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_fingerprint_that_is_remembered_is_that_of_the_difference(
+        fn a_place_that_is_remembered_is_that_of_the_difference(
             pool in proptest::collection::vec(difference(), 1..5),
             rows in proptest::collection::vec(proptest::collection::vec((0_usize..5, any::<bool>()), 0..4), 1..20),
         ) {
-            let mut recurring = Recurring::default();
+            let (mut recurring, mut counted) = (Recurring::default(), Vec::new());
             for row in rows {
                 for (nth, (one, other_values)) in row.into_iter().enumerate() {
                     let mut d = pool[one % pool.len()].clone();
                     if other_values {
                         d.v1 = Some("b b".to_owned());
                     }
-                    let make = || Fingerprint::of(b"GET", b"api", "/x", &d);
-                    prop_assert_eq!(recurring.fingerprint(nth, &d, make).0, make(), "{:?}", d);
+                    let key = (Fingerprint::of(b"GET", b"api", "/x", &d), d.class);
+                    let mut find = || {
+                        let known = counted.iter().position(|known| *known == key);
+                        known.or_else(|| {
+                            counted.push(key);
+                            Some(counted.len() - 1)
+                        })
+                    };
+                    prop_assert_eq!(recurring.at(nth, &d, &mut find).at, find(), "{:?}", d);
                 }
             }
         }
@@ -125,7 +141,7 @@ mod tests {
         let (mut recurring, path) = (Recurring::default(), "x-a".to_owned());
         let (layer, kind, class) = (Layer::Header, Kind::Missing, Class::Unverified);
         let mut d = Difference { layer, path, kind, v1: Some("1".into()), v2: None, class };
-        let mut times = |d: &Difference| recurring.fingerprint(0, d, Fingerprint::default).1;
+        let mut times = |d: &Difference| recurring.at(0, d, || Some(7)).times;
         assert_eq!([times(&d), times(&d), times(&d)], [0, 1, 2]);
         d.v1 = Some("2".to_owned());
         assert_eq!(times(&d), 3);

@@ -39,6 +39,16 @@ impl RouteName {
         told == Some(method)
     }
 
+    /// Begins a name with a method.
+    fn put_method(&mut self, method: &[u8]) {
+        let method = String::from_utf8_lossy(method);
+        let end = method.char_indices().nth(METHOD_CHARS).map_or(method.len(), |(end, _)| end);
+        self.text.clear();
+        self.text.push_str(method.get(..end).unwrap_or_default());
+        self.text.push(' ');
+        self.place = self.text.len();
+    }
+
     /// The same without the method.
     pub(super) fn place(&self) -> &str {
         self.text.get(self.place..).unwrap_or_default()
@@ -66,12 +76,11 @@ impl Routes {
 
     /// The same in the place of another.
     pub(super) fn name(&self, head: &RequestHead, name: &mut RouteName) {
-        let method = String::from_utf8_lossy(head.method());
-        let end = method.char_indices().nth(METHOD_CHARS).map_or(method.len(), |(end, _)| end);
-        name.text.clear();
-        name.text.push_str(method.get(..end).unwrap_or_default());
-        name.text.push(' ');
-        name.place = name.text.len();
+        if name.has_method(head.method()) {
+            name.text.truncate(name.place);
+        } else {
+            name.put_method(head.method());
+        }
         match &self.0 {
             Some(_) => name.text.push_str(&self.place(head)),
             None => push_template(&mut name.text, head.target()),
@@ -125,5 +134,29 @@ impl Routes {
     pub(super) fn evidence(&self, asked: &Asked, difference: &Difference) -> Option<Evidence> {
         let Asked { method, host, place } = asked;
         self.0.as_ref()?.evidence(method, host, place, difference).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        /// Whatever room it is put into.
+        #[test]
+        fn a_name_does_not_depend_on_the_one_before(
+            requests in proptest::collection::vec(("GET|GETS|PUT|[A-Z]{31,34}", "/a|/a/[0-9]|/b"), 1..8),
+        ) {
+            let (routes, mut name) = (Routes::default(), RouteName::default());
+            for (method, target) in requests {
+                let head = format!("{method} {target} HTTP/1.1\r\nHost: api\r\n\r\n");
+                let head: RequestHead = crate::http::h1::parse_head(head.into()).unwrap();
+                routes.name(&head, &mut name);
+                let told: String = method.chars().take(METHOD_CHARS).collect();
+                let place = template(target.as_bytes());
+                proptest::prop_assert_eq!((name.text(), name.place()), (&*format!("{told} {place}"), &*place));
+                proptest::prop_assert_eq!(name.has_method(method.as_bytes()), method.len() <= METHOD_CHARS);
+            }
+        }
     }
 }

@@ -1,44 +1,25 @@
 //! Counts rows as they come, in memory that does not grow with their number.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use foldhash::fast::RandomState;
-use hashbrown::{Equivalent, HashMap};
-
+use super::differences::{Differences, Place};
 use super::earlier::Earlier;
-use super::facts::{both_latencies, lateness, since_due, timing, v2_response, why_not_comparable};
+use super::facts::{both_latencies, lateness, since_due, timing, why_not_comparable};
 use super::fail_on::Counts;
 use super::gate::{End, Evidence, Gate};
 use super::latency::{Gathered, Pair};
-use super::recurring::Recurring;
-use super::route::{Asked, RouteName, Routes};
-use super::slower::Sample;
-use super::summary::{
-    AskedSummary, DistinctDifference, Exchanges, RouteSummary, SCHEMA, ShareSummary, StatusPair, Summary,
-    Verdicts,
-};
+use super::route::{RouteName, Routes};
+use super::route_counts::RouteCounts;
+use super::summary::{AskedSummary, Exchanges, SCHEMA, ShareSummary, Summary, Verdicts};
 use super::timeline::Counting;
-use super::values::Values;
 use crate::anomaly::Anomaly;
-use crate::diff::{Class, Difference, Fingerprint, Verdict};
-use crate::http::Response;
+use crate::diff::{Difference, Fingerprint, Verdict};
 use crate::record::{Finished, Loss, Mode, Row, Run};
 use crate::replay::methods::is_safe;
 use crate::replay::{Outcome, Timing};
 
-/// Distinct differences that are told apart; more are counted together.
-const MOST_DIFFERENCES: usize = 10_000;
-/// Routes that are told apart; the rest are counted as one.
-const MOST_ROUTES: usize = 500;
-/// Pairs of statuses told apart for each route.
-const MOST_STATUS_PAIRS: usize = 64;
 /// Destinations of rules whose shares are told.
 const MOST_SHARES: usize = 2000;
-/// Routes, the busiest first, whose distribution of latencies is kept.
-const MOST_DISTRIBUTIONS: usize = 48;
-/// The name of the routes that are not told apart.
-const OTHER_ROUTES: &str = "(other routes)";
 
 /// What was found in one replayed row.
 #[derive(Clone, Debug)]
@@ -64,8 +45,7 @@ pub struct Tally {
     asked: AskedSummary,
     failures: BTreeMap<String, u64>,
     not_comparable: BTreeMap<String, u64>,
-    differences: HashMap<(Fingerprint, Class), Counted, RandomState>,
-    differences_beyond: u64,
+    differences: Differences,
     routes: RouteCounts,
     latency: Pair,
     lateness: Gathered,
@@ -74,36 +54,6 @@ pub struct Tally {
     connect: Gathered,
     /// What the first attempt said that came to no connection.
     unreached: Option<String>,
-}
-
-/// A distinct difference while it is counted.
-#[derive(Clone)]
-struct Counted {
-    host: String,
-    route: String,
-    asked: Asked,
-    first: Difference,
-    values: Values,
-    count: u64,
-    /// The last row that showed it, by its number: a row is counted once, however often it shows it.
-    last_row: u64,
-}
-
-/// The statuses of v1 and v2.
-type Statuses = (Option<u16>, Option<u16>);
-
-/// A route while it is counted.
-#[derive(Clone)]
-struct Route {
-    rule: String,
-    captured: u64,
-    verdicts: Verdicts,
-    /// At most [`MOST_STATUS_PAIRS`]; on most routes there is one.
-    statuses: Vec<(Statuses, u64)>,
-    statuses_beyond: u64,
-    latency: Pair,
-    times: Sample,
-    recurring: Recurring,
 }
 
 impl Tally {
@@ -121,8 +71,7 @@ impl Tally {
             asked: AskedSummary::default(),
             failures: BTreeMap::new(),
             not_comparable: BTreeMap::new(),
-            differences: HashMap::default(),
-            differences_beyond: 0,
+            differences: Differences::default(),
             routes: RouteCounts::default(),
             latency: Pair::new(3),
             lateness: Gathered::new(2),
@@ -162,23 +111,21 @@ impl Tally {
         }
         self.exchanges.captured += 1;
         let route = self.routes.of(row, route_name.text());
-        route.captured += 1;
         let at = row.exchange.request.first_byte;
         if let Outcome::Skipped(reason) = &row.outcome {
+            route.count_skipped();
             self.timeline.add(at, None);
             count_one(&mut self.exchanges.skipped, reason.name());
             return 0;
         }
         let verdict = judged.map_or(Verdict::NotComparable, |judged| judged.verdict);
+        let latencies = both_latencies(row);
+        route.count_sent(row, verdict, latencies);
         self.exchanges.replayed += 1;
         self.exchanges.replayed_unsafe += u64::from(!is_safe(row.exchange.request.head.method()));
         self.verdicts.count(verdict);
         self.timeline.add(at, Some(verdict));
-        route.verdicts.count(verdict);
-        route.count_statuses(row);
-        if let Some((v1, v2)) = both_latencies(row) {
-            route.latency.add(v1, v2);
-            route.times.offer(spread(row), v1, v2);
+        if let Some((v1, v2)) = latencies {
             self.latency.add(v1, v2);
         }
         // What a mesh sent was due when it was sent.
@@ -197,22 +144,10 @@ impl Tally {
         if differences.is_empty() {
             return 0;
         }
-        let mut recurring = self.routes.recurring(row, route_name).map(std::mem::take);
-        let mut least = u32::MAX;
-        for (nth, difference) in differences.iter().enumerate() {
-            let head = &row.exchange.request.head;
-            let make = || self.names.fingerprint_at(route_name.place(), head, difference);
-            let (fingerprint, times) = match &mut recurring {
-                Some(recurring) => recurring.fingerprint(nth, difference, make),
-                None => (make(), 0),
-            };
-            least = least.min(times);
-            self.count_difference(row, (fingerprint, difference), route_name);
-        }
-        if let (Some(recurring), Some(known)) = (recurring, self.routes.recurring(row, route_name)) {
-            *known = recurring;
-        }
-        least
+        let recurring = self.routes.recurring(row, route_name);
+        // The row is the `captured`th, from 1.
+        let on = Place { row, nth: self.exchanges.captured, route: route_name, names: &self.names };
+        self.differences.count(differences, &on, recurring)
     }
 
     fn count_causes(&mut self, row: &Row, verdict: Verdict) {
@@ -230,36 +165,6 @@ impl Tally {
         }
     }
 
-    fn count_difference(
-        &mut self,
-        row: &Row,
-        (fingerprint, difference): (Fingerprint, &Difference),
-        route: &RouteName,
-    ) {
-        let head = &row.exchange.request.head;
-        let key = (fingerprint, difference.class);
-        if self.differences.len() >= MOST_DIFFERENCES && !self.differences.contains_key(&key) {
-            self.differences_beyond += 1;
-            return;
-        }
-        let counted = self.differences.entry(key).or_insert_with(|| Counted {
-            host: shown_host(head.host().unwrap_or_default()).into_owned(),
-            route: route.text().to_owned(),
-            asked: self.names.asked(head),
-            first: difference.clone(),
-            count: 0,
-            last_row: 0,
-            values: Values::default(),
-        });
-        // The row is the `captured`th, from 1.
-        if counted.last_row == self.exchanges.captured {
-            return;
-        }
-        counted.last_row = self.exchanges.captured;
-        counted.count += 1;
-        counted.values.count(row.request_name(), difference);
-    }
-
     /// How many rows got which verdict so far.
     #[must_use]
     pub const fn verdicts(&self) -> Verdicts {
@@ -270,18 +175,7 @@ impl Tally {
     /// show it.
     #[must_use]
     pub fn top_differences(&self, most: usize) -> Vec<(String, u64)> {
-        let counting = self.differences.iter().filter(|((_, class), _)| class.counts());
-        let mut top: Vec<_> = counting.map(|(_, counted)| counted).collect();
-        top.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.route.cmp(&b.route)));
-        let line = |counted: &Counted| {
-            format!(
-                "{} {}: {}",
-                counted.route,
-                self.names.path(&counted.asked, &counted.first),
-                counted.first.kind.words()
-            )
-        };
-        top.into_iter().take(most).map(|counted| (line(counted), counted.count)).collect()
+        self.differences.top(most, &self.names)
     }
 
     /// Requests that were not sent and of which nothing else is known.
@@ -304,10 +198,11 @@ impl Tally {
         earlier: Option<Earlier>,
     ) -> Summary {
         self.count_without_row(finished);
-        let mut differences = ranked(self.differences, self.verdicts.compared(), &self.names);
+        let differences_beyond = self.differences.beyond();
+        let mut differences = self.differences.ranked(self.verdicts.compared(), &self.names);
         let against = earlier.map(|earlier| earlier.compare(&mut differences));
         let accepted = gate.accepted.as_ref().map(|accepted| accepted.compare(&mut differences));
-        let routes = by_size(self.routes.routes);
+        let routes = self.routes.by_size();
         let (verdict, reasons) = gate.judge(&Evidence {
             mode: self.run.mode,
             exchanges: &self.exchanges,
@@ -325,7 +220,7 @@ impl Tally {
             broken_off: finished.and_then(|f| f.broken_off.as_deref()),
             gave_up: finished.and_then(|f| f.gave_up.as_deref()),
             unreadable: !losses.is_empty(),
-            differences_beyond: self.differences_beyond,
+            differences_beyond,
             counts: Counts::new(&self.exchanges, self.verdicts, &differences, &routes),
         });
         debug_assert_eq!(self.exchanges.captured, self.exchanges.replayed + self.exchanges.skipped_in_all());
@@ -353,7 +248,7 @@ impl Tally {
             asked: self.asked,
             failures: self.failures,
             not_comparable: self.not_comparable,
-            differences_beyond: self.differences_beyond,
+            differences_beyond,
             routes,
             latency: self.latency.latency_with_distribution(),
             lateness: self.lateness.lateness(),
@@ -381,180 +276,11 @@ fn count_one(counts: &mut BTreeMap<String, u64>, name: &str) {
     }
 }
 
-/// A number of the row's own, spread evenly, whatever the order of the rows.
-fn spread(row: &Row) -> u64 {
-    let mut name = [0; 16];
-    name[..8].copy_from_slice(&row.exchange.id.0.to_le_bytes());
-    name[8..12].copy_from_slice(&row.lap.to_le_bytes());
-    name[12..].copy_from_slice(&row.copy.to_le_bytes());
-    xxhash_rust::xxh3::xxh3_64(&name)
-}
-
 /// The shares of the rules that are told; more rules than that had requests in no run that a person reads.
 fn shares(finished: &Finished) -> Vec<ShareSummary> {
     finished.shares.iter().take(MOST_SHARES).cloned().filter_map(ShareSummary::new).collect()
 }
 
-/// A host as the reports name it; no name in use is longer than the limit (RFC 1035, section 2.3.4).
-fn shown_host(host: &[u8]) -> Cow<'_, str> {
-    let host = String::from_utf8_lossy(host);
-    if host.len() <= LONGEST_HOST { host } else { host.chars().take(LONGEST_HOST).collect() }
-}
-
-const LONGEST_HOST: usize = 264;
-
-/// A host and a route, as they are looked for.
-#[derive(Hash)]
-struct Place<'p>(&'p str, &'p str);
-
-impl Equivalent<(String, String)> for Place<'_> {
-    fn equivalent(&self, (host, route): &(String, String)) -> bool {
-        (self.0, self.1) == (host, route)
-    }
-}
-
-/// Routes while they are counted, by host and name.
-#[derive(Clone, Default)]
-struct RouteCounts {
-    places: HashMap<(String, String), usize, RandomState>,
-    routes: Vec<((String, String), Route)>,
-    /// The place of the one asked for last.
-    last: usize,
-}
-
-impl RouteCounts {
-    /// Those of a row's request on a route of that name.
-    fn of(&mut self, row: &Row, name: &str) -> &mut Route {
-        let host = row.exchange.request.head.host().unwrap_or_default();
-        let is_last =
-            |((known, route), _): &((String, String), Route)| known.as_bytes() == host && route == name;
-        if !self.routes.get(self.last).is_some_and(is_last) {
-            self.last = self.place(row, host, name);
-        }
-        &mut self.routes[self.last].1
-    }
-
-    /// The differences of the row before on the route that was asked for last, where that is of this very host and method,
-    /// not of all whose names look like theirs.
-    fn recurring(&mut self, row: &Row, name: &RouteName) -> Option<&mut Recurring> {
-        let head = &row.exchange.request.head;
-        let ((host, text), route) = self.routes.get_mut(self.last)?;
-        let is_exact = host.as_bytes() == head.host().unwrap_or_default()
-            && text == name.text()
-            && name.has_method(head.method());
-        is_exact.then_some(&mut route.recurring)
-    }
-
-    fn place(&mut self, row: &Row, host: &[u8], name: &str) -> usize {
-        let host = shown_host(host);
-        let own = self.places.get(&Place(&host, name)).copied();
-        let place = if own.is_some() || self.routes.len() < MOST_ROUTES {
-            Place(&host, name)
-        } else {
-            Place("", OTHER_ROUTES)
-        };
-        own.or_else(|| self.places.get(&place).copied()).unwrap_or_else(|| {
-            let (name, at) = ((place.0.to_owned(), place.1.to_owned()), self.routes.len());
-            self.places.insert(name.clone(), at);
-            self.routes.push((name, Route::new(row.route.to_string())));
-            at
-        })
-    }
-}
-
-impl Route {
-    fn new(rule: String) -> Self {
-        Self {
-            rule,
-            captured: 0,
-            verdicts: Verdicts::default(),
-            statuses: Vec::new(),
-            statuses_beyond: 0,
-            latency: Pair::new(2),
-            times: Sample::default(),
-            recurring: Recurring::default(),
-        }
-    }
-
-    fn count_statuses(&mut self, row: &Row) {
-        let status = |response: &Response| response.head.status;
-        let pair = (row.exchange.response.as_ref().map(status), v2_response(row).map(status));
-        if let Some((_, count)) = self.statuses.iter_mut().find(|(known, _)| *known == pair) {
-            *count += 1;
-        } else if self.statuses.len() < MOST_STATUS_PAIRS {
-            self.statuses.push((pair, 1));
-        } else {
-            self.statuses_beyond += 1;
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share of counts far below 2^53")]
-fn ranked(
-    differences: HashMap<(Fingerprint, Class), Counted, RandomState>,
-    compared: u64,
-    names: &Routes,
-) -> Vec<DistinctDifference> {
-    let mut ranked: Vec<_> = differences
-        .into_iter()
-        .map(|((fingerprint, class), counted)| DistinctDifference {
-            evidence: names.evidence(&counted.asked, &counted.first),
-            path: names.path(&counted.asked, &counted.first),
-            fingerprint,
-            class,
-            host: counted.host,
-            route: counted.route,
-            layer: counted.first.layer,
-            kind: counted.first.kind,
-            count: counted.count,
-            share: counted.count as f64 / compared.max(1) as f64,
-            v1_example: counted.first.v1,
-            v2_example: counted.first.v2,
-            exchanges: counted.values.exchanges(),
-            examples: counted.values.examples(),
-            values: counted.values.common(),
-            standing: None,
-        })
-        .collect();
-    ranked.sort_by(|a, b| {
-        a.class
-            .cmp(&b.class)
-            .then_with(|| b.confidence().total_cmp(&a.confidence()))
-            .then_with(|| b.count.cmp(&a.count))
-            .then_with(|| (&a.host, &a.route, a.layer, &a.path).cmp(&(&b.host, &b.route, b.layer, &b.path)))
-            .then_with(|| a.fingerprint.cmp(&b.fingerprint))
-    });
-    ranked
-}
-
-fn by_size(mut routes: Vec<((String, String), Route)>) -> Vec<RouteSummary> {
-    routes.sort_by(|(a_name, a), (b_name, b)| b.captured.cmp(&a.captured).then_with(|| a_name.cmp(b_name)));
-    let latency = |n: usize, pair: &Pair| {
-        if n < MOST_DISTRIBUTIONS { pair.latency_with_distribution() } else { pair.latency() }
-    };
-    routes
-        .into_iter()
-        .enumerate()
-        .map(|(n, ((host, name), route))| RouteSummary {
-            host,
-            route: name,
-            rule: route.rule,
-            captured: route.captured,
-            replayed: route.verdicts.in_all(),
-            verdicts: route.verdicts,
-            statuses: statuses(&route.statuses),
-            statuses_beyond: route.statuses_beyond,
-            latency: latency(n, &route.latency),
-            slower: route.times.slower(),
-        })
-        .collect()
-}
-
-fn statuses(counts: &[(Statuses, u64)]) -> Vec<StatusPair> {
-    let mut pairs: Vec<_> = counts.iter().map(|&((v1, v2), count)| StatusPair { v1, v2, count }).collect();
-    pairs.sort_by_key(|pair| (std::cmp::Reverse(pair.count), pair.v1, pair.v2));
-    pairs
-}
 /// Packets that were dropped before the capture had them.
 fn dropped(finished: &Finished) -> u64 {
     let of = |anomaly: Anomaly| finished.anomalies.get(anomaly.name()).copied().unwrap_or(0);

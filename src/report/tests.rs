@@ -58,7 +58,7 @@ fn finished() -> Finished {
     }
 }
 
-fn context(head: &RequestHead) -> Context {
+fn context(head: &RequestHead) -> Context<'_> {
     Context::new(head, b"shadow.invalid", Vec::new())
 }
 

@@ -52,12 +52,15 @@ impl Values {
     pub(super) fn count(&mut self, row: RequestName, difference: &Difference) {
         let shows = |(v1, v2): &Pair| *v1 == difference.v1 && *v2 == difference.v2;
         let pair = || (difference.v1.clone(), difference.v2.clone());
-        if self.varied.len() < EXAMPLES && !self.varied.iter().any(|(_, known)| shows(known)) {
+        let counter = self.counters.iter_mut().find(|(known, _)| shows(known));
+        // While fewer than all examples are there, each pair that was met is one of them.
+        let may_be_new = counter.is_none() && self.varied.len() < EXAMPLES;
+        if may_be_new && !self.varied.iter().any(|(_, known)| shows(known)) {
             self.varied.push((row, pair()));
         } else if self.others.len() < EXAMPLES {
             self.others.push(row);
         }
-        if let Some((_, count)) = self.counters.iter_mut().find(|(known, _)| shows(known)) {
+        if let Some((_, count)) = counter {
             *count += 1;
         } else if self.counters.len() < COUNTED {
             self.counters.push((pair(), 1));

@@ -14,7 +14,7 @@ use crate::http::Headers;
 
 pub(super) use fields::elements;
 use fields::{canonical, cookie};
-pub(super) use lines::have_one_order;
+pub(super) use lines::{Head, Told};
 use tier::{Tier, describes_content, tier};
 
 /// Which fields are compared.
@@ -76,7 +76,7 @@ pub(super) fn is_cookie(name: &str) -> bool {
 /// order, and differ at most where nothing is compared but that a field is there. Most answers of one service do, in their Date.
 pub(super) fn are_alike(v1: &Headers, v2: &Headers) -> bool {
     if let (Some(ours), Some(theirs)) = (v1.plain_lines(), v2.plain_lines()) {
-        return have_one_order(ours, theirs, is_never_told);
+        return lines::have_one_order(ours, theirs, is_never_told);
     }
     let mut both = v1.iter().zip(v2.iter());
     v1.len() == v2.len() && both.all(|((a, x), (b, y))| a == b && (x == y || is_never_told(a)))

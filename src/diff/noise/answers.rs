@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::json::Outline;
-use super::super::{Context, Difference, Kind, Layer, compare_by_rules, fingerprint};
+use super::super::{Difference, Kind, Layer, compare_by_rules, fingerprint};
 use super::place::{self, Observed, Sign};
 use super::{Seen, Side};
 use crate::time::Timestamp;
@@ -51,8 +51,20 @@ impl<'d> Places<'d> {
         (place::sign(differences.clone()), place::values(differences))
     }
 
+    /// The same where it does not matter what the answer has there, but that it has something.
+    pub(super) fn present(&self, key: &Key<'_>) -> (Sign, Vec<u64>) {
+        let values = place::values(self.at(key));
+        (self.have(key).then_some(place::ANY), values)
+    }
+
     fn have(&self, key: &Key<'_>) -> bool {
         self.at(key).next().is_some()
+    }
+
+    /// The places, and the differences at each.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&Key<'d>, impl Iterator<Item = &'d Difference>)> {
+        let groups = self.0.chunk_by(|(a, _), (b, _)| a == b);
+        groups.map(|group| (&group[0].0, group.iter().map(|(_, difference)| *difference)))
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key<'d>> {
@@ -90,13 +102,7 @@ impl Fresh {
         if seen.again.is_empty() {
             return Vec::new();
         }
-        let as_captured = Context {
-            method: seen.context.method.clone(),
-            host: seen.context.host.clone(),
-            shadow_host: seen.context.host.clone(),
-            conditional: seen.context.conditional,
-            edits: Vec::new(),
-        };
+        let as_captured = seen.context.unedited(&seen.context.host);
         let whole = seen.again.iter().filter(|(_, response)| response.completeness.is_complete());
         let fresh = whole.map(|(side, response)| {
             let context = if *side == Side::V1 { &as_captured } else { seen.context };
@@ -136,7 +142,7 @@ impl<'d> Answers<'d> {
     pub(super) fn observed(&self, key: &Key<'_>) -> Observed {
         if self.fresh.is_empty() {
             // With nothing to compare it with, what the answer has there does not matter.
-            let first = self.first.have(key).then_some(0);
+            let first = self.first.have(key).then_some(place::ANY);
             return Observed { first, ..Observed::default() };
         }
         let mut observed = Observed { first: self.first.shown(key).0, ..Observed::default() };

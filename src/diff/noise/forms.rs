@@ -45,10 +45,9 @@ enum Form {
 }
 
 impl Form {
-    /// The first form that a value has.
-    fn of(value: &str, at: Timestamp) -> Option<Self> {
-        let now =
-            moment(value).filter(|(_, moment)| is_near(*moment, at)).map(|(format, _)| Self::Now(format));
+    /// The first form that a value has, which names that moment.
+    fn of(value: &str, named: Option<(TimeFormat, i128)>, at: Timestamp) -> Option<Self> {
+        let now = named.filter(|(_, moment)| is_near(*moment, at)).map(|(format, _)| Self::Now(format));
         let shaped =
             |from: usize, to: usize| (from..to).find(|nth| shape(*nth).1.fits(value)).map(Self::Shaped);
         now.or_else(|| shaped(0, SHAPES.len()))
@@ -94,6 +93,17 @@ fn hex_digits(value: &str) -> Option<usize> {
     (value.len() >= MIN_HEX && value.bytes().all(|b| b.is_ascii_hexdigit())).then_some(value.len())
 }
 
+/// How many digits a value consists of that can be nothing but hexadecimal ones, as most ids: one of them is a letter that
+/// no number has, and an ULID has another length.
+fn digits_alone(value: &str) -> Option<usize> {
+    let (mut all, mut letter) = (value.len() >= MIN_HEX && value.len() != 26, false);
+    for b in value.bytes() {
+        all &= b.is_ascii_hexdigit();
+        letter |= matches!(b | 0x20, b'a'..=b'd' | b'f');
+    }
+    (all && letter).then_some(value.len())
+}
+
 fn is_domain(value: &str) -> bool {
     let top = value.rsplit_once('.').map(|(_, top)| top);
     top.is_some_and(|top| top.len() >= 2 && top.bytes().all(|b| b.is_ascii_alphabetic()))
@@ -117,11 +127,18 @@ impl Forms {
     pub(super) fn note(&mut self, value: &str, digest: u64, at: Timestamp) {
         let form = match self.last {
             Some((last, form)) if last == digest => form,
-            _ => Form::of(value, at),
+            _ => {
+                let len = digits_alone(value);
+                let named = if len.is_some() { None } else { moment(value) };
+                let form = len.map(Form::Hex).or_else(|| Form::of(value, named, at));
+                if named.is_none() {
+                    self.last = Some((digest, form));
+                } else if !matches!(form, Some(Form::Now(_))) {
+                    self.last = None;
+                }
+                form
+            }
         };
-        if !matches!(form, Some(Form::Now(_))) && self.last.is_none_or(|(last, _)| last != digest) {
-            self.last = moment(value).is_none().then_some((digest, form));
-        }
         self.keeps_zeros |= matches!(form, Some(Form::Hex(_))) && value.starts_with('0');
         match form.filter(|form| self.counts.len() < MAX_FORMS || self.counts.contains_key(form)) {
             Some(form) => *self.counts.entry(form).or_default() += 1,
@@ -161,6 +178,16 @@ mod tests {
     use xxhash_rust::xxh3::xxh3_64;
 
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_known_to_be_digits_has_no_other_form(value in "[0-9a-fA-F]{0,40}|[1-9][0-9]{3,10}[eE][0-9]{1,8}|[0-7][0-9a-f]{25}|[0-9a-g-]{8,12}") {
+            if let Some(len) = digits_alone(&value) {
+                let form = Form::of(&value, moment(&value), THEN);
+                proptest::prop_assert_eq!((moment(&value), form), (None, Some(Form::Hex(len))), "{}", value);
+            }
+        }
+    }
 
     const THEN: Timestamp = Timestamp::from_parts(1_700_000_000, 0);
     const LATER: Timestamp = Timestamp::from_parts(1_800_000_000, 0);

@@ -17,6 +17,7 @@
 //! times and the recorded answers differ, without v2's having changed in the same way.
 
 mod answers;
+mod before;
 mod exact;
 mod forms;
 mod members;
@@ -38,9 +39,10 @@ use crate::http::{Request, Response};
 use crate::time::Timestamp;
 
 use answers::{Answers, Fresh, Key, key, place_of};
+use before::Before;
 use members::{Members, Root};
 use place::{Event, Name, Named, Observed, Place};
-use repeats::{Disagreements, Repeats};
+use repeats::{Disagreements, Repeated, Repeats};
 use values::Room;
 
 /// What is known of places, by their names.
@@ -71,7 +73,7 @@ pub struct Seen<'a> {
     /// have been asked whatever the other gave; how many follow may depend on it.
     pub again: &'a [(Side, Response)],
     /// What was sent otherwise to v2 than captured.
-    pub context: &'a Context,
+    pub context: &'a Context<'a>,
     /// The rules that speak of the exchange.
     pub rules: &'a Applicable<'a>,
 }
@@ -103,6 +105,7 @@ pub struct Learner {
     members: Members,
     places: Places,
     repeats: Repeats,
+    before: Before,
     asked: bool,
     /// Whether v1 was seen to answer one request in several ways.
     disagreed: bool,
@@ -119,6 +122,7 @@ impl Learner {
             members: Members::default(),
             places: Places::default(),
             repeats: Repeats::default(),
+            before: Before::default(),
             asked: false,
             disagreed: false,
         }
@@ -137,6 +141,12 @@ impl Learner {
         let root = (method, host, self.routes.before());
         self.members.observe(root, seen);
         let outline = self.members.of(root);
+        // Nothing but v2's first answer has anything to say, and that mostly what the one of the exchange before did.
+        let is_alone = seen.again.is_empty() && repeated.as_ref().is_none_or(Repeated::is_of_v2_alone);
+        let may_be_as_before = is_alone && outline.is_none();
+        if may_be_as_before && self.before.has(root, seen.differences) {
+            return self.before.count(&mut self.places, seen, repeated.is_some());
+        }
         let first = answers::Places::of(seen.differences, outline);
         if let Some(repeated) = &repeated {
             let disagreements = repeated.disagreements(&first, outline);
@@ -152,6 +162,9 @@ impl Learner {
             let Some((place, room)) = self.places.at(key, root) else { continue };
             place.count(&answers.observed(key), room);
             answers.v1_values(key).for_each(|(value, at)| place.note(value, at));
+        }
+        if may_be_as_before {
+            self.before.keep(root, seen.differences, &first, &self.places);
         }
     }
 
@@ -239,6 +252,18 @@ impl Places {
             self.last = at;
         }
         self.counts.get_mut(self.last).map(|counted| (&mut counted.place, &mut self.room))
+    }
+
+    /// The counts of the place with that number.
+    fn counted(&mut self, at: usize) -> Option<(&mut Place, &mut Room)> {
+        self.counts.get_mut(at).map(|counted| (&mut counted.place, &mut self.room))
+    }
+
+    /// The number of a place that is counted.
+    fn find_counted(&self, key: &Key<'_>, root: Root<'_>) -> Option<usize> {
+        let name = Named::new(root, key);
+        let hash = self.hasher.hash_one(&name);
+        self.names.find(hash, |&at| name.equivalent(&self.counts[at].name)).copied()
     }
 
     /// Where a place is, which is made where there is none of that name.

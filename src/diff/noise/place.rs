@@ -73,6 +73,9 @@ pub(super) const fn sort(kind: Kind) -> Kind {
 /// What one answer has at a place, other than the recorded one: the digest of it.
 pub(super) type Sign = Option<u64>;
 
+/// Something, whatever it is.
+pub(super) const ANY: u64 = 0;
+
 /// An answer's differences at one place as a digest, with the values where it is they that changed.
 pub(super) fn sign<'d>(differences: impl IntoIterator<Item = &'d Difference>) -> Sign {
     let mut sign = None;
@@ -89,11 +92,16 @@ pub(super) fn sign<'d>(differences: impl IntoIterator<Item = &'d Difference>) ->
 
 /// The digests of the values that differ, wherever at the place they are.
 pub(super) fn values<'d>(differences: impl IntoIterator<Item = &'d Difference>) -> Vec<u64> {
-    differences.into_iter().filter_map(|d| Some(xxh3_64(d.v2.as_deref()?.as_bytes()))).collect()
+    differences.into_iter().filter_map(|d| d.v2.as_deref().map(digest)).collect()
+}
+
+/// The digest of a value.
+pub(super) fn digest(value: &str) -> u64 {
+    xxh3_64(value.as_bytes())
 }
 
 /// What the answers to one request have at one place.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Observed {
     /// v2's first answer.
     pub(super) first: Sign,
@@ -189,6 +197,11 @@ impl Place {
     pub(super) fn count(&mut self, observed: &Observed, room: &mut Room) {
         let e = &mut self.evidence;
         let differs = observed.first.is_some();
+        if observed.fresh.iter().all(Vec::is_empty) {
+            // Nobody was asked: of all that is counted below there is nothing.
+            e.differing += u64::from(differs);
+            return self.values.bound(room);
+        }
         e.differing += u64::from(differs);
         e.asked += u64::from(differs && observed.is_asked());
         e.repeated += u64::from(differs && observed.is_repeated());
@@ -251,8 +264,13 @@ impl Place {
 
     /// Notes one of v1's values, from an answer of that moment.
     pub(super) fn note(&mut self, value: Option<&str>, at: Timestamp) {
-        let Some(value) = value else { return };
-        let digest = xxh3_64(value.as_bytes());
+        if let Some(value) = value {
+            self.note_known(value, digest(value), at);
+        }
+    }
+
+    /// The same of a value that has that [digest].
+    pub(super) fn note_known(&mut self, value: &str, digest: u64, at: Timestamp) {
         if self.known.len() <= MAX_KNOWN {
             self.known.insert(digest);
         }
@@ -266,8 +284,7 @@ impl Place {
 
     /// Whether v1 was never seen to have that value, of whose values all are known.
     pub(super) fn is_unknown(&self, value: Option<&str>) -> bool {
-        self.known.len() <= MAX_KNOWN
-            && value.is_some_and(|value| !self.known.contains(&xxh3_64(value.as_bytes())))
+        self.known.len() <= MAX_KNOWN && value.is_some_and(|value| !self.known.contains(&digest(value)))
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::super::headers::{self, Head};
 use super::super::json::Outline;
-use super::super::{Context, Difference, compare_by_rules, headers};
+use super::super::{Difference, compare_by_rules};
 use super::Seen;
 use super::answers::{Key, Places, keys};
 use super::place::Observed;
@@ -38,11 +39,12 @@ pub(super) struct Repeats {
 /// The fields of the request before that select an answer: most requests have them in common with it.
 #[derive(Clone, Debug, Default)]
 struct Selecting {
-    /// All fields, as plain lines.
-    lines: Vec<u8>,
+    /// All fields, where each is a plain line.
+    head: Head,
     /// The names in Vary of the answer to it.
     varies: Vec<u8>,
-    parts: Vec<u8>,
+    /// Of the fields.
+    digest: u128,
 }
 
 #[derive(Clone, Debug)]
@@ -101,16 +103,17 @@ impl Repeats {
             return None;
         }
         first.held += 1;
-        let (here, there) = (seen.context.host.as_slice(), seen.context.shadow_host.as_slice());
+        let (here, there) = (&*seen.context.host, &*seen.context.shadow_host);
         let differ = |a: &Response, b: &Response, host: &[u8]| {
             // Mostly nothing has to be looked for.
             if is_same(a, b) || are_alike(a, b) {
                 return Vec::new();
             }
-            compare_by_rules(a, b, &unedited(seen.context, host), seen.rules).0
+            compare_by_rules(a, b, &seen.context.unedited(host), seen.rules).0
         };
-        let v1 = differ(&first.v1, seen.v1, here);
-        let across = if seen.rules.is_empty() && is_same(&first.v1, seen.v1) {
+        let is_same_v1 = is_same(&first.v1, seen.v1);
+        let v1 = if is_same_v1 { Vec::new() } else { differ(&first.v1, seen.v1, here) };
+        let across = if seen.rules.is_empty() && is_same_v1 {
             // v2 differs from the first answer as it does from this one.
             None
         } else {
@@ -142,6 +145,11 @@ impl Repeated {
     fn is_any(&self, own: &[Difference]) -> bool {
         let all = [self.v1.as_slice(), &self.v2, self.across.as_deref().unwrap_or(own)];
         all.into_iter().flatten().any(|difference| difference.class.counts())
+    }
+
+    /// Whether v1 answered as it did the first time, and v2 as well: what is told is how they differ from each other.
+    pub(super) fn is_of_v2_alone(&self) -> bool {
+        self.v1.is_empty() && self.v2.is_empty() && self.across.is_none()
     }
 
     /// In answers of that outline; `own` are those of the later exchange.
@@ -176,8 +184,20 @@ impl<'r> Disagreements<'r, '_> {
 
     /// Both later answers as answers to the first request: were v2 no other than v1, they could be exchanged.
     pub(super) fn observed(&self, key: &Key<'_>) -> Observed {
-        let fresh = [vec![self.v1.shown(key)], vec![self.across.places().shown(key)]];
+        let fresh = [vec![self.v1.present(key)], vec![self.across.places().present(key)]];
         Observed { fresh, ..Observed::default() }
+    }
+}
+
+impl Selecting {
+    /// Whether the fields of a request that select an answer are the same, as is known without looking for them.
+    fn selects_as(&mut self, head: &RequestHead) -> bool {
+        let (names, varies) = (head.headers.plain_names(), &self.varies);
+        names.is_some()
+            && self.head.names == names
+            && head.headers.plain_lines().is_some_and(|lines| {
+                self.head.is_like(lines, (0, &[]), |_, (name, _)| !selects(name, varies))
+            })
     }
 }
 
@@ -220,29 +240,28 @@ fn identity(request: &Request, v1: &Response, (parts, last): (&mut Vec<u8>, &mut
         varies.extend_from_slice(value);
         varies.push(b',');
     }
-    let lines = head.headers.plain_lines();
-    if lines != Some(&last.lines) || varies != last.varies {
-        last.lines.clear();
-        last.parts.clear();
-        select(head, &varies, &mut last.parts)?;
+    if varies != last.varies || !last.selects_as(head) {
         // Without plain lines the next request is looked at again.
-        last.lines.extend_from_slice(lines.unwrap_or_default());
+        last.head.keep(None, &[]);
+        let mut fields = Vec::new();
+        select(head, &varies, &mut fields)?;
+        last.digest = xxh3_128(&fields);
+        if let Some(lines) = head.headers.plain_lines() {
+            last.head.keep(head.headers.plain_names(), lines);
+        }
         last.varies = varies;
     }
-    parts.extend_from_slice(&last.parts);
+    parts.extend_from_slice(&last.digest.to_le_bytes());
     Some(xxh3_128(parts))
 }
 
 /// The fields of a request that select an answer which varies with those of these names, as parts of what it is known by;
 /// `None` where it may vary with anything.
 fn select(head: &RequestHead, varies: &[u8], parts: &mut Vec<u8>) -> Option<()> {
-    let varies = || varies.split(|&b| b == b',').map(<[u8]>::trim_ascii);
-    if varies().any(|name| name == b"*") {
+    if names_in(varies).any(|name| name == b"*") {
         return None;
     }
-    let selects =
-        |name: &[u8]| is_selecting(name) || varies().any(|varies| varies.eq_ignore_ascii_case(name));
-    let mut selecting: Vec<_> = head.headers.iter().filter(|(name, _)| selects(name)).collect();
+    let mut selecting: Vec<_> = head.headers.iter().filter(|(name, _)| selects(name, varies)).collect();
     // Values of one name in their order, names in any.
     selecting.sort_by(|(a, _), (b, _)| without_case(a).cmp(without_case(b)));
     for (name, value) in selecting {
@@ -254,6 +273,16 @@ fn select(head: &RequestHead, varies: &[u8], parts: &mut Vec<u8>) -> Option<()> 
         parts.get_mut(start..start + name.len())?.make_ascii_lowercase();
     }
     Some(())
+}
+
+/// Whether a field of a request selects an answer that varies with the fields of these names.
+fn selects(name: &[u8], varies: &[u8]) -> bool {
+    is_selecting(name) || names_in(varies).any(|varies| varies.eq_ignore_ascii_case(name))
+}
+
+/// The names in values of Vary, joined by commas.
+fn names_in(varies: &[u8]) -> impl Iterator<Item = &[u8]> {
+    varies.split(|&b| b == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Whether a field of a request selects an answer whatever Vary says (RFC 9110, sections 12.5, 13.1 and 14.2).
@@ -282,17 +311,6 @@ fn without_case(name: &[u8]) -> impl Iterator<Item = u8> {
     name.iter().map(u8::to_ascii_lowercase)
 }
 
-/// The context of two answers of one side, which was asked as that host.
-fn unedited(context: &Context, host: &[u8]) -> Context {
-    Context {
-        method: context.method.clone(),
-        host: host.to_vec(),
-        shadow_host: host.to_vec(),
-        conditional: context.conditional,
-        edits: Vec::new(),
-    }
-}
-
 /// A response by itself, which holds no larger buffer that it was read from.
 fn copied(response: &Response) -> Response {
     let body = &response.body;
@@ -315,9 +333,17 @@ mod tests {
         /// What a request is known by does not depend on the requests before it.
         #[test]
         fn a_request_is_known_by_itself(
-            requests in proptest::collection::vec((0_usize..4, 0_usize..4, proptest::bool::ANY), 1..8),
+            requests in proptest::collection::vec((0_usize..7, 0_usize..4, proptest::bool::ANY), 1..8),
         ) {
-            let fields = ["Accept: a\r\n", "Accept: b\r\nX-Lang: c\r\n", "X-Lang: d\r\naccept: a\r\n", "X-Other: e\r\n"];
+            let fields = [
+                "Accept: a\r\n",
+                "Accept: c\r\n",
+                "Accept: b\r\nX-Lang: c\r\n",
+                "Accept: b\r\nX-Lang: e\r\n",
+                "X-Lang: d\r\naccept: a\r\n",
+                "X-Other: e\r\n",
+                "X-Other: f\r\n",
+            ];
             let varies = [None, Some("X-Lang"), Some("x-other, X-Lang"), Some("*")];
             let (mut parts, mut last) = (Vec::new(), Selecting::default());
             for (one, varies_with, folded) in requests {

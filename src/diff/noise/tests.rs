@@ -106,7 +106,7 @@ fn rows(seed: u64, requests: usize, model: &Model<'_>) -> Vec<Row> {
         .collect()
 }
 
-fn seen<'a>(row: &'a Row, context: &'a Context, rules: &'a Applicable<'a>) -> Seen<'a> {
+fn seen<'a>(row: &'a Row, context: &'a Context<'a>, rules: &'a Applicable<'a>) -> Seen<'a> {
     Seen {
         request: &row.request,
         v1: &row.v1,

@@ -30,15 +30,26 @@ pub(super) struct Values(BTreeMap<u64, Tables>);
 impl Values {
     /// Takes in what the fresh answers to one request have.
     pub(super) fn count(&mut self, observed: &Observed, room: &mut Room) {
-        let mut seen: Vec<u64> =
-            observed.fresh.iter().flatten().flat_map(|(_, values)| values.iter().copied()).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        for value in seen {
-            let Some(tables) = observed.tables(|(_, values)| values.contains(&value)) else { return };
-            if !tables.iter().any(Table::says) {
-                continue;
+        let mut values = observed.fresh.iter().flatten().flat_map(|(_, values)| values.iter().copied());
+        let is_told = match (values.next(), values.next()) {
+            (None, _) => true,
+            (Some(one), None) => self.add(one, observed, room),
+            (Some(one), Some(other)) => {
+                let mut seen: Vec<u64> = [one, other].into_iter().chain(values).collect();
+                seen.sort_unstable();
+                seen.dedup();
+                seen.into_iter().all(|value| self.add(value, observed, room))
             }
+        };
+        if is_told {
+            self.bound(room);
+        }
+    }
+
+    /// Adds what was seen of one value; says whether both sides were asked.
+    fn add(&mut self, value: u64, observed: &Observed, room: &mut Room) -> bool {
+        let Some(tables) = observed.tables(|(_, values)| values.contains(&value)) else { return false };
+        if tables.iter().any(Table::says) {
             let before = self.0.len();
             let known = self.0.entry(value).or_default();
             for table in tables {
@@ -46,6 +57,11 @@ impl Values {
             }
             room.taken += self.0.len() - before;
         }
+        true
+    }
+
+    /// Lets go of what there is no room for.
+    pub(super) fn bound(&mut self, room: &mut Room) {
         let most = if room.taken > MAX_IN_ALL { MIN_AT_PLACE } else { MAX_AT_PLACE };
         if self.0.len() > most {
             room.taken -= self.keep(most / 2);

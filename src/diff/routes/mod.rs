@@ -24,9 +24,13 @@ pub struct RouteLearner {
     forest: Forest,
     /// How often each template was met that the forest has not been told of yet, by what its tree is called.
     met: HashMap<(Vec<u8>, String), u64, foldhash::fast::RandomState>,
-    /// Room for what the tree of a request is called, and for its route before anything is learned.
+    /// What the tree of the request before is called, and its route before anything is learned; and how many requests behind
+    /// it have had both, which `met` has not been told of.
     root: Vec<u8>,
     template: String,
+    again: u64,
+    /// Room for the route of the next one.
+    next: String,
 }
 
 /// What the tree of a request is called, and its template, as they are looked for.
@@ -51,12 +55,23 @@ impl RouteLearner {
 
     /// Counts one request.
     pub fn observe(&mut self, method: &[u8], host: &[u8], target: &[u8]) {
-        self.template.clear();
-        if let Some(written) = self.written.find(method, host, target) {
-            return self.template.push_str(written);
+        self.next.clear();
+        let written = self.written.find(method, host, target);
+        match written {
+            Some(written) => self.next.push_str(written),
+            None => push_template(&mut self.next, target),
         }
-        push_template(&mut self.template, target);
+        let is_written = written.is_some();
+        if !is_written && self.next == self.template && is_root(&self.root, method, host) {
+            self.again += 1;
+            return;
+        }
+        self.count_again();
+        std::mem::swap(&mut self.template, &mut self.next);
         self.root.clear();
+        if is_written {
+            return;
+        }
         for part in [method, b" ", host] {
             self.root.extend_from_slice(part);
         }
@@ -71,6 +86,14 @@ impl RouteLearner {
         }
     }
 
+    /// Counts the requests that were as the one before them.
+    fn count_again(&mut self) {
+        let again = std::mem::take(&mut self.again);
+        if again > 0 {
+            *self.met.entry((self.root.clone(), self.template.clone())).or_default() += again;
+        }
+    }
+
     /// The route of the request that was counted last, before anything is learned of others.
     pub(super) fn before(&self) -> &str {
         &self.template
@@ -79,10 +102,17 @@ impl RouteLearner {
     /// The routes of what was seen.
     #[must_use]
     pub fn learned(&self) -> Routes {
-        let mut forest = self.forest.clone();
-        tell(&mut forest, self.met.iter().collect());
-        Routes { written: self.written.clone(), forest: forest.opened() }
+        let mut all = self.clone();
+        all.count_again();
+        tell(&mut all.forest, all.met.iter().collect());
+        Routes { written: all.written, forest: all.forest.opened() }
     }
+}
+
+/// Whether the tree of such a request is called so.
+fn is_root(root: &[u8], method: &[u8], host: &[u8]) -> bool {
+    let rest = root.strip_prefix(method).and_then(|rest| rest.strip_prefix(b" "));
+    rest == Some(host)
 }
 
 /// Tells the forest of templates, in an order that every run has.

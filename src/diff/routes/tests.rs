@@ -159,3 +159,29 @@ fn memory_is_bounded() {
     assert!(learner.forest.size() <= 100_000 && learner.met.len() <= MOST_MET);
     assert_eq!(route(&learner.learned(), "/bcd/x"), "/{name}/x");
 }
+
+proptest::proptest! {
+    /// However many requests one behind the other are alike.
+    #[test]
+    fn each_request_is_counted(
+        requests in proptest::collection::vec((0_usize..3, 0_usize..2, 1_u64..5), 1..30),
+    ) {
+        let written = RouteTemplate { template: "/mine/{id}".to_owned(), method: None, host: None };
+        let mut learner = RouteLearner::new(RouteTemplates::new(vec![written]).unwrap());
+        let mut expected = std::collections::BTreeMap::<_, u64>::new();
+        for (target, host, times) in requests {
+            let (path, route) = [("/x/1", "/x/{number}"), ("/x/y", "/x/y"), ("/mine/1", "/mine/{id}")][target];
+            let host = ["api", "shop"][host];
+            for _ in 0..times {
+                learner.observe(b"GET", host.as_bytes(), path.as_bytes());
+                proptest::prop_assert_eq!(learner.before(), route);
+            }
+            if target < 2 {
+                *expected.entry((format!("GET {host}").into_bytes(), route.to_owned())).or_default() += times;
+            }
+        }
+        learner.count_again();
+        let met: std::collections::BTreeMap<_, _> = learner.met.into_iter().collect();
+        proptest::prop_assert_eq!(met, expected);
+    }
+}

@@ -19,12 +19,16 @@ pub(super) fn says(text: &[u8], line: usize) -> Option<Plain> {
     let named = |names| Some(Plain { names, ..LINE });
     match name {
         4 if is(text, b"host") => host(text.get(..line)?, name + 1),
+        4 if is(text, b"vary") => named(Known::VARY),
         6 if is(text, b"expect") => named(Known::EXPECT),
         7 if is(text, b"upgrade") => named(Known::UPGRADE),
         7 if is(text, b"trailer") => named(Known::TRAILER),
         10 if is(text, b"connection") => connection(text.get(..line)?, name + 1),
         12 if is(text, b"x-request-id") => named(Known::X_REQUEST_ID),
+        13 if is(text, b"if-none-match") => named(Known::IF_NONE_MATCH),
         14 if is(text, b"content-length") => length(text.get(..line)?, name + 1),
+        16 if is(text, b"content-encoding") => named(Known::CONTENT_ENCODING),
+        17 if is(text, b"if-modified-since") => named(Known::IF_MODIFIED_SINCE),
         17 if is(text, b"transfer-encoding") => {
             Some(Plain { names: Known::TRANSFER_ENCODING, length: Length::Unclear, ..LINE })
         }
