@@ -54,14 +54,15 @@ impl<'d> RuleEdits<'d> {
     /// The target as it leaves, where it is another than the captured one: with its path rewritten, and in
     /// absolute form also with the new authority, which a server would read first (RFC 9112, section 3.2.2).
     fn target(&self, head: &RequestHead) -> Option<Bytes> {
+        let Some(authority) = &self.edits.authority else { return self.target.cloned() };
         let target = self.target.map_or(head.target(), |target| &target[..]);
         let parts = Target::new(target);
-        match (&self.edits.authority, memchr::memmem::find(parts.origin, b"://")) {
-            (Some(authority), Some(at)) => {
+        match memchr::memmem::find(parts.origin, b"://") {
+            Some(at) => {
                 let scheme = parts.origin.get(..at + 3).unwrap_or_default();
                 Some([scheme, authority.as_bytes(), parts.path, parts.rest].concat().into())
             }
-            _ => self.target.cloned(),
+            None => self.target.cloned(),
         }
     }
 }

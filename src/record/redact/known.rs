@@ -30,8 +30,8 @@ pub(super) type Spans = Vec<(Range<usize>, Form)>;
 #[derive(Default)]
 pub(super) struct Known {
     texts: Table<Text>,
-    /// The digest of the text that was known last.
-    last_text: u64,
+    /// The digests of the last that were met again: of a row there are two, v1's and v2's.
+    last_texts: [u64; 2],
     /// Taken out by whoever redacts a row.
     pub(super) heads: Option<Box<HeadMemory>>,
     replacements: Table<Replacement>,
@@ -127,13 +127,16 @@ impl Known {
     /// The digest of a text, and what was found in an equal one.
     pub(super) fn text(&mut self, part: Part, text: &[u8]) -> (u64, Option<(Signs, Spans)>) {
         let found = |known: &Text| known.is(part, text).then(|| (known.signs, known.spans.clone()));
-        if let Some(found) = self.texts.get(self.last_text).and_then(found) {
-            return (self.last_text, Some(found));
+        let last = self.last_texts;
+        for digest in last {
+            if let Some(found) = self.texts.get(digest).and_then(found) {
+                return (digest, Some(found));
+            }
         }
         let digest = text_digest(text);
         let found = self.texts.get(digest).and_then(found);
         if found.is_some() {
-            self.last_text = digest;
+            self.last_texts = [digest, last[0]];
         }
         (digest, found)
     }
