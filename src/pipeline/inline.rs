@@ -18,7 +18,7 @@ use crate::replay::stop::StopHandle;
 use crate::replay::supply::Supply;
 
 /// So many requests are read at once. Those that have ended meanwhile have given back as many pieces of memory of each
-/// size, for which the allocator need not search: glibc keeps seven of a size.
+/// size, which are in a near cache still.
 const AT_ONCE: usize = 8;
 
 /// So many packets are read before requests on their way have their turn again.
