@@ -105,6 +105,25 @@ async fn noting() -> (Server, Log<(usize, String)>) {
 }
 
 /// The answer and the close come in one segment, so that whoever has read the one could know of the other.
+/// A server that tells of each request, and answers one each time that it is notified.
+async fn answering_one_by_one() -> (Server, mpsc::UnboundedReceiver<()>, Arc<Notify>) {
+    let (arrived, arrivals) = mpsc::unbounded_channel();
+    let gate = Arc::new(Notify::new());
+    let opened = Arc::clone(&gate);
+    let server = Server::start(move |_, mut peer: Peer| {
+        let (arrived, gate) = (arrived.clone(), Arc::clone(&opened));
+        async move {
+            while peer.head().await.is_some() {
+                arrived.send(()).unwrap();
+                gate.notified().await;
+                ok(&mut peer).await;
+            }
+        }
+    })
+    .await;
+    (server, arrivals, gate)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_closes_with_each_answer_and_says_nothing_of_it_loses_no_request() {
     let server = Server::start(|_, mut peer: Peer| async move {
@@ -285,20 +304,7 @@ impl Supply<String> for ReadHere {
 async fn nothing_more_is_read_here_while_a_request_waits_for_a_place() {
     let (read, places) = (Arc::new(AtomicUsize::new(0)), 2);
     let (seen, mut answered) = (Arc::clone(&read), 0);
-    let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    let gate = Arc::new(Notify::new());
-    let opened = Arc::clone(&gate);
-    let server = Server::start(move |_, mut peer: Peer| {
-        let (arrived, gate) = (arrived.clone(), Arc::clone(&opened));
-        async move {
-            while peer.head().await.is_some() {
-                arrived.send(()).unwrap();
-                gate.notified().await;
-                ok(&mut peer).await;
-            }
-        }
-    })
-    .await;
+    let (server, mut arrivals, gate) = answering_one_by_one().await;
     let mut settings = Settings::new(vec![Client::new(server.address, LIMITS, Clock::start())]);
     settings.concurrency = places;
     let (sender, mut done) = mpsc::channel(1);
@@ -484,20 +490,7 @@ async fn pooled_connections_are_few_and_requests_of_a_captured_one_keep_their_or
 
 #[tokio::test]
 async fn told_to_stop_it_finishes_what_is_on_its_way_and_names_the_rest() {
-    let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    let gate = Arc::new(Notify::new());
-    let open = Arc::clone(&gate);
-    let server = Server::start(move |_, mut peer: Peer| {
-        let (arrived, gate) = (arrived.clone(), gate.clone());
-        async move {
-            while peer.head().await.is_some() {
-                arrived.send(()).unwrap();
-                gate.notified().await;
-                ok(&mut peer).await;
-            }
-        }
-    })
-    .await;
+    let (server, mut arrivals, open) = answering_one_by_one().await;
     let mut replay = Replay::start(&server, |settings| settings.concurrency = 2);
     for (port, name) in [(1, "a"), (1, "b"), (2, "c"), (3, "d")] {
         replay.hand_in(port, name, Duration::ZERO).await;
