@@ -89,9 +89,14 @@ impl Lab {
 
 /// Gets a URL, or those of a range in brackets, and asserts that each was answered.
 pub(crate) fn curl(from: &Namespace, url: &str) {
+    curl_with(from, &[], url);
+}
+
+/// The same, with more of curl's options.
+pub(crate) fn curl_with(from: &Namespace, options: &[&str], url: &str) {
     let mut command = from.command("curl");
-    let output =
-        command.args(["-sS", "--fail", "-o", "/dev/null", url]).stdin(Stdio::null()).output().unwrap();
+    command.args(["-sS", "--fail", "-o", "/dev/null"]).args(options).arg(url);
+    let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
