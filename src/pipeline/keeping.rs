@@ -273,6 +273,11 @@ impl Judging {
         rows.retain(|Taken { row, .. }| {
             row.lap == 0 || !matches!(row.outcome, Outcome::Skipped(SkipReason::TimeOver))
         });
+        if self.writer.is_some() || self.diff {
+            for taken in rows.iter() {
+                taken.row.fetch();
+            }
+        }
         for taken in rows.iter_mut() {
             let row = &mut taken.row;
             match row.outcome {

@@ -14,6 +14,7 @@
 
 mod again;
 mod digests;
+mod fetch;
 mod held;
 mod intents;
 mod journal;
