@@ -29,6 +29,8 @@ pub enum Shape {
     Interleaved,
     /// The same on 128 connections, for what a replay holds.
     Crowded,
+    /// Messages of 500 bytes on 128 connections that last as long as the capture does: the load that wrk makes.
+    Steady,
 }
 
 impl Shape {
@@ -44,6 +46,7 @@ impl Shape {
             Self::Bodies => "bodies",
             Self::Interleaved => "interleaved",
             Self::Crowded => "crowded",
+            Self::Steady => "steady",
         }
     }
 
@@ -56,6 +59,7 @@ impl Shape {
             Self::Bodies => (1, 4, 1_000_000),
             Self::Interleaved => (64, 20, 500),
             Self::Crowded => (128, 20, 500),
+            Self::Steady => (128, 1200, 500),
         }
     }
 }
@@ -65,7 +69,8 @@ impl FromStr for Shape {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let known = || Self::ALL.map(Self::name).join(", ");
-        let shape = Self::ALL.into_iter().chain([Self::Crowded]).find(|shape| shape.name() == name);
+        let shape =
+            Self::ALL.into_iter().chain([Self::Crowded, Self::Steady]).find(|shape| shape.name() == name);
         shape.ok_or_else(|| format!("no such traffic: {name} (known: {})", known()))
     }
 }

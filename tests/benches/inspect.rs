@@ -19,7 +19,6 @@ use std::process::{Command, Stdio};
 use generator::{Shape, Written};
 use measure::Cost;
 
-const SHADOWCAP: &str = env!("CARGO_BIN_EXE_shadowcap");
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// Of these many runs the one that cost least is told: whatever else the machine does only adds.
@@ -90,7 +89,7 @@ fn through_a_pipe(shape: Shape, size: u64) -> Result<(), Box<dyn Error>> {
 }
 
 fn inspect(file: &Path) -> Command {
-    let mut command = Command::new(SHADOWCAP);
+    let mut command = Command::new(measure::program());
     command.args(["inspect", "--quiet", "--format", "json"]).arg(file).stdout(Stdio::null());
     command
 }

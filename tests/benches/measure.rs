@@ -1,8 +1,15 @@
 //! What a process costs.
 
+use std::ffi::OsString;
 use std::io::{self, Error};
 use std::process::Command;
 use std::time::Duration;
+
+/// The program that is measured: the one that `SHADOWCAP` names, as `make bench` has it name the released one, or the
+/// one that cargo has just built.
+pub fn program() -> OsString {
+    std::env::var_os("SHADOWCAP").unwrap_or_else(|| env!("CARGO_BIN_EXE_shadowcap").into())
+}
 
 /// What a process has cost.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,10 @@
 //! cargo bench --bench pacing -- [SECONDS]
 //! ```
 
-#![allow(clippy::unwrap_used, reason = "a tool that says what broke by panicking")]
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a tool that says what broke by panicking")]
+
+#[allow(dead_code, reason = "other benchmarks measure other ends")]
+mod measure;
 
 use std::error::Error;
 use std::fs::File;
@@ -33,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_capture(RATE * seconds, &mut File::create(&capture)?)?;
     let address = serve()?;
     let run = folder.path().join("run");
-    let status = Command::new(env!("CARGO_BIN_EXE_shadowcap"))
+    let status = Command::new(measure::program())
         .args([
             "replay",
             "--quiet",

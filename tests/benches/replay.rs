@@ -27,7 +27,6 @@ use generator::Shape;
 use measure::Cost;
 use responder::{Nginx, Responder};
 
-const SHADOWCAP: &str = env!("CARGO_BIN_EXE_shadowcap");
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// Rounds, in each of which every program takes its turn: what else the machine does falls on all alike. Of each
@@ -81,20 +80,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         [option, size] if option == "--size" => generator::parse_size(size)?,
         _ => return Err("usage: cargo bench --bench replay -- [--size BYTES]".into()),
     };
-    let capture = PathBuf::from(FOLDER).join("bench-replay.pcap");
-    let written = generator::write(Shape::Messages, size, &mut File::create(&capture)?)?;
     println!(
-        "{:<10} {:<34} {:>10} {:>10} {:>10} {:>12} {:>9} {:>7}",
-        "server", "", "requests", "CPU us", "of user", "requests/s", "peak MiB", "times"
+        "{:<18} {:<34} {:>10} {:>10} {:>10} {:>12} {:>9} {:>7}",
+        "load, server", "", "requests", "CPU us", "of user", "requests/s", "peak MiB", "times"
     );
+    // wrk's own load first; then one whose connections are many, and follow each other.
+    for shape in [Shape::Steady, Shape::Messages] {
+        loaded(shape, size)?;
+    }
+    diffing()
+}
+
+/// What sending a capture of that shape costs, beside wrk.
+fn loaded(shape: Shape, size: u64) -> Result<(), Box<dyn Error>> {
+    let capture = PathBuf::from(FOLDER).join("bench-replay.pcap");
+    let written = generator::write(shape, size, &mut File::create(&capture)?)?;
+    let named = |server| format!("{}, {server}", shape.name());
     let responder = Responder::start(responder::answer())?;
-    measured("our own", responder.address(), &capture, written.exchanges)?;
+    measured(&named("our own"), responder.address(), &capture, written.exchanges)?;
     match Nginx::start() {
-        Ok(nginx) => measured("nginx", nginx.address(), &capture, written.exchanges)?,
+        Ok(nginx) => measured(&named("nginx"), nginx.address(), &capture, written.exchanges)?,
         Err(error) => println!("nginx: {error}"),
     }
-    fs::remove_file(capture)?;
-    diffing()
+    Ok(fs::remove_file(capture)?)
 }
 
 /// What comparing costs of a replay: pairs of large JSON of which few differ, with the diff and without.
@@ -114,7 +122,7 @@ fn diffing() -> Result<(), Box<dyn Error>> {
     let [Some(without), Some(with)] = best else { return Err("nothing was measured".into()) };
     for (what, ran) in [("recording alone", without), ("recording and diff", with)] {
         println!(
-            "{:<10} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0}",
+            "{:<18} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0}",
             "20 KB JSON",
             ran.requests,
             ran.micros(),
@@ -150,7 +158,7 @@ fn measured(name: &str, server: SocketAddr, capture: &Path, exchanges: u64) -> R
         ("replay, recording and diff", full),
     ] {
         println!(
-            "{name:<10} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0} {:>7.2}",
+            "{name:<18} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0} {:>7.2}",
             ran.requests,
             ran.micros(),
             ran.user_micros(),
@@ -186,7 +194,7 @@ fn least(server: SocketAddr, capture: &Path) -> Result<Ran, Box<dyn Error>> {
 fn replay(server: SocketAddr, capture: &Path, more: &[&str]) -> Result<Ran, Box<dyn Error>> {
     let folder = tempfile::tempdir_in(FOLDER)?;
     let out = folder.path().join("run");
-    let mut command = Command::new(SHADOWCAP);
+    let mut command = Command::new(measure::program());
     command.args(["replay", "--quiet", "--speed", "max", "--concurrency", CONNECTIONS]);
     command.arg("--to").arg(format!("http://{server}")).arg("--out").arg(&out).args(more).arg(capture);
     command.stdout(Stdio::null());

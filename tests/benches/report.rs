@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-const SHADOWCAP: &str = env!("CARGO_BIN_EXE_shadowcap");
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 const SEGMENT: &str = "recording/segment-00001.ndjson.zst";
 /// First segments of paths, each of which makes routes and differences of its own.
@@ -51,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn shadowcap(arguments: &[&str], folder: &Path) -> Command {
-    let mut command = Command::new(SHADOWCAP);
+    let mut command = Command::new(measure::program());
     command.args(arguments).arg(folder).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
