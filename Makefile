@@ -11,9 +11,13 @@ ARGS ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 # The tests leave a line here for each that could not run.
 SKIPPED = $(TARGET)/tmp/skipped-tests
+# What `make install` installs: the program of `build`, or that of `release`.
+INSTALLED ?= build
+PROGRAM_build = $(TARGET)/release/shadowcap
+PROGRAM_release = $(TARGET)/by-profile/shadowcap
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint bench fuzz doc install uninstall setup-build setup-test rust
+.PHONY: help demo build release test lint bench fuzz doc install uninstall setup-build setup-test rust
 
 help: ## what can be made
 	@echo 'make TARGET, where TARGET is one of:'
@@ -24,6 +28,9 @@ demo: setup-build ## the whole job in half a minute: a bundled capture, a built-
 
 build: setup-build ## the program, in target/release/
 	$(CARGO) build --locked --release
+
+release: setup-build ## the same as it is released, in target/by-profile/: built twice, by what it does under load
+	CARGO='$(CARGO)' deploy/build-by-profile
 
 test: setup-test ## every test, with the real servers they need
 	@rm -f $(SKIPPED)
@@ -40,9 +47,9 @@ lint: setup-build ## format, clippy, documentation, licences and bans of depende
 	tests/setup/cargo-deny
 	@echo 'make lint: clean.'
 
-bench: setup-build ## what reading and sending cost, against tshark, tcpflow and wrk
+bench: release ## what reading and sending cost, against tshark, tcpflow and wrk
 	@tests/setup/packages bench
-	$(CARGO) bench --locked $(ARGS)
+	SHADOWCAP='$(abspath $(PROGRAM_release))' $(CARGO) bench --locked $(ARGS)
 
 fuzz: setup-build ## each fuzz target for a minute (FUZZ_SECONDS=60)
 	@tests/setup/packages fuzz
@@ -52,9 +59,9 @@ fuzz: setup-build ## each fuzz target for a minute (FUZZ_SECONDS=60)
 doc: setup-build ## the library's pages, in target/doc/
 	$(CARGO) doc --locked --no-deps
 
-install: build ## the program into PREFIX/bin and its man page (PREFIX=/usr/local; DESTDIR is honoured)
+install: $(INSTALLED) ## the program into PREFIX/bin and its man page (PREFIX=/usr/local; DESTDIR is honoured)
 	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 $(TARGET)/release/shadowcap '$(DESTDIR)$(PREFIX)/bin/shadowcap'
+	install -m 755 $(PROGRAM_$(INSTALLED)) '$(DESTDIR)$(PREFIX)/bin/shadowcap'
 
 uninstall: ## takes it away again
 	rm -f '$(DESTDIR)$(PREFIX)/bin/shadowcap' '$(DESTDIR)$(PREFIX)/share/man/man1/shadowcap.1.gz'

@@ -66,6 +66,13 @@ pub fn answer() -> Vec<u8> {
     super::generator::message(&head(ANSWER - head(0).len()), "", ANSWER)
 }
 
+/// One that differs from v1's in its fields and in its text.
+pub fn another_answer() -> Vec<u8> {
+    let start = "HTTP/1.1 200 OK\r\nServer: nginx/1.27.0\r\nDate: Tue, 14 Nov 2023 22:14:00 GMT\r\n\
+                 Content-Type: application/json\r\nContent-Length: 290\r\nConnection: keep-alive\r\n\r\nx";
+    super::generator::message(start, "", start.len() - 1 + 290)
+}
+
 /// nginx with one worker and no log.
 pub struct Nginx {
     child: Child,
