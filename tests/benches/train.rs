@@ -5,6 +5,7 @@
 //! sent to servers that answer alike and otherwise, with everything kept and with nothing, and reported again.
 
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     unreachable_pub,
     dead_code,
