@@ -1,4 +1,5 @@
-//! `tests/setup/packages` on machines other than this one: what it finds, says, and asks apt-get to do.
+//! The scripts of the build on machines other than this one: what `tests/setup/packages` finds, says, and asks apt-get to
+//! do; and how `deploy/build-by-profile` builds.
 
 #![allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
@@ -53,6 +54,41 @@ impl Machine {
             .env("SBIN", "nowhere")
             .output()
             .unwrap()
+    }
+
+    /// With a compiler of LLVM 22, and a cargo that builds programs of which each says what it was built with.
+    fn rust(self) -> Self {
+        let (log, folder) = (self.log().display().to_string(), self.folder.path().display().to_string());
+        for command in ["bash", "sed", "dirname", "realpath", "mkdir", "install", "rm", "touch"] {
+            symlink(real(command), self.folder.path().join(command)).unwrap();
+        }
+        let cargo = r#"
+            echo "cargo $* with ${RUSTFLAGS:-nothing}" >> LOG
+            case $1 in
+                build) mkdir -p "$CARGO_TARGET_DIR/here/release"
+                    echo "${RUSTFLAGS:-nothing}" > "$CARGO_TARGET_DIR/here/release/shadowcap" ;;
+                run) mkdir -p "${LLVM_PROFILE_FILE%/*}"; touch "${LLVM_PROFILE_FILE%/*}/1.profraw" ;;
+            esac"#;
+        self.with(
+            "rustc",
+            &format!("printf 'host: here\\nLLVM version: 22.1.2\\n{folder}\\n' | RUSTC \"$1\""),
+        )
+        .with("RUSTC", &format!("case $1 in -vV) exec cat;; *) echo {folder};; esac"))
+        .with("cargo", &cargo.replace("LOG", &log))
+    }
+
+    /// Builds the program by its profile, and gives what it said and what the program was built with.
+    fn built_by_profile(&self) -> (Output, String) {
+        let target = self.folder.path().join("target");
+        let output = Command::new(real("bash"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/build-by-profile"))
+            .env_clear()
+            .env("PATH", self.folder.path())
+            .env("CARGO_TARGET_DIR", &target)
+            .output()
+            .unwrap();
+        let program = fs::read_to_string(target.join("by-profile/shadowcap")).unwrap_or_default();
+        (output, program.trim_end().replace(&target.display().to_string(), "target"))
     }
 
     fn called(&self) -> String {
@@ -128,6 +164,50 @@ fn without_root_and_sudo_the_command_is_named() {
 fn a_failed_installation_fails() {
     let machine = Machine::bare().debian(0).with("apt-get", "exit 100");
     assert_eq!(machine.set_up(&["build"]).status.code(), Some(100));
+}
+
+#[test]
+fn the_released_program_is_built_by_what_a_first_one_counted() {
+    let merge = r#"case $1 in
+        --version) echo 'LLVM version 22.1.8' ;;
+        merge) touch "$4" && echo "merge $5" >> LOG ;;
+    esac"#;
+    let machine = Machine::bare().rust();
+    let log = machine.log().display().to_string();
+    let machine = machine.with("llvm-profdata-22", &merge.replace("LOG", &log));
+    let (output, program) = machine.built_by_profile();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(program, "-Cprofile-use=target/by-profile/profile.profdata");
+    let called = machine.called();
+    let steps: Vec<_> = called.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>()).collect();
+    let counted = machine.folder.path().join("target/by-profile/counts/1.profraw").display().to_string();
+    let expected = [["cargo", "build"], ["cargo", "run"], ["merge", &counted], ["cargo", "build"]];
+    assert_eq!(steps, expected, "{called}");
+    assert!(called.lines().next().unwrap().ends_with("with -Cprofile-generate"), "{called}");
+}
+
+#[test]
+fn where_nothing_reads_what_was_counted_the_program_is_built_without_and_that_is_said() {
+    // Another LLVM's cannot read it.
+    let other = Machine::bare().rust().with("llvm-profdata-22", "echo 'LLVM version 14.0.6'");
+    for machine in [other, Machine::bare().rust().with("rustup", "exit 1")] {
+        let (output, program) = machine.built_by_profile();
+        assert!(output.status.success() && program == "nothing", "{program}: {output:?}");
+        assert!(
+            text(&output.stderr).contains("WITHOUT A PROFILE: there is no llvm-profdata of LLVM 22"),
+            "{output:?}"
+        );
+    }
+}
+
+#[test]
+fn a_first_program_that_cannot_be_put_to_work_makes_no_second() {
+    let machine = Machine::bare().rust().with("llvm-profdata-22", "echo 'LLVM version 22.1.8'");
+    let path = machine.folder.path().join("cargo");
+    let cargo = fs::read_to_string(&path).unwrap().replace("run) ", "run) exit 101 ;; *) ");
+    fs::write(&path, cargo).unwrap();
+    let (output, program) = machine.built_by_profile();
+    assert_eq!((output.status.code(), program.as_str()), (Some(101), ""), "{output:?}");
 }
 
 /// The files below a folder.

@@ -115,7 +115,9 @@ fn the_dockerfile_is_valid_and_names_what_there_is() {
     let output = Command::new(&linter).arg(deploy().join("Dockerfile")).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = fs::read_to_string(deploy().join("Dockerfile")).unwrap();
-    for part in ["--bin shadowcap", "/src/target/release/shadowcap", "setcap cap_net_raw+ep", "USER 65532"] {
+    for part in
+        ["deploy/build-by-profile", "/src/target/by-profile/shadowcap", "setcap cap_net_raw+ep", "USER 65532"]
+    {
         assert!(text.contains(part), "{part}");
     }
 }
