@@ -69,12 +69,10 @@ impl Machine {
                     echo "${RUSTFLAGS:-nothing}" > "$CARGO_TARGET_DIR/here/release/shadowcap" ;;
                 run) mkdir -p "${LLVM_PROFILE_FILE%/*}"; touch "${LLVM_PROFILE_FILE%/*}/1.profraw" ;;
             esac"#;
-        self.with(
-            "rustc",
-            &format!("printf 'host: here\\nLLVM version: 22.1.2\\n{folder}\\n' | RUSTC \"$1\""),
-        )
-        .with("RUSTC", &format!("case $1 in -vV) exec cat;; *) echo {folder};; esac"))
-        .with("cargo", &cargo.replace("LOG", &log))
+        let rustc = format!(
+            "case $1 in -vV) printf 'host: here\\nLLVM version: 22.1.2\\n' ;; *) echo {folder} ;; esac"
+        );
+        self.with("rustc", &rustc).with("cargo", &cargo.replace("LOG", &log))
     }
 
     /// Builds the program by its profile, and gives what it said and what the program was built with.
