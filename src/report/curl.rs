@@ -36,11 +36,14 @@ pub(super) fn line(row: &Row, base: &str) -> Result<String, &'static str> {
     if head.raw().contains(&0) {
         return Err("no command line can hold its NUL byte");
     }
-    if head.raw().windows(2).any(|two| matches!(two, b"\n " | b"\n\t")) {
+    let mut ends = memchr::memchr_iter(b'\n', head.raw());
+    if ends.any(|end| matches!(head.raw().get(end + 1), Some(b' ' | b'\t'))) {
         return Err("curl cannot send a folded field");
     }
+    // A line that begins with a colon names nothing: the next one counts.
     let spaced = |line: &[u8]| {
-        line.windows(2).find(|two| two[1] == b':').is_some_and(|two| two[0].is_ascii_whitespace())
+        let colon = line.get(1..).and_then(|line| memchr::memchr(b':', line));
+        colon.and_then(|before| line.get(before)).is_some_and(u8::is_ascii_whitespace)
     };
     if head.raw().split(|&b| b == b'\n').skip(1).any(spaced) {
         return Err("curl cannot send a space before a colon");
