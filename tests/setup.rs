@@ -168,7 +168,7 @@ fn a_failed_installation_fails() {
 fn the_released_program_is_built_by_what_a_first_one_counted() {
     let merge = r#"case $1 in
         --version) echo 'LLVM version 22.1.8' ;;
-        merge) touch "$4" && echo "merge $5" >> LOG ;;
+        merge) touch "$3" && echo "merge $4" >> LOG ;;
     esac"#;
     let machine = Machine::bare().rust();
     let log = machine.log().display().to_string();

@@ -59,7 +59,7 @@ impl Shape {
             Self::Bodies => (1, 4, 1_000_000),
             Self::Interleaved => (64, 20, 500),
             Self::Crowded => (128, 20, 500),
-            Self::Steady => (128, 1200, 500),
+            Self::Steady => (128, 2400, 500),
         }
     }
 }
