@@ -158,9 +158,13 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    /// Speaks until the answer is whole or something goes wrong.
-    pub(super) async fn run(&mut self, due: Timestamp, limits: Limits, stop: &mut StopSignal) -> Ending {
-        let now = Instant::now();
+    /// Speaks from now on, until the answer is whole or something goes wrong.
+    pub(super) async fn run(
+        &mut self,
+        (now, due): (Instant, Timestamp),
+        limits: Limits,
+        stop: &mut StopSignal,
+    ) -> Ending {
         self.sent = Some(self.clock.at(now));
         let deadline = now + limits.answer;
         self.set_alarm(self.first_alarm(deadline));

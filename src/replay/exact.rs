@@ -67,11 +67,12 @@ impl Exact {
     ) -> Outcome {
         // It stays where it is: a connection is too large to be moved for each request. One that still owes an
         // answer was left within an exchange.
+        let now = Instant::now();
         if let Some(kept) = slot
             && kept.reader.outstanding() == 0
-            && kept.is_silent()
+            && kept.is_silent(now)
         {
-            match self.talk(kept, request, (due, None), stop).await {
+            match self.talk(kept, request, (now, due, None), stop).await {
                 Ending::NothingAccepted(_) => {}
                 Ending::Outcome { outcome, reusable } => {
                     if !reusable {
@@ -93,7 +94,8 @@ impl Exact {
             Ok(stream) => slot.insert(Connection::new(stream, self.limits.keep)),
             Err(Unconnected { failure, detail }) => return not_sent(failure, detail, due),
         };
-        let (outcome, reusable) = match self.talk(fresh, request, (due, connecting), stop).await {
+        let times = (Instant::now(), due, connecting);
+        let (outcome, reusable) = match self.talk(fresh, request, times, stop).await {
             Ending::Outcome { outcome, reusable } => (outcome, reusable),
             Ending::NothingAccepted(error) => {
                 let detail = format!("the new connection to {} took no byte: {error}", self.endpoint);
@@ -110,11 +112,11 @@ impl Exact {
         &self,
         connection: &mut Connection,
         request: &ShadowRequest,
-        (due, connecting): (Timestamp, Option<Timestamp>),
+        (now, due, connecting): (Instant, Timestamp, Option<Timestamp>),
         stop: &mut StopSignal,
     ) -> Ending {
         let mut dialogue = Dialogue::new(connection, request, self.clock, &self.endpoint, connecting);
-        dialogue.run(due, self.limits, stop).await
+        dialogue.run((now, due), self.limits, stop).await
     }
 }
 
@@ -132,17 +134,21 @@ impl Connection {
     /// next request is sent. So a close that came with the answer or behind it is known, as it would be by asking just
     /// before sending, but for what comes within the turn of the runtime's loop. That is as what comes while a request
     /// is on its way: it was sent, and is never sent again.
-    pub(super) async fn settle(&mut self) {
-        if self.polls_between && self.settled.is_none() {
-            yield_now().await;
-            self.settled = Some(Instant::now());
+    ///
+    /// Says when that was, where it had to be done.
+    pub(super) async fn settle(&mut self) -> Option<Instant> {
+        if !self.polls_between || self.settled.is_some() {
+            return None;
         }
+        yield_now().await;
+        self.settled = Some(Instant::now());
+        self.settled
     }
 
     /// Whether v2 has neither closed the connection nor said anything unasked. What the runtime takes for news may be
     /// none, where an answer ended with its buffer.
-    fn is_silent(&mut self) -> bool {
-        let is_fresh = self.settled.is_some_and(|at| at.elapsed() < TURN);
+    fn is_silent(&mut self, now: Instant) -> bool {
+        let is_fresh = self.settled.is_some_and(|at| now.saturating_duration_since(at) < TURN);
         (is_fresh && self.stream.has_no_news()) || self.stream.is_silent()
     }
 
@@ -183,7 +189,7 @@ mod tests {
             }
             connection.settle().await;
             assert_eq!(connection.stream.has_no_news(), quiet);
-            assert_eq!(connection.is_silent(), quiet);
+            assert_eq!(connection.is_silent(Instant::now()), quiet);
         }
     }
 }

@@ -181,10 +181,11 @@ impl<T: Send + 'static> Serving<T> {
         if connection.is_none() {
             *connection = self.lanes().take_parked(key);
         }
-        if let Some(kept) = connection {
-            kept.settle().await;
-        }
-        let due = self.clock.at(due.unwrap_or_else(Instant::now));
+        let settled = match connection {
+            Some(kept) => kept.settle().await,
+            None => None,
+        };
+        let due = self.clock.at(due.or(settled).unwrap_or_else(Instant::now));
         if !self.watch.begins(&job.payload) {
             return (job, Outcome::Skipped(SkipReason::Interrupted));
         }
