@@ -31,7 +31,7 @@ const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
 /// Rounds, in each of which every program takes its turn: what else the machine does falls on all alike. Of each
 /// program the round is told in which it cost least.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const CONNECTIONS: &str = "128";
 
 /// Has this program itself send a capture, by [`bare_sender`]: so its cost is that of a process like the others.
