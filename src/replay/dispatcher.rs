@@ -57,7 +57,7 @@ impl<T: Send + 'static> Dispatcher<T> {
         self.number += 1;
         let key = LaneKey { connection: lane, destination: job.destination };
         if serving.push(key, Waiting { job, number, due, share }) {
-            self.workers.spawn(Arc::clone(serving).serve(key));
+            self.workers.spawn(Arc::clone(serving).work(key));
         }
         if self.lanewise.is_single() {
             serving.end(lane, How::Close);
@@ -86,6 +86,7 @@ impl<T: Send + 'static> Dispatcher<T> {
 
     /// Waits until all has been sent.
     pub(super) async fn finish(mut self) {
+        self.serving.desk.close();
         while self.workers.join_next().await.is_some() {}
         // Nobody waits for connections that v1's clients kept open without asking anything more.
         self.all_sent.send_replace(true);

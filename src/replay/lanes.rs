@@ -78,12 +78,15 @@ impl<J, C> Lanes<J, C> {
         self.by_key.get_mut(&key)?.waiting.pop_front()
     }
 
-    /// The worker ends, since nothing waits in its lane. Returns a connection that nobody needs any more, and how it
+    /// The worker leaves its lane, since nothing waits in it. Returns a connection that nobody needs any more, and how it
     /// is to be closed.
     #[must_use]
     pub(super) fn leave(&mut self, key: LaneKey) -> Option<(C, How)> {
         let lane = self.by_key.get_mut(&key)?;
         lane.busy = false;
+        if lane.ended.is_none() && lane.parked.is_some() {
+            return None;
+        }
         let unneeded = lane.ended.and_then(|how| Some((self.unpark(key)?, how)));
         self.forget_if_empty(key);
         unneeded
@@ -152,10 +155,11 @@ impl<J, C> Lanes<J, C> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod samples {
     use super::*;
 
-    fn key(port: u16) -> LaneKey {
+    /// The lane of a captured connection from this port.
+    pub(in super::super) fn key(port: u16) -> LaneKey {
         let connection = ConnectionId {
             client: ([10, 0, 0, 1], port).into(),
             server: ([10, 0, 0, 2], 80).into(),
@@ -163,6 +167,12 @@ mod tests {
         };
         LaneKey { connection, destination: 0 }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::key;
+    use super::*;
 
     #[test]
     fn a_lane_has_one_worker_and_keeps_its_order() {

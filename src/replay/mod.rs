@@ -18,6 +18,7 @@ pub mod clock;
 pub mod connections;
 pub mod credentials;
 #[cfg(feature = "cli")]
+mod desk;
 mod dialogue;
 #[cfg(feature = "cli")]
 mod dispatcher;

@@ -11,6 +11,7 @@ use super::budget::Share;
 use super::client::{Client, Connection};
 use super::clock::Clock;
 use super::connections::Connections;
+use super::desk::Desk;
 use super::engine::{Done, Job, Settings, Watch};
 use super::lanes::{How, LaneKey, Lanes};
 use super::outbox::Outbox;
@@ -38,6 +39,8 @@ pub(super) struct Serving<T> {
     clock: Clock,
     pacer: Pacer,
     lanes: Mutex<Lanes<Waiting<T>, Connection>>,
+    /// Workers without a lane.
+    pub(super) desk: Desk,
     slots: Slots,
     throttle: Option<Mutex<Arrivals>>,
     /// When the first request came: times count from here.
@@ -62,6 +65,7 @@ impl<T: Send + 'static> Serving<T> {
             clock: settings.clients.first().map_or_else(Clock::start, Client::clock),
             pacer: Pacer::start(),
             lanes: Mutex::new(lanes),
+            desk: Desk::new(concurrency),
             slots: Slots::new(concurrency),
             throttle: settings.rate.map(|rate| Mutex::new(Arrivals::new(rate.catching_up()))),
             start: OnceLock::new(),
@@ -87,10 +91,11 @@ impl<T: Send + 'static> Serving<T> {
         *self.start.get_or_init(Instant::now)
     }
 
-    /// Adds a request at the end of its lane. Whether the lane now needs a worker.
+    /// Adds a request at the end of its lane. Whether the lane now needs a worker, and none is idle.
     #[must_use]
     pub(super) fn push(&self, key: LaneKey, waiting: Waiting<T>) -> bool {
-        self.lanes().push(key, waiting)
+        let needs_worker = self.lanes().push(key, waiting);
+        needs_worker && !self.desk.call(key)
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes<Waiting<T>, Connection>> {
@@ -126,16 +131,25 @@ impl<T: Send + 'static> Serving<T> {
         (0..self.clients.len()).any(|destination| lanes.has(LaneKey { connection, destination }))
     }
 
-    /// Serves a lane until nothing waits in it.
-    pub(super) async fn serve(self: Arc<Self>, key: LaneKey) {
+    /// Serves a lane, and then others that need a worker.
+    pub(super) async fn work(self: Arc<Self>, first: LaneKey) {
         let mut stops = Stops { run: self.stop.clone(), reach: self.reach.signal() };
+        let mut lane = Some(first);
+        while let Some(key) = lane {
+            self.serve(key, &mut stops).await;
+            lane = self.desk.next().await;
+        }
+    }
+
+    /// Serves a lane until nothing waits in it.
+    async fn serve(&self, key: LaneKey, stops: &mut Stops) {
         let (mut connection, mut kept) = (None, None);
         while let Some(Waiting { job, number, due, share }) = self.next(key, &mut connection) {
             let turn = if let Some(turn) = self.turn_now(due, number, kept.take()) {
                 turn
             } else {
                 self.park(key, connection.take());
-                self.turn(due, number, &mut stops).await
+                self.turn(due, number, stops).await
             };
             let client = self.clients.get(job.destination).map(Client::kind).unwrap_or_default();
             let (job, outcome, slot) = match turn {
@@ -198,7 +212,7 @@ impl<T: Send + 'static> Serving<T> {
         (job, outcome)
     }
 
-    /// The next request of a lane, whose connection stays with the worker meanwhile; with none the worker has to end.
+    /// The next request of a lane, whose connection stays with the worker meanwhile; with none the worker has to leave the lane.
     fn next(&self, key: LaneKey, connection: &mut Option<Connection>) -> Option<Waiting<T>> {
         let mut lanes = self.lanes();
         let next = lanes.next(key);
