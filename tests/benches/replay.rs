@@ -37,6 +37,10 @@ const CONNECTIONS: &str = "128";
 /// Has this program itself send a capture, by [`bare_sender`]: so its cost is that of a process like the others.
 const LEAST: &str = "--least";
 
+/// Has this program itself write a capture of a shape: Linux counts what a process held for the peak of those that it
+/// starts.
+const WRITE: &str = "--write";
+
 /// One run of a program.
 #[derive(Clone, Copy)]
 struct Ran {
@@ -76,6 +80,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{}", bare_sender::send(Path::new(capture), server.parse()?, connections)?);
             return Ok(());
         }
+        [option, shape, size, capture] if option == WRITE => {
+            let (shape, mut file): (Shape, _) = (shape.parse()?, File::create(capture)?);
+            println!("{}", generator::write(shape, size.parse()?, &mut file)?.exchanges);
+            return Ok(());
+        }
         [] => 200_000_000,
         [option, size] if option == "--size" => generator::parse_size(size)?,
         _ => return Err("usage: cargo bench --bench replay -- [--size BYTES]".into()),
@@ -94,12 +103,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// What sending a capture of that shape costs, beside wrk.
 fn loaded(shape: Shape, size: u64) -> Result<(), Box<dyn Error>> {
     let capture = PathBuf::from(FOLDER).join("bench-replay.pcap");
-    let written = generator::write(shape, size, &mut File::create(&capture)?)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([WRITE, shape.name(), &size.to_string()]).arg(&capture).stdout(Stdio::piped());
+    let exchanges = measure::run_and_read(command)?.1.trim().parse()?;
     let named = |server| format!("{}, {server}", shape.name());
     let responder = Responder::start(responder::answer())?;
-    measured(&named("our own"), responder.address(), &capture, written.exchanges)?;
+    measured(&named("our own"), responder.address(), &capture, exchanges)?;
     match Nginx::start() {
-        Ok(nginx) => measured(&named("nginx"), nginx.address(), &capture, written.exchanges)?,
+        Ok(nginx) => measured(&named("nginx"), nginx.address(), &capture, exchanges)?,
         Err(error) => println!("nginx: {error}"),
     }
     Ok(fs::remove_file(capture)?)
