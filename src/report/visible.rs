@@ -41,8 +41,12 @@ pub(crate) fn without_commands(text: &str) -> Cow<'_, str> {
 
 /// At most `most` characters of [`visible`] text, the last an ellipsis where some are left out.
 pub(super) fn excerpt(text: &str, most: usize) -> String {
-    if text.len() <= most && is_plain(text) {
-        return text.to_owned();
+    // No text has more characters than bytes.
+    if text.len() <= most {
+        let shown = visible(text);
+        if shown.len() <= most {
+            return shown.into_owned();
+        }
     }
     // Text far beyond the limit is not looked at.
     let head: String = text.chars().take(most + 1).collect();
