@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         _ => return Err("usage: cargo bench --bench replay -- [--size BYTES]".into()),
     };
     println!(
-        "{:<18} {:<34} {:>10} {:>10} {:>10} {:>12} {:>9} {:>7}",
+        "{:<25} {:<34} {:>10} {:>10} {:>10} {:>12} {:>9} {:>7}",
         "load, server", "", "requests", "CPU us", "of user", "requests/s", "peak MiB", "times"
     );
     // wrk's own load first; then one whose connections are many, and follow each other.
@@ -109,9 +109,11 @@ fn loaded(shape: Shape, size: u64) -> Result<(), Box<dyn Error>> {
     let named = |server| format!("{}, {server}", shape.name());
     let responder = Responder::start(responder::answer())?;
     measured(&named("our own"), responder.address(), &capture, exchanges)?;
-    match Nginx::start() {
-        Ok(nginx) => measured(&named("nginx"), nginx.address(), &capture, exchanges)?,
-        Err(error) => println!("nginx: {error}"),
+    for (name, nginx) in [("nginx", Nginx::like_v1()), ("nginx, 5 unlike", Nginx::unlike_v1())] {
+        match nginx {
+            Ok(nginx) => measured(&named(name), nginx.address(), &capture, exchanges)?,
+            Err(error) => println!("{name}: {error}"),
+        }
     }
     Ok(fs::remove_file(capture)?)
 }
@@ -133,7 +135,7 @@ fn diffing() -> Result<(), Box<dyn Error>> {
     let [Some(without), Some(with)] = best else { return Err("nothing was measured".into()) };
     for (what, ran) in [("recording alone", without), ("recording and diff", with)] {
         println!(
-            "{:<18} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0}",
+            "{:<25} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0}",
             "20 KB JSON",
             ran.requests,
             ran.micros(),
@@ -169,7 +171,7 @@ fn measured(name: &str, server: SocketAddr, capture: &Path, exchanges: u64) -> R
         ("replay, recording and diff", full),
     ] {
         println!(
-            "{name:<18} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0} {:>7.2}",
+            "{name:<25} {what:<34} {:>10} {:>10.2} {:>10.2} {:>12.0} {:>9.0} {:>7.2}",
             ran.requests,
             ran.micros(),
             ran.user_micros(),

@@ -81,16 +81,29 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    pub fn start() -> Result<Self, Box<dyn Error>> {
+    /// One that is set up to answer as v1 did. Its version is another one, and it says that the connection stays.
+    pub fn like_v1() -> Result<Self, Box<dyn Error>> {
+        let answer = String::from_utf8(answer())?;
+        let body = answer.split_once("\r\n\r\n").ok_or("an answer has a head")?.1;
+        let fields = "add_header Cache-Control no-cache; add_header X-Request-Id 7f4c00000000;";
+        Self::start("application/json; charset=utf-8", fields, body)
+    }
+
+    /// One whose answers differ in five places.
+    pub fn unlike_v1() -> Result<Self, Box<dyn Error>> {
+        let body = String::from_utf8(answer().split_off(ANSWER - 290))?;
+        Self::start("application/json", "", &body)
+    }
+
+    fn start(kind: &str, fields: &str, body: &str) -> Result<Self, Box<dyn Error>> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let folder = tempfile::tempdir()?;
-        let body = String::from_utf8(answer().split_off(ANSWER - 290))?;
         let config = format!(
             "daemon off; pid nginx.pid; worker_processes 1; events {{ worker_connections 4096; }}\n\
              http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; \
-             uwsgi_temp_path uwsgi; scgi_temp_path scgi; keepalive_requests 1000000000; default_type application/json; \
-             server {{ listen {address}; location / {{ return 200 '{body}'; }} }} }}\n"
+             uwsgi_temp_path uwsgi; scgi_temp_path scgi; keepalive_requests 1000000000; default_type '{kind}'; \
+             server {{ listen {address}; location / {{ {fields} return 200 '{body}'; }} }} }}\n"
         );
         fs::write(folder.path().join("nginx.conf"), config)?;
         let found =
