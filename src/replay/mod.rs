@@ -19,6 +19,7 @@ pub mod connections;
 pub mod credentials;
 #[cfg(feature = "cli")]
 mod desk;
+#[cfg(feature = "cli")]
 mod dialogue;
 #[cfg(feature = "cli")]
 mod dispatcher;
