@@ -41,7 +41,10 @@ impl Shadowcap {
 
     /// The same inside a network namespace.
     pub fn new_in<A: AsRef<OsStr>>(namespace: &Namespace, arguments: impl IntoIterator<Item = A>) -> Self {
-        Self::with(namespace.command(&program()), arguments)
+        // Where the tests themselves run under nohup, SIGHUP would mean nothing to what they start.
+        let mut starter = namespace.command("env");
+        starter.arg("--default-signal=HUP");
+        Self::under(starter, arguments)
     }
 
     /// The same, started by another command, which gets the program's path and these as its last arguments.
