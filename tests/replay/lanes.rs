@@ -104,7 +104,6 @@ async fn noting() -> (Server, Log<(usize, String)>) {
     (server, seen)
 }
 
-/// The answer and the close come in one segment, so that whoever has read the one could know of the other.
 /// A server that tells of each request, and answers one each time that it is notified.
 async fn answering_one_by_one() -> (Server, mpsc::UnboundedReceiver<()>, Arc<Notify>) {
     let (arrived, arrivals) = mpsc::unbounded_channel();
@@ -124,6 +123,7 @@ async fn answering_one_by_one() -> (Server, mpsc::UnboundedReceiver<()>, Arc<Not
     (server, arrivals, gate)
 }
 
+/// The answer and the close come in one segment, so that whoever has read the one could know of the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_closes_with_each_answer_and_says_nothing_of_it_loses_no_request() {
     let server = Server::start(|_, mut peer: Peer| async move {
